@@ -1,0 +1,57 @@
+# `make train` and `make test` set up .venv by themselves; a second run finds the stamp and sets nothing up.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := $(wildcard agents envs memory tracking configs benchmarks train.py evaluate.py)
+
+# Small recurrent steps are slower, not faster, with more threads per process.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install train evaluate test test-slow lint format type bench-envs clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,baselines]'
+	@touch $@
+
+install: $(STAMP) ## set up .venv with everything that development needs
+
+train: $(STAMP) ## train the default experiment and evaluate it on held-out mazes (ARGS="seed=1 env=tmaze")
+	$(BIN)/python train.py $(ARGS)
+
+evaluate: $(STAMP) ## evaluate a run folder: make evaluate RUN=runs/...
+	@test -n "$(RUN)" || { echo "name the run folder: make evaluate RUN=runs/..." >&2; exit 2; }
+	$(BIN)/python evaluate.py $(RUN) $(ARGS)
+
+test: $(STAMP) ## the quick tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-slow: $(STAMP) ## the learning checks
+	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## ruff: fix and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: $(STAMP) ## mypy --strict
+	$(BIN)/mypy $(CODE)
+
+bench-envs: $(STAMP) ## steps per second of the environments
+	$(BIN)/python -m benchmarks.env_speed $(ARGS)
+
+clean: ## remove caches (runs and .venv stay)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

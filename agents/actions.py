@@ -1,0 +1,87 @@
+"""Actions as part of what is remembered, and masks over the actions to be chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    Distribution,
+    MultiCategoricalDistribution,
+)
+from torch import Tensor
+from torch.distributions import Categorical
+
+MASKED_LOGIT = -1e8
+
+
+class PreviousAction:
+    """How the action of the step before is stored and encoded.
+
+    Discrete actions are stored as 1 + action, so that 0 says "none yet"; others as they are, with zeros for none.
+
+    Args:
+        space: Discrete, MultiDiscrete, MultiBinary or Box.
+    """
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        self.space = space
+        self.choices: list[int] | None = None
+        if isinstance(space, spaces.Discrete):
+            self.choices = [int(space.n)]
+        elif isinstance(space, spaces.MultiDiscrete):
+            self.choices = [int(n) for n in space.nvec.flatten()]
+        self.size = sum(self.choices) if self.choices else int(np.prod(space.shape or ()))
+        """Features of an encoded action."""
+
+    def none(self, batch_size: int, device: torch.device | str = "cpu") -> Tensor:
+        """Return what is stored before the first step: zeros [B, A]."""
+        if self.choices:
+            return torch.zeros(batch_size, len(self.choices), dtype=torch.int64, device=device)
+        return torch.zeros(batch_size, self.size, device=device)
+
+    def store(self, actions: Tensor) -> Tensor:
+        """Return what is stored of actions [..., *action shape], as [..., A]."""
+        batch_shape = actions.shape[: actions.dim() - len(self.space.shape or ())]
+        flat = actions.reshape(*batch_shape, -1)
+        return flat.long() + 1 if self.choices else flat.float()
+
+    def encode(self, stored: Tensor) -> Tensor:
+        """Return one-hot (discrete) or plain features [X, size] of stored actions [X, A]."""
+        if not self.choices:
+            return stored
+        parts = [torch.nn.functional.one_hot(stored[:, i], n + 1)[:, 1:] for i, n in enumerate(self.choices)]
+        return torch.cat(parts, dim=1).to(torch.get_default_dtype())
+
+
+def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:
+    """Forbid the actions whose mask is false.
+
+    Args:
+        distribution: over Discrete or MultiDiscrete actions, batch [X].
+        masks: [X, A] bool with A = n, or the sum of nvec; at least one true for every choice.
+
+    Raises:
+        ValueError: if the distribution is of other actions or the sizes do not fit.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        parts = [distribution.distribution]
+    elif isinstance(distribution, MultiCategoricalDistribution):
+        parts = distribution.distribution
+    else:
+        raise ValueError("action masks need a Discrete or MultiDiscrete action space")
+    sizes = [part.logits.shape[-1] for part in parts]
+    if masks.shape[-1] != sum(sizes):
+        raise ValueError(f"action masks have {masks.shape[-1]} entries; the action space has {sum(sizes)} choices")
+    masked = [
+        Categorical(logits=part.logits.masked_fill(~mask, MASKED_LOGIT))
+        for part, mask in zip(parts, masks.split(sizes, dim=-1), strict=True)
+    ]
+    if isinstance(distribution, CategoricalDistribution):
+        distribution.distribution = masked[0]
+    else:
+        distribution.distribution = masked
+    return distribution

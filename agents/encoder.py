@@ -1,0 +1,131 @@
+"""From an observation and the previous action to a feature vector: what an event looks like to the agent."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+
+from agents.actions import PreviousAction
+from memory import State
+
+
+class Event(NamedTuple):
+    """What happened at a step, as it is stored."""
+
+    observation: State  # [..., *observation shape]; of a Dict space a tuple in the order of its keys
+    previous_action: Tensor  # [...] or [..., A], see `PreviousAction`
+
+
+def is_symbol_grid(space: spaces.Space[object]) -> bool:
+    """Tell whether a space holds a grid of small ids, [height, width, channels], such as MiniGrid's symbols."""
+    return (
+        isinstance(space, spaces.Box)
+        and np.issubdtype(space.dtype, np.integer)
+        and len(space.shape) == 3
+        and not is_image_space(space)
+        and bool(space.low.min() >= 0 and space.high.max() < 64)
+    )
+
+
+class SymbolEncoder(nn.Module):
+    """Embeds the ids of a symbol grid: a cell is the sum of its channels' embeddings, a grid one linear layer."""
+
+    offsets: Tensor
+
+    def __init__(self, space: spaces.Box, features_dim: int, embedding_size: int = 16) -> None:
+        super().__init__()
+        height, width, channels = space.shape
+        ids = space.high.reshape(-1, channels).max(0).astype(np.int64) + 1
+        self.register_buffer("offsets", torch.as_tensor(np.cumsum(ids) - ids), persistent=False)
+        self.embedding = nn.Embedding(int(ids.sum()), embedding_size)
+        self.linear = nn.Linear(height * width * embedding_size, features_dim)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Encode ids [X, height, width, channels], given as floats by SB3's preprocessing, to [X, D]."""
+        cells = self.embedding(grid.long() + self.offsets).sum(3)
+        return torch.relu(self.linear(cells.flatten(1)))
+
+
+class ImageEncoder(nn.Module):
+    """Three strided convolutions and a linear layer, for images from 8 x 8 pixels on."""
+
+    def __init__(self, space: spaces.Box, features_dim: int) -> None:
+        super().__init__()
+        channels, height, width = space.shape
+        layers: list[nn.Module] = []
+        for outputs in (16, 32, 32):
+            layers += [nn.Conv2d(channels, outputs, kernel_size=3, stride=2, padding=1), nn.ReLU()]
+            channels, height, width = outputs, (height + 1) // 2, (width + 1) // 2
+        self.layers = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(channels * height * width, features_dim), nn.ReLU()
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode images [X, channels, height, width] in 0..1 to [X, D]."""
+        return cast(Tensor, self.layers(image))
+
+
+class ObservationEncoder(BaseFeaturesExtractor):
+    """SB3 features extractor that chooses an encoder by the space: symbols, image, vector, or a Dict of these.
+
+    Args:
+        observation_space: any space that SB3 supports.
+        features_dim: D.
+    """
+
+    def __init__(self, observation_space: spaces.Space[object], features_dim: int = 64) -> None:
+        super().__init__(observation_space, features_dim)
+        parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {"": observation_space}
+        self.parts = nn.ModuleDict(
+            {f"part_{key}": self._encoder_of(space, features_dim) for key, space in parts.items()}
+        )
+        self.join = nn.Linear(len(parts) * features_dim, features_dim) if len(parts) > 1 else nn.Identity()
+
+    @staticmethod
+    def _encoder_of(space: spaces.Space[object], features_dim: int) -> nn.Module:
+        if isinstance(space, spaces.Box) and is_image_space(space):
+            return ImageEncoder(space, features_dim)
+        if isinstance(space, spaces.Box) and is_symbol_grid(space):
+            return SymbolEncoder(space, features_dim)
+        return nn.Sequential(nn.Flatten(), nn.Linear(get_flattened_obs_dim(space), features_dim), nn.ReLU())
+
+    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
+        """Encode preprocessed observations [X, ...] to [X, D]."""
+        if isinstance(observations, dict):
+            encoded = [self.parts[f"part_{key}"](value) for key, value in sorted(observations.items())]
+        else:
+            encoded = [self.parts["part_"](observations)]
+        return cast(Tensor, self.join(torch.cat(encoded, dim=1)))
+
+
+class EventEncoder(nn.Module):
+    """Encodes an event: the features of its observation plus an embedding of the previous action, normalised.
+
+    Args:
+        extract: maps raw observation trees [X, ...] to features [X, extracted_size].
+        extracted_size: its output size.
+        previous_action: how a previous action is stored.
+        encoded_size: D.
+    """
+
+    def __init__(
+        self, extract: nn.Module, extracted_size: int, previous_action: PreviousAction, encoded_size: int
+    ) -> None:
+        super().__init__()
+        self.extract = extract
+        self.of_observation = nn.Linear(extracted_size, encoded_size)
+        self.of_action = nn.Linear(previous_action.size, encoded_size, bias=False)
+        self.previous_action = previous_action
+        self.normalise = nn.LayerNorm(encoded_size)
+
+    def forward(self, event: State) -> Tensor:
+        """Encode events with leaves [X, ...] to [X, D]."""
+        observation, action = cast(Event, event)
+        features = self.of_observation(self.extract(observation)) + self.of_action(self.previous_action.encode(action))
+        return cast(Tensor, self.normalise(features))

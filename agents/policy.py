@@ -1,0 +1,333 @@
+"""The custom SB3 policy: an actor-critic whose features come from a recurrent core with an external memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.preprocessing import preprocess_obs
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor, nn
+
+from agents.actions import PreviousAction, apply_masks
+from agents.encoder import Event, EventEncoder, ObservationEncoder
+from agents.spaces import ACTION_MASK, blank_observation, check_spaces, observation_tree
+from memory import Core, CoreState, State, Unrolled, reset, tree_map
+
+
+class AgentState(NamedTuple):
+    """All that the agent carries from step to step; `predict` passes it through `evaluate_policy` unchanged."""
+
+    core: CoreState
+    previous_action: Tensor  # [B, A], see `PreviousAction`
+
+
+class Step(NamedTuple):
+    """What the agent does at one step of B envs."""
+
+    actions: Tensor  # [B, *action shape]
+    values: Tensor  # [B]
+    log_probs: Tensor  # [B]
+    state: AgentState
+    writes: State  # [B, ...] the memory's recorded decisions
+    cache: State | None  # see `memory.interface.Recall`
+    trace: dict[str, Tensor]  # name -> [B]
+
+
+class Evaluation(NamedTuple):
+    """What the current weights say of recorded actions."""
+
+    values: Tensor  # [T, B]
+    log_probs: Tensor  # [T, B]
+    entropies: Tensor  # [T, B]
+
+
+class Extract(nn.Module):
+    """Runs an SB3 features extractor on observation trees."""
+
+    def __init__(
+        self, features_extractor: BaseFeaturesExtractor, space: spaces.Space[Any], normalize_images: bool
+    ) -> None:
+        super().__init__()
+        self.features_extractor = features_extractor
+        self.space = space
+        self.normalize_images = normalize_images
+
+    def forward(self, observation: State) -> Tensor:
+        """Return features [X, D] of raw observations with leaves [X, ...]."""
+        raw: Any = observation
+        if isinstance(self.space, spaces.Dict):
+            raw = dict(zip(sorted(self.space.spaces), observation, strict=True))
+        return cast(Tensor, self.features_extractor(preprocess_obs(raw, self.space, self.normalize_images)))
+
+
+class MemoryPolicy(ActorCriticPolicy):
+    """Actor-critic with a controller and an external memory.
+
+    SB3's own entry points (`forward`, `evaluate_actions`, `get_distribution`, `predict_values`) take an observation
+    without a state and treat it as the first of an episode.
+
+    Args:
+        observation_space, action_space, lr_schedule: as for any SB3 policy.
+        controller, memory: names in `memory.CONTROLLERS` and `memory.MEMORIES`.
+        controller_kwargs, memory_kwargs: their sizes.
+        features_dim: D, size of an encoded event.
+        net_arch: layers between the core's features and the heads; none by default.
+        **kwargs: of `ActorCriticPolicy`.
+
+    Raises:
+        ValueError: if a space is not supported, or a name or size is wrong.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        controller: str = "lstm",
+        memory: str = "episodic",
+        controller_kwargs: dict[str, Any] | None = None,
+        memory_kwargs: dict[str, Any] | None = None,
+        features_dim: int = 64,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        features_extractor_class: type[BaseFeaturesExtractor] = ObservationEncoder,
+        **kwargs: Any,
+    ) -> None:
+        check_spaces(observation_space, action_space)
+        self.core_arguments: dict[str, Any] = {
+            "controller": controller,
+            "memory": memory,
+            "controller_kwargs": controller_kwargs,
+            "memory_kwargs": memory_kwargs,
+        }
+        self.encoded_size = features_dim
+        self.stored_action = PreviousAction(action_space)
+        self._recent: tuple[AgentState, tuple[int, ...], State | None] | None = None
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[] if net_arch is None else net_arch,
+            features_extractor_class=features_extractor_class,
+            **kwargs,
+        )
+
+    def _build_mlp_extractor(self) -> None:
+        # Called before the optimiser is made: the place where SB3 lets a policy add modules.
+        extract = Extract(self.features_extractor, self.observation_space, self.normalize_images)
+        encoder = EventEncoder(extract, self.features_dim, self.stored_action, self.encoded_size)
+        event = Event(blank_observation(self.observation_space), self.stored_action.none(1))
+        self.core = Core(encoder, event, self.encoded_size, **self.core_arguments)
+        self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), **self.core_arguments, "features_dim": self.encoded_size}
+
+    def initial_state(self, batch_size: int) -> AgentState:
+        """Return the state before the first step of `batch_size` episodes."""
+        return AgentState(self.core.initial_state(batch_size), self.stored_action.none(batch_size, device=self.device))
+
+    def _unroll(
+        self,
+        observations: State,
+        previous_actions: Tensor,
+        state: AgentState,
+        episode_starts: Tensor,
+        writes: State | None = None,
+        cache: State | None = None,
+    ) -> Unrolled:
+        """Acting and learning in one: run the core over [T, B] steps.
+
+        `previous_actions` [T, B, A] are reset here, where an episode starts.
+        """
+        none_yet = self.stored_action.none(episode_starts.numel(), device=self.device)
+        previous = reset(previous_actions.flatten(0, 1), none_yet, episode_starts.flatten())
+        events = Event(observations, previous.unflatten(0, episode_starts.shape))
+        return self.core.unroll(events, state.core, episode_starts, writes, cache)
+
+    def _unroll_step(
+        self, observation: State, state: AgentState, episode_start: Tensor, cache: State | None
+    ) -> Unrolled:
+        observations = tree_map(lambda leaf: leaf.unsqueeze(0), observation)
+        return self._unroll(
+            observations, state.previous_action.unsqueeze(0), state, episode_start.unsqueeze(0), cache=cache
+        )
+
+    def act(
+        self,
+        observation: State,
+        state: AgentState,
+        episode_start: Tensor,
+        deterministic: bool = False,
+        action_masks: Tensor | None = None,
+        cache: State | None = None,
+    ) -> Step:
+        """Choose the actions of one step.
+
+        Args:
+            observation: tree with leaves [B, ...], see `observation_tree`.
+            state: state before the step and before its reset.
+            episode_start: [B] bool.
+            deterministic: take the most likely action instead of sampling.
+            action_masks: [B, A] bool, the actions allowed; None to take them from the observation, if it has them.
+            cache: the cache returned with `state`, if the weights have not changed since.
+        """
+        unrolled = self._unroll_step(observation, state, episode_start, cache)
+        features = unrolled.features[0]
+        distribution = self._distribution(features, observation, action_masks)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return Step(
+            actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape)),
+            self._values(features),
+            distribution.log_prob(actions),
+            AgentState(unrolled.state, self.stored_action.store(actions)),
+            tree_map(lambda leaf: leaf[0], unrolled.writes),
+            unrolled.cache,
+            {name: values[0] for name, values in unrolled.trace.items()},
+        )
+
+    def values_of(self, observation: State, state: AgentState, episode_start: Tensor) -> Tensor:
+        """Return the values [B] of observations (leaves [B, ...]) met in `state`."""
+        return self._values(self._unroll_step(observation, state, episode_start, None).features[0])
+
+    def evaluate_chunk(
+        self,
+        observations: State,
+        actions: Tensor,
+        state: AgentState,
+        episode_starts: Tensor,
+        writes: State,
+        action_masks: Tensor | None = None,
+    ) -> Evaluation:
+        """Evaluate recorded actions along chunks, with the memory's recorded decisions replayed.
+
+        Args:
+            observations: tree with leaves [T, B, ...].
+            actions: [T, B, *action shape].
+            state: state before the first step and before its reset.
+            episode_starts: [T, B] bool.
+            writes: recorded decisions [T, B, ...].
+            action_masks: [T, B, A] bool, or None.
+        """
+        shape = episode_starts.shape
+        stored = self.stored_action.store(actions)
+        previous = torch.cat([state.previous_action.unsqueeze(0), stored[:-1]])
+        features = self._unroll(observations, previous, state, episode_starts, writes).features.flatten(0, 1)
+        flat = tree_map(lambda leaf: leaf.flatten(0, 1), observations)
+        masks = None if action_masks is None else action_masks.flatten(0, 1)
+        distribution = self._distribution(features, flat, masks)
+        log_probs = distribution.log_prob(actions.flatten(0, 1))
+        entropies = cast(Tensor, distribution.entropy())
+        return Evaluation(
+            self._values(features).unflatten(0, shape), log_probs.unflatten(0, shape), entropies.unflatten(0, shape)
+        )
+
+    def _values(self, features: Tensor) -> Tensor:
+        return cast(Tensor, self.value_net(self.mlp_extractor.forward_critic(features))).squeeze(-1)
+
+    def _distribution(self, features: Tensor, observation: State, action_masks: Tensor | None) -> Distribution:
+        distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(features))
+        if action_masks is None and isinstance(self.observation_space, spaces.Dict):
+            keys = sorted(self.observation_space.spaces)
+            if ACTION_MASK in keys:
+                action_masks = cast(tuple[Tensor, ...], observation)[keys.index(ACTION_MASK)].bool()
+        return distribution if action_masks is None else apply_masks(distribution, action_masks)
+
+    # SB3's entry points without a state: every observation is the first of an episode.
+
+    def _first_step_features(self, obs: PyTorchObs) -> tuple[State, Tensor]:
+        observation = observation_tree(obs, self.observation_space, self.device)
+        batch_size = self._batch_size(observation)
+        starts = torch.ones(batch_size, dtype=torch.bool, device=self.device)
+        state = self.initial_state(batch_size)
+        return observation, self._unroll_step(observation, state, starts, None).features[0]
+
+    @staticmethod
+    def _batch_size(observation: State) -> int:
+        return observation.shape[0] if isinstance(observation, Tensor) else MemoryPolicy._batch_size(observation[0])
+
+    def get_distribution(self, obs: PyTorchObs) -> Distribution:
+        """Return the action distribution of first observations [B, ...]."""
+        observation, features = self._first_step_features(obs)
+        return self._distribution(features, observation, None)
+
+    def predict_values(self, obs: PyTorchObs) -> Tensor:
+        """Return the values [B, 1] of first observations [B, ...]."""
+        return self._values(self._first_step_features(obs)[1]).unsqueeze(-1)
+
+    def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions [B, ...], values [B, 1] and log-probabilities [B] for first observations."""
+        observation, features = self._first_step_features(obs)
+        distribution = self._distribution(features, observation, None)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self._values(features).unsqueeze(-1), distribution.log_prob(actions)
+
+    def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values [B, 1], log-probabilities [B] and entropies [B] of actions at first observations."""
+        observation, features = self._first_step_features(obs)
+        distribution = self._distribution(features, observation, None)
+        return self._values(features).unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: NDArray[Any] | dict[str, NDArray[Any]],
+        state: AgentState | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[Any], AgentState]:
+        """Choose actions as SB3's `predict` does, carrying the agent's state.
+
+        Args:
+            observation: one observation or a batch of them.
+            state: what the call before returned; None at the very first step.
+            episode_start: [B] bool; None if no episode starts (or, without a state, if all do).
+            deterministic: take the most likely action instead of sampling.
+            action_masks: [B, A] or [A] bool, the actions allowed.
+
+        Returns:
+            actions and the state for the next call.
+
+        Raises:
+            ValueError: if `state` is of another number of envs than the observation.
+        """
+        self.set_training_mode(False)
+        tensors, vectorized = self.obs_to_tensor(observation)
+        tree = observation_tree(tensors, self.observation_space, self.device)
+        batch_size = self._batch_size(tree)
+        if state is None:
+            state = self.initial_state(batch_size)
+            episode_start = np.ones(batch_size, dtype=bool) if episode_start is None else episode_start
+        if len(state.previous_action) != batch_size:
+            raise ValueError(f"the state is of {len(state.previous_action)} envs, the observation of {batch_size}")
+        starts = np.zeros(batch_size, dtype=bool) if episode_start is None else np.atleast_1d(episode_start)
+        masks = None if action_masks is None else torch.as_tensor(np.atleast_2d(action_masks), device=self.device)
+        with torch.no_grad():
+            step = self.act(
+                tree,
+                state,
+                torch.as_tensor(starts, dtype=torch.bool, device=self.device),
+                deterministic,
+                None if masks is None else masks.bool(),
+                self._recall_cache(state),
+            )
+        self._recent = (step.state, self._weights_version(), step.cache)
+        actions = step.actions.cpu().numpy()
+        if isinstance(self.action_space, spaces.Box):
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        return actions if vectorized else actions.squeeze(axis=0), step.state
+
+    def _weights_version(self) -> tuple[int, ...]:
+        return tuple(parameter._version for parameter in self.parameters())
+
+    def _recall_cache(self, state: AgentState) -> State | None:
+        """The cache of the last `predict`, if it belongs to this very state and the weights have not changed."""
+        if self._recent is None or self._recent[0] is not state or self._recent[1] != self._weights_version():
+            return None
+        return self._recent[2]

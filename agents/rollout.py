@@ -1,0 +1,167 @@
+"""Collecting experience: the agent plays B envs for T steps and everything it saw, did and stored is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from agents.buffer import ChunkBuffer, Transition
+from agents.novelty import EpisodicNovelty
+from agents.policy import AgentState, MemoryPolicy
+from agents.returns import next_values
+from agents.spaces import observation_tree
+from memory import State, tree_map
+from memory.state import concatenate
+
+
+class Cursor(NamedTuple):
+    """Where the collection stands between two rollouts."""
+
+    observations: Any  # as the VecEnv returned them
+    episode_starts: NDArray[np.bool_]  # [B]
+    state: AgentState
+
+
+class Rollout(NamedTuple):
+    """What is known after T steps, beside what the buffer holds."""
+
+    cursor: Cursor
+    following: Tensor  # [T, B] value of what follows each step
+    news: NDArray[np.bool_]  # [T, B] first visits, see `EpisodicNovelty`
+    trace: dict[str, float]  # name -> mean over the rollout
+
+
+class Cut(NamedTuple):
+    """Episodes truncated at one step: their value is that of the final observation, met with the post-step memory."""
+
+    time: int
+    rows: NDArray[np.int64]  # [X]
+    observation: State  # [X, ...]
+    state: AgentState  # [X, ...]
+
+
+def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
+    """Return the actions that the envs allow [B, A], or None if they have no `action_masks()`."""
+    return np.stack(env.env_method("action_masks")).astype(bool) if env.has_attr("action_masks") else None
+
+
+@torch.no_grad()
+def collect(
+    policy: MemoryPolicy,
+    env: VecEnv,
+    cursor: Cursor,
+    buffer: ChunkBuffer,
+    novelty: EpisodicNovelty,
+    n_steps: int,
+    on_step: Callable[[dict[str, Any]], bool],
+) -> Rollout | None:
+    """Play `n_steps` steps and fill the buffer.
+
+    Args:
+        policy: the agent; it samples its actions.
+        env: B envs.
+        cursor: where to go on.
+        buffer: emptied and filled.
+        novelty: told of every observation.
+        n_steps: T.
+        on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.
+
+    Returns:
+        the rollout, or None if `on_step` ended it.
+    """
+    device, space = policy.device, policy.observation_space
+    observations, starts, state = cursor
+    if bool(starts.all()):
+        novelty(observations, starts)
+    has_masks = env.has_attr("action_masks")
+    cache: State | None = None  # the weights have changed since the last rollout
+    cuts: list[Cut] = []
+    news: list[NDArray[np.bool_]] = []
+    traces: dict[str, list[Tensor]] = {}
+    buffer.reset()
+    for time in range(n_steps):
+        observation = observation_tree(observations, space, device)
+        episode_start = torch.as_tensor(starts, dtype=torch.bool, device=device)
+        masks = torch.as_tensor(env_action_masks(env), device=device) if has_masks else None
+        step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
+        actions = step.actions.cpu().numpy()
+        if isinstance(policy.action_space, spaces.Box):
+            actions = np.clip(actions, policy.action_space.low, policy.action_space.high)
+        new_observations, rewards, dones, infos = env.step(actions)
+        truncated = np.array(
+            [done and info.get("TimeLimit.truncated", False) for done, info in zip(dones, infos, strict=True)]
+        )
+        for name, values in step.trace.items():
+            traces.setdefault(name, []).append(values)
+        names = {"actions": actions, "new_obs": new_observations, "rewards": rewards, "dones": dones, "infos": infos}
+        if not on_step({**names, "episode_starts": starts, "trace": step.trace}):
+            return None
+        buffer.add(
+            state,
+            Transition(
+                observation,
+                step.actions,
+                episode_start,
+                () if masks is None else masks,
+                step.writes,
+                step.log_probs,
+                step.values,
+                torch.as_tensor(rewards, dtype=torch.float32, device=device),
+                torch.as_tensor(dones & ~truncated, device=device),
+                torch.as_tensor(truncated, device=device),
+            ),
+        )
+        if truncated.any():
+            cuts.append(_cut(time, truncated, infos, step.state, policy))
+        news.append(novelty(new_observations, dones))
+        observations, starts, state, cache = new_observations, dones, step.state, step.cache
+
+    rollout = buffer.finish()
+    last_values = policy.values_of(
+        observation_tree(observations, space, device), state, torch.as_tensor(starts, dtype=torch.bool, device=device)
+    )
+    following = next_values(
+        rollout.values,
+        last_values,
+        rollout.terminated,
+        rollout.truncated,
+        _values_of_cuts(cuts, rollout.values, policy),
+    )
+    means = {name: torch.stack(values).mean().item() for name, values in traces.items()}
+    return Rollout(Cursor(observations, starts, state), following, np.stack(news), means)
+
+
+def _cut(
+    time: int, truncated: NDArray[np.bool_], infos: list[dict[str, Any]], state: AgentState, policy: MemoryPolicy
+) -> Cut:
+    rows = np.flatnonzero(truncated)
+    final = [infos[row]["terminal_observation"] for row in rows]
+    stacked: Any = (
+        np.stack(final)
+        if not isinstance(final[0], dict)
+        else {key: np.stack([observation[key] for observation in final]) for key in final[0]}
+    )
+    index = torch.as_tensor(rows, device=policy.device)
+    observation = observation_tree(stacked, policy.observation_space, policy.device)
+    return Cut(time, rows, observation, tree_map(lambda leaf: leaf[index], state))
+
+
+def _values_of_cuts(cuts: list[Cut], values: Tensor, policy: MemoryPolicy) -> Tensor:
+    """Value the truncated episodes of a rollout, all in one batch; zeros [T, B] elsewhere."""
+    result = torch.zeros_like(values)
+    if not cuts:
+        return result
+    observation = concatenate([cut.observation for cut in cuts])
+    state = concatenate([cut.state for cut in cuts])
+    rows = np.concatenate([cut.rows for cut in cuts])
+    times = np.repeat([cut.time for cut in cuts], [len(cut.rows) for cut in cuts])
+    starts = torch.zeros(len(rows), dtype=torch.bool, device=values.device)
+    result[torch.as_tensor(times), torch.as_tensor(rows)] = policy.values_of(observation, state, starts)
+    return result

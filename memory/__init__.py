@@ -1,0 +1,22 @@
+"""Everything recurrent: controllers, memories, and the core that joins them. Depends on torch only."""
+
+from memory.controller import Controller
+from memory.core import Core, CoreState, Unrolled
+from memory.interface import Memory, Recall, Steps
+from memory.registry import CONTROLLERS, MEMORIES
+from memory.state import State, reset, tree_map
+
+__all__ = [
+    "CONTROLLERS",
+    "MEMORIES",
+    "Controller",
+    "Core",
+    "CoreState",
+    "Memory",
+    "Recall",
+    "State",
+    "Steps",
+    "Unrolled",
+    "reset",
+    "tree_map",
+]

@@ -1,0 +1,139 @@
+"""The recurrent core: encoder, controller and memory as one function over sequences."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from memory.controller import Controller
+from memory.interface import Memory, Steps
+from memory.registry import build_controller, build_memory
+from memory.state import State, concatenate, reset, tree_map
+
+
+class CoreState(NamedTuple):
+    """The states of both parts, leaves [B, ...]."""
+
+    controller: State
+    memory: State
+
+
+class Unrolled(NamedTuple):
+    """What the core returns for a sequence of steps."""
+
+    features: Tensor  # [T, B, F] what the heads see
+    state: CoreState  # after the last step
+    writes: State  # [T, B, ...] recorded decisions of the memory
+    cache: State | None  # see `memory.interface.Recall`
+    trace: dict[str, Tensor]  # name -> [T, B]
+
+
+class Core(nn.Module):
+    """An encoder, a controller and a memory; acting is `unroll` with T = 1, learning is `unroll` with T = L.
+
+    The heads see `[h, r, P₁h ⊙ P₂r]`: to compare what is seen with what is recalled is an XOR, which the products make
+    linear. Without a memory they see `h`.
+
+    Args:
+        encoder: module from events (leaves [X, ...]) to [X, encoded_size].
+        event: one event (leaves [1, ...]) that tells shapes and dtypes.
+        encoded_size: D.
+        controller, memory: names in CONTROLLERS and MEMORIES.
+        controller_kwargs, memory_kwargs: their own sizes.
+
+    Raises:
+        ValueError: if a name or an argument is unknown or a size does not fit.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        event: State,
+        encoded_size: int,
+        controller: str = "lstm",
+        memory: str = "episodic",
+        controller_kwargs: dict[str, Any] | None = None,
+        memory_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        # A read fed back widens the controller's input; only the memory's class knows by how much.
+        hidden_size = build_controller(controller, 1, controller_kwargs).hidden_size
+        self.memory: Memory[Any] = build_memory(
+            memory, encoder.forward, event, encoded_size, hidden_size, memory_kwargs
+        )
+        self.controller: Controller[Any] = build_controller(
+            controller, encoded_size + self.memory.feedback_size, controller_kwargs
+        )
+        self.feature_size = hidden_size
+        if self.memory.read_size:
+            self.hidden_factor = nn.Linear(hidden_size, hidden_size)
+            self.read_factor = nn.Linear(self.memory.read_size, hidden_size)
+            self.feature_size = 2 * hidden_size + self.memory.read_size
+
+    def initial_state(self, batch_size: int) -> CoreState:
+        """Return the state before the first step of `batch_size` episodes."""
+        return CoreState(self.controller.initial_state(batch_size), self.memory.initial_state(batch_size))
+
+    def unroll(
+        self,
+        events: State,
+        state: CoreState,
+        episode_starts: Tensor,
+        writes: State | None = None,
+        cache: State | None = None,
+    ) -> Unrolled:
+        """Run along a sequence of events in which episodes may start at any step of any row.
+
+        Args:
+            events: tree with leaves [T, B, ...].
+            state: state before the first step and before its reset.
+            episode_starts: [T, B] bool.
+            writes: the memory's decisions recorded while acting; None to decide now.
+            cache: the cache returned with `state`, if the weights have not changed since.
+        """
+        shape = episode_starts.shape
+        encoded = self.encoder(tree_map(lambda leaf: leaf.flatten(0, 1), events)).unflatten(0, shape)
+        if self.memory.feedback_size:
+            return self._unroll_with_feedback(events, encoded, state, episode_starts, writes, cache)
+        hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
+        recall = self.memory(Steps(hidden, encoded, events, episode_starts), state.memory, writes, cache)
+        features = self._features(hidden, recall.read)
+        return Unrolled(features, CoreState(controller_state, recall.state), recall.writes, recall.cache, recall.trace)
+
+    def _unroll_with_feedback(
+        self,
+        events: State,
+        encoded: Tensor,
+        state: CoreState,
+        episode_starts: Tensor,
+        writes: State | None,
+        cache: State | None,
+    ) -> Unrolled:
+        """The read of step t-1 enters the controller at step t, so time is a loop."""
+        initial = self.initial_state(encoded.shape[1])
+        features, all_writes, traces = [], [], []
+        for t, start in enumerate(episode_starts):
+            state = reset(state, initial, start)
+            now = slice(t, t + 1)
+            inputs = torch.cat([encoded[now], self.memory.feedback(state.memory).unsqueeze(0)], dim=-1)
+            hidden, controller_state = self.controller(inputs, state.controller, episode_starts[now])
+            event, write = (
+                tree_map(lambda leaf, now=now: leaf[now], tree) if tree is not None else None
+                for tree in (events, writes)
+            )
+            steps = Steps(hidden, encoded[now], cast(State, event), episode_starts[now])
+            recall = self.memory(steps, state.memory, write, cache)
+            state, cache = CoreState(controller_state, recall.state), recall.cache
+            features.append(self._features(hidden, recall.read))
+            all_writes.append(recall.writes)
+            traces.append(recall.trace)
+        trace = {name: torch.cat([step[name] for step in traces]) for name in traces[0]}
+        return Unrolled(torch.cat(features), state, concatenate(all_writes), cache, trace)
+
+    def _features(self, hidden: Tensor, read: Tensor) -> Tensor:
+        if not self.memory.read_size:
+            return hidden
+        return torch.cat([hidden, read, self.hidden_factor(hidden) * self.read_factor(read)], dim=-1)

@@ -1,0 +1,83 @@
+"""What every memory answers: its initial state, and what a sequence of steps writes to it and reads from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from torch import Tensor, nn
+
+from memory.state import State, leaves
+
+MemoryState = TypeVar("MemoryState", bound=State)
+Encode = Callable[[State], Tensor]  # event leaves [X, ...] -> [X, D], for any number X of events
+
+
+class Steps(NamedTuple):
+    """A sequence of steps as a memory sees it."""
+
+    hidden: Tensor  # [T, B, H] what the controller says
+    encoded: Tensor  # [T, B, D] the events, encoded with the current weights
+    events: State  # [T, B, ...] the events as they can be stored
+    episode_starts: Tensor  # [T, B] bool, before the step
+
+
+class Recall(NamedTuple):
+    """What a memory returns for a sequence of steps."""
+
+    read: Tensor  # [T, B, read_size]
+    state: State  # after the last step, leaves [B, ...]
+    writes: (
+        State  # [T, B, ...] discrete decisions, recorded while acting and replayed in learning; () if there are none
+    )
+    cache: State | None  # what can be recomputed from `state` and the weights; valid until the weights change
+    trace: dict[str, Tensor]  # name -> [T, B] quantities worth watching
+
+
+class Memory(nn.Module, ABC, Generic[MemoryState]):
+    """A differentiable memory behind a controller.
+
+    A memory is constructed as `Memory(encode=..., event=..., encoded_size=D, hidden_size=H, **own_sizes)`.
+
+    Args:
+        encode: encodes events with the current weights.
+        event: one event (leaves [1, ...]) that tells the shapes and dtypes of what can be stored.
+        encoded_size: D.
+        hidden_size: H of the controller.
+    """
+
+    read_size: int
+    """Features that a read adds to what the heads see."""
+
+    feedback_size: int = 0
+    """Features that step t-1's read feeds to the controller at step t; if not zero, time is a loop."""
+
+    def __init__(self, encode: Encode, event: State, encoded_size: int, hidden_size: int) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> MemoryState:
+        """Return the state before the first step of `batch_size` episodes."""
+
+    @abstractmethod
+    def forward(
+        self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
+    ) -> Recall:
+        """Read and write along a sequence; within a step the order is reset, read, write.
+
+        Args:
+            steps: the sequence.
+            state: state before the first step.
+            writes: the decisions recorded while acting, to be replayed; None to decide now.
+            cache: the cache returned with `state`, if the weights have not changed since; None to recompute.
+        """
+
+    def feedback(self, state: MemoryState) -> Tensor:
+        """Return what the last read feeds to the controller, [B, feedback_size]."""
+        raise TypeError(f"{type(self).__name__} feeds nothing back to the controller")
+
+    def wiped(self, state: MemoryState) -> MemoryState:
+        """Return `state` with everything that was stored removed, for interventions at test time."""
+        first = next(leaves(state), None)
+        return state if first is None else self.initial_state(first.shape[0])

@@ -1,0 +1,23 @@
+"""No external memory: the control that leaves all remembering to the controller."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from memory.interface import Memory, Recall, Steps
+from memory.state import State
+
+
+class NoMemory(Memory[tuple[()]]):
+    """Stores nothing and reads nothing."""
+
+    read_size = 0
+
+    def initial_state(self, batch_size: int) -> tuple[()]:
+        return ()
+
+    def forward(
+        self, steps: Steps, state: tuple[()], writes: State | None = None, cache: State | None = None
+    ) -> Recall:
+        nothing: Tensor = steps.hidden[..., :0]
+        return Recall(nothing, (), (), None, {})

@@ -1,0 +1,64 @@
+"""Names of controllers and memories: one dictionary each, from the word in a config to the class."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from memory.controller import GRU, LSTM, Controller, FeedForward
+from memory.episodic import EpisodicMemory
+from memory.interface import Encode, Memory
+from memory.none import NoMemory
+from memory.state import State
+
+CONTROLLERS: dict[str, type[Controller[Any]]] = {"lstm": LSTM, "gru": GRU, "feedforward": FeedForward}
+MEMORIES: dict[str, type[Memory[Any]]] = {"none": NoMemory, "episodic": EpisodicMemory}
+
+
+def build_controller(name: str, input_size: int, kwargs: Mapping[str, Any] | None = None) -> Controller[Any]:
+    """Build the controller of that name.
+
+    Raises:
+        ValueError: if the name or an argument is unknown, or a size does not fit.
+    """
+    kwargs = dict(kwargs or {})
+    controller: type[Controller[Any]] = _look_up("controller", name, CONTROLLERS)
+    _check_arguments("controller", name, controller, kwargs, given={"input_size"})
+    return controller(input_size, **kwargs)
+
+
+def build_memory(
+    name: str,
+    encode: Encode,
+    event: State,
+    encoded_size: int,
+    hidden_size: int,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Memory[Any]:
+    """Build the memory of that name.
+
+    Raises:
+        ValueError: if the name or an argument is unknown, or a size does not fit.
+    """
+    kwargs = dict(kwargs or {})
+    memory: type[Memory[Any]] = _look_up("memory", name, MEMORIES)
+    _check_arguments("memory", name, memory, kwargs, given={"encode", "event", "encoded_size", "hidden_size"})
+    return memory(encode, event, encoded_size, hidden_size, **kwargs)
+
+
+def _look_up(kind: str, name: str, classes: Mapping[str, Any]) -> Any:
+    if name not in classes:
+        raise ValueError(f"unknown {kind} '{name}'; choose one of {', '.join(sorted(classes))}")
+    return classes[name]
+
+
+def _check_arguments(kind: str, name: str, cls: type, kwargs: Mapping[str, Any], given: set[str]) -> None:
+    valid = [argument for argument in inspect.signature(cls).parameters if argument not in given]
+    for key in kwargs:
+        if key not in valid:
+            close = difflib.get_close_matches(key, valid, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            known = ", ".join(valid) if valid else "none"
+            raise ValueError(f"{kind} '{name}' has no argument '{key}'; {hint}its arguments are: {known}")
