@@ -44,9 +44,8 @@ class PreviousAction:
         return torch.zeros(batch_size, self.size, device=device)
 
     def store(self, actions: Tensor) -> Tensor:
-        """Return what is stored of actions [..., *action shape], as [..., A]."""
-        batch_shape = actions.shape[: actions.dim() - len(self.space.shape or ())]
-        flat = actions.reshape(*batch_shape, -1)
+        """Return what is stored of actions as the policy's distribution gives them, as [..., A]."""
+        flat = actions.unsqueeze(-1) if isinstance(self.space, spaces.Discrete) else actions
         return flat.long() + 1 if self.choices else flat.float()
 
     def encode(self, stored: Tensor) -> Tensor:

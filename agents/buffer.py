@@ -17,7 +17,7 @@ class Transition(NamedTuple):
     """One step of B envs, as it was collected."""
 
     observation: State  # [B, ...]
-    actions: Tensor  # [B, *action shape]
+    actions: Tensor  # [B] or [B, A]
     episode_start: Tensor  # [B] bool, before the step
     action_masks: State  # [B, A] bool, or () without masks
     writes: State  # [B, ...] the memory's recorded decisions

@@ -36,19 +36,19 @@ def is_symbol_grid(space: spaces.Space[object]) -> bool:
 class SymbolEncoder(nn.Module):
     """Embeds the ids of a symbol grid: a cell is the sum of its channels' embeddings, a grid one linear layer."""
 
-    offsets: Tensor
-
     def __init__(self, space: spaces.Box, features_dim: int, embedding_size: int = 16) -> None:
         super().__init__()
         height, width, channels = space.shape
-        ids = space.high.reshape(-1, channels).max(0).astype(np.int64) + 1
-        self.register_buffer("offsets", torch.as_tensor(np.cumsum(ids) - ids), persistent=False)
-        self.embedding = nn.Embedding(int(ids.sum()), embedding_size)
+        self.ids = [int(highest) + 1 for highest in space.high.reshape(-1, channels).max(0)]
+        self.embedding = nn.Embedding(sum(self.ids), embedding_size)
         self.linear = nn.Linear(height * width * embedding_size, features_dim)
 
     def forward(self, grid: Tensor) -> Tensor:
         """Encode ids [X, height, width, channels], given as floats by SB3's preprocessing, to [X, D]."""
-        cells = self.embedding(grid.long() + self.offsets).sum(3)
+        # A product with one-hot rows: its gradient is another product, where that of a look-up is a slow scatter.
+        channels = zip(grid.long().unbind(3), self.ids, strict=True)
+        one_hot = torch.cat([nn.functional.one_hot(channel, ids) for channel, ids in channels], dim=3)
+        cells = one_hot.to(self.embedding.weight.dtype) @ self.embedding.weight
         return torch.relu(self.linear(cells.flatten(1)))
 
 
@@ -81,10 +81,12 @@ class ObservationEncoder(BaseFeaturesExtractor):
 
     def __init__(self, observation_space: spaces.Space[object], features_dim: int = 64) -> None:
         super().__init__(observation_space, features_dim)
-        parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {"": observation_space}
-        self.parts = nn.ModuleDict(
-            {f"part_{key}": self._encoder_of(space, features_dim) for key, space in parts.items()}
-        )
+        if features_dim < 1:
+            raise ValueError(f"features_dim={features_dim} must be at least 1")
+        parts = [observation_space]
+        if isinstance(observation_space, spaces.Dict):
+            parts = [observation_space[key] for key in sorted(observation_space.spaces)]
+        self.parts = nn.ModuleList(self._encoder_of(space, features_dim) for space in parts)
         self.join = nn.Linear(len(parts) * features_dim, features_dim) if len(parts) > 1 else nn.Identity()
 
     @staticmethod
@@ -97,10 +99,10 @@ class ObservationEncoder(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """Encode preprocessed observations [X, ...] to [X, D]."""
-        if isinstance(observations, dict):
-            encoded = [self.parts[f"part_{key}"](value) for key, value in sorted(observations.items())]
-        else:
-            encoded = [self.parts["part_"](observations)]
+        inputs = (
+            [observations[key] for key in sorted(observations)] if isinstance(observations, dict) else [observations]
+        )
+        encoded = [encode(part) for encode, part in zip(self.parts, inputs, strict=True)]
         return cast(Tensor, self.join(torch.cat(encoded, dim=1)))
 
 

@@ -66,6 +66,8 @@ def evaluate(
         intervention: done to the state before every step.
         on_progress: called with (finished, total) whenever an episode ends.
     """
+    if n_episodes < 1:
+        raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
     records: list[list[tuple[bool, float, int, str]]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
@@ -32,7 +34,10 @@ class EpisodicNovelty:
         parts = list(observations.values()) if isinstance(observations, dict) else [np.asarray(observations)]
         news = np.zeros(len(self.seen), dtype=bool)
         for row, start in enumerate(episode_starts):
-            observation = b"".join(part[row].tobytes() for part in parts)
+            digest = blake2b(digest_size=16)
+            for part in parts:
+                digest.update(part[row].tobytes())
+            observation = digest.digest()
             if start:
                 self.seen[row] = {observation}
             elif observation not in self.seen[row]:
@@ -41,7 +46,17 @@ class EpisodicNovelty:
         return news
 
 
-def novelty_bonus(news: NDArray[np.bool_], coef: float) -> NDArray[np.float32]:
+def news_rate(news: NDArray[np.bool_], ended: NDArray[np.bool_]) -> float:
+    """Return the share of news among the steps of a rollout that could bring any.
+
+    Args:
+        news: [T, B] bool.
+        ended: [T, B] bool, the episode ended after the step, so that the next observation is a first one.
+    """
+    return float(news.sum() / max(1, (~ended).sum()))
+
+
+def novelty_bonus(news: NDArray[np.bool_], rate: float, coef: float) -> NDArray[np.float32]:
     """Turn news into rewards; news that comes at every step is worth nothing.
 
     Where a noise channel makes every observation new, a bonus would only pay for time. So it fades as news becomes
@@ -49,10 +64,10 @@ def novelty_bonus(news: NDArray[np.bool_], coef: float) -> NDArray[np.float32]:
 
     Args:
         news: [T, B] bool, from one rollout.
+        rate: share of news in the rollout, see `news_rate`.
         coef: reward for news where news is rare.
 
     Returns:
-        [T, B] `coef * news * (1 - rate ** 4)` with the rate of news in the rollout.
+        [T, B] `coef * news * (1 - rate ** 4)`.
     """
-    worth = coef * (1.0 - float(news.mean()) ** 4)
-    return np.where(news, worth, 0.0).astype(np.float32)
+    return np.where(news, coef * (1.0 - rate**4), 0.0).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -31,7 +32,7 @@ class AgentState(NamedTuple):
 class Step(NamedTuple):
     """What the agent does at one step of B envs."""
 
-    actions: Tensor  # [B, *action shape]
+    actions: Tensor  # [B] or [B, A], as the distribution gives them; see `env_actions`
     values: Tensor  # [B]
     log_probs: Tensor  # [B]
     state: AgentState
@@ -100,6 +101,16 @@ class MemoryPolicy(ActorCriticPolicy):
         **kwargs: Any,
     ) -> None:
         check_spaces(observation_space, action_space)
+        known = inspect.signature(ActorCriticPolicy).parameters
+        for key in kwargs:
+            if key not in known:
+                own = [name for name in inspect.signature(MemoryPolicy).parameters if name != "kwargs"]
+                raise ValueError(
+                    f"the policy has no argument '{key}'; choose from {', '.join(dict.fromkeys([*own, *known]))}"
+                )
+        if kwargs.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
+            # SB3's epsilon, and one fused update: over dozens of small tensors calls cost more than arithmetic.
+            kwargs["optimizer_kwargs"] = {"eps": 1e-5, "fused": True, **(kwargs.get("optimizer_kwargs") or {})}
         self.core_arguments: dict[str, Any] = {
             "controller": controller,
             "memory": memory,
@@ -183,7 +194,7 @@ class MemoryPolicy(ActorCriticPolicy):
         distribution = self._distribution(features, observation, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
         return Step(
-            actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape)),
+            actions,
             self._values(features),
             distribution.log_prob(actions),
             AgentState(unrolled.state, self.stored_action.store(actions)),
@@ -209,7 +220,7 @@ class MemoryPolicy(ActorCriticPolicy):
 
         Args:
             observations: tree with leaves [T, B, ...].
-            actions: [T, B, *action shape].
+            actions: [T, B] or [T, B, A].
             state: state before the first step and before its reset.
             episode_starts: [T, B] bool.
             writes: recorded decisions [T, B, ...].
@@ -266,12 +277,15 @@ class MemoryPolicy(ActorCriticPolicy):
         observation, features = self._first_step_features(obs)
         distribution = self._distribution(features, observation, None)
         actions = distribution.get_actions(deterministic=deterministic)
+        actions = actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
         return actions, self._values(features).unsqueeze(-1), distribution.log_prob(actions)
 
     def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return values [B, 1], log-probabilities [B] and entropies [B] of actions at first observations."""
         observation, features = self._first_step_features(obs)
         distribution = self._distribution(features, observation, None)
+        if isinstance(self.action_space, spaces.Box):
+            actions = actions.flatten(1)
         return self._values(features).unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
 
     def predict(  # type: ignore[override]
@@ -308,26 +322,28 @@ class MemoryPolicy(ActorCriticPolicy):
             raise ValueError(f"the state is of {len(state.previous_action)} envs, the observation of {batch_size}")
         starts = np.zeros(batch_size, dtype=bool) if episode_start is None else np.atleast_1d(episode_start)
         masks = None if action_masks is None else torch.as_tensor(np.atleast_2d(action_masks), device=self.device)
+        starting = torch.as_tensor(starts, dtype=torch.bool, device=self.device)
+        cache = self._take_cache(state)
         with torch.no_grad():
-            step = self.act(
-                tree,
-                state,
-                torch.as_tensor(starts, dtype=torch.bool, device=self.device),
-                deterministic,
-                None if masks is None else masks.bool(),
-                self._recall_cache(state),
-            )
+            step = self.act(tree, state, starting, deterministic, None if masks is None else masks.bool(), cache)
         self._recent = (step.state, self._weights_version(), step.cache)
-        actions = step.actions.cpu().numpy()
-        if isinstance(self.action_space, spaces.Box):
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        actions = self.env_actions(step.actions)
         return actions if vectorized else actions.squeeze(axis=0), step.state
 
-    def _weights_version(self) -> tuple[int, ...]:
-        return tuple(parameter._version for parameter in self.parameters())
+    def env_actions(self, actions: Tensor) -> NDArray[Any]:
+        """Return actions as the env takes them, [B, *action shape], within its bounds."""
+        array = actions.cpu().numpy().reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
+        if isinstance(self.action_space, spaces.Box):
+            array = np.clip(array, self.action_space.low, self.action_space.high)
+        return array
 
-    def _recall_cache(self, state: AgentState) -> State | None:
-        """The cache of the last `predict`, if it belongs to this very state and the weights have not changed."""
-        if self._recent is None or self._recent[0] is not state or self._recent[1] != self._weights_version():
+    def _weights_version(self) -> tuple[int, ...]:
+        """What changes when weights are updated in place or replaced."""
+        return tuple(number for weight in self.parameters() for number in (weight.data_ptr(), weight._version))
+
+    def _take_cache(self, state: AgentState) -> State | None:
+        """Hand over the cache of the last `predict`, if it is of this very state and of these weights."""
+        recent, self._recent = self._recent, None
+        if recent is None or recent[0] is not state or recent[1] != self._weights_version():
             return None
-        return self._recent[2]
+        return recent[2]

@@ -16,14 +16,16 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from agents.buffer import ChunkBuffer
-from agents.chunks import check_batch_size, default_chunk_length
+from agents.chunks import fit_chunks
 from agents.losses import PPOLoss, clipped_values, normalised, ppo_loss
-from agents.novelty import EpisodicNovelty, novelty_bonus
+from agents.novelty import EpisodicNovelty, news_rate, novelty_bonus
 from agents.policy import AgentState, MemoryPolicy
 from agents.returns import generalised_advantages
 from agents.rollout import Cursor, collect
 from agents.spaces import check_spaces
 from memory import tree_map
+
+NOT_SUPPORTED = {"use_sde", "sde_sample_freq", "rollout_buffer_class", "rollout_buffer_kwargs"}
 
 
 class MemoryPPO(PPO):
@@ -35,7 +37,7 @@ class MemoryPPO(PPO):
         memory, memory_kwargs: name in `memory.MEMORIES` and its sizes.
         controller, controller_kwargs: name in `memory.CONTROLLERS` and its sizes.
         n_steps: T, steps of every env in a rollout.
-        batch_size: transitions in a minibatch, a multiple of the chunk length.
+        batch_size: transitions in a minibatch, a multiple of the chunk length; by default the largest up to 256.
         chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
         ent_coef: weight of the entropy bonus, a number or a schedule.
         novelty_coef: bonus for the first visit of an observation in an episode, in units of reward; 0 for none. It is
@@ -61,7 +63,7 @@ class MemoryPPO(PPO):
         controller_kwargs: dict[str, Any] | None = None,
         learning_rate: float | Schedule = 1e-3,
         n_steps: int = 256,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         n_epochs: int = 4,
         chunk_length: int | None = None,
         ent_coef: float | Schedule = 0.01,
@@ -79,8 +81,12 @@ class MemoryPPO(PPO):
             "controller": controller,
             "controller_kwargs": controller_kwargs,
         }
-        self.chunk_length = default_chunk_length(n_steps) if chunk_length is None else chunk_length
-        check_batch_size(n_steps, batch_size, self.chunk_length)
+        for key in NOT_SUPPORTED & kwargs.keys():
+            raise ValueError(f"MemoryPPO has no {key}; leave it out")
+        if n_epochs < 1:
+            raise ValueError(f"n_epochs={n_epochs} must be at least 1")
+        self.chunk_length = chunk_length
+        batch_size = fit_chunks(n_steps, chunk_length, batch_size)[1]
         if novelty_coef < 0 or not 0 < novelty_fraction <= 1:
             raise ValueError(
                 f"novelty_coef={novelty_coef} must be at least 0 and novelty_fraction={novelty_fraction} in (0, 1]"
@@ -105,7 +111,9 @@ class MemoryPPO(PPO):
     def _setup_model(self) -> None:
         super()._setup_model()
         self.entropy_schedule = FloatSchedule(self.ent_coef)
-        self.chunks = ChunkBuffer(self.chunk_length)
+        # Checked here, too: `load` may have been given other sizes.
+        length, self.batch_size = fit_chunks(self.n_steps, self.chunk_length, self.batch_size)
+        self.chunks = ChunkBuffer(length)
         self.novelty = EpisodicNovelty(self.n_envs)
         self._state: AgentState | None = None
 
@@ -133,15 +141,16 @@ class MemoryPPO(PPO):
         if self._state is None or len(self.novelty.seen) != env.num_envs:
             self._state, self.novelty = self.policy.initial_state(env.num_envs), EpisodicNovelty(env.num_envs)
         cursor = Cursor(self._last_obs, starts, self._state)
-        rollout = collect(self.policy, env, cursor, self.chunks, self.novelty, n_rollout_steps, on_step)
+        cursor, rollout = collect(self.policy, env, cursor, self.chunks, self.novelty, n_rollout_steps, on_step)
+        self._last_obs, self._last_episode_starts, self._state = cursor
         if rollout is None:
             return False
-        self._last_obs, self._last_episode_starts, self._state = rollout.cursor
 
         coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
-        bonus = torch.as_tensor(novelty_bonus(rollout.news, coef), device=self.device)
         steps = self.chunks.steps
         ended = steps.terminated | steps.truncated
+        rate = news_rate(rollout.news, ended.cpu().numpy())
+        bonus = torch.as_tensor(novelty_bonus(rollout.news, rate, coef), device=self.device)
         advantages = generalised_advantages(
             steps.rewards + bonus, steps.values, rollout.following, ended, self.gamma, self.gae_lambda
         )
@@ -150,7 +159,7 @@ class MemoryPPO(PPO):
         for name, value in rollout.trace.items():
             self.logger.record(f"memory/{name}", value)
         self.logger.record("novelty/coef", coef)
-        self.logger.record("novelty/rate", float(rollout.news.mean()))
+        self.logger.record("novelty/rate", rate)
         self.logger.record("novelty/bonus", bonus.mean().item())
         callback.on_rollout_end()
         return True

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
@@ -32,7 +31,6 @@ class Cursor(NamedTuple):
 class Rollout(NamedTuple):
     """What is known after T steps, beside what the buffer holds."""
 
-    cursor: Cursor
     following: Tensor  # [T, B] value of what follows each step
     news: NDArray[np.bool_]  # [T, B] first visits, see `EpisodicNovelty`
     trace: dict[str, float]  # name -> mean over the rollout
@@ -61,7 +59,7 @@ def collect(
     novelty: EpisodicNovelty,
     n_steps: int,
     on_step: Callable[[dict[str, Any]], bool],
-) -> Rollout | None:
+) -> tuple[Cursor, Rollout | None]:
     """Play `n_steps` steps and fill the buffer.
 
     Args:
@@ -74,7 +72,7 @@ def collect(
         on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.
 
     Returns:
-        the rollout, or None if `on_step` ended it.
+        where to go on, and the rollout, or None if `on_step` ended it early.
     """
     device, space = policy.device, policy.observation_space
     observations, starts, state = cursor
@@ -91,9 +89,7 @@ def collect(
         episode_start = torch.as_tensor(starts, dtype=torch.bool, device=device)
         masks = torch.as_tensor(env_action_masks(env), device=device) if has_masks else None
         step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
-        actions = step.actions.cpu().numpy()
-        if isinstance(policy.action_space, spaces.Box):
-            actions = np.clip(actions, policy.action_space.low, policy.action_space.high)
+        actions = policy.env_actions(step.actions)
         new_observations, rewards, dones, infos = env.step(actions)
         truncated = np.array(
             [done and info.get("TimeLimit.truncated", False) for done, info in zip(dones, infos, strict=True)]
@@ -102,7 +98,7 @@ def collect(
             traces.setdefault(name, []).append(values)
         names = {"actions": actions, "new_obs": new_observations, "rewards": rewards, "dones": dones, "infos": infos}
         if not on_step({**names, "episode_starts": starts, "trace": step.trace}):
-            return None
+            return Cursor(new_observations, dones, step.state), None
         buffer.add(
             state,
             Transition(
@@ -113,7 +109,7 @@ def collect(
                 step.writes,
                 step.log_probs,
                 step.values,
-                torch.as_tensor(rewards, dtype=torch.float32, device=device),
+                torch.tensor(rewards, dtype=torch.float32, device=device),
                 torch.as_tensor(dones & ~truncated, device=device),
                 torch.as_tensor(truncated, device=device),
             ),
@@ -135,7 +131,7 @@ def collect(
         _values_of_cuts(cuts, rollout.values, policy),
     )
     means = {name: torch.stack(values).mean().item() for name, values in traces.items()}
-    return Rollout(Cursor(observations, starts, state), following, np.stack(news), means)
+    return Cursor(observations, starts, state), Rollout(following, np.stack(news), means)
 
 
 def _cut(

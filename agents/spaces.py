@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from memory import State
 
@@ -17,27 +17,63 @@ ACTION_MASK = "action_mask"
 OBSERVATION_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 ACTION_SPACES = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary, spaces.Box)
 
+# What torch cannot index, it stores wider; nothing in the agent computes in double precision.
+_STORED = {"float64": torch.float32, "uint16": torch.int32, "uint32": torch.int64, "uint64": torch.int64}
+
 
 def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
     """Refuse spaces that the agent does not support.
 
     Raises:
-        ValueError: one line that names the space and those supported.
+        ValueError: one line that names the space and what would be right.
     """
     parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {"": observation_space}
+    if not parts:
+        raise ValueError("the Dict observation space is empty; give it at least one key")
     for key, space in parts.items():
+        name = f"observation space {type(space).__name__}" + (f" under the key '{key}'" if key else "")
         if not isinstance(space, OBSERVATION_SPACES):
-            where = f" under the key '{key}'" if key else ""
-            raise ValueError(
-                f"observation space {type(space).__name__}{where} is not supported; use {_names(OBSERVATION_SPACES)}, "
-                "or a flat Dict of these"
-            )
+            raise ValueError(f"{name} is not supported; use {_names(OBSERVATION_SPACES)}, or a flat Dict of these")
+        _check_shape(name, space)
+    name = f"action space {type(action_space).__name__}"
     if not isinstance(action_space, ACTION_SPACES):
-        raise ValueError(f"action space {type(action_space).__name__} is not supported; use {_names(ACTION_SPACES)}")
+        raise ValueError(f"{name} is not supported; use {_names(ACTION_SPACES)}")
+    _check_shape(name, action_space)
     if isinstance(action_space, spaces.Box) and not np.all(np.isfinite([action_space.low, action_space.high])):
-        raise ValueError("a Box action space needs finite bounds, low and high")
-    if isinstance(action_space, spaces.Discrete) and action_space.start != 0:
-        raise ValueError(f"a Discrete action space must start at 0, not at {action_space.start}")
+        raise ValueError(f"{name} needs finite bounds, low and high")
+    if ACTION_MASK in parts and isinstance(observation_space, spaces.Dict):
+        _check_mask(parts[ACTION_MASK], action_space)
+
+
+def _check_shape(name: str, space: spaces.Space[Any]) -> None:
+    if isinstance(space, spaces.Box) and not space.shape:
+        raise ValueError(f"{name} has shape (); give it one axis at least, such as (1,)")
+    if isinstance(space, spaces.Discrete) and space.start != 0:
+        raise ValueError(f"{name} must start at 0, not at {space.start}")
+    if isinstance(space, spaces.MultiDiscrete) and (space.nvec.ndim != 1 or np.any(space.start != 0)):
+        raise ValueError(f"{name} must have one axis and start at 0")
+
+
+def _check_mask(mask: spaces.Space[Any], actions: spaces.Space[Any]) -> None:
+    if isinstance(actions, spaces.Discrete):
+        choices = int(actions.n)
+    elif isinstance(actions, spaces.MultiDiscrete):
+        choices = int(actions.nvec.sum())
+    else:
+        raise ValueError(
+            f"the observation has an '{ACTION_MASK}', which needs a Discrete or MultiDiscrete action space"
+        )
+    binary = isinstance(mask, spaces.MultiBinary) or (
+        isinstance(mask, spaces.Box)
+        and bool(np.issubdtype(mask.dtype, np.integer) or mask.dtype == np.bool_)
+        and mask.low.min() >= 0
+        and mask.high.max() <= 1
+    )
+    if not binary or get_flattened_obs_dim(mask) != choices:
+        raise ValueError(
+            f"the observation's '{ACTION_MASK}' must be MultiBinary({choices}), or a Box of that many integers 0 or 1 "
+            "(and left out of VecNormalize)"
+        )
 
 
 def _names(classes: tuple[type, ...]) -> str:
@@ -45,7 +81,7 @@ def _names(classes: tuple[type, ...]) -> str:
 
 
 def observation_tree(observations: Any, space: spaces.Space[Any], device: torch.device | str) -> State:
-    """Turn observations into a tree of tensors; of a Dict a tuple in the order of its sorted keys.
+    """Copy observations into a tree of tensors; of a Dict a tuple in the order of its sorted keys.
 
     Args:
         observations: array or tensor [..., *shape], or a dict of these.
@@ -54,7 +90,8 @@ def observation_tree(observations: Any, space: spaces.Space[Any], device: torch.
     """
     if isinstance(space, spaces.Dict):
         return tuple(observation_tree(observations[key], space[key], device) for key in sorted(space.spaces))
-    return torch.as_tensor(observations, dtype=_dtype(space), device=device)
+    # A copy: an env may fill the same array again at its next step.
+    return torch.asarray(observations, dtype=_dtype(space), device=device, copy=True)
 
 
 def blank_observation(space: spaces.Space[Any]) -> State:
@@ -65,6 +102,5 @@ def blank_observation(space: spaces.Space[Any]) -> State:
 
 
 def _dtype(space: spaces.Space[Any]) -> torch.dtype:
-    kind: Tensor = torch.as_tensor(np.zeros(0, dtype=space.dtype))
-    # Nothing in the agent computes in double precision.
-    return torch.float32 if kind.dtype == torch.float64 else kind.dtype
+    name = np.dtype(space.dtype).name
+    return _STORED[name] if name in _STORED else torch.asarray(np.zeros(0, dtype=space.dtype)).dtype

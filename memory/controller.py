@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from memory.fused_lstm import fused_lstm
 from memory.state import State, reset
 
 ControllerState = TypeVar("ControllerState", bound=State)
@@ -22,8 +23,8 @@ class Controller(nn.Module, ABC, Generic[ControllerState]):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size} must be at least 1")
+        if not isinstance(hidden_size, int) or hidden_size < 1:
+            raise ValueError(f"hidden_size={hidden_size!r} must be a whole number of at least 1")
         self.input_size = input_size
         self.hidden_size = hidden_size
 
@@ -70,6 +71,13 @@ class LSTM(Controller[LSTMState]):
         return LSTMState(zeros, zeros)
 
     def forward(self, inputs: Tensor, state: LSTMState, episode_starts: Tensor) -> tuple[Tensor, LSTMState]:
+        outputs, cell = fused_lstm(
+            self.from_input(inputs), self.from_hidden.weight, state.hidden, state.cell, episode_starts
+        )
+        return outputs, LSTMState(outputs[-1], cell)
+
+    def loop(self, inputs: Tensor, state: LSTMState, episode_starts: Tensor) -> tuple[Tensor, LSTMState]:
+        """Run the plain loop, which is the definition that `forward` is held to."""
         initial = self.initial_state(inputs.shape[1])
         outputs = []
         # W_x x_t does not depend on the state: one product for the whole sequence.

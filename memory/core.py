@@ -33,8 +33,8 @@ class Unrolled(NamedTuple):
 class Core(nn.Module):
     """An encoder, a controller and a memory; acting is `unroll` with T = 1, learning is `unroll` with T = L.
 
-    The heads see `[h, r, P₁h ⊙ P₂r]`: to compare what is seen with what is recalled is an XOR, which the products make
-    linear. Without a memory they see `h`.
+    The heads see `[h, r, P₁[h, x] ⊙ P₂r]` with hidden vector h, encoded event x and read r: to compare what is seen
+    with what is recalled is an XOR, which the products make linear. Without a memory they see `h`.
 
     Args:
         encoder: module from events (leaves [X, ...]) to [X, encoded_size].
@@ -69,7 +69,7 @@ class Core(nn.Module):
         )
         self.feature_size = hidden_size
         if self.memory.read_size:
-            self.hidden_factor = nn.Linear(hidden_size, hidden_size)
+            self.seen_factor = nn.Linear(hidden_size + encoded_size, hidden_size)
             self.read_factor = nn.Linear(self.memory.read_size, hidden_size)
             self.feature_size = 2 * hidden_size + self.memory.read_size
 
@@ -100,7 +100,7 @@ class Core(nn.Module):
             return self._unroll_with_feedback(events, encoded, state, episode_starts, writes, cache)
         hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
         recall = self.memory(Steps(hidden, encoded, events, episode_starts), state.memory, writes, cache)
-        features = self._features(hidden, recall.read)
+        features = self._features(hidden, encoded, recall.read)
         return Unrolled(features, CoreState(controller_state, recall.state), recall.writes, recall.cache, recall.trace)
 
     def _unroll_with_feedback(
@@ -127,13 +127,14 @@ class Core(nn.Module):
             steps = Steps(hidden, encoded[now], cast(State, event), episode_starts[now])
             recall = self.memory(steps, state.memory, write, cache)
             state, cache = CoreState(controller_state, recall.state), recall.cache
-            features.append(self._features(hidden, recall.read))
+            features.append(self._features(hidden, encoded[now], recall.read))
             all_writes.append(recall.writes)
             traces.append(recall.trace)
         trace = {name: torch.cat([step[name] for step in traces]) for name in traces[0]}
         return Unrolled(torch.cat(features), state, concatenate(all_writes), cache, trace)
 
-    def _features(self, hidden: Tensor, read: Tensor) -> Tensor:
+    def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:
             return hidden
-        return torch.cat([hidden, read, self.hidden_factor(hidden) * self.read_factor(read)], dim=-1)
+        seen = torch.cat([hidden, encoded], dim=-1)
+        return torch.cat([hidden, read, self.seen_factor(seen) * self.read_factor(read)], dim=-1)

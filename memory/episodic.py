@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from memory.addressing import AgeBias, StepEmbedding
 from memory.interface import Encode, Memory, Recall, Steps
 from memory.slots import choose_slot, last_writers, readable, step_numbers, superseded
-from memory.state import State, tree_map
+from memory.state import State, broadcast_like, tree_map
 
 
 class EpisodicState(NamedTuple):
@@ -31,7 +31,7 @@ class EpisodicState(NamedTuple):
 class Encodings(NamedTuple):
     """What the current weights make of M events."""
 
-    encoded: Tensor  # [B, M, D]
+    direction: Tensor  # [B, M, D] the encoded events, scaled to length 1; tells which are alike
     keys: Tensor  # [B, M, R, W]
     values: Tensor  # [B, M, R, V]
     log_gates: Tensor  # [B, M]
@@ -90,8 +90,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         super().__init__(encode, event, encoded_size, hidden_size)
         sizes = {"slots": slots, "heads": heads, "key_size": key_size, "value_size": value_size, "hops": hops}
         for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name}={size} must be at least 1")
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name}={size!r} must be a whole number of at least 1")
         self.encode = encode
         self.blank_event = tree_map(lambda leaf: torch.empty_like(leaf, device="meta"), event)
         self.slots, self.heads, self.key_size, self.value_size = slots, heads, key_size, value_size
@@ -142,10 +142,10 @@ class EpisodicMemory(Memory[EpisodicState]):
         # Slots fill from the first on: those that no row has used yet need not be looked at.
         used = int((state.filled.any(0) * torch.arange(1, self.slots + 1, device=now.device)).max())
         own = self.project(steps.encoded.transpose(0, 1), now.t())
-        carried = self.encode_slots(state, used) if cache is None else cast(Cache, cache).slots
+        carried = self.encode_slots(state, used, starts[0]) if cache is None else cast(Cache, cache).slots
         candidates = tree_map(lambda slot, event: torch.cat([slot[:, :used], event], dim=1), carried, own)
         if writes is None:
-            cache = self.cache_of(carried, state) if cache is None else cast(Cache, cache)
+            cache = self.cache_of(carried, state, used) if cache is None else cast(Cache, cache)
             writes, cache = self.decide(cache, own, state, now, starts)
         else:
             cache = None
@@ -176,9 +176,18 @@ class EpisodicMemory(Memory[EpisodicState]):
         }
         return Recall(read, new_state, writes, cache, trace)
 
-    def encode_slots(self, state: EpisodicState, used: int) -> Encodings:
-        """Encode the events in the first `used` slots with the current weights; zeros stand for the others."""
-        events = tree_map(lambda leaf: leaf[:, :used].flatten(0, 1), state.events)
+    def encode_slots(self, state: EpisodicState, used: int, episode_start: Tensor) -> Encodings:
+        """Encode the events in the first `used` slots with the current weights; zeros stand for the others.
+
+        What the rows [B] with an `episode_start` still hold is of an ended episode and is not looked at.
+        """
+        kept = (state.filled & ~episode_start.unsqueeze(1))[:, :used]
+
+        def known(leaf: Tensor) -> Tensor:
+            leaf = leaf[:, :used]
+            return torch.where(broadcast_like(kept, leaf), leaf, torch.zeros_like(leaf)).flatten(0, 1)
+
+        events = tree_map(known, state.events)
         encoded = self.encode(events).unflatten(0, (len(state.filled), used))
         encodings = self.project(encoded, state.birth[:, :used])
         missing = self.slots - used
@@ -192,13 +201,16 @@ class EpisodicMemory(Memory[EpisodicState]):
             keys = keys + self.key_of_step(self.step_embedding(birth, encoded.dtype))
         heads = (self.heads, -1)
         log_gates = nn.functional.logsigmoid(gates.squeeze(-1))
-        return Encodings(encoded, keys.unflatten(-1, heads), values.unflatten(-1, heads), log_gates)
+        direction = nn.functional.normalize(encoded.detach(), dim=-1)
+        return Encodings(direction, keys.unflatten(-1, heads), values.unflatten(-1, heads), log_gates)
 
     @torch.no_grad()
-    def cache_of(self, slots: Encodings, state: EpisodicState) -> Cache:
-        """Return the cache that belongs to freshly encoded slots."""
-        alike = self.alike(slots.encoded.unsqueeze(2), slots.encoded.unsqueeze(1))
-        return Cache(tree_map(Tensor.detach, slots), superseded(alike, state.birth, state.filled))
+    def cache_of(self, slots: Encodings, state: EpisodicState, used: int) -> Cache:
+        """Return the cache that belongs to freshly encoded slots, of which the first `used` hold something."""
+        outdated = torch.zeros_like(state.filled)
+        alike = self.alike(slots.direction[:, :used], slots.direction[:, :used])
+        outdated[:, :used] = superseded(alike, state.birth[:, :used], state.filled[:, :used])
+        return Cache(tree_map(Tensor.detach, slots), outdated)
 
     @torch.no_grad()
     def decide(
@@ -222,7 +234,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         for t, start in enumerate(episode_starts):
             filled &= ~start.unsqueeze(1)
             event = tree_map(lambda leaf, t=t: leaf[:, t].detach(), own)
-            outdated = filled & (outdated | self.alike(event.encoded.unsqueeze(1), slots.encoded))
+            outdated = filled & (outdated | self.alike(slots.direction, event.direction.unsqueeze(1)).squeeze(2))
             slot = choose_slot(slots.log_gates, birth, filled, outdated, event.log_gates)
             writes.append(slot)
             written = slot >= 0
@@ -232,9 +244,16 @@ class EpisodicMemory(Memory[EpisodicState]):
             birth[who, where], filled[who, where], outdated[who, where] = now[t, who], True, False
         return torch.stack(writes), Cache(slots, outdated)
 
-    def alike(self, one: Tensor, other: Tensor) -> Tensor:
-        """Tell whether encoded events [..., D] are the same but for rounding and what the encoder ignores."""
-        return nn.functional.cosine_similarity(one, other, dim=-1) > self.alike_from
+    def alike(self, some: Tensor, others: Tensor) -> Tensor:
+        """Tell which events are the same but for rounding and what the encoder ignores.
+
+        Args:
+            some, others: directions [B, M, D] and [B, L, D].
+
+        Returns:
+            [B, M, L] bool.
+        """
+        return torch.einsum("bmd,bld->bml", some, others) > self.alike_from
 
     def read(self, steps: Steps, now: Tensor, events: Encodings, alive: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
         """Attend to the events alive at each step.
@@ -254,6 +273,10 @@ class EpisodicMemory(Memory[EpisodicState]):
         # Where nothing is alive the maximum is -inf and -inf - (-inf) would be NaN.
         relative = log_gates - most_open.masked_fill(most_open == -torch.inf, 0.0)
         bias = (self.age_bias(age) + relative.unsqueeze(3)).transpose(2, 3)  # [T, B, R, M]
+        dead = ~alive.unsqueeze(2)
+        # A weight of zero does not silence a NaN: what is dead throughout must not be multiplied at all.
+        reachable = alive.any(0).unsqueeze(2).unsqueeze(3)
+        values = torch.where(reachable, events.values, torch.zeros_like(events.values))
 
         order = (
             self.query_of_step(self.step_embedding(now, steps.hidden.dtype)) if self.step_embedding is not None else 0.0
@@ -264,8 +287,9 @@ class EpisodicMemory(Memory[EpisodicState]):
             queries = (query_of(torch.cat([seen, read], dim=-1)) + order).unflatten(-1, (self.heads, -1))
             queries = queries / math.sqrt(self.key_size)
             logits = torch.einsum("tbrw,bmrw->tbrm", queries, events.keys) + bias
+            logits = logits.masked_fill(dead, -torch.inf)
             null_logit = torch.einsum("tbrw,rw->tbr", queries, self.null_key).unsqueeze(3)
             weights = torch.cat([null_logit, logits], dim=3).softmax(3)
-            recalled = torch.einsum("tbrm,bmrv->tbrv", weights[..., 1:], events.values)
+            recalled = torch.einsum("tbrm,bmrv->tbrv", weights[..., 1:], values)
             read = self.normalise((recalled + weights[..., :1] * self.null_value).flatten(2))
         return read, weights[..., 0].mean(2)

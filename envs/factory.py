@@ -1,0 +1,138 @@
+"""Environments by id, wrapped and split, one or many at a time."""
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+from minigrid.envs.memory import MemoryEnv
+from minigrid.minigrid_env import MiniGridEnv
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+
+from envs.actions import UsefulActions
+from envs.observation import SymbolView
+from envs.split import Side, SplitByLayout, has_layouts
+from envs.tmaze import TMaze
+from envs.wrappers import CueVisible, PreviousReward
+
+_WALKING = ("left", "right", "forward")
+
+
+def make_env(
+    env_id: str,
+    *,
+    split: Side | None = None,
+    seed: int | None = None,
+    view_size: int | None = None,
+    useful_actions: Sequence[str] | None = None,
+    previous_reward: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+    module: str | None = None,
+    monitor: bool = False,
+) -> gym.Env[Any, Any]:
+    """Make one environment of any registered id; MiniGrid ones show their symbol image and report ``is_success``.
+
+    Args:
+        env_id: the id under which it is registered with Gymnasium.
+        split: the side of the split by layout, or None for all layouts.
+        seed: if given, the environment is reset once with it, and so is the sampling of its action space.
+        view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
+        useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
+        previous_reward: whether the observation holds the reward of the previous step.
+        kwargs: arguments of the environment itself.
+        module: a module to import first, so that its ids are registered.
+        monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.
+
+    Raises:
+        ValueError: if the id, the module or an argument does not exist or does not fit this environment.
+    """
+    env = _registered(env_id, dict(kwargs or {}), module)
+    bare = env.unwrapped
+    if isinstance(bare, MiniGridEnv):
+        env = SymbolView(env, view_size)
+        if isinstance(bare, MemoryEnv):
+            env = CueVisible(env, (1, bare.height // 2 - 1))
+        actions = useful_actions or getattr(bare, "useful_actions", _WALKING if isinstance(bare, MemoryEnv) else None)
+        if actions:
+            env = UsefulActions(env, actions)
+    elif view_size is not None or useful_actions is not None:
+        raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
+    if split is not None or has_layouts(env):
+        env = SplitByLayout(env, split)
+    if previous_reward:
+        env = PreviousReward(env)
+    if monitor:
+        env = Monitor(env, info_keywords=("is_success",) if isinstance(bare, MiniGridEnv | TMaze) else ())
+    if seed is not None:
+        env.reset(seed=seed)
+        env.action_space.seed(seed)
+    return env
+
+
+def make_vec_env(
+    env_id: str,
+    *,
+    n_envs: int = 1,
+    seed: int | None = None,
+    split: Side | None = None,
+    view_size: int | None = None,
+    useful_actions: Sequence[str] | None = None,
+    previous_reward: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+    module: str | None = None,
+    subprocess: bool = False,
+    monitor: bool = True,
+) -> VecEnv:
+    """Make several environments as one Stable-Baselines3 ``VecEnv``; environment i is seeded with ``seed + i``.
+
+    Args:
+        n_envs: how many, at least 1.
+        seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
+        subprocess: whether each runs in a process of its own, which pays only where a step is slow.
+        env_id, split, view_size, useful_actions, previous_reward, kwargs, module, monitor: as in ``make_env``.
+
+    Raises:
+        ValueError: as ``make_env``, and if ``n_envs`` is below 1.
+    """
+    if n_envs < 1:
+        raise ValueError(f"n_envs={n_envs} must be at least 1")
+    make = partial(
+        make_env,
+        env_id,
+        split=split,
+        view_size=view_size,
+        useful_actions=useful_actions,
+        previous_reward=previous_reward,
+        kwargs=kwargs,
+        module=module,
+        monitor=monitor,
+    )
+    vec_env: VecEnv
+    if subprocess:
+        make().close()  # What the user got wrong is raised here, not in another process.
+        vec_env = SubprocVecEnv([make] * n_envs)
+    else:
+        vec_env = DummyVecEnv([make] * n_envs)
+    vec_env.seed(seed)
+    return vec_env
+
+
+def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.Env[Any, Any]:
+    if module is not None:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(f"module={module!r} cannot be imported: {error}") from error
+    try:
+        gym.spec(env_id)
+    except gym.error.Error as error:
+        close = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else "is the module that registers it named in module=?"
+        raise ValueError(f"no environment is registered as {env_id!r}: {hint}") from error
+    try:
+        return gym.make(env_id, disable_env_checker=True, **kwargs)
+    except TypeError as error:
+        raise ValueError(f"{env_id} does not take these arguments ({', '.join(kwargs)}): {error}") from error

@@ -1,0 +1,202 @@
+"""Match: look at an object in a dead end of a winding corridor, walk to its other end, choose the one like it."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, SupportsFloat
+
+from minigrid.core.actions import Actions
+from minigrid.core.constants import COLOR_NAMES
+from minigrid.core.grid import Grid
+from minigrid.core.mission import MissionSpace
+from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
+from minigrid.minigrid_env import MiniGridEnv
+
+from envs.corridor import Corridor, draw_corridor
+from envs.visibility import HEADINGS, Cell, image_shows, in_sight
+
+KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
+_TRIES = 2000
+
+
+class Scene(NamedTuple):
+    """Where everything stands in one episode, cells as (x, y)."""
+
+    corridor: Corridor
+    start: Cell
+    heading: int
+    right_arm: int  # which arm (0 left, 1 right) holds the object that matches the cue
+
+
+class Match(MiniGridEnv):
+    """A winding corridor from a dead end that holds the cue to a junction whose arms hold the choices.
+
+    The corridor is a random path, one cell wide, that never touches itself. The agent starts inside it, at a random
+    cell from which the cue cannot be seen whatever the heading, so it has to go and look; no frame shows the cue and a
+    choice together. One arm holds an object like the cue, the other a different one; which object is the cue and which
+    arm is right are drawn independently of the corridor. Stepping into an arm ends the episode: reward
+    ``1 - 0.9 * steps / max_steps`` and ``is_success`` if its object is like the cue, else reward 0. Only left, right
+    and forward do anything.
+
+    Success: an oracle 1; a cue-blind oracle, which walks straight to one of the choices, 0.5; a random player 0.27 at
+    size 9, 0.19 at size 13.
+
+    Info: ``cue_visible`` at every step, ``is_success`` at the last.
+
+    Args:
+        size: side of the square grid in cells, border included, at least 7.
+        length: fewest and most cells of the corridor, dead end and junction included.
+        objects: the (kind, colour) pairs that the cue and the choices are drawn from, at least two.
+        max_steps: the episode is truncated after so many steps; by default about three times the longest solution.
+        agent_view_size: side of the agent's view in cells; the guarantees above hold for this view.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+
+    Raises:
+        ValueError: if the arguments describe no such maze.
+    """
+
+    useful_actions = ("left", "right", "forward")
+
+    def __init__(
+        self,
+        size: int = 9,
+        length: Sequence[int] | None = None,
+        objects: Sequence[tuple[str, str]] = (("key", "green"), ("ball", "green")),
+        max_steps: int | None = None,
+        agent_view_size: int = 3,
+        **kwargs: Any,
+    ):
+        if size < 7:
+            raise ValueError(f"size={size} must be at least 7")
+        most = (size - 2) ** 2 // 3
+        if length is None:
+            length = (size - 1, min(2 * size - 4, most))
+        if not isinstance(length, Sequence) or len(length) != 2 or not 5 <= length[0] <= length[1] <= most:
+            raise ValueError(
+                f"length={length} must be a pair (fewest, most) with 5 <= fewest <= most <= {most} at size={size}"
+            )
+        self.objects = tuple((str(kind), str(colour)) for kind, colour in objects)
+        if len(set(self.objects)) < 2 or len(set(self.objects)) != len(self.objects):
+            raise ValueError(f"objects={list(self.objects)} must be at least two different (kind, colour) pairs")
+        for kind, colour in self.objects:
+            if kind not in KINDS or colour not in COLOR_NAMES:
+                raise ValueError(
+                    f"objects: ({kind}, {colour}) must be one of {', '.join(KINDS)} and one of {', '.join(COLOR_NAMES)}"
+                )
+        self.length = (int(length[0]), int(length[1]))
+        self.scene: Scene
+        self.cue_pos: Cell = (0, 0)
+        super().__init__(
+            mission_space=MissionSpace(mission_func=_mission),
+            grid_size=size,
+            max_steps=10 * self.length[1] if max_steps is None else max_steps,
+            agent_view_size=agent_view_size,
+            see_through_walls=False,
+            **kwargs,
+        )
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(seed=seed, options=options)
+        info["cue_visible"] = self._sees_cue(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        if action > Actions.forward:
+            action = Actions.done
+        observation, reward, terminated, truncated, info = super().step(action)
+        info["cue_visible"] = self._sees_cue(observation)
+        if self.agent_pos in self.scene.corridor.doorsteps:
+            right = self.agent_pos == self.scene.corridor.doorsteps[self.scene.right_arm]
+            reward, terminated, truncated = (self._reward() if right else 0.0), True, False
+            info["is_success"] = right
+        elif truncated:
+            info["is_success"] = False
+        return observation, reward, terminated, truncated, info
+
+    def shortest_solution(self) -> int:
+        """Count the fewest steps from this episode's start to a look at the cue, and on to the right object."""
+        corridor, start, heading, right_arm = self.scene
+        cells = set(corridor.open_cells) - {corridor.cue, *corridor.arms}
+        goal = corridor.doorsteps[right_arm]
+        cells.discard(corridor.doorsteps[1 - right_arm])
+        first = (start, heading, self._cue_in_sight(corridor, start, heading))
+        steps, queue = {first: 0}, deque([first])
+        while queue:
+            state = queue.popleft()
+            cell, heading, seen = state
+            if cell == goal:
+                if seen:
+                    return steps[state]
+                continue
+            ahead = (cell[0] + HEADINGS[heading][0], cell[1] + HEADINGS[heading][1])
+            for place, way in ((cell, (heading + 3) % 4), (cell, (heading + 1) % 4), (ahead, heading)):
+                if place in cells:
+                    following = (place, way, seen or self._cue_in_sight(corridor, place, way))
+                    if following not in steps:
+                        steps[following] = steps[state] + 1
+                        queue.append(following)
+        raise AssertionError("a corridor joins its ends")
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        corridor, starts = self._draw_layout(width)
+        dice = self.np_random
+        start, heading = starts[dice.integers(len(starts))], int(dice.integers(4))
+        # The cue and the answer are drawn last and independently: nothing of the layout tells them.
+        cue, other = dice.permutation(len(self.objects))[:2].tolist()
+        right_arm = int(dice.integers(2))
+        self.scene = Scene(corridor, start, heading, right_arm)
+        self.grid = Grid(width, height)
+        wall = Wall()
+        self.grid.grid = [wall] * (width * height)
+        for x, y in corridor.open_cells:
+            self.grid.grid[y * width + x] = None
+        self.put_obj(self._thing(cue), *corridor.cue)
+        self.put_obj(self._thing(cue), *corridor.arms[right_arm])
+        self.put_obj(self._thing(other), *corridor.arms[1 - right_arm])
+        self.agent_pos, self.agent_dir = start, heading
+        self.cue_pos = corridor.cue
+        self.mission = _mission()
+
+    def _draw_layout(self, size: int) -> tuple[Corridor, list[Cell]]:
+        """Draw a corridor that keeps what the class promises, and the cells where the agent may start in it."""
+        for _ in range(_TRIES):
+            length = int(self.np_random.integers(self.length[0], self.length[1] + 1))
+            corridor = draw_corridor(self.np_random, size, length)
+            if corridor is None or self._shows_both(corridor):
+                continue
+            starts = [
+                cell
+                for cell in corridor.way[1:-1]
+                if not any(self._cue_in_sight(corridor, cell, heading) for heading in range(4))
+            ]
+            if starts:
+                return corridor, starts
+        raise ValueError(
+            f"no corridor of {self.length[0]} to {self.length[1]} cells found at size={size} that hides the cue from a"
+            f" view of {self.agent_view_size} cells: use a larger size, a longer one or a smaller view"
+        )
+
+    def _shows_both(self, corridor: Corridor) -> bool:
+        view, cue = self.agent_view_size, corridor.cue
+        arms = [arm for arm in corridor.arms if max(abs(arm[0] - cue[0]), abs(arm[1] - cue[1])) < view]
+        if not arms:
+            return False
+        return any(
+            self._cue_in_sight(corridor, place, heading)
+            and any(in_sight(corridor.open_cells, place, heading, view, arm) for arm in arms)
+            for place in (*corridor.way[1:], *corridor.doorsteps)
+            for heading in range(4)
+        )
+
+    def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
+        return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)
+
+    def _sees_cue(self, observation: dict[str, Any]) -> bool:
+        return image_shows(observation["image"], self.agent_pos, self.agent_dir, self.cue_pos)
+
+    def _thing(self, index: int) -> WorldObj:
+        kind, colour = self.objects[index]
+        return KINDS[kind](colour)
+
+
+def _mission() -> str:
+    return "look at the object in the dead end, then go to the one like it"

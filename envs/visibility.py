@@ -1,0 +1,126 @@
+"""What an agent in a MiniGrid can see: light spreads from its cell, away from it, through clear cells."""
+
+from collections.abc import Container, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Cell = tuple[int, int]
+
+# Unit step (dx, dy) of each heading: right, down, left, up (y grows downwards).
+HEADINGS: tuple[Cell, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
+
+
+@lru_cache(maxsize=1 << 15)
+def _light_row(lit: int, clear: int, width: int) -> tuple[int, int]:
+    """Spread light along one row, first rightwards, then leftwards; bit i of an integer is column i.
+
+    Returns:
+        The lit cells of this row, and those of the row above that it lights.
+    """
+    above = 0
+    for column in range(width - 1):
+        if lit >> column & clear >> column & 1:
+            lit |= 2 << column
+            above |= 3 << column
+    for column in range(width - 1, 0, -1):
+        if lit >> column & clear >> column & 1:
+            lit |= 1 << (column - 1)
+            above |= 3 << (column - 1)
+    return lit, above
+
+
+def lit_rows(clear_rows: Sequence[int], width: int) -> list[int]:
+    """Find the visible cells of a view whose agent stands in the middle of its last row and looks at the first.
+
+    Args:
+        clear_rows: per row, from the farthest to the agent's own, the cells that light passes, bit i for column i.
+        width: number of columns, odd.
+
+    Returns:
+        The visible cells in the same form.
+    """
+    rows = [0] * len(clear_rows)
+    light = 1 << width // 2
+    for row in range(len(clear_rows) - 1, -1, -1):
+        rows[row], light = _light_row(light, clear_rows[row], width)
+    return rows
+
+
+def visible_mask(clear: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Mask the visible cells of a view.
+
+    Args:
+        clear: (columns, rows), True where light passes; the agent stands at (columns // 2, rows - 1).
+
+    Returns:
+        (columns, rows, 1), 1 where the cell is visible, else 0.
+    """
+    columns = len(clear)
+    weights = 1 << np.arange(columns, dtype=np.int64)
+    lit = np.array(lit_rows((weights @ clear).tolist(), columns), dtype=np.int64)
+    mask: npt.NDArray[np.uint8] = ((lit[None, :] >> np.arange(columns)[:, None]) & 1).astype(np.uint8)[..., None]
+    return mask
+
+
+def cell_in_view(position: Sequence[int] | npt.NDArray[Any], heading: int, view_size: int, cell: Cell) -> Cell | None:
+    """Locate a cell of the grid in the agent's view.
+
+    Args:
+        position: the agent's cell (x, y).
+        heading: 0 right, 1 down, 2 left, 3 up.
+        view_size: side of the square view, in cells.
+        cell: the cell (x, y) looked for.
+
+    Returns:
+        (column, row) in the view, or None if it lies outside.
+    """
+    ahead_x, ahead_y = HEADINGS[heading]
+    dx, dy = cell[0] - int(position[0]), cell[1] - int(position[1])
+    column = view_size // 2 - dx * ahead_y + dy * ahead_x
+    row = view_size - 1 - (dx * ahead_x + dy * ahead_y)
+    if 0 <= column < view_size and 0 <= row < view_size:
+        return column, row
+    return None
+
+
+def image_shows(
+    image: npt.NDArray[np.uint8], position: Sequence[int] | npt.NDArray[Any], heading: int, cell: Cell
+) -> bool:
+    """Say whether a MiniGrid image shows a given cell, that is, neither outside the view nor hidden ("unseen", 0).
+
+    Args:
+        image: (V, V, 3) symbols as MiniGrid encodes them.
+        position, heading, cell: as in ``cell_in_view``.
+    """
+    place = cell_in_view(position, heading, len(image), cell)
+    return place is not None and bool(image[place][0] != 0)
+
+
+def in_sight(open_cells: Container[Cell], place: Cell, heading: int, view_size: int, target: Cell) -> bool:
+    """Say whether an agent would see a cell, in a grid of which light passes just some cells.
+
+    Args:
+        open_cells: the cells (x, y) that light passes.
+        place, heading, view_size, target: as in ``cell_in_view``.
+    """
+    seen_at = cell_in_view(place, heading, view_size, target)
+    if seen_at is None:
+        return False
+    ahead_x, ahead_y = HEADINGS[heading]
+    half = view_size // 2
+    rows = [
+        sum(
+            1 << column
+            for column in range(view_size)
+            if (
+                place[0] + row * ahead_x - (column - half) * ahead_y,
+                place[1] + row * ahead_y + (column - half) * ahead_x,
+            )
+            in open_cells
+        )
+        for row in range(view_size - 1, -1, -1)
+    ]
+    return bool(lit_rows(rows, view_size)[seen_at[1]] >> seen_at[0] & 1)

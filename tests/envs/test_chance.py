@@ -1,0 +1,69 @@
+"""Memorising mazes must not pay: only the cue tells the answer."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from players import choices, kind_at
+from scipy.stats import binomtest
+
+from envs import make_env
+from envs.tmaze import UP
+
+EPISODES = 500
+
+
+def meet_match(env):
+    """Reset; return all that a cue-blind player could have memorised of the maze, and the answer."""
+    _, info = env.reset()
+    scene = choices(env)
+    kinds = [kind_at(env, cell) for cell in scene.objects]
+    return (info["layout"], *kinds), kinds.index(kind_at(env, scene.cue))
+
+
+def meet_tmaze(env):
+    _, info = env.reset()
+    return (info["layout"],), int(env.unwrapped._answer == UP)
+
+
+TASKS = [
+    ("Engram-MatchS9-v0", {}, meet_match),
+    ("Engram-MatchS13-v0", {}, meet_match),
+    ("MiniGrid-MemoryS9-v0", {}, meet_match),
+    ("MiniGrid-MemoryS13-v0", {}, meet_match),
+    ("Engram-TMaze-v0", {}, meet_tmaze),
+    ("Engram-TMazeActive-v0", {}, meet_tmaze),
+    ("Engram-TMazeLong-v0", {}, meet_tmaze),
+]
+
+
+@pytest.mark.parametrize(("env_id", "kwargs", "meet"), TASKS, ids=[task[0] for task in TASKS])
+def test_a_player_that_memorised_every_training_maze_but_cannot_see_the_cue_is_at_chance(env_id, kwargs, meet):
+    train = make_env(env_id, split="train", seed=0, kwargs=kwargs)
+    answers = defaultdict(Counter)
+    overall = Counter()
+    for _ in range(EPISODES):
+        maze, answer = meet(train)
+        answers[maze][answer] += 1
+        overall[maze[1:], answer] += 1
+
+    def guess(maze):
+        if maze in answers:
+            return answers[maze].most_common(1)[0][0]
+        # A maze it has not met: the answer that was right most often for this arrangement of the choices.
+        return max((0, 1), key=lambda answer: overall[maze[1:], answer])
+
+    for number, side in enumerate(("train", "validation", "test")):
+        env = make_env(env_id, split=side, seed=100 + number, kwargs=kwargs)
+        right = sum(guess(maze) == answer for maze, answer in (meet(env) for _ in range(EPISODES)))
+        assert binomtest(right, EPISODES, 0.5).pvalue > 1e-3, (side, right / EPISODES)
+
+
+def test_the_players_memory_is_good():
+    # Were the same episodes to come back, it would be right: what is tested above is not a weak player.
+    runs = []
+    for _ in range(2):
+        env = make_env("Engram-MatchS13-v0", split="train", seed=3)
+        runs.append([meet_match(env) for _ in range(200)])
+    answers = dict(runs[0])
+    assert np.mean([answers[maze] == answer for maze, answer in runs[1]]) > 0.98
