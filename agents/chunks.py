@@ -36,8 +36,8 @@ def fit_chunks(n_steps: int, chunk_length: int | None, batch_size: int | None) -
     if batch_size is None:
         batch_size = max(1, USUAL_BATCH // chunk_length) * chunk_length
     elif batch_size < max(2, chunk_length) or batch_size % chunk_length:
-        near = max(1, round(batch_size / chunk_length)) * chunk_length
+        near = max(2, max(1, round(batch_size / chunk_length)) * chunk_length)
         raise ValueError(
-            f"batch_size={batch_size} must be a multiple of chunk_length={chunk_length}, for example {near}"
+            f"batch_size={batch_size} must be a multiple of chunk_length={chunk_length}, at least 2, for example {near}"
         )
     return chunk_length, batch_size

@@ -81,8 +81,6 @@ class ObservationEncoder(BaseFeaturesExtractor):
 
     def __init__(self, observation_space: spaces.Space[object], features_dim: int = 64) -> None:
         super().__init__(observation_space, features_dim)
-        if features_dim < 1:
-            raise ValueError(f"features_dim={features_dim} must be at least 1")
         parts = [observation_space]
         if isinstance(observation_space, spaces.Dict):
             parts = [observation_space[key] for key in sorted(observation_space.spaces)]

@@ -111,6 +111,8 @@ class MemoryPolicy(ActorCriticPolicy):
         if kwargs.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
             # SB3's epsilon, and one fused update: over dozens of small tensors calls cost more than arithmetic.
             kwargs["optimizer_kwargs"] = {"eps": 1e-5, "fused": True, **(kwargs.get("optimizer_kwargs") or {})}
+        if not isinstance(features_dim, int) or features_dim < 1:
+            raise ValueError(f"features_dim={features_dim!r} must be a whole number of at least 1")
         self.core_arguments: dict[str, Any] = {
             "controller": controller,
             "memory": memory,

@@ -76,8 +76,7 @@ def collect(
     """
     device, space = policy.device, policy.observation_space
     observations, starts, state = cursor
-    if bool(starts.all()):
-        novelty(observations, starts)
+    novelty(observations, starts)  # tells it of first observations; the others it has seen
     has_masks = env.has_attr("action_masks")
     cache: State | None = None  # the weights have changed since the last rollout
     cuts: list[Cut] = []

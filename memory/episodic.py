@@ -95,7 +95,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         self.encode = encode
         self.blank_event = tree_map(lambda leaf: torch.empty_like(leaf, device="meta"), event)
         self.slots, self.heads, self.key_size, self.value_size = slots, heads, key_size, value_size
-        self.read_size = heads * value_size
+        self.read_size = heads * value_size + heads
 
         # Keys, values and gate of an event in one product.
         self.from_event = nn.Linear(encoded_size, heads * (key_size + value_size) + 1)
@@ -103,12 +103,16 @@ class EpisodicMemory(Memory[EpisodicState]):
         with torch.no_grad():
             self.from_event.bias.zero_()
             self.from_event.bias[-1] = gate_bias
-        query_sizes = [hidden_size + encoded_size] + [hidden_size + encoded_size + self.read_size] * (hops - 1)
+        seen_size = hidden_size + encoded_size
+        query_sizes = [seen_size] + [seen_size + self.read_size] * (hops - 1)
         self.queries = nn.ModuleList(nn.Linear(size, heads * key_size) for size in query_sizes)
+        with torch.no_grad():
+            # The memory starts as an associative one: what is seen now recalls what was like it.
+            cast(nn.Linear, self.queries[0]).weight[:, hidden_size:] = self.from_event.weight[: heads * key_size]
         self.null_key = nn.Parameter(torch.zeros(heads, key_size))
         self.null_value = nn.Parameter(torch.zeros(heads, value_size))
         self.age_bias = AgeBias(heads)
-        self.normalise = nn.LayerNorm(self.read_size)
+        self.normalise = nn.LayerNorm(heads * value_size)
 
         self.step_embedding: StepEmbedding | None = None
         if step_embedding_size:
@@ -266,7 +270,8 @@ class EpisodicMemory(Memory[EpisodicState]):
             age: [T, B, M] int64.
 
         Returns:
-            the normalised read [T, B, R * V] and the mean weight [T, B] of the null slot.
+            the read [T, B, R * V + R] (the normalised content, and for every head the weight of the null slot), and the
+            mean weight [T, B] of the null slot.
         """
         log_gates = events.log_gates.expand_as(alive).masked_fill(~alive, -torch.inf)
         most_open = log_gates.amax(2, keepdim=True) if alive.shape[2] else log_gates.sum(2, keepdim=True)
@@ -291,5 +296,7 @@ class EpisodicMemory(Memory[EpisodicState]):
             null_logit = torch.einsum("tbrw,rw->tbr", queries, self.null_key).unsqueeze(3)
             weights = torch.cat([null_logit, logits], dim=3).softmax(3)
             recalled = torch.einsum("tbrm,bmrv->tbrv", weights[..., 1:], values)
-            read = self.normalise((recalled + weights[..., :1] * self.null_value).flatten(2))
+            content = self.normalise((recalled + weights[..., :1] * self.null_value).flatten(2))
+            # How familiar it is beside what it was: the weight of the null slot, which normalising would hide.
+            read = torch.cat([content, weights[..., 0]], dim=2)
         return read, weights[..., 0].mean(2)

@@ -1,0 +1,126 @@
+"""One line for everything that a user can get wrong in a configuration."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from configs.schema import GROUPS, TrainConfig, schema_keys
+
+
+class CannotRun(Exception):
+    """What was asked for cannot be done; the message is one line that names what would be right."""
+
+
+CONFIG_ERRORS = (CannotRun, HydraException, OmegaConfBaseException, yaml.YAMLError)
+"""What composing a configuration raises when it is at fault."""
+
+
+def one_line(error: BaseException) -> str:
+    """Say in one line what is wrong with a configuration and what would be right.
+
+    Args:
+        error: one of `CONFIG_ERRORS`, or whatever else was raised while composing.
+    """
+    at_fault = next((e for e in _chain(error) if isinstance(e, OmegaConfBaseException)), None)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return f"{group}={choice}: no such choice; {_suggest(choice, error.options)}"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}'; write group=choice, key=value or key=[value,value]"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: not valid YAML ({error.problem})"
+    if at_fault is None:
+        return _in_our_words(_flat(str(error)))
+    found = re.match(r"In '([^']+)'", str(error))
+    where = f"in {found.group(1)}.yaml: " if found else ""
+    return where + _about_key(at_fault)
+
+
+def suggest_key(key: str) -> str:
+    """Say what may have been meant by a key that does not exist."""
+    known = [*schema_keys(TrainConfig), *GROUPS]
+    group, _, last = key.rpartition(".")
+    siblings = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == group}
+    elsewhere = [name for name in known if name.rpartition(".")[2] == last]
+    close = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=2)] or elsewhere
+    if close:
+        return f"no such key; did you mean {' or '.join(close)}?"
+    return f"no such key; the keys of {group} are {', '.join(siblings)}" if group else "no such key; --help lists them"
+
+
+def _about_key(error: OmegaConfBaseException) -> str:
+    key = error.full_key or str(error.key)
+    owner = error.object_type_str
+    if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        if owner == "dict":
+            return f"{key}: not there yet; put a + in front to add it: +{key}=..."
+        if owner in ("NoMemoryConfig", "EpisodicMemoryConfig") and key in schema_keys(TrainConfig):
+            return f"{key}: not a key of this choice of memory"
+        return f"{key}: {suggest_key(key)}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{key}: a value is needed, {key}=..."
+    if isinstance(error, InterpolationResolutionError):
+        return f"{key}: {_flat(str(error).splitlines()[0])}"
+    known = schema_keys(TrainConfig).get(re.sub(r"\[\d+\]$", "", key))
+    if isinstance(error, ValidationError) and known is not None:
+        value = "null" if error.value is None else error.value
+        return f"{key}={value}: must be {describe(known.kind)} ({known.meaning})"
+    return f"{key}: {_flat(str(error).splitlines()[0])}"
+
+
+def describe(kind: Any) -> str:
+    """Describe a type annotation in the words of a user."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(describe(part) for part in get_args(kind))
+    if get_origin(kind) is list:
+        return f"a list, [a,b], of which each is {describe(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        return "a mapping, {name: value}"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "one of " + ", ".join(member.name for member in kind)
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    return words.get(kind, str(kind))
+
+
+def _suggest(word: str, choices: Iterable[str]) -> str:
+    choices = sorted(choices)
+    close = difflib.get_close_matches(word, choices, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}choose one of {', '.join(choices)}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _in_our_words(message: str) -> str:
+    ambiguous = re.match(r"Ambiguous value for argument '([^=]+)=(.*?)'", message)
+    if ambiguous:
+        key, value = ambiguous.groups()
+        return f"{key}={value}: several values are a grid, which needs -m (a list is written {key}=[{value}])"
+    if message.startswith("Config group override must be"):
+        return f"a group is set to the name of one of its choices, as in memory=episodic; groups: {', '.join(GROUPS)}"
+    return message
+
+
+def _flat(text: str) -> str:
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,197 @@
+"""The schema of the configuration: every key, its type and its one-line meaning.
+
+The numbers stand in the YAML files beside this module; only what a file may leave out has a default here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any, NamedTuple, get_type_hints
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+def option(meaning: str, default: Any = MISSING) -> Any:
+    """Declare a key: its one-line meaning, and its default if a YAML file may leave it out."""
+    metadata = {"meaning": meaning}
+    if isinstance(default, dict | list):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class HarderConfig:
+    """A setting that is harder than the one trained on, for the final evaluation; all its layouts are unseen."""
+
+    id: str | None = option("Gymnasium id, if it differs from the one trained on", None)
+    kwargs: dict[str, Any] = option("arguments of the env that differ", {})
+    episodes: int | None = option("episodes to play, if they differ from eval.final_episodes", None)
+
+
+@dataclass
+class EnvConfig:
+    """The task."""
+
+    id: str = option("Gymnasium id")
+    n_envs: int = option("copies of the env that play side by side", 64)
+    split: bool = option("train, validate and test on different layouts", True)
+    view_size: int | None = option("side of the agent's view in a MiniGrid env (odd); null keeps the env's own", None)
+    actions: list[str] | None = option("names of the actions to keep in a MiniGrid env; null keeps them all", None)
+    kwargs: dict[str, Any] = option("arguments of the env itself", {})
+    module: str | None = option("module to import first, if it registers the id", None)
+    previous_reward: bool = option("show the reward of the previous step in the observation", False)
+    subprocess: bool = option("one process per env; pays off only where a step of the env is slow", False)
+    harder: dict[str, HarderConfig] = option("settings beyond the one trained on, for the final evaluation", {})
+
+
+@dataclass
+class MemoryConfig:
+    """The memory; a class of its own types the keys of each choice."""
+
+    name: str = option("name in memory.MEMORIES")
+
+
+@dataclass
+class NoMemoryConfig(MemoryConfig):
+    """No memory beside the controller."""
+
+
+@dataclass
+class EpisodicMemoryConfig(MemoryConfig):
+    """The episodic event memory."""
+
+    slots: int = option("events kept at most")
+    heads: int = option("attention heads of a read")
+    key_size: int = option("width of a key, per head")
+    value_size: int = option("width of a value, per head")
+    hops: int = option("reads per step, each seeing the one before")
+    gate_bias: float = option("initial bias of the write gate; positive starts it open")
+    step_embedding_size: int = option("width of the step embedding that makes order addressable; 0 turns it off")
+
+
+@dataclass
+class ControllerConfig:
+    """The controller in front of the memory."""
+
+    name: str = option("name in memory.CONTROLLERS")
+    hidden_size: int = option("width of the hidden vector")
+
+
+@dataclass
+class PPOConfig:
+    """The numbers of MemoryPPO."""
+
+    learning_rate: float = option("step size of Adam")
+    learning_rate_final: float | None = option("step size at the end, reached linearly; null keeps it constant")
+    n_steps: int = option("steps per env and rollout")
+    batch_size: int = option("transitions per minibatch, a multiple of the chunk")
+    n_epochs: int = option("passes over a rollout")
+    chunk_length: int | None = option("steps learned as one sequence; null takes the largest divisor of n_steps to 64")
+    gamma: float = option("discount factor")
+    gae_lambda: float = option("lambda of generalised advantage estimation")
+    clip_range: float = option("clip range of the probability ratio")
+    clip_range_vf: float | None = option("clip range of the value; null does not clip it")
+    normalize_advantage: bool = option("normalise advantages in each minibatch")
+    ent_coef: float = option("weight of the entropy bonus at the start")
+    ent_coef_final: float | None = option("weight of the entropy bonus at the end, reached linearly; null: constant")
+    vf_coef: float = option("weight of the value loss")
+    max_grad_norm: float = option("clip range of the gradient's norm")
+    target_kl: float | None = option("stop the epochs of a rollout beyond 1.5 times this divergence; null never stops")
+    novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off")
+    novelty_fraction: float = option("part of the training after which that bonus is zero")
+    features_dim: int = option("width of the encoded observation")
+    net_arch: list[int] = option("hidden layers of the policy and value heads", [])
+
+
+class TrackingMode(Enum):
+    """What Weights & Biases does with the metrics."""
+
+    auto = "auto"
+    offline = "offline"
+    online = "online"
+    disabled = "disabled"
+
+
+@dataclass
+class TrackingConfig:
+    """Weights & Biases; the metrics are in the run folder's metrics.csv in any case."""
+
+    mode: TrackingMode = option("auto (online when an API key is there), offline, online or disabled")
+    project: str = option("project")
+    entity: str | None = option("user or team; null takes the account's own")
+    group: str | None = option("group of runs; null takes the name of the run folder")
+    tags: list[str] = option("tags")
+    timeout: float = option("seconds to wait for the server before going on offline")
+
+
+@dataclass
+class EvalConfig:
+    """Evaluation on layouts that are not trained on."""
+
+    every: int = option("environment steps between evaluations on the validation side")
+    episodes: int = option("episodes of each of them")
+    final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out")
+    harder: bool = option("let the final evaluation play the settings of env.harder, too")
+    n_envs: int = option("copies of the env that play side by side, at most")
+
+
+@dataclass
+class TrainConfig:
+    """Everything that a run is made of."""
+
+    env: EnvConfig = option("the task")
+    memory: MemoryConfig = option("the memory")
+    controller: ControllerConfig = option("the controller")
+    ppo: PPOConfig = option("the algorithm")
+    tracking: TrackingConfig = option("Weights & Biases")
+    eval: EvalConfig = option("evaluation")
+    total_timesteps: int = option("environment steps to train for, over all envs")
+    seed: int = option("seed of everything random; the same seed gives the same weights")
+    device: str = option("auto, cpu, cuda, cuda:1, mps, ...")
+    torch_threads: int = option("threads of torch; small recurrent steps are slower with more than one")
+    runs_dir: str = option("folder in which the run folders are made")
+    name: str | None = option("first part of the run folder's name; null: experiment (or env), memory and controller")
+
+
+MEMORY_SCHEMAS: dict[str, type[MemoryConfig]] = {"none": NoMemoryConfig, "episodic": EpisodicMemoryConfig}
+GROUPS = ("experiment", "env", "memory", "controller", "ppo", "tracking")
+
+
+def register() -> None:
+    """Make the schema known to Hydra, so that the YAML files and the command line are checked against it."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="train", node=TrainConfig)
+    for name, schema in MEMORY_SCHEMAS.items():
+        store.store(group="schema/memory", name=name, node=schema)
+
+
+class Key(NamedTuple):
+    """What the schema says of one key."""
+
+    kind: Any
+    """Its type, as annotated."""
+
+    meaning: str
+
+
+def schema_keys(schema: Any, prefix: str = "") -> dict[str, Key]:
+    """List the keys of a schema, dotted, in the order of their declaration; those of all memories are among them."""
+    keys: dict[str, Key] = {}
+    kinds = get_type_hints(schema)
+    for item in fields(schema):
+        kind = kinds[item.name]
+        if kind is MemoryConfig:
+            for memory in MEMORY_SCHEMAS.values():
+                keys |= schema_keys(memory, f"{prefix}{item.name}.")
+        elif is_dataclass(kind):
+            keys |= schema_keys(kind, f"{prefix}{item.name}.")
+        else:
+            keys[prefix + item.name] = Key(kind, item.metadata["meaning"])
+    return keys
+
+
+def own_keys(config: Any) -> dict[str, Any]:
+    """Return the fields of a memory's or a controller's config as keyword arguments, without its `name`."""
+    return {item.name: getattr(config, item.name) for item in fields(config) if item.name != "name"}

@@ -1,0 +1,91 @@
+"""The configuration composes, and says the same as the classes that it configures."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from itertools import product
+
+import pytest
+from stable_baselines3 import PPO
+
+from agents import MemoryPPO
+from configs import TrainConfig, load
+from configs.help import choices, help_text
+from configs.schema import MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
+from memory import CONTROLLERS, MEMORIES
+from tiny_runs import TINY, composed, tiny_run
+
+ENVS = ["match", "match_s13", "minigrid_memory", "tmaze", "tmaze_active"]
+
+
+def test_every_env_is_tried_below() -> None:
+    assert set(choices()["env"]) == {*ENVS, "gym"}
+
+
+@pytest.mark.parametrize(
+    ("env", "memory", "controller"), list(product(ENVS, choices()["memory"], choices()["controller"]))
+)
+def test_every_combination_composes(env: str, memory: str, controller: str) -> None:
+    config = composed(f"env={env}", f"memory={memory}", f"controller={controller}")
+    assert config.memory.name == memory
+    assert config.controller.name == controller
+
+
+@pytest.mark.parametrize("experiment", choices()["experiment"])
+def test_every_experiment_composes(experiment: str) -> None:
+    assert composed(f"experiment={experiment}").total_timesteps > 0
+
+
+@pytest.mark.parametrize("mode", choices()["tracking"])
+def test_every_tracking_mode_is_called_as_it_is(mode: str) -> None:
+    assert composed(f"tracking={mode}").tracking.mode.name == mode
+
+
+def test_command_line_wins_over_experiment() -> None:
+    config = composed("experiment=tmaze_long", "memory=none", "ppo.n_steps=7", "ppo.learning_rate=3e-4")
+    assert (config.memory.name, config.ppo.n_steps, config.ppo.learning_rate) == ("none", 7, 3e-4)
+
+
+def test_any_registered_env_can_be_named() -> None:
+    config = composed("env=gym", "env.id=CartPole-v1", "env.module=gymnasium", "+env.kwargs.render_mode=rgb_array")
+    assert config.env.id == "CartPole-v1"
+    assert config.env.kwargs == {"render_mode": "rgb_array"}
+    assert not config.env.split
+
+
+def test_every_memory_has_a_schema_with_its_own_arguments() -> None:
+    assert set(MEMORY_SCHEMAS) == set(MEMORIES) == set(choices()["memory"])
+    common = {"self", "encode", "event", "encoded_size", "hidden_size"}
+    for name, memory in MEMORIES.items():
+        arguments = set(inspect.signature(memory).parameters) - common
+        assert {item.name for item in fields(MEMORY_SCHEMAS[name])} - {"name"} == arguments, name
+
+
+def test_every_controller_has_a_choice_with_its_own_arguments() -> None:
+    assert set(CONTROLLERS) == set(choices()["controller"])
+    for name, controller in CONTROLLERS.items():
+        arguments = set(inspect.signature(controller).parameters) - {"input_size"}
+        assert set(own_keys(composed(f"controller={name}").controller)) == arguments, name
+
+
+def test_every_number_of_ppo_is_an_argument_of_it() -> None:
+    arguments = {*inspect.signature(MemoryPPO).parameters, *inspect.signature(PPO).parameters}
+    elsewhere = {"learning_rate_final", "ent_coef_final", "features_dim", "net_arch"}
+    assert {item.name for item in fields(PPOConfig)} - elsewhere <= arguments
+
+
+def test_help_lists_every_group_choice_and_key() -> None:
+    text = help_text(["env=tmaze"])
+    lines = text.splitlines()
+    for group, names in choices().items():
+        (line,) = (line for line in lines if line.split()[:1] == [group])
+        assert {word.rstrip("*") for word in line.split()[1:]} == set(names)
+    for key, (_, meaning) in schema_keys(TrainConfig).items():
+        assert any(line.strip().startswith(f"{key}=") and line.endswith(meaning) for line in lines), key
+    assert "env.id=Engram-TMaze-v0" in text
+
+
+def test_saved_config_loads_as_it_was() -> None:
+    expected = composed(*TINY, "tracking=offline", f"runs_dir={tiny_run().parent.parent}")
+    assert load(tiny_run() / "config.yaml") == expected

@@ -1,0 +1,140 @@
+"""The evaluation script on a tiny run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluate import main
+from tiny_runs import tiny_run
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a copy of the tiny run."""
+    return Path(shutil.copytree(tiny_run(), tmp_path / "run", ignore=shutil.ignore_patterns("wandb")))
+
+
+def evaluation(run: Path) -> dict:
+    return json.loads((run / "evaluation.json").read_text())
+
+
+def test_training_ends_with_the_evaluation_of_the_best_model() -> None:
+    found = evaluation(tiny_run())
+    assert found["checkpoint"] == "best"
+    assert found["split"] == "test"
+    assert found["success"] == found["intact"]["success"]
+    assert set(found["sampled"]) == {"intact", "wiped"}
+    for score in (found["intact"], found["wiped"], found["controller_wiped"], found["both_wiped"]):
+        assert score["episodes"] == 6
+        assert 0 <= score["success_low"] <= score["success"] <= score["success_high"] <= 1
+        assert score["mean_length"] > 0
+    assert f"{found['success']:.1%} intact" in found["verdict"]
+
+
+def test_no_layout_of_the_test_was_trained_on() -> None:
+    found = evaluation(tiny_run())
+    assert found["layouts_trained_on"] > 0
+    assert found["layouts_tested"] > 0
+    assert found["layouts_in_both"] == 0
+
+
+def test_same_command_same_result(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--episodes", "6", "--no-harder"]) == 0
+    first = evaluation(run)
+    assert main([str(run), "--episodes", "6", "--no-harder"]) == 0
+    second = evaluation(run)
+    deterministic = ("intact", "wiped", "controller_wiped", "both_wiped", "success", "layouts_tested")
+    assert [first[key] for key in deterministic] == [second[key] for key in deterministic]
+    assert "harder" not in second
+
+
+def test_delays_of_ones_own_are_played(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--episodes", "3", "--delays", "23", "29", "--checkpoint", "latest", "--seed", "5"]) == 0
+    found = evaluation(run)
+    assert set(found["harder"]) == {"delay=23", "delay=29"}
+    # Twice the shortest solution at most, the choice included.
+    assert 29 < found["harder"]["delay=29"]["intact"]["mean_length"] <= 60
+    assert (found["checkpoint"], found["seed"], found["episodes"]) == ("latest", 5, 3)
+    table = capsys.readouterr().out
+    assert "delay=29" in table
+    assert found["verdict"] in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--sizes", "13"], "no size"),
+        (["--delays", "0"], "at least 1"),
+        (["--episodes", "0"], "at least 1"),
+        (["--device", "nonsense"], "nonsense"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_writes_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    before = (run / "evaluation.json").read_bytes()
+    assert main([str(run), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert named in err
+    assert (run / "evaluation.json").read_bytes() == before
+
+
+def _without(run: Path, *names: str) -> None:
+    for name in names:
+        (run / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "named"),
+    [
+        (["config.yaml"], [], "config.yaml"),
+        (["best.zip", "latest.zip"], [], "no model"),
+        (["best.zip"], ["--checkpoint", "best"], "--checkpoint latest"),
+    ],
+)
+def test_run_folder_that_lacks_something_is_one_line(
+    run: Path, capsys: pytest.CaptureFixture[str], missing: list[str], arguments: list[str], named: str
+) -> None:
+    _without(run, *missing, "evaluation.json")
+    before = sorted(run.iterdir())
+    assert main([str(run), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert named in err
+    assert sorted(run.iterdir()) == before
+
+
+def test_latest_is_taken_where_no_best_was_found(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _without(run, "best.zip")
+    assert main([str(run), "--episodes", "2", "--no-harder"]) == 0
+    assert evaluation(run)["checkpoint"] == "latest"
+
+
+def test_broken_model_or_config_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "best.zip").write_bytes(b"PK not quite")
+    assert main([str(run)]) == 2
+    (run / "config.yaml").write_text("env: [\n")
+    assert main([str(run)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "best.zip" in lines[0]
+    assert "config.yaml" in lines[1]
+
+
+def test_command_line_as_it_is_typed(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "evaluate.py"), "runs/nowhere"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    assert done.returncode == 2
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert "runs/nowhere" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,51 @@
+"""What is installed is complete, and the files that speak of the version agree."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_every_folder_with_code_or_yaml_is_a_package() -> None:
+    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"benchmarks", "tests"}
+    files = [file for top in tops for kind in ("*.py", "*.yaml") for file in (ROOT / top).rglob(kind)]
+    folders = {".".join(file.parent.relative_to(ROOT).parts) for file in files}
+    assert sorted(folders) == sorted(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_every_module_beside_them_is_installed() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} == set(PROJECT["tool"]["setuptools"]["py-modules"])
+
+
+@pytest.mark.parametrize("requirement", PROJECT["project"]["dependencies"])
+def test_every_dependency_has_a_cap_and_fits(requirement: str) -> None:
+    parsed = Requirement(requirement)
+    assert any(part.operator == "<" for part in parsed.specifier), "a future version may break us"
+    assert version(parsed.name) in parsed.specifier
+
+
+def test_every_python_that_is_declared_is_named() -> None:
+    named = {line.rpartition(" ")[2] for line in PROJECT["project"]["classifiers"] if "Python :: 3." in line}
+    assert named == {"3.11", "3.12", "3.13"}
+    assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+
+
+def test_version_is_the_same_everywhere() -> None:
+    declared = PROJECT["project"]["version"]
+    assert f"version: {declared}\n" in (ROOT / "CITATION.cff").read_text()
+    assert version("engram-rl") == declared
+
+
+def test_changelog_has_the_fixed_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Changelog", "[Unreleased]"]
+    allowed = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert all(heading in allowed or heading.startswith("[") for heading in headings[1:])

@@ -1,0 +1,165 @@
+"""The training script, from the command line to what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from agents import MemoryPPO
+from configs import CannotRun
+from tiny_runs import TINY, composed, tiny_run
+from train import agent_arguments, train
+
+ROOT = Path(__file__).parent.parent
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    process = start("memory=episodc", cwd=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "did you mean episodic" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["ppo.batch_size=100"], ["batch_size=100", "chunk_length=16"]),
+        (["ppo.chunk_length=7"], ["chunk_length=7", "n_steps=32"]),
+        (["env.id=Engram-TMase-v0"], ["Engram-TMase-v0", "Engram-TMaze-v0"]),
+        (["env.kwargs.delay=[3,3]"], ["layout", "validation"]),
+        (["env.view_size=5"], ["view_size"]),
+        (["memory.slots=0"], ["slots=0"]),
+        (["device=nonsense"], ["device=nonsense", "cpu"]),
+        (["env=gym", "env.id=Blackjack-v1", "env.kwargs={}"], ["Tuple", "Box"]),
+        (["eval.harder=true", "env.harder.longer.id=nonsense"], ["nonsense"]),
+    ],
+)
+def test_what_cannot_be_carried_out_is_said_before_anything_is_written(
+    tmp_path: Path, overrides: list[str], named: list[str]
+) -> None:
+    first = [word for word in TINY if not (overrides[0] == "env=gym" and word.startswith("env"))]
+    kept = [word for word in overrides if word != "env.kwargs={}"]
+    runs = tmp_path / "runs"
+    with pytest.raises(CannotRun) as caught:
+        train(composed(*first, *kept, f"runs_dir={runs}"), "bad")
+    assert "\n" not in str(caught.value)
+    for words in named:
+        assert words in str(caught.value)
+    assert not runs.exists()
+
+
+def test_run_folder_holds_the_record() -> None:
+    names = {path.name for path in tiny_run().iterdir()}
+    assert names == {
+        "config.yaml",
+        "versions.json",
+        "metrics.csv",
+        "layouts.txt",
+        "best.zip",
+        "latest.zip",
+        "evaluation.json",
+        "wandb",
+    }
+    versions = json.loads((tiny_run() / "versions.json").read_text())
+    assert {"python", "torch", "stable-baselines3", "gymnasium", "minigrid", "numpy", "engram"} <= set(versions)
+    assert {"git_commit", "git_dirty", "command"} <= set(versions)
+
+
+def test_metrics_say_how_the_training_went() -> None:
+    rows = list(csv.DictReader((tiny_run() / "metrics.csv").open()))
+    steps = [int(row["global_step"]) for row in rows]
+    # Rollouts of 32 steps in 6 envs, and the weights after the last of them.
+    assert steps == [192, 384, 576, 576]
+    validated = [row["eval/success_rate"] != "" for row in rows]
+    assert validated == [True, True, True, True]
+    assert int(rows[-1]["env/distinct_layouts"] or rows[-2]["env/distinct_layouts"]) == len(
+        (tiny_run() / "layouts.txt").read_text().split()
+    )
+    for key in ("train/loss", "memory/gate", "novelty/coef", "rollout/ep_rew_mean"):
+        assert rows[1][key] != "", key
+
+
+def test_saved_agent_acts() -> None:
+    model = MemoryPPO.load(tiny_run() / "latest.zip", device="cpu")
+    assert model.num_timesteps == 576
+    assert MemoryPPO.load(tiny_run() / "best.zip", device="cpu").num_timesteps <= 576
+    observation = model.observation_space.sample()
+    action, _ = model.predict(observation[None])
+    assert model.action_space.contains(action[0])
+
+
+def test_one_seed_gives_one_result(tmp_path: Path) -> None:
+    train(composed(*TINY, "eval.final_episodes=0", f"runs_dir={tmp_path}"), "again")
+    (again,) = (tmp_path / "again").iterdir()
+    first, second = (
+        MemoryPPO.load(run / "latest.zip", device="cpu").policy.state_dict() for run in (tiny_run(), again)
+    )
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
+    others = [word for word in TINY if not word.startswith("env")]
+    config = composed(*others, "env=gym", "env.id=CartPole-v1", "env.n_envs=6", f"runs_dir={tmp_path}")
+    train(config, "cartpole")
+    (folder,) = (tmp_path / "cartpole").iterdir()
+    assert not (folder / "layouts.txt").exists()
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert found["success"] is None
+    assert found["intact"]["mean_return"] > 0
+    (row, *_) = csv.DictReader((folder / "metrics.csv").open())
+    assert "eval/success_rate" not in row
+    assert "eval/mean_return" in row
+
+
+def test_coefficients_are_annealed_where_an_end_is_given() -> None:
+    config = composed("ppo.ent_coef=0.04", "ppo.ent_coef_final=0.0", "ppo.learning_rate=0.002")
+    arguments = agent_arguments(config)
+    assert [arguments["ent_coef"](left) for left in (1.0, 0.25, 0.0)] == pytest.approx([0.04, 0.01, 0.0])
+    assert arguments["learning_rate"] == 0.002
+    arguments = agent_arguments(composed("ppo.learning_rate=0.002", "ppo.learning_rate_final=0.001"))
+    assert arguments["learning_rate"](0.5) == pytest.approx(0.0015)
+
+
+def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path) -> None:
+    process = start(*TINY, "total_timesteps=100000000", "eval.every=100000000", "tracking=offline", cwd=tmp_path)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("runs/*/*/metrics.csv")):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "no rollout was finished"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    (folder,) = tmp_path.glob("runs/*/*")
+    assert str(folder.relative_to(tmp_path)) in err.splitlines()[-1]
+    assert MemoryPPO.load(folder / "latest.zip", device="cpu").num_timesteps > 0
+    assert not (folder / "evaluation.json").exists()
+    assert list(folder.glob("wandb/offline-run-*/*.wandb"))

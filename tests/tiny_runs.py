@@ -1,0 +1,54 @@
+"""Configurations of runs that take a second, and one such run, made once per process."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+from hydra import compose, initialize_config_module
+
+from configs import TrainConfig, checked, register
+from train import train
+
+TINY = (
+    "env=tmaze",
+    "env.kwargs.delay=[2,20]",
+    "env.n_envs=6",
+    "memory.slots=7",
+    "memory.heads=2",
+    "memory.key_size=5",
+    "memory.value_size=3",
+    "controller.hidden_size=11",
+    "ppo.n_steps=32",
+    "ppo.chunk_length=16",
+    "ppo.batch_size=96",
+    "ppo.n_epochs=1",
+    "ppo.features_dim=13",
+    "total_timesteps=400",
+    "eval.every=190",
+    "eval.episodes=6",
+    "eval.final_episodes=6",
+    "eval.harder=false",
+    "eval.n_envs=3",
+    "tracking=disabled",
+)
+
+
+def composed(*overrides: str) -> TrainConfig:
+    """Compose a configuration as `train.py` does."""
+    register()
+    with initialize_config_module("configs", version_base="1.3"):
+        return checked(compose("train", list(overrides)))
+
+
+@functools.cache
+def tiny_run() -> Path:
+    """Return the folder of a run that has been trained (hardly) and evaluated, with Weights & Biases offline."""
+    runs = Path(tempfile.mkdtemp(prefix="engram-tests-"))
+    atexit.register(shutil.rmtree, runs, ignore_errors=True)
+    train(composed(*TINY, "tracking=offline", f"runs_dir={runs}"), "tiny")
+    (folder,) = (runs / "tiny").iterdir()
+    return folder

@@ -1,0 +1,23 @@
+"""How many distinct layouts the agent has been trained on."""
+
+from __future__ import annotations
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+
+class LayoutCount(BaseCallback):
+    """Collects the layouts of finished episodes (`info["layout"]`) and logs their number as `env/distinct_layouts`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def _on_step(self) -> bool:
+        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
+            if done and "layout" in info:
+                self.seen.add(info["layout"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self.seen:
+            self.logger.record("env/distinct_layouts", len(self.seen))

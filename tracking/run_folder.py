@@ -1,0 +1,107 @@
+"""The run folder: everything that a run leaves behind, under one path that no other run shares."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from tracking.atomic import replacing
+
+
+class RunFolder(NamedTuple):
+    """Where the files of a run are."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration, complete, as YAML."""
+        return self.path / "config.yaml"
+
+    @property
+    def versions(self) -> Path:
+        """Versions of what matters, the git commit and the command line."""
+        return self.path / "versions.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per rollout: the record of the training."""
+        return self.path / "metrics.csv"
+
+    @property
+    def layouts(self) -> Path:
+        """Keys of the layouts that were trained on, one a line."""
+        return self.path / "layouts.txt"
+
+    @property
+    def evaluation(self) -> Path:
+        """What `evaluate.py` found last."""
+        return self.path / "evaluation.json"
+
+    def checkpoint(self, name: str) -> Path:
+        """The weights called `best` (on the validation side) or `latest`."""
+        return self.path / f"{name}.zip"
+
+    def save_model(self, model: BaseAlgorithm, name: str) -> None:
+        """Save a model as a checkpoint; an interrupted save leaves the one before."""
+        with replacing(self.checkpoint(name)) as file:
+            model.save(file)
+
+    @classmethod
+    def create(cls, runs_dir: Path, name: str, seed: int) -> RunFolder:
+        """Make a new, empty run folder `<runs_dir>/<name>/seed<seed>-<date>-<time>`.
+
+        Args:
+            runs_dir: the folder of all runs; made if it is not there.
+            name: what the runs of all seeds have in common; anything but letters, digits, `.`, `_` and `-` becomes `_`.
+            seed: the seed.
+
+        Raises:
+            ValueError: if the folder cannot be made.
+        """
+        parent = runs_dir / re.sub(r"[^\w.-]+", "_", name)
+        stem = f"seed{seed}-{datetime.now():%Y%m%d-%H%M%S}"
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            for again in range(1, 1000):
+                path = parent / (stem if again == 1 else f"{stem}-{again}")
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    continue
+                return cls(path)
+        except OSError as error:
+            raise ValueError(f"runs_dir={runs_dir}: cannot make {parent} ({error.strerror})") from error
+        raise ValueError(f"{parent / stem}: a thousand runs have this name already")
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Find the run folder of an earlier run.
+
+        Raises:
+            ValueError: if there is no such folder, or it holds no config or no model.
+        """
+        folder = cls(path)
+        if not path.is_dir():
+            raise ValueError(f"{path}: there is no such run folder{_others(path)}")
+        if not folder.config.is_file():
+            raise ValueError(f"{path}: not a run folder, for it has no {folder.config.name}{_below(path)}")
+        if not any(folder.checkpoint(name).is_file() for name in ("best", "latest")):
+            raise ValueError(f"{path}: the run has left no model (best.zip or latest.zip) to evaluate")
+        return folder
+
+
+def _others(path: Path) -> str:
+    siblings = [other.name for other in path.parent.iterdir() if other.is_dir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, siblings, n=1)
+    return f"; did you mean {path.parent / close[0]}?" if close else ""
+
+
+def _below(path: Path) -> str:
+    newest = max(path.glob("**/config.yaml"), key=lambda file: file.stat().st_mtime, default=None)
+    return f"; did you mean {newest.parent}?" if newest is not None else ""

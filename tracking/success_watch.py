@@ -1,0 +1,20 @@
+"""Whether envs tell success at all: many Gymnasium envs do not, and then "0 %" would be wrong."""
+
+from __future__ import annotations
+
+from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+
+class SuccessWatch(VecEnvWrapper):
+    """Changes nothing, and notes in `knows_success` whether any step's info held `is_success`."""
+
+    knows_success = False
+
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self.knows_success = self.knows_success or any("is_success" in info for info in infos)
+        return observations, rewards, dones, infos

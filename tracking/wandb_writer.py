@@ -1,0 +1,128 @@
+"""Weights & Biases as one more output of Stable-Baselines3's logger. The record is metrics.csv; this is the view."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+import wandb
+from stable_baselines3.common.logger import KVWriter, filter_excluded_keys
+
+Mode = Literal["auto", "offline", "online", "disabled"]
+
+
+class WandbWriter(KVWriter):
+    """Logs every row with its `global_step`, which is the horizontal axis of all charts."""
+
+    def __init__(self, run: wandb.Run) -> None:
+        self.run = run
+        self.exit_code = 0
+        run.define_metric("global_step")
+        run.define_metric("*", step_metric="global_step")
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        values = filter_excluded_keys(key_values, key_excluded, "wandb")
+        plain = {key: value for key, value in values.items() if isinstance(value, int | float | str) or _scalar(value)}
+        self.run.log({**plain, "global_step": step})
+
+    def summarise(self, values: Mapping[str, Any]) -> None:
+        """Put the outcome of the run into its summary."""
+        self.run.summary.update(dict(values))
+
+    def close(self) -> None:
+        self.run.finish(exit_code=self.exit_code)
+
+
+def open_wandb(
+    *,
+    mode: Mode,
+    folder: Path,
+    project: str,
+    entity: str | None,
+    group: str,
+    tags: Sequence[str],
+    config: Mapping[str, Any],
+    timeout: float,
+    say: Callable[[str], None],
+) -> WandbWriter | None:
+    """Start a run in Weights & Biases, offline if the server cannot be reached.
+
+    Args:
+        mode: "auto" is online if an API key is there and offline otherwise; WANDB_MODE, where set, decides for it.
+        folder: the run folder; the files of Weights & Biases go into its `wandb/`.
+        project, entity, group, tags: where the run is filed; its name is that of the folder.
+        config: the run's configuration.
+        timeout: seconds to wait for the server.
+        say: told one line about what happens with the metrics.
+
+    Returns:
+        the writer, or None if disabled.
+    """
+    wanted = _decide(mode)
+    if wanted == "disabled":
+        return None
+
+    # Everything worth knowing is said below, in one line.
+    wandb.setup(wandb.Settings(silent=True))
+
+    def start(chosen: Literal["online", "offline"]) -> WandbWriter:
+        run = wandb.init(
+            mode=chosen,
+            # Its service may be another program's, with another working directory.
+            dir=folder.resolve(),
+            project=project,
+            entity=entity,
+            group=group,
+            name=folder.name,
+            tags=list(tags),
+            config=dict(config),
+            settings=wandb.Settings(
+                init_timeout=timeout, login_timeout=timeout, silent=True, console="off", disable_git=True
+            ),
+        )
+        return WandbWriter(run)
+
+    trouble = ""
+    if wanted == "online":
+        try:
+            writer = start("online")
+            say(f"Weights & Biases: {writer.run.url}")
+            return writer
+        except (wandb.errors.Error, ValueError, TimeoutError) as error:
+            trouble = f"the server cannot be used ({' '.join(str(error).split())[:120]} ...), so "
+    writer = start("offline")
+    place = folder / "wandb" / Path(writer.run.dir).parent.name
+    say(f"Weights & Biases: {trouble}offline; upload later with: wandb sync {place}")
+    return writer
+
+
+def _decide(mode: Mode) -> Literal["online", "offline", "disabled"]:
+    if mode != "auto":
+        return mode
+    asked = os.environ.get("WANDB_MODE")
+    if asked in ("online", "offline", "disabled"):
+        return cast(Literal["online", "offline", "disabled"], asked)
+    return "online" if _has_key() else "offline"
+
+
+def _has_key() -> bool:
+    """Tell whether an API key is there, where `wandb login` or its documentation puts one."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
+        if path and (file := Path(path).expanduser()).is_file():
+            try:
+                return host is not None and netrc.netrc(file).authenticators(host) is not None
+            except (netrc.NetrcParseError, OSError):
+                return False
+    return False
+
+
+def _scalar(value: Any) -> bool:
+    """Tell whether it is a numpy number."""
+    return hasattr(value, "dtype") and getattr(value, "ndim", None) == 0

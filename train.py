@@ -1,0 +1,240 @@
+"""Trains an agent with an external memory, and evaluates it on layouts that it has never seen.
+
+`python train.py --help` lists everything that can be set.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from gymnasium.error import Error as GymnasiumError
+from omegaconf import OmegaConf
+from rich.console import Console
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents import MemoryPPO
+from configs import CannotRun, TrainConfig, own_keys
+from configs.command_line import run
+from configs.settings import Setting, harder_settings, trained_setting
+from envs import warn_if_few_layouts
+from evaluate import TEST_SEED, evaluate_run, make_envs, open_envs
+from tracking import (
+    GateSelectivity,
+    LayoutCount,
+    MetricsFile,
+    ProgressLine,
+    Report,
+    RunFolder,
+    StopOnRequest,
+    StopRequest,
+    Validation,
+    WandbWriter,
+    open_wandb,
+    print_report,
+    versions,
+)
+from tracking.atomic import write_json, write_text
+from tracking.terminal import remarks, results, warn_in_one_line
+from tracking.wandb_writer import Mode
+
+# Validation episodes begin from seeds of their own; the split keeps the layouts apart in any case.
+VALIDATION_SEED = 500_000_000
+
+
+def train(config: TrainConfig, name: str) -> None:
+    """Train, keep the best model, and evaluate it.
+
+    Args:
+        config: what to train.
+        name: what the run folder is called.
+
+    Raises:
+        CannotRun: if the configuration cannot be carried out; nothing has been written then.
+        SystemExit: if the training was stopped by a signal, after the model was saved.
+    """
+    torch.set_num_threads(config.torch_threads)
+    env, validation_env, model = prepare(config)
+    console = remarks()
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    with StopRequest() as request:
+        folder = make_folder(config, name)
+        say(f"run folder: {folder.path}")
+        wandb_writer = open_writer(config, folder, name, say)
+        writers: list[KVWriter] = [MetricsFile(folder.metrics)]
+        model.set_logger(Logger(str(folder.path), [*writers, wandb_writer] if wandb_writer else writers))
+        try:
+            learn(config, model, validation_env, folder, request, console)
+            if request.signal is not None:
+                say(f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}")
+                raise SystemExit(request.exit_code)
+            request.release()
+            if config.env.split:
+                warn_if_few_layouts(env)
+            env.close()
+            validation_env.close()
+            if config.eval.final_episodes:
+                report = evaluate_best(config, folder, console)
+                if wandb_writer:
+                    wandb_writer.summarise({"evaluation": report.as_json()})
+                print_report(report, results())
+            print(f"everything is in {folder.path}")
+        except KeyboardInterrupt:
+            say(f"interrupted; to evaluate what there is: python evaluate.py {folder.path}")
+            raise SystemExit(130) from None
+        finally:
+            if wandb_writer:
+                wandb_writer.exit_code = int(sys.exc_info()[0] is not None)
+            model.logger.close()
+
+
+def learn(
+    config: TrainConfig,
+    model: MemoryPPO,
+    validation_env: VecEnv,
+    folder: RunFolder,
+    request: StopRequest,
+    console: Console,
+) -> None:
+    """Let the agent learn, or until a stop is asked for; either way its latest weights are saved."""
+    layouts = LayoutCount()
+    validation = Validation(
+        validation_env,
+        folder,
+        every=config.eval.every,
+        episodes=config.eval.episodes,
+        seed=VALIDATION_SEED,
+        request=request,
+        say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+    )
+    progress = ProgressLine(config.total_timesteps, console)
+    callbacks = [StopOnRequest(request), layouts, GateSelectivity(), progress, validation]
+    model.learn(config.total_timesteps, callback=callbacks)
+    if layouts.seen:
+        write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))
+
+
+def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
+    """Build envs of the training and the validation side and the agent, and try whatever the run needs later.
+
+    Raises:
+        CannotRun: if something does not exist, does not fit or is out of range.
+    """
+    try:
+        torch.empty(0, device=None if config.device == "auto" else config.device)
+    except (RuntimeError, AssertionError) as error:
+        raise CannotRun(f"device={config.device}: torch cannot use it here; take device=auto or device=cpu") from error
+    task = trained_setting(config.env)
+    with refusing("env: "):
+        env = make_envs(config, task, "train", config.env.n_envs, config.seed)
+        n_envs = min(config.eval.n_envs, config.eval.episodes)
+        validation_env = make_envs(config, task, "validation", n_envs, VALIDATION_SEED)
+        validation_env.reset()
+    with refusing(""):
+        model = MemoryPPO("MemoryPolicy", env, **agent_arguments(config))
+    with refusing("env: "):
+        for test_env in open_envs(config, settings_of(config), 1, model):
+            test_env.close()
+    return env, validation_env, model
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Take a ValueError for a value that cannot be used, not for a bug: nothing but construction happens inside."""
+    try:
+        yield
+    except (ValueError, GymnasiumError) as error:
+        raise CannotRun(what + " ".join(str(error).split())) from error
+
+
+def agent_arguments(config: TrainConfig) -> dict[str, Any]:
+    """Return the keyword arguments of MemoryPPO."""
+    ppo = asdict(config.ppo)
+    learning_rate, final_rate = ppo.pop("learning_rate"), ppo.pop("learning_rate_final")
+    ent_coef, final_coef = ppo.pop("ent_coef"), ppo.pop("ent_coef_final")
+    return {
+        "memory": config.memory.name,
+        "memory_kwargs": own_keys(config.memory),
+        "controller": config.controller.name,
+        "controller_kwargs": own_keys(config.controller),
+        "learning_rate": learning_rate if final_rate is None else LinearSchedule(learning_rate, final_rate, 1.0),
+        "ent_coef": ent_coef if final_coef is None else LinearSchedule(ent_coef, final_coef, 1.0),
+        "policy_kwargs": {"features_dim": ppo.pop("features_dim"), "net_arch": ppo.pop("net_arch")},
+        "seed": config.seed,
+        "device": config.device,
+        **ppo,
+    }
+
+
+def make_folder(config: TrainConfig, name: str) -> RunFolder:
+    """Make the run folder and note in it what is about to be done, and with what."""
+    try:
+        folder = RunFolder.create(Path(config.runs_dir), name, config.seed)
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+    write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_json(folder.versions, versions(Path(__file__).parent))
+    return folder
+
+
+def open_writer(config: TrainConfig, folder: RunFolder, name: str, say: Callable[[str], None]) -> WandbWriter | None:
+    """Start Weights & Biases as the config says."""
+    content = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    return open_wandb(
+        mode=cast(Mode, config.tracking.mode.name),
+        folder=folder.path,
+        project=config.tracking.project,
+        entity=config.tracking.entity,
+        group=config.tracking.group or name,
+        tags=config.tracking.tags,
+        config=cast(dict[str, Any], content),
+        timeout=config.tracking.timeout,
+        say=say,
+    )
+
+
+def evaluate_best(config: TrainConfig, folder: RunFolder, console: Console) -> Report:
+    """Evaluate the best model on the test side, as `python evaluate.py RUN` does."""
+    model = MemoryPPO.load(folder.checkpoint("best"), device=config.device)
+    settings = settings_of(config)
+    envs = open_envs(config, settings, config.eval.final_episodes, model)
+    return evaluate_run(
+        folder,
+        config,
+        model,
+        dict(zip(settings, envs, strict=True)),
+        checkpoint="best",
+        episodes=config.eval.final_episodes,
+        seed=TEST_SEED,
+        console=console,
+    )
+
+
+def settings_of(config: TrainConfig) -> list[Setting]:
+    """List the settings of the final evaluation."""
+    harder = harder_settings(config.env) if config.eval.harder else []
+    return [trained_setting(config.env), *harder]
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    warn_in_one_line()
+    try:
+        return run(train, sys.argv[1:])
+    except KeyboardInterrupt:
+        print("train.py: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
