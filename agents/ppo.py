@@ -83,6 +83,9 @@ class MemoryPPO(PPO):
         }
         for key in NOT_SUPPORTED & kwargs.keys():
             raise ValueError(f"MemoryPPO has no {key}; leave it out")
+        for key in {"gamma", "gae_lambda"} & kwargs.keys():
+            if not 0.0 <= kwargs[key] <= 1.0:
+                raise ValueError(f"{key}={kwargs[key]} must be between 0 and 1")
         if n_epochs < 1:
             raise ValueError(f"n_epochs={n_epochs} must be at least 1")
         self.chunk_length = chunk_length

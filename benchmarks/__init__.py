@@ -1,0 +1,1 @@
+"""Scripts that measure and draw; not part of the distribution."""
