@@ -339,6 +339,12 @@ class MemoryPolicy(ActorCriticPolicy):
             array = np.clip(array, self.action_space.low, self.action_space.high)
         return array
 
+    def set_training_mode(self, mode: bool) -> None:
+        """Switch between training and evaluation; what was cached may not outlive a training."""
+        if mode:
+            self._recent = None
+        super().set_training_mode(mode)
+
     def _weights_version(self) -> tuple[int, ...]:
         """What changes when weights are updated in place or replaced."""
         return tuple(number for weight in self.parameters() for number in (weight.data_ptr(), weight._version))

@@ -90,6 +90,7 @@ def collect(
         step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
         actions = policy.env_actions(step.actions)
         new_observations, rewards, dones, infos = env.step(actions)
+        dones = dones.copy()  # an env may fill the same array again at its next step
         truncated = np.array(
             [done and info.get("TimeLimit.truncated", False) for done, info in zip(dones, infos, strict=True)]
         )

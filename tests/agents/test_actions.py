@@ -1,0 +1,141 @@
+"""What is stored of an action, and masks over those to be chosen."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import make_proba_distribution
+from stable_baselines3.common.vec_env import SubprocVecEnv
+from staggered import ACTIONS, ROWS, Masked, MaskedByObservation, agent, collect_one, rollouts, vec_env
+
+from agents.actions import PreviousAction, apply_masks
+
+BATCH = 400
+
+
+def drawn(space, batch=BATCH):
+    """A distribution that is far from uniform."""
+    distribution = make_proba_distribution(space)
+    sizes = [space.n] if isinstance(space, spaces.Discrete) else space.nvec
+    return distribution.proba_distribution(3 * torch.randn(batch, int(np.sum(sizes))))
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_no_action_yet_is_stored_like_any_other_and_can_be_told_from_a_choice(name):
+    previous = PreviousAction(ACTIONS[name])
+    none = previous.none(5)
+    samples = np.stack([ACTIONS[name].sample() for _ in range(5)])
+    flat = torch.as_tensor(samples if name == "discrete" else samples.reshape(5, -1))  # as distributions give them
+    stored = previous.store(flat)
+    assert stored.shape == none.shape
+    assert stored.dtype == none.dtype
+    assert previous.encode(stored).shape == (5, previous.size)
+    assert previous.encode(none).abs().max() == 0
+    if name in ("discrete", "multidiscrete"):
+        assert (previous.encode(stored).abs().sum(1) > 0).all()
+
+
+def test_choices_are_encoded_as_one_hot():
+    previous = PreviousAction(spaces.MultiDiscrete([3, 2]))
+    encoded = previous.encode(previous.store(torch.tensor([[2, 0], [0, 1]])))
+    assert encoded.tolist() == [[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
+    single = PreviousAction(spaces.Discrete(3))
+    assert single.encode(single.store(torch.tensor([1]))).tolist() == [[0, 1, 0]]
+
+
+def test_a_forbidden_action_is_never_taken_and_the_others_keep_their_odds():
+    mask = torch.tensor([True, False, True])
+    free = drawn(spaces.Discrete(3))
+    odds = free.distribution.probs[:, 0] / free.distribution.probs[:, 2]
+    masked = apply_masks(free, mask.expand(BATCH, 3))
+    assert set(masked.get_actions().tolist()) == {0, 2}
+    assert set(masked.get_actions(deterministic=True).tolist()) == {0, 2}
+    probs = masked.distribution.probs
+    assert probs[:, 1].max() == 0
+    assert torch.allclose(probs.sum(1), torch.ones(BATCH))
+    assert torch.allclose(probs[:, 0] / probs[:, 2], odds, rtol=1e-4)
+
+
+def test_log_probabilities_are_renormalised_and_entropies_finite():
+    masked = apply_masks(drawn(spaces.Discrete(3)), torch.tensor([[True, True, False]]).expand(BATCH, 3))
+    total = sum(masked.log_prob(torch.full((BATCH,), action)).exp() for action in (0, 1))
+    assert torch.allclose(total, torch.ones(BATCH), atol=1e-6)
+    entropy = masked.entropy()
+    assert torch.isfinite(entropy).all()
+    assert entropy.min() >= 0
+    assert entropy.max() <= np.log(2) + 1e-6
+    sure = apply_masks(drawn(spaces.Discrete(3)), torch.tensor([[False, True, False]]).expand(BATCH, 3))
+    assert sure.entropy().abs().max() == 0
+    assert sure.log_prob(torch.ones(BATCH)).abs().max() == 0
+
+
+def test_the_gradient_of_a_masked_distribution_is_finite_and_leaves_the_forbidden_alone():
+    logits = torch.randn(5, 3, requires_grad=True)
+    distribution = make_proba_distribution(spaces.Discrete(3)).proba_distribution(logits)
+    masked = apply_masks(distribution, torch.tensor([[True, False, True]]).expand(5, 3))
+    (masked.log_prob(torch.zeros(5)) + masked.entropy()).sum().backward()
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad[:, 1].abs().max() == 0
+    assert logits.grad[:, 0].abs().max() > 0
+
+
+def test_every_part_of_a_multidiscrete_action_has_its_own_mask():
+    mask = torch.tensor([False, True, True, True, False])
+    masked = apply_masks(drawn(spaces.MultiDiscrete([3, 2])), mask.expand(BATCH, 5))
+    actions = masked.get_actions()
+    assert set(actions[:, 0].tolist()) == {1, 2}
+    assert set(actions[:, 1].tolist()) == {0}
+
+
+def test_masks_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="action masks have 4 entries; the action space has 3 choices"):
+        apply_masks(drawn(spaces.Discrete(3)), torch.ones(BATCH, 4, dtype=torch.bool))
+    box = make_proba_distribution(spaces.Box(-1, 1, (2,))).proba_distribution(torch.zeros(1, 2), torch.zeros(2))
+    with pytest.raises(ValueError, match="action masks need a Discrete or MultiDiscrete action space"):
+        apply_masks(box, torch.ones(1, 2, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("env", [Masked, MaskedByObservation])
+@pytest.mark.parametrize("actions", ["discrete", "multidiscrete"])
+def test_in_training_no_forbidden_action_is_taken(env, actions):
+    model = agent(vec_env(env=env, action_space=ACTIONS[actions]))
+    rollouts(model, 3)  # the env asserts it
+    if env is Masked:
+        assert model.chunks.steps.action_masks.shape == (15, ROWS, 3 if actions == "discrete" else 5)
+    else:
+        assert model.chunks.steps.action_masks == ()
+
+
+def test_masks_pass_through_subprocesses():
+    env = SubprocVecEnv([lambda row=row: Masked(row) for row in range(2)])
+    try:
+        collect_one(agent(env))
+    finally:
+        env.close()
+
+
+def test_predict_takes_masks():
+    model = agent()
+    env = vec_env(env=Masked)
+    observations, state, starts = env.reset(), None, np.ones(ROWS, dtype=bool)
+    for _ in range(40):
+        masks = np.stack(env.env_method("action_masks"))
+        actions, state = model.predict(observations, state, starts, action_masks=masks)
+        observations, _, starts, _ = env.step(actions)  # the env asserts it
+
+
+def test_predict_takes_the_mask_of_one_env_as_a_vector():
+    model = agent()
+    observation = vec_env(rows=1).reset()[0]
+    for action in range(3):
+        chosen, _ = model.predict(observation, action_masks=np.arange(3) == action)
+        assert chosen == action
+
+
+def test_predict_reads_the_mask_from_the_observation():
+    model = agent(vec_env(env=MaskedByObservation))
+    env = vec_env(env=MaskedByObservation)
+    observations, state, starts = env.reset(), None, np.ones(ROWS, dtype=bool)
+    for deterministic in [True, False] * 15:
+        actions, state = model.predict(observations, state, starts, deterministic)
+        observations, _, starts, _ = env.step(actions)  # the env asserts it

@@ -1,0 +1,148 @@
+"""The bonus for first visits: counted exactly, worth nothing where everything is new, and never in what is reported."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+from staggered import STEPS, Telling, agent, collect_one, vec_env
+
+from agents.novelty import EpisodicNovelty, news_rate, novelty_bonus
+
+ROWS = 3
+
+
+def look(novelty, observations, starts=None):
+    starts = np.zeros(len(observations), dtype=bool) if starts is None else np.array(starts)
+    return novelty(np.array(observations), starts).tolist()
+
+
+def test_first_visits_are_counted_per_row_and_episode():
+    novelty = EpisodicNovelty(2)
+    assert look(novelty, [[1, 1], [1, 1]], [True, True]) == [False, False]  # no action led to a first observation
+    assert look(novelty, [[1, 1], [2, 2]]) == [False, True]
+    assert look(novelty, [[2, 2], [2, 2]]) == [True, False]
+    assert look(novelty, [[1, 1], [1, 1]]) == [False, False]
+    assert look(novelty, [[3, 3], [2, 2]], [False, True]) == [True, False]
+    assert look(novelty, [[3, 3], [1, 1]]) == [False, True]  # in row 1 it is another episode
+    assert look(novelty, [[4, 4], [2, 2]]) == [True, False]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_first_visits_against_a_plain_loop(seed):
+    rng = np.random.default_rng(seed)
+    observations = rng.integers(0, 3, (40, ROWS, 2, 2)).astype(np.uint8)
+    starts = rng.random((40, ROWS)) < 0.1
+    starts[0] = True
+    novelty = EpisodicNovelty(ROWS)
+    news = np.stack([novelty(seen, start) for seen, start in zip(observations, starts, strict=True)])
+    for row in range(ROWS):
+        visited = []
+        for time in range(40):
+            observation = observations[time, row].tolist()
+            if starts[time, row]:
+                visited, expected = [], False
+            else:
+                expected = observation not in visited
+            visited.append(observation)
+            assert news[time, row] == expected
+
+
+def test_every_part_of_a_dict_counts():
+    novelty = EpisodicNovelty(1)
+
+    def look_at(one, other):
+        return novelty({"one": np.array([one]), "other": np.array([[other]])}, np.array([False]))[0]
+
+    assert look_at(1, 2)
+    assert look_at(1, 3)
+    assert look_at(2, 2)
+    assert not look_at(1, 2)
+
+
+def test_the_rate_is_of_the_steps_that_could_bring_news():
+    news = np.array([[True, False], [False, False], [True, True]])
+    ended = np.array([[False, True], [True, False], [False, False]])
+    assert news_rate(news, ended) == pytest.approx(3 / 4)
+    assert news_rate(np.zeros((2, 1), dtype=bool), np.ones((2, 1), dtype=bool)) == 0.0
+
+
+def test_news_that_comes_at_every_step_is_worth_nothing():
+    news = np.array([[True, True], [True, False]])
+    assert novelty_bonus(news, 1.0, 0.02).max() == 0.0
+    assert novelty_bonus(news, 0.0, 0.02) == pytest.approx(np.array([[0.02, 0.02], [0.02, 0.0]]))
+    assert novelty_bonus(news, 0.5, 1.0).max() == pytest.approx(0.9375)
+    worths = [novelty_bonus(news, rate, 1.0).max() for rate in np.linspace(0, 1, 11)]
+    assert worths == sorted(worths, reverse=True)
+
+
+def logged(model, name):
+    return model.logger.name_to_value[name]
+
+
+def test_in_an_env_where_every_observation_is_new_there_is_no_bonus():
+    model = agent(vec_env(env=Telling), novelty_coef=0.5)
+    for _ in range(2):
+        collect_one(model)
+        assert logged(model, "novelty/rate") == 1.0
+        assert logged(model, "novelty/bonus") == 0.0
+
+
+class Corridor(gym.Env):
+    """Twelve steps between three places; a reward of 1 at the end."""
+
+    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time, self.place = 0, 1
+        return self.place, {}
+
+    def step(self, action):
+        self.time += 1
+        self.place = (self.place + 2 * int(action) - 1) % 3
+        over = self.time == 12
+        return self.place, float(over), over, False, {}
+
+
+def corridors():
+    return DummyVecEnv([lambda: Monitor(Corridor())] * ROWS)
+
+
+def test_the_bonus_is_learned_from_but_never_reported():
+    plain, curious = agent(corridors(), novelty_coef=0.0), agent(corridors(), novelty_coef=0.5)
+    for model in (plain, curious):
+        torch.manual_seed(3)
+        collect_one(model)
+    assert torch.equal(plain.chunks.steps.actions, curious.chunks.steps.actions)
+    # What the env gave is what is stored and logged ...
+    assert torch.equal(plain.chunks.steps.rewards, curious.chunks.steps.rewards)
+    assert set(curious.chunks.steps.rewards.unique().tolist()) == {0.0, 1.0}
+    assert [info["r"] for info in curious.ep_info_buffer] == [1.0] * ROWS
+    assert logged(plain, "novelty/bonus") == 0.0
+    # ... and what is learned from is more, where there was news: two of the three places, once per episode.
+    assert logged(curious, "novelty/rate") > 0
+    rate, started = logged(curious, "novelty/rate"), 2 * ROWS
+    assert rate <= 2 * started / (ROWS * (STEPS - 1))
+    gained = (curious.chunks.advantages - plain.chunks.advantages).flatten()
+    assert gained.max() > 0.3
+    assert gained.min() >= -1e-6
+
+
+def test_the_bonus_falls_linearly_to_zero():
+    model = agent(corridors(), novelty_coef=0.04, novelty_fraction=0.5)
+    coefs = []
+    for remaining in (1.0, 0.9, 0.75, 0.5, 0.2, 0.0):
+        model._current_progress_remaining = remaining
+        collect_one(model)
+        coefs.append(logged(model, "novelty/coef"))
+    assert coefs == pytest.approx([0.04, 0.032, 0.02, 0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("wrong", [{"novelty_coef": -0.1}, {"novelty_fraction": 0.0}, {"novelty_fraction": 1.5}])
+def test_wrong_sizes_are_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name}={wrong[name]}"):
+        agent(**wrong)
