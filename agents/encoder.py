@@ -34,14 +34,21 @@ def is_symbol_grid(space: spaces.Space[object]) -> bool:
 
 
 class SymbolEncoder(nn.Module):
-    """Embeds the ids of a symbol grid: a cell is the sum of its channels' embeddings, a grid one linear layer."""
+    """Embeds the ids of a symbol grid: a cell is the sum of its channels' embeddings.
+
+    A grid is encoded twice: by one linear layer that knows where everything is, and by the maximum over its cells,
+    which says what is there wherever it is. Without the second, an agent has to learn for every pair of places anew
+    that a key here is the like of a key there.
+    """
 
     def __init__(self, space: spaces.Box, features_dim: int, embedding_size: int = 16) -> None:
         super().__init__()
         height, width, channels = space.shape
         self.ids = [int(highest) + 1 for highest in space.high.reshape(-1, channels).max(0)]
         self.embedding = nn.Embedding(sum(self.ids), embedding_size)
-        self.linear = nn.Linear(height * width * embedding_size, features_dim)
+        self.where = nn.Linear(height * width * embedding_size, features_dim)
+        self.what = nn.Linear(embedding_size, features_dim)
+        self.join = nn.Linear(2 * features_dim, features_dim)
 
     def forward(self, grid: Tensor) -> Tensor:
         """Encode ids [X, height, width, channels], given as floats by SB3's preprocessing, to [X, D]."""
@@ -49,7 +56,9 @@ class SymbolEncoder(nn.Module):
         channels = zip(grid.long().unbind(3), self.ids, strict=True)
         one_hot = torch.cat([nn.functional.one_hot(channel, ids) for channel, ids in channels], dim=3)
         cells = one_hot.to(self.embedding.weight.dtype) @ self.embedding.weight
-        return torch.relu(self.linear(cells.flatten(1)))
+        where = torch.relu(self.where(cells.flatten(1)))
+        what = torch.relu(self.what(cells)).flatten(1, 2).amax(1)
+        return torch.relu(self.join(torch.cat([where, what], dim=1)))
 
 
 class ImageEncoder(nn.Module):

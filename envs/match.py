@@ -16,6 +16,7 @@ from envs.visibility import HEADINGS, Cell, image_shows, in_sight
 
 KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
 _TRIES = 2000
+Start = tuple[Cell, int]  # where, and with which heading
 
 
 class Scene(NamedTuple):
@@ -140,7 +141,7 @@ class Match(MiniGridEnv):
     def _gen_grid(self, width: int, height: int) -> None:
         corridor, starts = self._draw_layout(width)
         dice = self.np_random
-        start, heading = starts[dice.integers(len(starts))], int(dice.integers(4))
+        start, heading = starts[dice.integers(len(starts))]
         # The cue and the answer are drawn last and independently: nothing of the layout tells them.
         cue, other = dice.permutation(len(self.objects))[:2].tolist()
         right_arm = int(dice.integers(2))
@@ -157,17 +158,18 @@ class Match(MiniGridEnv):
         self.cue_pos = corridor.cue
         self.mission = _mission()
 
-    def _draw_layout(self, size: int) -> tuple[Corridor, list[Cell]]:
-        """Draw a corridor that keeps what the class promises, and the cells where the agent may start in it."""
+    def _draw_layout(self, size: int) -> tuple[Corridor, list[Start]]:
+        """Draw a corridor that keeps what the class promises, and the cells and headings the agent may start with."""
         for _ in range(_TRIES):
             length = int(self.np_random.integers(self.length[0], self.length[1] + 1))
             corridor = draw_corridor(self.np_random, size, length)
             if corridor is None or self._shows_both(corridor):
                 continue
             starts = [
-                cell
+                (cell, heading)
                 for cell in corridor.way[1:-1]
                 if not any(self._cue_in_sight(corridor, cell, heading) for heading in range(4))
+                for heading in range(4)
             ]
             if starts:
                 return corridor, starts

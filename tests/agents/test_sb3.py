@@ -71,7 +71,9 @@ def test_every_kind_of_space_is_learned_from(observations, actions):
 @pytest.mark.parametrize("controller", CONTROLLERS)
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_every_core_is_learned_with_and_all_of_it_moves(controller, memory):
-    model = small(controller=controller, memory=memory, memory_kwargs={})
+    # Few different observations, so that likes are stored and how they crowd matters too.
+    env = vec_env(observation_space=OBSERVATIONS["discrete"])
+    model = small(env, controller=controller, memory=memory, memory_kwargs={})
     before = {name: parameter.clone() for name, parameter in model.policy.named_parameters()}
     model.learn(2 * STEPS_OF_A_ROLLOUT)
     stuck = [name for name, parameter in model.policy.named_parameters() if torch.equal(parameter, before[name])]

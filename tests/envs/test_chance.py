@@ -29,6 +29,7 @@ def meet_tmaze(env):
 TASKS = [
     ("Engram-MatchS9-v0", {}, meet_match),
     ("Engram-MatchS13-v0", {}, meet_match),
+    ("Engram-RoomS11-v0", {}, meet_match),
     ("MiniGrid-MemoryS9-v0", {}, meet_match),
     ("MiniGrid-MemoryS13-v0", {}, meet_match),
     ("Engram-TMaze-v0", {}, meet_tmaze),

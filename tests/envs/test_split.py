@@ -105,6 +105,7 @@ def test_another_process_with_another_hash_seed_gets_the_same_keys():
     [
         ("Engram-MatchS9-v0", 500),
         ("Engram-MatchS13-v0", 200),
+        ("Engram-RoomS11-v0", 200),
         ("MiniGrid-FourRooms-v0", 60),
         *((i, 60) for i in MEMORY),
     ],

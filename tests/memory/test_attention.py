@@ -20,7 +20,10 @@ def attention(hops=1, step_embedding_size=8):
 
 
 def candidates(made, number):
-    return made.project(torch.randn(BATCH, number, ENCODED), torch.randint(0, 50, (BATCH, number)))
+    """Encodings of random events, of which some are alike."""
+    kinds = torch.randn(4, ENCODED)
+    encoded = torch.cat([kinds[torch.randint(0, 4, (BATCH, number - 2))], torch.randn(BATCH, 2, ENCODED)], dim=1)
+    return made.project(encoded, torch.randint(0, 50, (BATCH, number)))
 
 
 def inputs(made):
@@ -57,7 +60,10 @@ def naive(made, hidden, encoded, now, groups, alive, age):
                     logits = [query[r] @ made.null_key[r] / math.sqrt(KEY)]
                     for m in reach:
                         gate = events.log_gates[b, m] - max(events.log_gates[b, other] for other in reach)
-                        bias = made.age_bias(age[t, b, m])[r]
+                        likes = [
+                            other for other in reach if events.direction[b, other] @ events.direction[b, m] > 0.9999
+                        ]
+                        bias = made.age_bias(age[t, b, m])[r] - made.crowding[r] * math.log(len(likes))
                         logits.append(query[r] @ events.keys[b, r, m] / math.sqrt(KEY) + gate + bias)
                     weights = torch.stack(logits).softmax(0)
                     nulls.append(weights[0])
@@ -168,6 +174,23 @@ def test_what_is_seen_recalls_its_like_from_the_beginning():
     for m in range(9):
         query = made.queries[0](torch.cat([torch.zeros(HIDDEN), events[0, m]])).view(4, 32)
         assert torch.einsum("rw,rmw->m", query, keys).argmax() == m
+
+
+def test_a_crowd_of_likes_weighs_as_much_as_one():
+    made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, 1, 3.0, 0)
+    hidden, seen = torch.randn(1, 1, HIDDEN), torch.randn(1, 1, ENCODED)
+    cue, corridor = torch.randn(2, ENCODED)
+
+    def recalled(times):
+        encoded = torch.stack([cue] + [corridor] * times).unsqueeze(0)
+        events = made.project(encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
+        alive, age = torch.ones(1, 1, 1 + times, dtype=torch.bool), torch.zeros(1, 1, 1 + times, dtype=torch.int64)
+        return made(hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], alive, age)[0]
+
+    assert torch.allclose(recalled(50), recalled(1), atol=1e-4)
+    with torch.no_grad():
+        made.crowding.zero_()
+    assert (recalled(50) - recalled(1)).abs().max() > 0.05
 
 
 def test_order_plays_no_part_at_first():

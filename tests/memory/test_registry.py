@@ -1,11 +1,14 @@
 """Names and arguments from a config become modules, or one clear line."""
 
+import inspect
+
 import pytest
 import torch
 from cores import ENCODED, EventEncoder, events
 from own_memories import Counting
 
 from memory import CONTROLLERS, MEMORIES, Controller, Core, Memory, tree_map
+from memory.episodic import EpisodicMemory
 from memory.registry import build_controller, build_memory
 
 EVENT = tree_map(lambda leaf: leaf[0, :1], events(1, 1))
@@ -45,7 +48,8 @@ def test_what_the_core_gives_cannot_be_given_by_the_user():
 
 def test_defaults_can_be_left_out():
     assert build_controller("lstm", 5).hidden_size == 64
-    assert build_memory("episodic", EventEncoder(), EVENT, ENCODED, 7).slots == 128
+    default = inspect.signature(EpisodicMemory).parameters["slots"].default
+    assert build_memory("episodic", EventEncoder(), EVENT, ENCODED, 7).slots == default
 
 
 def test_an_own_memory_is_one_entry(monkeypatch):
