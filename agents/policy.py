@@ -130,6 +130,11 @@ class MemoryPolicy(ActorCriticPolicy):
             features_extractor_class=features_extractor_class,
             **kwargs,
         )
+        # The fused optimiser changes weights without raising their version: nothing cached outlives its step.
+        self.optimizer.register_step_post_hook(lambda *_: self._forget())
+
+    def _forget(self) -> None:
+        self._recent = None
 
     def _build_mlp_extractor(self) -> None:
         # Called before the optimiser is made: the place where SB3 lets a policy add modules.
@@ -338,12 +343,6 @@ class MemoryPolicy(ActorCriticPolicy):
         if isinstance(self.action_space, spaces.Box):
             array = np.clip(array, self.action_space.low, self.action_space.high)
         return array
-
-    def set_training_mode(self, mode: bool) -> None:
-        """Switch between training and evaluation; what was cached may not outlive a training."""
-        if mode:
-            self._recent = None
-        super().set_training_mode(mode)
 
     def _weights_version(self) -> tuple[int, ...]:
         """What changes when weights are updated in place or replaced."""

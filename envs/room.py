@@ -21,18 +21,19 @@ class Room(Match):
 
     Args:
         size: side of the square grid in cells, at least 10.
+        max_steps: the episode is truncated after so many steps; by default 30 for every cell of the grid's side.
         **kwargs: of `Match`, but for `length`.
 
     Raises:
         ValueError: if the arguments describe no such maze.
     """
 
-    def __init__(self, size: int = 11, **kwargs: Any) -> None:
+    def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
         if size < 10:
             raise ValueError(f"size={size} must be at least 10")
         if "length" in kwargs:
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
-        super().__init__(size=size, **kwargs)
+        super().__init__(size=size, max_steps=30 * size if max_steps is None else max_steps, **kwargs)
 
     def _draw_layout(self, size: int) -> tuple[Corridor, list[Start]]:
         dice = self.np_random

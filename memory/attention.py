@@ -15,23 +15,9 @@ from memory.addressing import AgeBias, StepEmbedding
 class Encodings(NamedTuple):
     """What the current weights make of M events."""
 
-    direction: Tensor  # [B, M, D] the encoded events, scaled to length 1; tells which are alike
     keys: Tensor  # [B, R, M, W]
     values: Tensor  # [B, R, M, V]
     log_gates: Tensor  # [B, M]
-
-
-def alike(some: Tensor, others: Tensor, at_least: float = 0.9999) -> Tensor:
-    """Tell which events are the same but for rounding and what the encoder ignores.
-
-    Args:
-        some, others: directions [B, M, D] and [B, L, D].
-        at_least: cosine from which two events count as the same.
-
-    Returns:
-        [B, M, L] bool.
-    """
-    return some @ others.transpose(1, 2) > at_least
 
 
 class EventAttention(nn.Module):
@@ -43,7 +29,7 @@ class EventAttention(nn.Module):
       can be addressed as well as content.
     * The log gates are taken relative to the most open gate in reach: they rank events against each other, but cannot
       shut the memory as a whole; whether to recall anything is left to the null slot.
-    * The crowd of an event is the number of events in reach that are alike, itself included. With c = 1, where it
+    * The crowd of an event is the number of events in reach that equal it, itself included. With c = 1, where it
       starts, all events of a kind together weigh as much as one: fifty steps of corridor do not drown one cue. Each
       head learns its c, since how often something happened may matter, too.
 
@@ -103,9 +89,8 @@ class EventAttention(nn.Module):
         keys, values, gates = self.from_event(encoded).split([size, self.heads * self.value_size, 1], dim=-1)
         if self.step_embedding is not None:
             keys = keys + self.key_of_step(self.step_embedding(birth, encoded.dtype))
-        direction = nn.functional.normalize(encoded.detach(), dim=-1)
         log_gates = nn.functional.logsigmoid(gates.squeeze(-1))
-        return Encodings(direction, self._by_head(keys), self._by_head(values), log_gates)
+        return Encodings(self._by_head(keys), self._by_head(values), log_gates)
 
     def _by_head(self, vectors: Tensor) -> Tensor:
         """Cut [B, M, R * W] into [B, R, M, W]."""
@@ -118,6 +103,7 @@ class EventAttention(nn.Module):
         encoded: Tensor,
         now: Tensor,
         groups: Sequence[Encodings],
+        digests: Tensor,
         alive: Tensor,
         age: Tensor,
     ) -> tuple[Tensor, Tensor]:
@@ -128,6 +114,7 @@ class EventAttention(nn.Module):
             encoded: [T, B, D] the current events.
             now: [T, B] step numbers.
             groups: encodings of the candidates, together M.
+            digests: [B, M] int64, equal for equal events.
             alive: [T, B, M] bool.
             age: [T, B, M] int64.
 
@@ -137,7 +124,7 @@ class EventAttention(nn.Module):
         """
         sizes = [group.log_gates.shape[1] for group in groups]
         bias = self.age_bias(age) + self._relative_gates(groups, alive).unsqueeze(3)
-        bias = (bias - self.crowding * self._log_crowd(groups, alive).unsqueeze(3)).permute(1, 3, 0, 2)
+        bias = (bias - self.crowding * self._log_crowd(digests, alive).unsqueeze(3)).permute(1, 3, 0, 2)
         dead = ~alive.transpose(0, 1).unsqueeze(1)  # [B, 1, T, M]
         order = self._order(now, hidden.dtype)
         seen = torch.cat([hidden, encoded], dim=-1)
@@ -168,11 +155,10 @@ class EventAttention(nn.Module):
         return log_gates - most_open.masked_fill(most_open == -torch.inf, 0.0)
 
     @staticmethod
-    @torch.no_grad()
-    def _log_crowd(groups: Sequence[Encodings], alive: Tensor) -> Tensor:
-        """Log of the number of events alive that are like each event alive, [T, B, M]; 0 for the dead."""
-        directions = torch.cat([group.direction for group in groups], dim=1)
-        crowd = alive.transpose(0, 1).to(directions.dtype) @ alike(directions, directions).to(directions.dtype)
+    def _log_crowd(digests: Tensor, alive: Tensor) -> Tensor:
+        """Log of the number of events alive that equal each event alive, [T, B, M]; the dead do not matter."""
+        equal = digests.unsqueeze(1) == digests.unsqueeze(2)
+        crowd = alive.transpose(0, 1).float() @ equal.float()
         return crowd.transpose(0, 1).clamp(min=1.0).log()
 
     def _order(self, now: Tensor, dtype: torch.dtype) -> Tensor:

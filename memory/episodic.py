@@ -12,9 +12,9 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from memory.attention import Encodings, EventAttention, alike
+from memory.attention import Encodings, EventAttention
 from memory.interface import Encode, Memory, Recall, Steps
-from memory.slots import choose_slot, last_writers, readable, step_numbers, superseded
+from memory.slots import choose_slot, digest, last_writers, readable, step_numbers, superseded
 from memory.state import State, broadcast_like, tree_map
 
 
@@ -23,22 +23,16 @@ class EpisodicState(NamedTuple):
 
     events: State  # [B, N, ...]
     birth: Tensor  # [B, N] int64, the step at which the event happened
+    digest: Tensor  # [B, N] int64, equal for equal events
     filled: Tensor  # [B, N] bool
     step: Tensor  # [B] int64, number of the next step
-
-
-class Cache(NamedTuple):
-    """What the current weights make of the stored events; good until the weights change."""
-
-    slots: Encodings  # [B, N, ...]
-    superseded: Tensor  # [B, N] bool, a newer event like it is stored
 
 
 class EpisodicMemory(Memory[EpisodicState]):
     """Bounded slots of events, written by a learned gate and read by attention (see `EventAttention`).
 
-    When all slots are taken, a new event replaces first the oldest of which a newer like is stored (so slots are not
-    spent on near-duplicates), and otherwise the one with the lowest gate, if its own is higher.
+    When all slots are taken, a new event replaces first the oldest of which a newer equal is stored (so slots are not
+    spent on duplicates), and otherwise the one with the lowest gate, if its own is higher.
 
     Args:
         encode, event, encoded_size, hidden_size: see `Memory`.
@@ -88,6 +82,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         return EpisodicState(
             tree_map(lambda leaf: leaf.new_zeros(shape + leaf.shape[1:], device=device), self.blank_event),
             torch.zeros(shape, dtype=torch.int64, device=device),
+            torch.zeros(shape, dtype=torch.int64, device=device),
             torch.zeros(shape, dtype=torch.bool, device=device),
             torch.zeros(batch_size, dtype=torch.int64, device=device),
         )
@@ -103,20 +98,23 @@ class EpisodicMemory(Memory[EpisodicState]):
         # Slots fill from the first on: those that no row has used yet need not be looked at.
         used = int((state.filled.any(0) * torch.arange(1, self.slots + 1, device=now.device)).max())
         own = self.attention.project(steps.encoded.transpose(0, 1), now.t())
+        digests = digest(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))  # [B, T]
         if cache is None:
             carried = self.encode_slots(state, used, starts[0])
-            cache = self.cache_of(carried, state, used) if writes is None else None
+            cache = self.cache_of(carried) if writes is None else None
         else:
-            carried = self.forget(cast(Cache, cache), used, starts[0])
-        outdated = None
+            carried = self.forget(cast(Encodings, cache), used, starts[0])
         if writes is None:
-            writes, outdated = self.decide(cast(Cache, cache), own, state, now, starts)
+            importance, candidates = cast(Encodings, cache).log_gates, own.log_gates.detach()
+            writes = self.decide(importance, candidates, digests, state, now, starts)
+        else:
+            cache = None
         writes = cast(Tensor, writes)
 
         alive = readable(writes, state.filled[:, :used], starts)  # [T, B, M]
-        birth = torch.cat([state.birth[:, :used], now.t()], dim=1)  # [B, M]
-        age = (now.unsqueeze(2) - birth).clamp(min=0)
-        read, null_weight = self.attention(steps.hidden, steps.encoded, now, (carried, own), alive, age)
+        age = (now.unsqueeze(2) - torch.cat([state.birth[:, :used], now.t()], dim=1)).clamp(min=0)
+        known = torch.cat([state.digest[:, :used], digests], dim=1)  # [B, M]
+        read, null_weight = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
 
         writer, filled = last_writers(writes, state.filled, starts)
         rows, taken = (writer >= 0).nonzero(as_tuple=True)
@@ -128,15 +126,17 @@ class EpisodicMemory(Memory[EpisodicState]):
             return slot
 
         new_state = EpisodicState(
-            tree_map(after, state.events, steps.events), after(state.birth, now), filled, now[-1] + 1
+            tree_map(after, state.events, steps.events),
+            after(state.birth, now),
+            after(state.digest, digests.t()),
+            filled,
+            now[-1] + 1,
         )
-        if outdated is not None:
-            slots = cast(Cache, cache).slots
-            slots.direction[rows, taken] = own.direction[rows, written_at]
-            slots.log_gates[rows, taken] = own.log_gates[rows, written_at].detach()
+        if cache is not None:  # handed over, not shared: what is not State may be updated in place
+            slots = cast(Encodings, cache)
             slots.keys[rows, :, taken] = own.keys[rows, :, written_at].detach()
             slots.values[rows, :, taken] = own.values[rows, :, written_at].detach()
-            cache = Cache(slots, outdated)
+            slots.log_gates[rows, taken] = own.log_gates[rows, written_at].detach()
         trace = {
             "gate": own.log_gates.t().exp(),
             "write_rate": (writes >= 0).float(),
@@ -159,62 +159,63 @@ class EpisodicMemory(Memory[EpisodicState]):
         encoded = self.encode(tree_map(known, state.events)).unflatten(0, (len(state.filled), used))
         return self.attention.project(encoded, state.birth[:, :used])
 
-    @torch.no_grad()
-    def cache_of(self, carried: Encodings, state: EpisodicState, used: int) -> Cache:
-        """Return the cache that belongs to freshly encoded slots, of which the first `used` hold something."""
+    def cache_of(self, carried: Encodings) -> Encodings:
+        """Return freshly encoded slots padded to all N, as what is good until the weights change."""
 
         def padded(leaf: Tensor) -> Tensor:  # the axis of the events is the last but one, but for the gates
             before = (0, 0) if leaf.dim() > 2 else ()
-            return nn.functional.pad(leaf.detach(), (*before, 0, self.slots - used))
+            missing = self.slots - carried.log_gates.shape[1]
+            return nn.functional.pad(leaf.detach(), (*before, 0, missing))
 
-        outdated = torch.zeros_like(state.filled)
-        pairs = alike(carried.direction, carried.direction)
-        outdated[:, :used] = superseded(pairs, state.birth[:, :used], state.filled[:, :used])
-        return Cache(tree_map(padded, carried), outdated)
+        return tree_map(padded, carried)
 
     @staticmethod
-    def forget(cache: Cache, used: int, episode_start: Tensor) -> Encodings:
+    def forget(cache: Encodings, used: int, episode_start: Tensor) -> Encodings:
         """Return the first `used` slots of a cache, with the rows of ended episodes silenced in place.
 
         A weight of zero does not silence a NaN: what is dead must not be multiplied by anything but zero.
         """
         rows = episode_start.nonzero().squeeze(1)
-        for leaf in cache.slots:
+        for leaf in cache:
             leaf[rows] = 0.0
-        direction, keys, values, log_gates = cache.slots
-        return Encodings(direction[:, :used], keys[:, :, :used], values[:, :, :used], log_gates[:, :used])
+        keys, values, log_gates = cache
+        return Encodings(keys[:, :, :used], values[:, :, :used], log_gates[:, :used])
 
+    @staticmethod
     @torch.no_grad()
     def decide(
-        self, cache: Cache, own: Encodings, state: EpisodicState, now: Tensor, episode_starts: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        importance: Tensor,
+        candidates: Tensor,
+        digests: Tensor,
+        state: EpisodicState,
+        now: Tensor,
+        episode_starts: Tensor,
+    ) -> Tensor:
         """Choose the slot of every step's event, one step after the other.
 
         Args:
-            cache: of the slots before the first step.
-            own: encodings of the sequence's T events.
+            importance: [B, N] log gates of the stored events.
+            candidates: [B, T] log gates of the sequence's events.
+            digests: [B, T] of the sequence's events.
             state: the state before the first step.
             now, episode_starts: [T, B].
 
         Returns:
-            slot indices [T, B] (see `memory.slots`), and which slots are superseded after the last step [B, N].
+            slot indices [T, B], see `memory.slots`.
         """
-        slots, outdated = cache
-        birth, filled = state.birth, state.filled
-        if len(episode_starts) > 1:  # a single step is decided before anything changes
-            slots = slots._replace(direction=slots.direction.clone(), log_gates=slots.log_gates.clone())
-            birth = birth.clone()
+        stored, birth, filled = state.digest, state.birth, state.filled
         rows = torch.arange(len(filled), device=filled.device)
         writes = []
         for t, start in enumerate(episode_starts):
-            event, gate = own.direction[:, t], own.log_gates[:, t]
             filled = filled & ~start.unsqueeze(1)
-            outdated = filled & (outdated | alike(slots.direction, event.unsqueeze(1)).squeeze(2))
-            slot = choose_slot(slots.log_gates, birth, filled, outdated, gate)
+            equal = stored.unsqueeze(1) == stored.unsqueeze(2)
+            again = filled & (stored == digests[:, t : t + 1])
+            outdated = superseded(equal, birth, filled) | again
+            slot = choose_slot(importance, birth, filled, outdated, candidates[:, t])
             writes.append(slot)
-            who, where = rows[slot >= 0], slot[slot >= 0]
-            filled[who, where], outdated[who, where] = True, False
-            if len(episode_starts) > 1:
-                slots.direction[who, where], slots.log_gates[who, where] = event[who], gate[who]
-                birth[who, where] = now[t, who]
-        return torch.stack(writes), outdated
+            if t + 1 < len(episode_starts):  # let it take effect
+                who, where = rows[slot >= 0], slot[slot >= 0]
+                importance, stored, birth = importance.clone(), stored.clone(), birth.clone()
+                importance[who, where], stored[who, where] = candidates[who, t], digests[who, t]
+                birth[who, where], filled[who, where] = now[t, who], True
+        return torch.stack(writes)

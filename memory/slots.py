@@ -6,10 +6,42 @@ gradient.
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from memory.state import State, leaves
+
 NOT_WRITTEN = -1
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def digest(events: State) -> Tensor:
+    """Sum up events in one number each, by which equal ones are known: exact, and independent of any weights.
+
+    Args:
+        events: tree with leaves [B, M, ...] of any dtype.
+
+    Returns:
+        [B, M] int64.
+    """
+    parts = []
+    for number, leaf in enumerate(leaves(events)):
+        bits = leaf.flatten(2) if leaf.dim() > 2 else leaf.unsqueeze(2)
+        if bits.dtype != torch.bool:
+            bits = bits.contiguous().view(_BITS[bits.element_size()])
+        parts.append((bits.long() * _multipliers(bits.shape[2], number, bits.device)).sum(2))
+    return torch.stack(parts).sum(0)
+
+
+@cache
+def _multipliers(size: int, number: int, device: torch.device) -> Tensor:
+    """Fixed random odd numbers; products and sums wrap around."""
+    odd = np.random.default_rng([size, number]).integers(-(2**62), 2**62, size) * 2 + 1
+    return torch.as_tensor(odd, device=device)
 
 
 def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:

@@ -57,7 +57,6 @@ def learned(controller, memory, steps):
         policy_kwargs={"features_dim": 32},
         n_steps=32,
         batch_size=128,
-        learning_rate=3e-3,
         seed=0,
         device="cpu",
     )
