@@ -48,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run of the default experiment")
     parser.add_argument("--curves", type=Path, nargs="+", default=[], help="runs whose success is drawn")
-    parser.add_argument("--env", default="Engram-MatchS9-v0", help="default: %(default)s")
+    parser.add_argument("--env", default="Engram-RoomS11-v0", help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args()
     if not (options.run / "best.zip").is_file():

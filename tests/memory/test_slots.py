@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from memory.slots import NOT_WRITTEN, choose_slot, last_writers, readable, step_numbers, superseded
+from memory.slots import NOT_WRITTEN, choose_slot, digest, last_writers, readable, step_numbers, superseded
 
 SEEDS = range(12)
 TIME, BATCH, SLOTS = 13, 5, 4
@@ -117,3 +117,35 @@ def test_an_event_that_outranks_nothing_is_not_written_and_of_equals_the_oldest_
     filled, outdated = torch.ones(3, 3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.bool)
     candidate = torch.tensor([1.5, 2.0, 2.5])
     assert choose_slot(importance, birth, filled, outdated, candidate).tolist() == [2, NOT_WRITTEN, 1]
+
+
+KINDS = [torch.uint8, torch.bool, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float32]
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_equal_events_have_equal_digests_and_others_do_not(dtype):
+    values = torch.randint(0, 2, (300, 2, 3)).to(dtype)
+    digests = digest(values.view(20, 15, 2, 3)).flatten()
+    assert digests.dtype == torch.int64
+    equal = (values.unsqueeze(0) == values.unsqueeze(1)).flatten(2).all(2)
+    assert torch.equal(digests.unsqueeze(0) == digests.unsqueeze(1), equal)
+
+
+def test_every_part_of_an_event_counts_and_where_it_stands():
+    grid, vector, action = torch.zeros(1, 1, 2, 2, dtype=torch.uint8), torch.zeros(1, 1, 2), torch.zeros(1, 1, 2).long()
+    variants = [(grid, vector, action)]
+    for part in range(3):
+        for value in (1, 2):
+            for place in range(2):
+                leaves = [leaf.clone() for leaf in (grid, vector, action)]
+                leaves[part].flatten()[place] = value
+                variants.append(tuple(leaves))
+    digests = [digest(variant).item() for variant in variants]
+    assert len(set(digests)) == len(variants)
+
+
+def test_a_digest_depends_on_the_event_alone():
+    events = torch.randn(6, 5, 3)
+    whole = digest(events)
+    assert torch.equal(digest(events[2:3, 1:2]), whole[2:3, 1:2])
+    assert torch.equal(digest(events.transpose(0, 1)), whole.t())
