@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,8 +39,8 @@ def digest(events: State) -> Tensor:
 @cache
 def _multipliers(size: int, number: int, device: torch.device) -> Tensor:
     """Fixed random odd numbers; products and sums wrap around."""
-    odd = np.random.default_rng([size, number]).integers(-(2**62), 2**62, size) * 2 + 1
-    return torch.as_tensor(odd, device=device)
+    dice = torch.Generator().manual_seed(number)
+    return (torch.randint(-(2**62), 2**62, (size,), generator=dice) * 2 + 1).to(device)
 
 
 def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:

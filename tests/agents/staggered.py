@@ -120,7 +120,7 @@ def agent(env=None, memory="episodic", controller="lstm", memory_kwargs=None, **
     torch.manual_seed(7)
     with torch.no_grad():
         for parameter in model.policy.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
+            parameter.add_(0.2 * torch.randn_like(parameter))
     model._setup_learn(10**6, None)
     return model
 

@@ -153,9 +153,7 @@ def test_the_dead_have_no_say_and_no_gradient():
     read, _ = made(hidden, encoded, now, [joined], digests, alive, age)
     keys, log_gates = joined.keys.clone(), joined.log_gates.clone()
     keys[:, :, 4] = log_gates[:, 4] = torch.nan
-    spoilt, _ = made(
-        hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], digests, alive, age
-    )
+    spoilt, _ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], digests, alive, age)
     assert torch.equal(spoilt, read)
 
 
