@@ -40,8 +40,8 @@ def test_what_counts_as_symbols(space, symbols):
 
 
 def test_a_cell_is_the_sum_of_the_embeddings_of_its_channels():
-    encoder = SymbolEncoder(GRID, FEATURES, embedding_size=3)
-    assert encoder.embedding.weight.shape == (10 + 6, 3)  # ids 0..9 and 0..5
+    encoder = SymbolEncoder(GRID, FEATURES, embedding_size=7)
+    assert encoder.embedding.weight.shape == (10 + 6, 7)  # ids 0..9 and 0..5
     grid = samples(GRID)
     encoded = encoder(grid.float())
     table = encoder.embedding.weight
@@ -49,7 +49,20 @@ def test_a_cell_is_the_sum_of_the_embeddings_of_its_channels():
         cells = [
             table[grid[x, i, j, 0].item()] + table[10 + grid[x, i, j, 1].item()] for i in range(3) for j in range(2)
         ]
-        assert torch.allclose(encoded[x], torch.relu(encoder.linear(torch.cat(cells))), atol=1e-5)
+        where = torch.relu(encoder.where(torch.cat(cells)))
+        what = torch.stack([torch.relu(encoder.what(cell)) for cell in cells]).max(0).values
+        assert torch.allclose(encoded[x], torch.relu(encoder.join(torch.cat([where, what]))), atol=1e-5)
+
+
+def test_what_is_seen_is_told_apart_from_where():
+    encoder, seen = SymbolEncoder(GRID, FEATURES), []
+    encoder.join.register_forward_pre_hook(lambda module, given: seen.append(given[0].split(FEATURES, dim=1)))
+    grid = samples(GRID).float()
+    encoder(grid)
+    encoder(grid.flip(1, 2))  # the same things elsewhere
+    (where, what), (moved_where, moved_what) = seen
+    assert torch.allclose(what, moved_what, atol=1e-6)
+    assert not torch.allclose(where, moved_where)
 
 
 def test_the_highest_ids_have_embeddings_of_their_own():

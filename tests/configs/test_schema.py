@@ -16,7 +16,7 @@ from configs.schema import MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
 from memory import CONTROLLERS, MEMORIES
 from tiny_runs import TINY, composed, tiny_run
 
-ENVS = ["match", "match_s13", "minigrid_memory", "tmaze", "tmaze_active"]
+ENVS = ["room", "match", "match_s13", "minigrid_memory", "tmaze", "tmaze_active"]
 
 
 def test_every_env_is_tried_below() -> None:
