@@ -1,0 +1,89 @@
+"""The options of PPO do what they say."""
+
+import warnings
+
+import pytest
+import torch
+from small import STEPS_OF_A_ROLLOUT, Logged, small
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.utils import LinearSchedule
+from staggered import vec_env
+
+from agents import MemoryPPO
+
+
+def steps_taken(model):
+    """Optimiser steps in one `learn` of one rollout."""
+    taken = []
+    model.policy.optimizer.register_step_post_hook(lambda *_: taken.append(1))
+    model.learn(STEPS_OF_A_ROLLOUT)
+    return len(taken)
+
+
+def test_the_target_divergence_stops_early():
+    assert steps_taken(small()) == 4  # 2 epochs of 6 chunks in minibatches of 3
+    assert steps_taken(small(target_kl=1e-9, learning_rate=0.01)) == 1
+    assert steps_taken(small(target_kl=1e9)) == 4
+
+
+def test_schedules_are_followed():
+    given = {"learning_rate": 0.1, "clip_range": 0.2, "ent_coef": 0.3}
+    model = small(**{name: LinearSchedule(value, 0.0, 1.0) for name, value in given.items()})
+    logged = Logged()
+    model.learn(3 * STEPS_OF_A_ROLLOUT, callback=logged)
+    # As logged after two of three rollouts.
+    assert logged.names["train/learning_rate"] == pytest.approx(0.1 / 3)
+    assert logged.names["train/clip_range"] == pytest.approx(0.2 / 3)
+    assert logged.names["train/ent_coef"] == pytest.approx(0.3 / 3)
+
+
+def test_functions_are_schedules_too():
+    model = small(learning_rate=lambda remaining: 0.1 * remaining, ent_coef=lambda remaining: 0.2 * remaining)
+    model.learn(STEPS_OF_A_ROLLOUT)
+    assert model.policy.optimizer.param_groups[0]["lr"] == 0.0
+
+
+def test_values_move_little_where_their_range_is_small():
+    def moved(clip_range_vf):
+        model = small(clip_range_vf=clip_range_vf, ent_coef=0.0, learning_rate=0.05, n_epochs=20)
+        model._setup_learn(100, None)
+        assert model.collect_rollouts(model.env, model._init_callback(None), model.rollout_buffer, 10)
+        model.chunks.set_targets(torch.zeros_like(model.chunks.advantages), model.chunks.steps.values + 100.0)
+        model.train()
+        chunk = next(model.chunks.minibatches(30))
+        with torch.no_grad():
+            steps = chunk.steps
+            now = model.policy.evaluate_chunk(
+                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.writes
+            )
+        return (now.values - steps.values).abs().mean().item()
+
+    assert moved(1e-3) < 0.2 * moved(None)
+
+
+def test_the_gradient_is_clipped(monkeypatch):
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def spy(parameters, limit, *rest, **kwargs):
+        parameters = list(parameters)
+        clip(parameters, limit, *rest, **kwargs)
+        norms.append(torch.stack([p.grad.norm() for p in parameters if p.grad is not None]).norm().item())
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
+    small(max_grad_norm=0.01).learn(STEPS_OF_A_ROLLOUT)
+    assert norms
+    assert max(norms) <= 0.01 * 1.001
+
+
+def test_an_own_features_extractor_and_layers_between():
+    model = small(policy_kwargs={"features_dim": 11, "features_extractor_class": FlattenExtractor, "net_arch": [13, 9]})
+    model.learn(STEPS_OF_A_ROLLOUT)
+    assert model.policy.action_net.in_features == 9
+
+
+def test_defaults_fit_together_for_any_usual_number_of_steps():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for n_steps in (64, 100, 128, 500, 2048):
+            MemoryPPO("MemoryPolicy", vec_env(), n_steps=n_steps, device="cpu")
