@@ -136,7 +136,8 @@ def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
 
 
 def test_coefficients_are_annealed_where_an_end_is_given() -> None:
-    config = composed("ppo.ent_coef=0.04", "ppo.ent_coef_final=0.0", "ppo.learning_rate=0.002", "ppo.learning_rate_final=null")
+    constant = ("ppo.learning_rate=0.002", "ppo.learning_rate_final=null")
+    config = composed("ppo.ent_coef=0.04", "ppo.ent_coef_final=0.0", *constant)
     arguments = agent_arguments(config)
     assert [arguments["ent_coef"](left) for left in (1.0, 0.25, 0.0)] == pytest.approx([0.04, 0.01, 0.0])
     assert arguments["learning_rate"] == 0.002
