@@ -4,7 +4,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -94,23 +93,9 @@ def test_the_memoryless_control_stays_at_chance():
     assert low < 1 / CUES < high
 
 
-class Best(BaseCallback):
-    """The best mean return of a hundred episodes."""
-
-    def _init_callback(self):
-        self.mean_return = 0.0
-
-    def _on_step(self):
-        return True
-
-    def _on_rollout_end(self):
-        returns = [info["r"] for info in self.model.ep_info_buffer]
-        if len(returns) == 100:
-            self.mean_return = max(self.mean_return, float(np.mean(returns)))
-
-
 @pytest.mark.slow
 def test_the_defaults_learn_to_balance_a_pole():
-    env, best = make_vec_env("CartPole-v1", n_envs=8, seed=0), Best()
-    MemoryPPO("MemoryPolicy", env, seed=0, device="cpu").learn(100_000, callback=best)
-    assert best.mean_return > 120  # random actions get 22
+    env = make_vec_env("CartPole-v1", n_envs=8, seed=0)
+    model = MemoryPPO("MemoryPolicy", env, seed=0, device="cpu")
+    model.learn(100_000)
+    assert evaluate(model, env, n_episodes=16).length.mean() > 300
