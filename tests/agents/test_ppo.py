@@ -86,4 +86,8 @@ def test_defaults_fit_together_for_any_usual_number_of_steps():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for n_steps in (64, 100, 128, 500, 2048):
-            MemoryPPO("MemoryPolicy", vec_env(), n_steps=n_steps, device="cpu")
+            model = MemoryPPO("MemoryPolicy", vec_env(), n_steps=n_steps, device="cpu")
+            length = model.chunks.chunk_length
+            assert 8 <= length <= 64
+            assert n_steps % length == 0
+            assert model.batch_size % length == 0
