@@ -57,7 +57,7 @@ class SymbolEncoder(nn.Module):
         one_hot = torch.cat([nn.functional.one_hot(channel, ids) for channel, ids in channels], dim=3)
         cells = one_hot.to(self.embedding.weight.dtype) @ self.embedding.weight
         where = torch.relu(self.where(cells.flatten(1)))
-        what = torch.relu(self.what(cells)).flatten(1, 2).amax(1)
+        what = torch.relu(self.what(cells).flatten(1, 2).max(1).values)
         return torch.relu(self.join(torch.cat([where, what], dim=1)))
 
 

@@ -40,9 +40,11 @@ class AgeBias(nn.Module):
         self.table = nn.Parameter(torch.zeros(exact + self.max_octaves * per_octave, heads))
 
     def forward(self, age: Tensor) -> Tensor:
-        """Return the bias [..., R] of events of the given age [...] in steps."""
-        buckets = age_bucket(age, self.exact, self.per_octave, len(self.table))
-        return nn.functional.embedding(buckets, self.table) * self.scale
+        """Return the bias [R, ...] of events of the given age [...] in steps."""
+        buckets = age_bucket(age, self.exact, self.per_octave, len(self.table)).flatten()
+        # By `gather`, because the gradient of indexing sorts all indices first.
+        table = self.table.t() * self.scale
+        return table.gather(1, buckets.expand(len(table), -1)).view(-1, *age.shape)
 
 
 class StepEmbedding(nn.Module):

@@ -123,9 +123,10 @@ class EventAttention(nn.Module):
             the mean weight [T, B] of the null slot.
         """
         sizes = [group.log_gates.shape[1] for group in groups]
-        bias = self.age_bias(age) + self._relative_gates(groups, alive).unsqueeze(3)
-        bias = (bias - self.crowding * self._log_crowd(digests, alive).unsqueeze(3)).permute(1, 3, 0, 2)
-        dead = ~alive.transpose(0, 1).unsqueeze(1)  # [B, 1, T, M]
+        alive, age = alive.transpose(0, 1).contiguous(), age.transpose(0, 1).contiguous()  # [B, T, M]
+        crowding = self.crowding.view(-1, 1, 1, 1) * self._log_crowd(digests, alive)  # [R, B, T, M]
+        bias = (self.age_bias(age) + self._relative_gates(groups, alive) - crowding).transpose(0, 1)
+        dead = ~alive.unsqueeze(1)  # [B, 1, T, M]
         order = self._order(now, hidden.dtype)
         seen = torch.cat([hidden, encoded], dim=-1)
         read, null_weights = seen[..., :0], seen[..., :0]
@@ -147,8 +148,8 @@ class EventAttention(nn.Module):
         return read, null_weights.mean(2)
 
     def _relative_gates(self, groups: Sequence[Encodings], alive: Tensor) -> Tensor:
-        """Log gates [T, B, M] relative to the most open one alive."""
-        log_gates = torch.cat([group.log_gates for group in groups], dim=1)
+        """Log gates [B, T, M] relative to the most open one alive."""
+        log_gates = torch.cat([group.log_gates for group in groups], dim=1).unsqueeze(1)
         log_gates = log_gates.expand_as(alive).masked_fill(~alive, -torch.inf)
         most_open = log_gates.amax(2, keepdim=True)
         # Where nothing is alive the maximum is -inf, and -inf - (-inf) would be NaN.
@@ -156,10 +157,9 @@ class EventAttention(nn.Module):
 
     @staticmethod
     def _log_crowd(digests: Tensor, alive: Tensor) -> Tensor:
-        """Log of the number of events alive that equal each event alive, [T, B, M]; the dead do not matter."""
+        """Log of the number of events alive that equal each event alive, [B, T, M]; the dead do not matter."""
         equal = digests.unsqueeze(1) == digests.unsqueeze(2)
-        crowd = alive.transpose(0, 1).float() @ equal.float()
-        return crowd.transpose(0, 1).clamp(min=1.0).log()
+        return (alive.float() @ equal.float()).clamp(min=1.0).log()
 
     def _order(self, now: Tensor, dtype: torch.dtype) -> Tensor:
         """What the current step adds to the queries [T, B, R * W]."""

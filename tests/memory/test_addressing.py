@@ -39,14 +39,14 @@ def test_buckets_are_monotone_without_gaps_and_the_last_takes_the_rest():
 def test_the_age_bias_is_zero_at_first_and_learned_for_every_age_apart():
     bias = AgeBias(heads=3)
     ages = torch.tensor([[0, 1, 5, 63], [64, 1000, MILLION, 2**50]])
-    assert bias(ages).shape == (2, 4, 3)
+    assert bias(ages).shape == (3, 2, 4)
     assert bias(ages).abs().max() == 0
     bias(torch.tensor([5])).sum().backward()
     assert bias.table.grad.nonzero()[:, 0].unique().tolist() == [5]
     with torch.no_grad():
         bias.table -= 0.1 * bias.table.grad
-    assert (bias(ages)[0, 2] < 0).all()
-    assert bias(ages)[0, [0, 1, 3]].abs().max() == 0
+    assert (bias(ages)[:, 0, 2] < 0).all()
+    assert bias(ages)[:, 0, [0, 1, 3]].abs().max() == 0
 
 
 def test_a_million_steps_are_within_the_table():
