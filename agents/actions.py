@@ -64,7 +64,7 @@ def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:
         masks: [X, A] bool with A = n, or the sum of nvec; at least one true for every choice.
 
     Raises:
-        ValueError: if the distribution is of other actions or the sizes do not fit.
+        ValueError: if the distribution is of other actions, the sizes do not fit, or a choice has no action allowed.
     """
     if isinstance(distribution, CategoricalDistribution):
         parts = [distribution.distribution]
@@ -75,6 +75,8 @@ def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:
     sizes = [part.logits.shape[-1] for part in parts]
     if masks.shape[-1] != sum(sizes):
         raise ValueError(f"action masks have {masks.shape[-1]} entries; the action space has {sum(sizes)} choices")
+    if not all(mask.any(-1).all() for mask in masks.split(sizes, dim=-1)):
+        raise ValueError("an action mask allows no action at all; every choice needs one that is allowed")
     masked = [
         Categorical(logits=part.logits.masked_fill(~mask, MASKED_LOGIT))
         for part, mask in zip(parts, masks.split(sizes, dim=-1), strict=True)

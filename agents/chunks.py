@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import SupportsIndex
+
 LONGEST_CHUNK = 64
 SHORTEST_CHUNK = 8
-USUAL_BATCH = 256
+LARGEST_BATCH = 256
+MINIBATCHES = 16
 
 
-def fit_chunks(n_steps: int, chunk_length: int | None, batch_size: int | None) -> tuple[int, int]:
+def fit_chunks(n_steps: int, n_envs: int, chunk_length: int | None, batch_size: int | None) -> tuple[int, int]:
     """Complete or check the sizes of chunks and minibatches.
+
+    Many small minibatches are what breaks the plateau of a memory task (`docs/exploration.md`), so by default a
+    rollout is learned in 16 of them, as far as chunks allow.
 
     Args:
         n_steps: steps of every env in a rollout.
+        n_envs: envs that play side by side.
         chunk_length: steps of truncated back-propagation, a divisor of `n_steps`; None for the largest up to 64.
-        batch_size: transitions in a minibatch, a multiple of the chunk; None for the largest up to 256.
+        batch_size: transitions in a minibatch, a multiple of the chunk; None for a sixteenth of the rollout, at most
+            256 and at least one chunk.
 
     Returns:
         chunk length and batch size.
@@ -21,6 +29,9 @@ def fit_chunks(n_steps: int, chunk_length: int | None, batch_size: int | None) -
     Raises:
         ValueError: one line that names the values and what would be right.
     """
+    for name, size in {"n_steps": n_steps, "chunk_length": chunk_length, "batch_size": batch_size}.items():
+        if size is not None and not isinstance(size, SupportsIndex):
+            raise ValueError(f"{name}={size!r} must be a whole number")
     if n_steps < 1:
         raise ValueError(f"n_steps={n_steps} must be at least 1")
     if chunk_length is None:
@@ -34,7 +45,8 @@ def fit_chunks(n_steps: int, chunk_length: int | None, batch_size: int | None) -
     elif chunk_length < 1 or n_steps % chunk_length:
         raise ValueError(f"chunk_length={chunk_length} must be a divisor of n_steps={n_steps}")
     if batch_size is None:
-        batch_size = max(1, USUAL_BATCH // chunk_length) * chunk_length
+        share = min(LARGEST_BATCH, n_steps * n_envs // MINIBATCHES)
+        batch_size = max(2, max(1, share // chunk_length) * chunk_length)
     elif batch_size < max(2, chunk_length) or batch_size % chunk_length:
         near = max(2, max(1, round(batch_size / chunk_length)) * chunk_length)
         raise ValueError(

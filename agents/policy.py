@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, SupportsIndex, cast
 
 import numpy as np
 import torch
@@ -108,10 +108,12 @@ class MemoryPolicy(ActorCriticPolicy):
                 raise ValueError(
                     f"the policy has no argument '{key}'; choose from {', '.join(dict.fromkeys([*own, *known]))}"
                 )
+        if kwargs.get("share_features_extractor") is False:
+            raise ValueError("share_features_extractor=False: actor and critic share one memory and what is before it")
         if kwargs.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
             # SB3's epsilon, and one fused update: over dozens of small tensors calls cost more than arithmetic.
             kwargs["optimizer_kwargs"] = {"eps": 1e-5, "fused": True, **(kwargs.get("optimizer_kwargs") or {})}
-        if not isinstance(features_dim, int) or features_dim < 1:
+        if not isinstance(features_dim, SupportsIndex) or features_dim < 1:
             raise ValueError(f"features_dim={features_dim!r} must be a whole number of at least 1")
         self.core_arguments: dict[str, Any] = {
             "controller": controller,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from stable_baselines3.common.utils import FloatSchedule, explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
+from agents.arguments import check_numbers, check_policy_arguments, check_stock_arguments
 from agents.buffer import ChunkBuffer
 from agents.chunks import fit_chunks
 from agents.losses import PPOLoss, clipped_values, normalised, ppo_loss
@@ -24,8 +26,6 @@ from agents.returns import generalised_advantages
 from agents.rollout import Cursor, collect
 from agents.spaces import check_spaces
 from memory import tree_map
-
-NOT_SUPPORTED = {"use_sde", "sde_sample_freq", "rollout_buffer_class", "rollout_buffer_kwargs"}
 
 
 class MemoryPPO(PPO):
@@ -37,7 +37,8 @@ class MemoryPPO(PPO):
         memory, memory_kwargs: name in `memory.MEMORIES` and its sizes.
         controller, controller_kwargs: name in `memory.CONTROLLERS` and its sizes.
         n_steps: T, steps of every env in a rollout.
-        batch_size: transitions in a minibatch, a multiple of the chunk length; by default the largest up to 256.
+        batch_size: transitions in a minibatch, a multiple of the chunk length; by default a sixteenth of the rollout,
+            at most 256 and at least one chunk.
         chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
         ent_coef: weight of the entropy bonus, a number or a schedule.
         novelty_coef: bonus for the first visit of an observation in an episode, in units of reward; 0 for none. It is
@@ -81,19 +82,13 @@ class MemoryPPO(PPO):
             "controller": controller,
             "controller_kwargs": controller_kwargs,
         }
-        for key in NOT_SUPPORTED & kwargs.keys():
-            raise ValueError(f"MemoryPPO has no {key}; leave it out")
-        for key in {"gamma", "gae_lambda"} & kwargs.keys():
-            if not 0.0 <= kwargs[key] <= 1.0:
-                raise ValueError(f"{key}={kwargs[key]} must be between 0 and 1")
-        if n_epochs < 1:
-            raise ValueError(f"n_epochs={n_epochs} must be at least 1")
+        check_stock_arguments(kwargs, own=inspect.signature(MemoryPPO).parameters)
+        check_policy_arguments(policy_kwargs or {}, chosen)
+        check_numbers(
+            {**kwargs, "n_epochs": n_epochs, "novelty_coef": novelty_coef, "novelty_fraction": novelty_fraction}
+        )
         self.chunk_length = chunk_length
-        batch_size = fit_chunks(n_steps, chunk_length, batch_size)[1]
-        if novelty_coef < 0 or not 0 < novelty_fraction <= 1:
-            raise ValueError(
-                f"novelty_coef={novelty_coef} must be at least 0 and novelty_fraction={novelty_fraction} in (0, 1]"
-            )
+        batch_size = fit_chunks(n_steps, getattr(env, "num_envs", 1), chunk_length, batch_size)[1]
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
         super().__init__(
@@ -115,7 +110,7 @@ class MemoryPPO(PPO):
         super()._setup_model()
         self.entropy_schedule = FloatSchedule(self.ent_coef)
         # Checked here, too: `load` may have been given other sizes.
-        length, self.batch_size = fit_chunks(self.n_steps, self.chunk_length, self.batch_size)
+        length, self.batch_size = fit_chunks(self.n_steps, self.n_envs, self.chunk_length, self.batch_size)
         self.chunks = ChunkBuffer(length)
         self.novelty = EpisodicNovelty(self.n_envs)
         self._state: AgentState | None = None
@@ -123,6 +118,12 @@ class MemoryPPO(PPO):
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; a resumed run goes on with other mazes instead of replaying its first ones."""
         super().set_random_seed(None if seed is None else seed + self.num_timesteps)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        # The first rollout comes before SB3's own update: its bonus would be that of the end of the last `learn`.
+        self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+        return total_timesteps, callback
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "chunks", "novelty", "_state", "entropy_schedule"]
@@ -196,6 +197,8 @@ class MemoryPPO(PPO):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.logger.record("train/ent_coef", entropy_coef)
         self.logger.record("train/clip_range", clip_range)
+        if value_range is not None:
+            self.logger.record("train/clip_range_vf", value_range)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def _train_epoch(

@@ -7,7 +7,7 @@ any step of any row.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, SupportsIndex, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +23,10 @@ class Controller(nn.Module, ABC, Generic[ControllerState]):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        if not isinstance(hidden_size, int) or hidden_size < 1:
+        if not isinstance(hidden_size, SupportsIndex) or hidden_size < 1:
             raise ValueError(f"hidden_size={hidden_size!r} must be a whole number of at least 1")
         self.input_size = input_size
-        self.hidden_size = hidden_size
+        self.hidden_size = int(hidden_size)
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> ControllerState:

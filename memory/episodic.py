@@ -7,7 +7,7 @@ the write of an event however long ago it happened, and no stored state goes sta
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple, SupportsIndex, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,11 +66,11 @@ class EpisodicMemory(Memory[EpisodicState]):
         super().__init__(encode, event, encoded_size, hidden_size)
         sizes = {"slots": slots, "heads": heads, "key_size": key_size, "value_size": value_size, "hops": hops}
         for name, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
+            if not isinstance(size, SupportsIndex) or size < 1:
                 raise ValueError(f"{name}={size!r} must be a whole number of at least 1")
         self.encode = encode
         self.blank_event = tree_map(lambda leaf: torch.empty_like(leaf, device="meta"), event)
-        self.slots = slots
+        self.slots = int(slots)
         self.attention = EventAttention(
             encoded_size, hidden_size, heads, key_size, value_size, hops, gate_bias, step_embedding_size
         )

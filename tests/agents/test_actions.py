@@ -139,3 +139,14 @@ def test_predict_reads_the_mask_from_the_observation():
     for deterministic in [True, False] * 15:
         actions, state = model.predict(observations, state, starts, deterministic)
         observations, _, starts, _ = env.step(actions)  # the env asserts it
+
+
+@pytest.mark.parametrize(
+    ("space", "mask"),
+    [(spaces.Discrete(3), [False] * 3), (spaces.MultiDiscrete([2, 3]), [True, False, False, False, False])],
+)
+def test_a_mask_that_leaves_a_choice_without_an_action_is_refused(space, mask):
+    masks = torch.ones(BATCH, len(mask), dtype=torch.bool)
+    masks[-1] = torch.tensor(mask)
+    with pytest.raises(ValueError, match="allows no action at all"):
+        apply_masks(drawn(space), masks)

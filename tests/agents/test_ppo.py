@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from small import STEPS_OF_A_ROLLOUT, Logged, small
@@ -27,14 +28,37 @@ def test_the_target_divergence_stops_early():
 
 
 def test_schedules_are_followed():
-    given = {"learning_rate": 0.1, "clip_range": 0.2, "ent_coef": 0.3}
+    given = {"learning_rate": 0.1, "clip_range": 0.2, "clip_range_vf": 0.4, "ent_coef": 0.3}
     model = small(**{name: LinearSchedule(value, 0.0, 1.0) for name, value in given.items()})
     logged = Logged()
     model.learn(3 * STEPS_OF_A_ROLLOUT, callback=logged)
     # As logged after two of three rollouts.
     assert logged.names["train/learning_rate"] == pytest.approx(0.1 / 3)
     assert logged.names["train/clip_range"] == pytest.approx(0.2 / 3)
+    assert logged.names["train/clip_range_vf"] == pytest.approx(0.4 / 3)
     assert logged.names["train/ent_coef"] == pytest.approx(0.3 / 3)
+
+
+def test_a_further_training_begins_with_the_full_bonus():
+    model = small(novelty_coef=0.5, novelty_fraction=1.0)
+    model.learn(2 * STEPS_OF_A_ROLLOUT)
+    coefs = []
+
+    class Noted(Logged):
+        def _on_rollout_end(self):
+            coefs.append(self.logger.name_to_value["novelty/coef"])
+
+    model.learn(2 * STEPS_OF_A_ROLLOUT, callback=Noted())
+    model.learn(2 * STEPS_OF_A_ROLLOUT, callback=Noted(), reset_num_timesteps=False)
+    # Bonus of the first and the second half; going on, SB3 counts progress over old and new steps together.
+    assert coefs == pytest.approx([0.5, 0.25, 0.25, 0.125])
+
+
+def test_sizes_may_be_numpy_integers():
+    size = np.int64
+    model = small(n_steps=size(10), memory_kwargs={"slots": size(3)}, controller_kwargs={"hidden_size": size(5)})
+    model.learn(STEPS_OF_A_ROLLOUT)
+    assert model.policy.core.memory.slots == 3
 
 
 def test_functions_are_schedules_too():
