@@ -125,6 +125,7 @@ def evaluate_run(
         "run": str(folder.path),
         "env": trained.env_id,
         "split": "test" if trained.split else None,
+        "chance": config.env.chance,
         "memory": config.memory.name,
         "controller": config.controller.name,
         "checkpoint": checkpoint,

@@ -23,7 +23,7 @@ keys of evaluation.json:
                               the same with sampled actions
   harder.SETTING.intact, harder.SETTING.wiped
                               other sizes and delays, all of whose layouts are unseen
-  run, env, split, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
+  run, env, split, chance, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
                               what was evaluated, and how
   layouts_trained_on, layouts_tested, layouts_in_both
                               distinct layouts of the training, of this evaluation as trained, and common to both
@@ -63,7 +63,7 @@ class Report:
     """The scores of all conditions, and what is needed to read and repeat them."""
 
     about: dict[str, Any]
-    """What was evaluated and how; among it `env` and `memory`, the name of the memory."""
+    """What was evaluated and how; among it `env`, `memory` (its name) and `chance` (success without recall, or None)."""
     scores: dict[Condition, Score] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -104,16 +104,24 @@ def score(played: Episodes, knows_success: bool) -> Score:
 
 
 def verdict(report: Report) -> str:
-    """Say in one sentence whether the memory was needed: whether the intervals with and without it are apart."""
+    """Say in one sentence whether the memory was needed.
+
+    It was if the intervals with and without it are apart; only in part if the agent beats chance with it wiped, too.
+    """
     intact, wiped = report.scores[Condition()], report.scores[Condition(intervention="wiped")]
     if intact.success is None or wiped.success is None:
         return f"This env tells no success: mean return {intact.mean_return:.3f} intact, {wiped.mean_return:.3f} wiped."
     if report.about["memory"] == "none":
         return f"Without a memory beside the controller: {intact.success:.1%}."
     figures = f"{intact.success:.1%} intact, {wiped.success:.1%} wiped"
-    if (intact.success_low or 0.0) > (wiped.success_high or 0.0):
-        return f"The memory was needed: {figures}."
-    return f"The memory was not shown to be needed: {figures}."
+    chance = report.about["chance"]
+    if chance is not None:
+        figures += f", chance is {chance:.1%}"
+    if (intact.success_low or 0.0) <= (wiped.success_high or 0.0):
+        return f"The memory was not shown to be needed: {figures}."
+    if chance is not None and (wiped.success_low or 0.0) > chance:
+        return f"The memory was needed in part: {figures}."
+    return f"The memory was needed: {figures}."
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -23,8 +23,8 @@ def scored(successes: int, n: int = 40) -> Score:
     return score(played(successes, n), knows_success=True)
 
 
-def report(intact: int, wiped: int, memory: str = "episodic") -> Report:
-    about = {"env": "Maze-v0", "memory": memory}
+def report(intact: int, wiped: int, memory: str = "episodic", chance: float | None = None) -> Report:
+    about = {"env": "Maze-v0", "memory": memory, "chance": chance}
     return Report(about, {Condition(): scored(intact), Condition(intervention="wiped"): scored(wiped)})
 
 
@@ -45,6 +45,11 @@ def test_verdict_needs_intervals_apart() -> None:
     assert verdict(report(39, 5)) == "The memory was needed: 97.5% intact, 12.5% wiped."
     assert "not shown" in verdict(report(24, 20))
     assert "not shown" in verdict(report(5, 39))
+    assert verdict(report(39, 5, chance=0.5)) == "The memory was needed: 97.5% intact, 12.5% wiped, chance is 50.0%."
+    assert verdict(report(39, 20, chance=0.5)).startswith(
+        "The memory was needed: "
+    )  # at chance, as far as one can tell
+    assert verdict(report(40, 30, chance=0.5)).startswith("The memory was needed in part: ")
     assert "Without a memory" in verdict(report(24, 24, memory="none"))
 
 
