@@ -23,8 +23,9 @@ keys of evaluation.json:
                               the same with sampled actions
   harder.SETTING.intact, harder.SETTING.wiped
                               other sizes and delays, all of whose layouts are unseen
-  run, env, split, chance, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
+  run, env, split, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
                               what was evaluated, and how
+  chance                      success of a player that cannot recall, as the config says; null if unknown
   layouts_trained_on, layouts_tested, layouts_in_both
                               distinct layouts of the training, of this evaluation as trained, and common to both
 keys of a score:
@@ -63,7 +64,7 @@ class Report:
     """The scores of all conditions, and what is needed to read and repeat them."""
 
     about: dict[str, Any]
-    """What was evaluated and how; among it `env`, `memory` (its name) and `chance` (success without recall, or None)."""
+    """What was evaluated and how; among it `env`, the name of the `memory`, and `chance` (may be None)."""
     scores: dict[Condition, Score] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:

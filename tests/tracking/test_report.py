@@ -48,7 +48,7 @@ def test_verdict_needs_intervals_apart() -> None:
     assert verdict(report(39, 5, chance=0.5)) == "The memory was needed: 97.5% intact, 12.5% wiped, chance is 50.0%."
     assert verdict(report(39, 20, chance=0.5)).startswith(
         "The memory was needed: "
-    )  # at chance, as far as one can tell
+    )  # chance it is
     assert verdict(report(40, 30, chance=0.5)).startswith("The memory was needed in part: ")
     assert "Without a memory" in verdict(report(24, 24, memory="none"))
 
