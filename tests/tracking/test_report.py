@@ -46,9 +46,7 @@ def test_verdict_needs_intervals_apart() -> None:
     assert "not shown" in verdict(report(24, 20))
     assert "not shown" in verdict(report(5, 39))
     assert verdict(report(39, 5, chance=0.5)) == "The memory was needed: 97.5% intact, 12.5% wiped, chance is 50.0%."
-    assert verdict(report(39, 20, chance=0.5)).startswith(
-        "The memory was needed: "
-    )  # chance it is
+    assert verdict(report(39, 20, chance=0.5)).startswith("The memory was needed: ")  # chance it is
     assert verdict(report(40, 30, chance=0.5)).startswith("The memory was needed in part: ")
     assert "Without a memory" in verdict(report(24, 24, memory="none"))
 
