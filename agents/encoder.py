@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space, preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
@@ -111,6 +111,25 @@ class ObservationEncoder(BaseFeaturesExtractor):
         )
         encoded = [encode(part) for encode, part in zip(self.parts, inputs, strict=True)]
         return cast(Tensor, self.join(torch.cat(encoded, dim=1)))
+
+
+class Extract(nn.Module):
+    """Runs an SB3 features extractor on observation trees."""
+
+    def __init__(
+        self, features_extractor: BaseFeaturesExtractor, space: spaces.Space[Any], normalize_images: bool
+    ) -> None:
+        super().__init__()
+        self.features_extractor = features_extractor
+        self.space = space
+        self.normalize_images = normalize_images
+
+    def forward(self, observation: State) -> Tensor:
+        """Return features [X, D] of raw observations with leaves [X, ...]."""
+        raw: Any = observation
+        if isinstance(self.space, spaces.Dict):
+            raw = dict(zip(sorted(self.space.spaces), observation, strict=True))
+        return cast(Tensor, self.features_extractor(preprocess_obs(raw, self.space, self.normalize_images)))
 
 
 class EventEncoder(nn.Module):

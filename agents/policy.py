@@ -11,13 +11,14 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.actions import PreviousAction, apply_masks
-from agents.encoder import Event, EventEncoder, ObservationEncoder
+from agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
+from agents.first_step import FirstStepPolicy
+from agents.recent import RecentCache
 from agents.spaces import ACTION_MASK, blank_observation, check_spaces, observation_tree
 from memory import Core, CoreState, State, Unrolled, reset, tree_map
 
@@ -49,30 +50,8 @@ class Evaluation(NamedTuple):
     entropies: Tensor  # [T, B]
 
 
-class Extract(nn.Module):
-    """Runs an SB3 features extractor on observation trees."""
-
-    def __init__(
-        self, features_extractor: BaseFeaturesExtractor, space: spaces.Space[Any], normalize_images: bool
-    ) -> None:
-        super().__init__()
-        self.features_extractor = features_extractor
-        self.space = space
-        self.normalize_images = normalize_images
-
-    def forward(self, observation: State) -> Tensor:
-        """Return features [X, D] of raw observations with leaves [X, ...]."""
-        raw: Any = observation
-        if isinstance(self.space, spaces.Dict):
-            raw = dict(zip(sorted(self.space.spaces), observation, strict=True))
-        return cast(Tensor, self.features_extractor(preprocess_obs(raw, self.space, self.normalize_images)))
-
-
-class MemoryPolicy(ActorCriticPolicy):
+class MemoryPolicy(FirstStepPolicy):
     """Actor-critic with a controller and an external memory.
-
-    SB3's own entry points (`forward`, `evaluate_actions`, `get_distribution`, `predict_values`) take an observation
-    without a state and treat it as the first of an episode.
 
     Args:
         observation_space, action_space, lr_schedule: as for any SB3 policy.
@@ -123,7 +102,7 @@ class MemoryPolicy(ActorCriticPolicy):
         }
         self.encoded_size = features_dim
         self.stored_action = PreviousAction(action_space)
-        self._recent: tuple[AgentState, tuple[int, ...], State | None] | None = None
+        self._recent = RecentCache()
         super().__init__(
             observation_space,
             action_space,
@@ -133,10 +112,7 @@ class MemoryPolicy(ActorCriticPolicy):
             **kwargs,
         )
         # The fused optimiser changes weights without raising their version: nothing cached outlives its step.
-        self.optimizer.register_step_post_hook(lambda *_: self._forget())
-
-    def _forget(self) -> None:
-        self._recent = None
+        self.optimizer.register_step_post_hook(lambda *_: self._recent.forget())
 
     def _build_mlp_extractor(self) -> None:
         # Called before the optimiser is made: the place where SB3 lets a policy add modules.
@@ -259,43 +235,17 @@ class MemoryPolicy(ActorCriticPolicy):
                 action_masks = cast(tuple[Tensor, ...], observation)[keys.index(ACTION_MASK)].bool()
         return distribution if action_masks is None else apply_masks(distribution, action_masks)
 
-    # SB3's entry points without a state: every observation is the first of an episode.
-
-    def _first_step_features(self, obs: PyTorchObs) -> tuple[State, Tensor]:
+    def first_step(self, obs: PyTorchObs) -> tuple[Distribution, Tensor]:
+        """Return the action distribution and the values [B] of observations [B, ...] that begin an episode."""
         observation = observation_tree(obs, self.observation_space, self.device)
         batch_size = self._batch_size(observation)
         starts = torch.ones(batch_size, dtype=torch.bool, device=self.device)
-        state = self.initial_state(batch_size)
-        return observation, self._unroll_step(observation, state, starts, None).features[0]
+        features = self._unroll_step(observation, self.initial_state(batch_size), starts, None).features[0]
+        return self._distribution(features, observation, None), self._values(features)
 
     @staticmethod
     def _batch_size(observation: State) -> int:
         return observation.shape[0] if isinstance(observation, Tensor) else MemoryPolicy._batch_size(observation[0])
-
-    def get_distribution(self, obs: PyTorchObs) -> Distribution:
-        """Return the action distribution of first observations [B, ...]."""
-        observation, features = self._first_step_features(obs)
-        return self._distribution(features, observation, None)
-
-    def predict_values(self, obs: PyTorchObs) -> Tensor:
-        """Return the values [B, 1] of first observations [B, ...]."""
-        return self._values(self._first_step_features(obs)[1]).unsqueeze(-1)
-
-    def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Return actions [B, ...], values [B, 1] and log-probabilities [B] for first observations."""
-        observation, features = self._first_step_features(obs)
-        distribution = self._distribution(features, observation, None)
-        actions = distribution.get_actions(deterministic=deterministic)
-        actions = actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
-        return actions, self._values(features).unsqueeze(-1), distribution.log_prob(actions)
-
-    def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return values [B, 1], log-probabilities [B] and entropies [B] of actions at first observations."""
-        observation, features = self._first_step_features(obs)
-        distribution = self._distribution(features, observation, None)
-        if isinstance(self.action_space, spaces.Box):
-            actions = actions.flatten(1)
-        return self._values(features).unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
 
     def predict(  # type: ignore[override]
         self,
@@ -332,10 +282,10 @@ class MemoryPolicy(ActorCriticPolicy):
         starts = np.zeros(batch_size, dtype=bool) if episode_start is None else np.atleast_1d(episode_start)
         masks = None if action_masks is None else torch.as_tensor(np.atleast_2d(action_masks), device=self.device)
         starting = torch.as_tensor(starts, dtype=torch.bool, device=self.device)
-        cache = self._take_cache(state)
+        cache = self._recent.take(state, self.parameters())
         with torch.no_grad():
             step = self.act(tree, state, starting, deterministic, None if masks is None else masks.bool(), cache)
-        self._recent = (step.state, self._weights_version(), step.cache)
+        self._recent.put(step.state, step.cache, self.parameters())
         actions = self.env_actions(step.actions)
         return actions if vectorized else actions.squeeze(axis=0), step.state
 
@@ -345,14 +295,3 @@ class MemoryPolicy(ActorCriticPolicy):
         if isinstance(self.action_space, spaces.Box):
             array = np.clip(array, self.action_space.low, self.action_space.high)
         return array
-
-    def _weights_version(self) -> tuple[int, ...]:
-        """What changes when weights are updated in place or replaced."""
-        return tuple(number for weight in self.parameters() for number in (weight.data_ptr(), weight._version))
-
-    def _take_cache(self, state: AgentState) -> State | None:
-        """Hand over the cache of the last `predict`, if it is of this very state and of these weights."""
-        recent, self._recent = self._recent, None
-        if recent is None or recent[0] is not state or recent[1] != self._weights_version():
-            return None
-        return recent[2]
