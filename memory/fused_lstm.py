@@ -39,50 +39,65 @@ class _FusedLSTM(torch.autograd.Function):
     def forward(
         ctx: Any, projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor, episode_starts: Tensor
     ) -> tuple[Tensor, Tensor]:
-        length, batch, size = len(projected), projected.shape[1], weight.shape[1]
+        size = weight.shape[1]
         starts = episode_starts.unsqueeze(2)
         any_start = episode_starts.any(1).tolist()
         transposed = weight.t()
         gates = torch.empty_like(projected)
-        hidden_before, cell_before = projected.new_empty(2, length, batch, size)
-        squashed, outputs = projected.new_empty(2, length, batch, size)
-        for t in range(length):
-            if any_start[t]:
-                hidden, cell = hidden.masked_fill(starts[t], 0.0), cell.masked_fill(starts[t], 0.0)
-            hidden_before[t], cell_before[t] = hidden, cell
-            gate = torch.addmm(projected[t], hidden, transposed, out=gates[t])
-            gate[:, : 3 * size].sigmoid_()
-            gate[:, 3 * size :].tanh_()
-            i, f, o, g = gate.chunk(4, dim=1)
-            cell = torch.addcmul(f * cell, i, g)
-            torch.tanh(cell, out=squashed[t])
-            hidden = torch.mul(o, squashed[t], out=outputs[t])
-        ctx.save_for_backward(weight, gates, hidden_before, cell_before, squashed, starts)
+        cells, squashed, outputs = projected.new_empty(3, *projected.shape[:2], size).unbind(0)
+        # All views are taken before the loop: in it every call counts, however small its tensors are.
+        i, f, o, g = (gate.unbind(0) for gate in gates.chunk(4, dim=2))
+        to_sigmoid, into, out = gates[..., : 3 * size].unbind(0), gates.unbind(0), outputs.unbind(0)
+        now, squash, inputs = cells.unbind(0), squashed.unbind(0), projected.unbind(0)
+        before, hidden_before, start = cell, hidden, starts.unbind(0)
+        for t, begins in enumerate(any_start):
+            if begins:
+                hidden_before, before = hidden_before.masked_fill(start[t], 0.0), before.masked_fill(start[t], 0.0)
+            torch.addmm(inputs[t], hidden_before, transposed, out=into[t])
+            to_sigmoid[t].sigmoid_()
+            g[t].tanh_()
+            torch.mul(f[t], before, out=now[t])
+            now[t].addcmul_(i[t], g[t])
+            torch.tanh(now[t], out=squash[t])
+            torch.mul(o[t], squash[t], out=out[t])
+            hidden_before, before = out[t], now[t]
+        ctx.save_for_backward(weight, gates, hidden, cell, cells, squashed, outputs, starts)
         ctx.any_start = any_start
-        return outputs, cell
+        return outputs, cells[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
-        weight, gates, hidden_before, cell_before, squashed, starts = ctx.saved_tensors
+        weight, gates, hidden, cell, cells, squashed, outputs, starts = ctx.saved_tensors
         of_outputs, of_cell = gradients
+        hidden_before, cell_before = (
+            torch.cat([first.unsqueeze(0), later[:-1]]).masked_fill(starts, 0.0)
+            for first, later in ((hidden, outputs), (cell, cells))
+        )
         i, f, o, g = gates.unflatten(2, (4, -1)).unbind(2)
         # What a gradient of the cell (of the output, for the output gate) means for each gate before its squashing.
         to_gates = torch.stack(
             [g * i * (1 - i), cell_before * f * (1 - f), squashed * o * (1 - o), i * (1 - g * g)], dim=2
         )  # [T, B, 4, H]
-        to_cell = o * (1 - squashed * squashed)
         of_gates = torch.empty_like(to_gates)
-        of_hidden = torch.zeros_like(of_cell)
-        for t in reversed(range(len(gates))):
-            of_hidden = of_hidden + of_outputs[t]
-            of_cell = torch.addcmul(of_cell, of_hidden, to_cell[t])
-            torch.mul(to_gates[t], of_cell.unsqueeze(1), out=of_gates[t])
-            torch.mul(to_gates[t, :, 2], of_hidden, out=of_gates[t, :, 2])
-            of_hidden = of_gates[t].flatten(1) @ weight
-            of_cell = of_cell * f[t]
-            if ctx.any_start[t]:
-                of_hidden, of_cell = of_hidden.masked_fill(starts[t], 0.0), of_cell.masked_fill(starts[t], 0.0)
         flat = of_gates.flatten(2)
+        to_cell, to_gate, to_output_gate, keep = (
+            part.unbind(0) for part in (o * (1 - squashed * squashed), to_gates, to_gates[:, :, 2], f)
+        )
+        into, into_output_gate, flats, of_output = (
+            part.unbind(0) for part in (of_gates, of_gates[:, :, 2], flat, of_outputs)
+        )
+        of_hidden = of_output[-1]
+        for t in reversed(range(len(gates))):
+            of_cell = torch.addcmul(of_cell, of_hidden, to_cell[t])
+            torch.mul(to_gate[t], of_cell.unsqueeze(1), out=into[t])
+            torch.mul(to_output_gate[t], of_hidden, out=into_output_gate[t])
+            of_cell = of_cell * keep[t]
+            earlier = of_output[t - 1] if t else torch.zeros_like(of_hidden)
+            if ctx.any_start[t]:
+                of_cell = of_cell.masked_fill(starts[t], 0.0)
+                of_hidden = earlier + (flats[t] @ weight).masked_fill(starts[t], 0.0)
+            else:
+                of_hidden = torch.addmm(earlier, flats[t], weight)
         of_weight = flat.flatten(0, 1).t() @ hidden_before.flatten(0, 1)
         return flat, of_weight, of_hidden, of_cell, None
