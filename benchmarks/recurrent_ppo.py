@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=200, help="of the evaluation (default: %(default)s)")
     parser.add_argument("--n-envs", type=int, default=64, help="default: %(default)s")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s")
+    parser.add_argument("--gamma", type=float, default=0.98, help="default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/recurrent_ppo"), help="default: %(default)s")
     options = parser.parse_args()
@@ -78,7 +79,7 @@ def main() -> None:
         n_steps=64,
         batch_size=options.batch_size,
         n_epochs=4,
-        gamma=0.995,
+        gamma=options.gamma,
         ent_coef=0.01,
         policy_kwargs={"lstm_hidden_size": 64, "net_arch": [64], "shared_lstm": True, "enable_critic_lstm": False},
         stats_window_size=1000,
