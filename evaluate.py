@@ -23,7 +23,7 @@ from configs.messages import CONFIG_ERRORS
 from configs.settings import Setting, harder_settings, settings_of_delays, settings_of_sizes, trained_setting
 from envs import make_vec_env
 from envs.split import Side
-from tracking import JSON_KEYS, Condition, Report, RunFolder, Trial, examine, git_commit, print_report
+from tracking import JSON_KEYS, Condition, Report, RunFolder, StopRequest, Trial, examine, git_commit, print_report
 from tracking.atomic import write_json
 from tracking.terminal import remarks, results, warn_in_one_line
 from tracking.versions import command_line
@@ -63,7 +63,7 @@ def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, se
         previous_reward=config.env.previous_reward,
         kwargs=setting.kwargs,
         module=config.env.module,
-        subprocess=config.env.subprocess,
+        subprocess=config.env.subprocess and side == "train",
     )
 
 
@@ -119,7 +119,7 @@ def evaluate_run(
         env.close()
 
     tested = examined.layouts[trained.label]
-    known = set(folder.layouts.read_text().split()) if folder.layouts.is_file() else set()
+    known = set(folder.layouts.read_text().split()) if folder.layouts.is_file() else None
     commit, dirty = git_commit(Path(__file__).parent)
     about = {
         "run": str(folder.path),
@@ -132,9 +132,9 @@ def evaluate_run(
         "checkpoint_timesteps": model.num_timesteps,
         "episodes": episodes,
         "seed": seed,
-        "layouts_trained_on": len(known),
+        "layouts_trained_on": None if known is None else len(known),
         "layouts_tested": len(tested),
-        "layouts_in_both": len(tested & known),
+        "layouts_in_both": None if known is None else len(tested & known),
         "command": command_line(),
         "git_commit": commit,
         "git_dirty": dirty,
@@ -195,19 +195,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-harder", action="store_true", help="leave the harder settings out")
     options = parser.parse_args(arguments)
     warn_in_one_line()
-    try:
-        return _run(options)
-    except CannotRun as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+    with StopRequest() as request:
+        request.raise_at_once()
+        try:
+            return _run(options)
+        except CannotRun as error:
+            print(f"evaluate.py: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("interrupted; nothing was written", file=sys.stderr)
+            return request.exit_code
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.episodes is not None and options.episodes < 1:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
+    if not 0 <= options.seed < 2**32 - 1000:
+        raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
     folder, config, model, checkpoint = load_run(options.run, options.checkpoint, options.device)
     harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
     if not (options.sizes or options.delays or options.no_harder):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ from tracking.wandb_writer import Mode
 
 # Validation episodes begin from seeds of their own; the split keeps the layouts apart in any case.
 VALIDATION_SEED = 500_000_000
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 
 
 def train(config: TrainConfig, name: str) -> None:
@@ -78,7 +80,7 @@ def train(config: TrainConfig, name: str) -> None:
             if request.signal is not None:
                 say(f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}")
                 raise SystemExit(request.exit_code)
-            request.release()
+            request.raise_at_once()
             if config.env.split:
                 warn_if_few_layouts(env)
             env.close()
@@ -91,7 +93,12 @@ def train(config: TrainConfig, name: str) -> None:
             print(f"everything is in {folder.path}")
         except KeyboardInterrupt:
             say(f"interrupted; to evaluate what there is: python evaluate.py {folder.path}")
-            raise SystemExit(130) from None
+            raise SystemExit(request.exit_code) from None
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+            say(f"cannot write to {folder.path} ({error.strerror}); what was saved before is there still")
+            raise SystemExit(1) from error
         finally:
             if wandb_writer:
                 wandb_writer.exit_code = int(sys.exc_info()[0] is not None)
@@ -119,9 +126,11 @@ def learn(
     )
     progress = ProgressLine(config.total_timesteps, console)
     callbacks = [StopOnRequest(request), layouts, GateSelectivity(), progress, validation]
-    model.learn(config.total_timesteps, callback=callbacks)
-    if layouts.seen:
-        write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))
+    try:
+        model.learn(config.total_timesteps, callback=callbacks)
+    finally:
+        if layouts.seen:
+            write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))
 
 
 def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
@@ -142,6 +151,10 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
         validation_env.reset()
     with refusing(""):
         model = MemoryPPO("MemoryPolicy", env, **agent_arguments(config))
+    try:
+        model.policy.initial_state(config.env.n_envs)
+    except RuntimeError as error:
+        raise CannotRun(f"the memory of {config.env.n_envs} envs cannot be held: {error}".splitlines()[0]) from error
     with refusing("env: "):
         for test_env in open_envs(config, settings_of(config), 1, model):
             test_env.close()

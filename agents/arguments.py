@@ -17,6 +17,7 @@ RANGES = {
     "novelty_coef": (0.0, float("inf")),
     "vf_coef": (0.0, float("inf")),
     "max_grad_norm": (0.0, float("inf")),
+    "target_kl": (0.0, float("inf")),
 }
 
 
@@ -62,7 +63,7 @@ def check_numbers(numbers: Mapping[str, Any]) -> None:
         ValueError: if a value is of the wrong type or out of range.
     """
     for key, (low, high) in RANGES.items():
-        if key not in numbers:
+        if numbers.get(key) is None:
             continue
         value = numbers[key]
         bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"

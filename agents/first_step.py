@@ -31,8 +31,8 @@ class FirstStepPolicy(ActorCriticPolicy):
         """Return actions [B, ...], values [B, 1] and log-probabilities [B] for first observations."""
         distribution, values = self.first_step(obs)
         actions = distribution.get_actions(deterministic=deterministic)
-        actions = actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
-        return actions, values.unsqueeze(-1), distribution.log_prob(actions)
+        shaped = actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
+        return shaped, values.unsqueeze(-1), distribution.log_prob(actions)
 
     def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return values [B, 1], log-probabilities [B] and entropies [B] of actions at first observations."""

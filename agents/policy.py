@@ -111,8 +111,6 @@ class MemoryPolicy(FirstStepPolicy):
             features_extractor_class=features_extractor_class,
             **kwargs,
         )
-        # The fused optimiser changes weights without raising their version: nothing cached outlives its step.
-        self.optimizer.register_step_post_hook(lambda *_: self._recent.forget())
 
     def _build_mlp_extractor(self) -> None:
         # Called before the optimiser is made: the place where SB3 lets a policy add modules.
@@ -268,7 +266,7 @@ class MemoryPolicy(FirstStepPolicy):
             actions and the state for the next call.
 
         Raises:
-            ValueError: if `state` is of another number of envs than the observation.
+            ValueError: if `state` is none, or an argument is of another number of envs than the observation.
         """
         self.set_training_mode(False)
         tensors, vectorized = self.obs_to_tensor(observation)
@@ -277,15 +275,20 @@ class MemoryPolicy(FirstStepPolicy):
         if state is None:
             state = self.initial_state(batch_size)
             episode_start = np.ones(batch_size, dtype=bool) if episode_start is None else episode_start
-        if len(state.previous_action) != batch_size:
-            raise ValueError(f"the state is of {len(state.previous_action)} envs, the observation of {batch_size}")
+        if not isinstance(state, AgentState):
+            raise ValueError(f"state must be what the last call of predict returned, or None, and not {state!r:.60}")
         starts = np.zeros(batch_size, dtype=bool) if episode_start is None else np.atleast_1d(episode_start)
+        for name, rows in (("state", len(state.previous_action)), ("episode_start", len(starts))):
+            if rows != batch_size:
+                raise ValueError(f"{name} is of {rows} envs, the observation of {batch_size}")
         masks = None if action_masks is None else torch.as_tensor(np.atleast_2d(action_masks), device=self.device)
+        if masks is not None and len(masks) != batch_size:
+            raise ValueError(f"action_masks are of {len(masks)} envs, the observation of {batch_size}")
         starting = torch.as_tensor(starts, dtype=torch.bool, device=self.device)
-        cache = self._recent.take(state, self.parameters())
+        cache = self._recent.take(state, self, self.optimizer)
         with torch.no_grad():
             step = self.act(tree, state, starting, deterministic, None if masks is None else masks.bool(), cache)
-        self._recent.put(step.state, step.cache, self.parameters())
+        self._recent.put(step.state, step.cache, self, self.optimizer)
         actions = self.env_actions(step.actions)
         return actions if vectorized else actions.squeeze(axis=0), step.state
 

@@ -122,7 +122,7 @@ class MemoryPPO(PPO):
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
         # The first rollout comes before SB3's own update: its bonus would be that of the end of the last `learn`.
-        self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+        self._update_current_progress_remaining(self.num_timesteps, max(1, total_timesteps))
         return total_timesteps, callback
 
     def _excluded_save_params(self) -> list[str]:

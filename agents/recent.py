@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from memory import State
 
@@ -13,25 +12,24 @@ class RecentCache:
     """Holds the cache of the last step, handed out once, for the very state it came with and unchanged weights."""
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop what is held, because weights have changed in a way that their version does not tell."""
         self._held: tuple[object, tuple[int, ...], State | None] | None = None
 
-    def put(self, state: object, cache: State | None, weights: Iterable[nn.Parameter]) -> None:
+    def put(self, state: object, cache: State | None, weights: nn.Module, optimizer: Optimizer) -> None:
         """Hold the cache that was returned with `state`."""
-        self._held = (state, _version(weights), cache)
+        self._held = (state, _version(weights, optimizer), cache)
 
-    def take(self, state: object, weights: Iterable[nn.Parameter]) -> State | None:
+    def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> State | None:
         """Hand over the cache if it is of this state and of these weights, and hold nothing any more."""
-        held = self._held
-        self.forget()
-        if held is None or held[0] is not state or held[1] != _version(weights):
+        held, self._held = self._held, None
+        if held is None or held[0] is not state or held[1] != _version(weights, optimizer):
             return None
         return held[2]
 
 
-def _version(weights: Iterable[nn.Parameter]) -> tuple[int, ...]:
-    """What changes when weights are updated in place or replaced."""
-    return tuple(number for weight in weights for number in (weight.data_ptr(), weight._version))
+def _version(weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:
+    """What changes when weights are updated in place or replaced.
+
+    A fused optimiser changes them without raising their version, but it counts its steps in tensors of its own.
+    """
+    counters = (state["step"] for state in optimizer.state.values() if isinstance(state.get("step"), Tensor))
+    return tuple(number for leaf in (*weights.parameters(), *counters) for number in (leaf.data_ptr(), leaf._version))

@@ -39,6 +39,8 @@ def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spac
     if not isinstance(action_space, ACTION_SPACES):
         raise ValueError(f"{name} is not supported; use {_names(ACTION_SPACES)}")
     _check_shape(name, action_space)
+    if isinstance(action_space, spaces.Box) and not np.issubdtype(action_space.dtype, np.floating):
+        raise ValueError(f"{name} is of {action_space.dtype}; make it float32, or MultiDiscrete")
     if isinstance(action_space, spaces.Box) and not np.all(np.isfinite([action_space.low, action_space.high])):
         raise ValueError(f"{name} needs finite bounds, low and high")
     if ACTION_MASK in parts and isinstance(observation_space, spaces.Dict):

@@ -58,7 +58,8 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
         # argparse wants all overrides in one piece; what looks like one goes to the end.
         given = sorted(arguments, key=lambda word: "=" in word or word.startswith("~"))
         if {"-m", "--multirun"} & set(given) and not any(word.startswith("hydra.sweep.dir=") for word in given):
-            record = Path("runs") / f"grid-{datetime.now():%Y%m%d-%H%M%S-%f}"
+            runs_dir = [word.partition("=")[2] for word in given if word.startswith("runs_dir=")] or ["runs"]
+            record = Path(runs_dir[-1]) / f"grid-{datetime.now():%Y%m%d-%H%M%S-%f}"
             given.append(f"hydra.sweep.dir={record}")
         sys.argv[1:] = given
         composed()

@@ -71,7 +71,7 @@ def _about_key(error: OmegaConfBaseException) -> str:
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         if owner == "dict":
             return f"{key}: not there yet; put a + in front to add it: +{key}=..."
-        if owner in ("NoMemoryConfig", "EpisodicMemoryConfig") and key in schema_keys(TrainConfig):
+        if key in schema_keys(TrainConfig):  # of another choice of the same group
             return f"{key}: not a key of this choice of memory"
         return f"{key}: {suggest_key(key)}"
     if isinstance(error, MissingMandatoryValue):

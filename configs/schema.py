@@ -43,7 +43,7 @@ class EnvConfig:
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
     chance: float | None = option("success of a player that cannot recall, for the verdict; null if unknown", None)
-    subprocess: bool = option("one process per env; pays off only where a step of the env is slow", False)
+    subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
     harder: dict[str, HarderConfig] = option("settings beyond the one trained on, for the final evaluation", {})
 
 
@@ -150,7 +150,7 @@ class TrainConfig:
     eval: EvalConfig = option("evaluation")
     total_timesteps: int = option("environment steps to train for, over all envs")
     seed: int = option("seed of everything random; the same seed gives the same weights")
-    device: str = option("auto, cpu, cuda, cuda:1, mps, ...")
+    device: str = option("auto (CUDA if it is there), cpu, cuda, cuda:1, ...")
     torch_threads: int = option("threads of torch; small recurrent steps are slower with more than one")
     runs_dir: str = option("folder in which the run folders are made")
     name: str | None = option("first part of the run folder's name; null: experiment (or env), memory and controller")

@@ -63,6 +63,8 @@ def settings_of_delays(env: EnvConfig, delays: Sequence[int]) -> list[Setting]:
     Raises:
         CannotRun: if a delay is not positive.
     """
+    if delays and "delay" not in env.kwargs:
+        raise CannotRun(f"--delays: {env.id} has no env.kwargs.delay to change; a T-Maze has (env=tmaze)")
     for delay in delays:
         if delay < 1:
             raise CannotRun(f"--delays: {delay} must be at least 1")

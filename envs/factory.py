@@ -2,7 +2,8 @@
 
 import difflib
 import importlib
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -113,11 +114,17 @@ def make_vec_env(
     vec_env: VecEnv
     if subprocess:
         make().close()  # What the user got wrong is raised here, not in another process.
-        vec_env = SubprocVecEnv([make] * n_envs)
+        vec_env = SubprocVecEnv([partial(_out_of_reach_of_ctrl_c, make)] * n_envs)
     else:
         vec_env = DummyVecEnv([make] * n_envs)
     vec_env.seed(seed)
     return vec_env
+
+
+def _out_of_reach_of_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    """Make an environment in a process that Ctrl-C leaves to its parent, which stops when it is ready to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return make()
 
 
 def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.Env[Any, Any]:
@@ -135,4 +142,6 @@ def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.
     try:
         return gym.make(env_id, disable_env_checker=True, **kwargs)
     except TypeError as error:
-        raise ValueError(f"{env_id} does not take these arguments ({', '.join(kwargs)}): {error}") from error
+        given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
+        reason = str(error).split(" was raised from the environment creator")[0]
+        raise ValueError(f"{env_id} cannot be made with {given or 'no arguments'}: {reason}") from error

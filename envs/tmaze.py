@@ -1,7 +1,7 @@
 """The T-Maze: remember a cue along a corridor of any length, then turn the way it said."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Sequence, Sized
+from typing import Any, Literal, SupportsIndex
 
 import gymnasium as gym
 import numpy as np
@@ -153,6 +153,7 @@ def _frames(symbols: int, noise: int) -> list[list[list[Observation]]]:
 
 
 def _checked_range(name: str, bounds: Sequence[int]) -> tuple[int, int]:
-    if not isinstance(bounds, Sequence) or len(bounds) != 2 or not 1 <= bounds[0] <= bounds[1]:
-        raise ValueError(f"{name}={bounds} must be a pair (fewest, most) with 1 <= fewest <= most")
+    pair = isinstance(bounds, Sized) and len(bounds) == 2
+    if not pair or not all(isinstance(bound, SupportsIndex) for bound in bounds) or not 1 <= bounds[0] <= bounds[1]:
+        raise ValueError(f"{name}={bounds} must be a pair (fewest, most) of whole numbers with 1 <= fewest <= most")
     return int(bounds[0]), int(bounds[1])

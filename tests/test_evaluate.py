@@ -74,6 +74,7 @@ def test_delays_of_ones_own_are_played(run: Path, capsys: pytest.CaptureFixture[
     [
         (["--sizes", "13"], "no size"),
         (["--delays", "0"], "at least 1"),
+        (["--seed", "-1"], "--seed -1: must be from 0"),
         (["--episodes", "0"], "at least 1"),
         (["--device", "nonsense"], "nonsense"),
     ],
@@ -118,6 +119,15 @@ def test_latest_is_taken_where_no_best_was_found(run: Path, capsys: pytest.Captu
     _without(run, "best.zip")
     assert main([str(run), "--episodes", "2", "--no-harder"]) == 0
     assert evaluation(run)["checkpoint"] == "latest"
+
+
+def test_unknown_training_layouts_are_not_called_none(run: Path) -> None:
+    (run / "layouts.txt").unlink()
+    assert main([str(run), "--episodes", "3"]) == 0
+    found = json.loads((run / "evaluation.json").read_text())
+    assert found["layouts_trained_on"] is None
+    assert found["layouts_in_both"] is None
+    assert found["layouts_tested"] > 0
 
 
 def test_broken_model_or_config_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

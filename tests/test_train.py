@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import torch
 from agents import MemoryPPO
 from configs import CannotRun
 from tiny_runs import TINY, composed, tiny_run
+from tracking import RunFolder
 from train import agent_arguments, train
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +32,7 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
     )
 
 
@@ -54,6 +57,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["memory.slots=0"], ["slots=0"]),
         (["device=nonsense"], ["device=nonsense", "cpu"]),
         (["env=gym", "env.id=Blackjack-v1", "env.kwargs={}"], ["Tuple", "Box"]),
+        (["memory.slots=1000000000000"], ["memory of 6 envs"]),
         (["eval.harder=true", "env.harder.longer.id=nonsense"], ["nonsense"]),
     ],
 )
@@ -111,6 +115,25 @@ def test_saved_agent_acts() -> None:
     assert model.action_space.contains(action[0])
 
 
+def test_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saves: list[str] = []
+    save = RunFolder.save_model
+
+    def full(folder: RunFolder, model: MemoryPPO, name: str) -> None:
+        if len(saves) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(folder, model, name)
+        saves.append(name)
+
+    monkeypatch.setattr(RunFolder, "save_model", full)
+    with pytest.raises(SystemExit) as stopped:
+        train(composed(*TINY, f"runs_dir={tmp_path}"), "full")
+    assert stopped.value.code == 1
+    (folder,) = tmp_path.glob("full/*")
+    assert MemoryPPO.load(folder / "best.zip", device="cpu").num_timesteps > 0
+    assert (folder / "layouts.txt").read_text()
+
+
 def test_one_seed_gives_one_result(tmp_path: Path) -> None:
     train(composed(*TINY, "eval.final_episodes=0", f"runs_dir={tmp_path}"), "again")
     (again,) = (tmp_path / "again").iterdir()
@@ -145,15 +168,18 @@ def test_coefficients_are_annealed_where_an_end_is_given() -> None:
     assert arguments["learning_rate"](0.5) == pytest.approx(0.0015)
 
 
-def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path) -> None:
-    process = start(*TINY, "total_timesteps=100000000", "eval.every=100000000", "tracking=offline", cwd=tmp_path)
+@pytest.mark.parametrize("subprocess", ["false", "true"])
+def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path, subprocess: str) -> None:
+    endless = ["total_timesteps=100000000", "eval.every=100000000"]
+    processes = [f"env.subprocess={subprocess}", "env.n_envs=3"]
+    process = start(*TINY, *endless, *processes, "tracking=offline", cwd=tmp_path)
     try:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("runs/*/*/metrics.csv")):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline, "no rollout was finished"
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the envs' processes, too
         _, err = process.communicate(timeout=30)
     finally:
         process.kill()

@@ -17,7 +17,8 @@ class Stopped(Exception):
 class StopRequest:
     """Notes that a stop was asked for, instead of raising wherever the program happens to be.
 
-    As a context manager it stands in for the handlers of SIGINT and SIGTERM; a second signal raises KeyboardInterrupt.
+    As a context manager it stands in for the handlers of SIGINT and SIGTERM; a second signal raises KeyboardInterrupt,
+    and so does a first one after `raise_at_once`.
     """
 
     def __init__(self) -> None:
@@ -26,8 +27,8 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """What a process that was stopped by this signal returns: 130 for Ctrl-C."""
-        return 128 + (self.signal or 0)
+        """What a process that was stopped by this signal returns: 130 for Ctrl-C, 143 for a polite kill."""
+        return 128 + (self.signal or signal.SIGINT)
 
     def check(self) -> None:
         """Raise `Stopped` if a stop was asked for."""
@@ -44,11 +45,20 @@ class StopRequest:
     ) -> None:
         self.release()
 
+    def raise_at_once(self) -> None:
+        """From now on let a signal interrupt, as Ctrl-C does: nothing that is under way needs to be finished."""
+        for number in self._before:
+            signal.signal(number, self._interrupt)
+
     def release(self) -> None:
         """Give the signals back to whoever handled them before."""
         while self._before:
             number, handler = self._before.popitem()
             signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        raise KeyboardInterrupt
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:

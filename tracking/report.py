@@ -27,7 +27,8 @@ keys of evaluation.json:
                               what was evaluated, and how
   chance                      success of a player that cannot recall, as the config says; null if unknown
   layouts_trained_on, layouts_tested, layouts_in_both
-                              distinct layouts of the training, of this evaluation as trained, and common to both
+                              distinct layouts of the training, of this evaluation as trained, and common to both;
+                              null if the run has not recorded those of its training
 keys of a score:
   success, success_low, success_high
                               success rate and its 95 % Wilson interval; null if the env tells no success

@@ -66,8 +66,12 @@ def open_wandb(
     if wanted == "disabled":
         return None
 
-    # Everything worth knowing is said below, in one line.
-    wandb.setup(wandb.Settings(silent=True))
+    try:
+        # Everything worth knowing is said below, in one line.
+        wandb.setup(wandb.Settings(silent=True))
+    except ValueError as error:  # it reads WANDB_... variables itself
+        say(f"Weights & Biases: not used, for its settings are wrong ({' '.join(str(error).split())[:200]})")
+        return None
 
     def start(chosen: Literal["online", "offline"]) -> WandbWriter:
         run = wandb.init(
@@ -103,7 +107,7 @@ def open_wandb(
 def _decide(mode: Mode) -> Literal["online", "offline", "disabled"]:
     if mode != "auto":
         return mode
-    asked = os.environ.get("WANDB_MODE")
+    asked = os.environ.get("WANDB_MODE", "")
     if asked in ("online", "offline", "disabled"):
         return cast(Literal["online", "offline", "disabled"], asked)
     return "online" if _has_key() else "offline"

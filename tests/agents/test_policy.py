@@ -1,5 +1,7 @@
 """`predict`: state in, state out, and a cache that is never taken for another state or other weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -81,11 +83,17 @@ def test_an_episode_start_forgets_and_no_episode_start_remembers():
     assert np.allclose(mixed, np.where([[True], [False], [True]], fresh, carried), atol=1e-6)
 
 
-def test_a_state_of_another_number_of_envs_is_refused():
+def test_what_belongs_to_other_envs_is_refused():
     model = agent()
     observations, state = played(model)
-    with pytest.raises(ValueError, match="the state is of 3 envs, the observation of 1"):
+    with pytest.raises(ValueError, match="state is of 3 envs, the observation of 1"):
         model.predict(observations[0, 0], state)
+    with pytest.raises(ValueError, match="episode_start is of 2 envs, the observation of 3"):
+        model.predict(observations[0], state, np.ones(2, dtype=bool))
+    with pytest.raises(ValueError, match="action_masks are of 1 envs, the observation of 3"):
+        model.predict(observations[0], state, action_masks=np.ones(3, dtype=bool))
+    with pytest.raises(ValueError, match="state must be what the last call of predict returned"):
+        model.predict(observations[0], (1, 2))
 
 
 # The cache. Box actions are a continuous function of what is read.
@@ -175,6 +183,25 @@ def test_the_cache_is_not_used_with_other_weights(model, change):
     expected = uncached(model, observations[-1], state)
     result, _ = model.predict(observations[-1], state, deterministic=True)
     assert np.abs(before - expected).max() > 1e-3, "the change changes nothing: nothing was tested"
+    assert np.allclose(result, expected, atol=1e-5)
+
+
+def test_a_copy_does_not_use_the_cache_with_other_weights(model):
+    observations, state = played(model)
+    rollouts(model)
+    policy = copy.deepcopy(model.policy)
+    policy.predict(observations[-2], state, deterministic=True)
+    _, state = policy.predict(observations[-2], state, deterministic=True)
+    before, _ = policy.predict(observations[-1], state, deterministic=True)
+    _, state = policy.predict(observations[-2], state, deterministic=True)
+    for parameter in policy.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    policy.optimizer.step()
+    starts = torch.zeros(ROWS, dtype=torch.bool)
+    with torch.no_grad():
+        expected = policy.act(torch.as_tensor(observations[-1]), state, starts, deterministic=True).actions.numpy()
+    result, _ = policy.predict(observations[-1], state, deterministic=True)
+    assert np.abs(before - expected).max() > 1e-3, "the step changes nothing: nothing was tested"
     assert np.allclose(result, expected, atol=1e-5)
 
 

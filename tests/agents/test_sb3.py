@@ -129,15 +129,8 @@ def test_what_is_logged_has_the_names_of_sb3():
 
 
 def test_tensorboard_log(tmp_path):
-    model = small(tensorboard_log=str(tmp_path))
-    try:
-        import torch.utils.tensorboard  # noqa: F401
-    except ImportError:
-        with pytest.raises(ImportError, match="tensorboard is not installed"):
-            model.learn(STEPS_OF_A_ROLLOUT)
-    else:
-        model.learn(STEPS_OF_A_ROLLOUT)
-        assert list(tmp_path.rglob("events.out.tfevents.*"))
+    small(tensorboard_log=str(tmp_path)).learn(STEPS_OF_A_ROLLOUT)
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +160,23 @@ def test_a_wrong_argument_is_one_clear_line(wrong, line):
     with pytest.raises(ValueError, match=f"^{line}") as caught:
         small(**wrong)
     assert "\n" not in str(caught.value)
+
+
+def test_no_steps_are_no_training():
+    model = small()
+    before = weights(model)
+    model.learn(0)
+    assert torch.equal(weights(model), before)
+
+
+def test_stateless_entry_points_agree_for_actions_of_any_shape():
+    model = small(vec_env(action_space=spaces.Box(-2.0, 3.0, (2, 3))))
+    observations = torch.as_tensor(model.env.reset())
+    actions, values, log_probs = model.policy(observations)
+    assert actions.shape == (ROWS, 2, 3)
+    again = model.policy.evaluate_actions(observations, actions)
+    assert torch.allclose(again[0], values)
+    assert torch.allclose(again[1], log_probs)
 
 
 def test_another_policy_is_refused():

@@ -45,6 +45,11 @@ REFUSED = {
     "two-axis choices": (VECTOR, spaces.MultiDiscrete([[2, 3], [2, 2]]), "action space MultiDiscrete must"),
     "tuple of actions": (VECTOR, spaces.Tuple((CHOICE, CHOICE)), "action space Tuple is not supported; use Discrete"),
     "endless actions": (VECTOR, spaces.Box(-np.inf, np.inf, (2,)), "action space Box needs finite bounds"),
+    "whole actions": (
+        VECTOR,
+        spaces.Box(-2, 2, (2,), np.int64),
+        "action space Box is of int64; make it",
+    ),
     "mask of another size": (spaces.Dict(MASKED), CHOICE, r"'action_mask' must be MultiBinary\(3\)"),
     "mask of numbers": (
         spaces.Dict({**MASKED, "action_mask": spaces.Box(-10, 10, (3,))}),

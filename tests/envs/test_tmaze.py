@@ -223,8 +223,13 @@ def test_checkers_accept_every_id(env_id):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"delay": (0, 5)}, r"delay=\(0, 5\) must be a pair \(fewest, most\) with 1 <= fewest <= most"),
+        (
+            {"delay": (0, 5)},
+            r"delay=\(0, 5\) must be a pair \(fewest, most\) of whole numbers with 1 <=",
+        ),
         ({"delay": 5}, "delay=5 must be a pair"),
+        ({"delay": (2.5, 3)}, r"delay=\(2.5, 3\) must be a pair \(fewest, most\) of whole numbers"),
+        ({"delay": "35"}, "delay=35 must be a pair"),
         ({"delay": (5, 6, 7)}, r"delay=\(5, 6, 7\) must be a pair"),
         ({"delay": (6, 5)}, r"delay=\(6, 5\)"),
         ({"active": True, "offset": (0, 2)}, r"offset=\(0, 2\)"),

@@ -28,6 +28,15 @@ def test_first_signal_is_noted_and_second_raises(number: signal.Signals) -> None
             os.kill(os.getpid(), number)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_where_nothing_needs_to_be_finished_the_first_signal_interrupts(number: signal.Signals) -> None:
+    with StopRequest() as request:
+        request.raise_at_once()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        assert request.exit_code == 128 + number
+
+
 def test_handlers_are_given_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with StopRequest() as request:

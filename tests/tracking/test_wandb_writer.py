@@ -115,3 +115,12 @@ def test_server_that_does_not_answer_is_one_line_and_offline(
     assert "cannot be used" in line
     assert "offline" in line
     assert list((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_settings_that_are_wrong_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "bogus")
+    said: list[str] = []
+    assert opened(tmp_path / "run", "auto", said) is None
+    (line,) = said
+    assert "\n" not in line
+    assert "bogus" in line
