@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.wrappers import StickyAction
 from minigrid.envs.memory import MemoryEnv
 from minigrid.minigrid_env import MiniGridEnv
 from stable_baselines3.common.monitor import Monitor
@@ -30,6 +31,7 @@ def make_env(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     previous_reward: bool = False,
+    sticky_actions: float = 0.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     monitor: bool = False,
@@ -43,6 +45,8 @@ def make_env(
         view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
         previous_reward: whether the observation holds the reward of the previous step.
+        sticky_actions: probability that the action before is repeated instead (Machado et al. 2018), so that where
+            mazes are few no sequence of actions can be learned by heart.
         kwargs: arguments of the environment itself.
         module: a module to import first, so that its ids are registered.
         monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.
@@ -61,6 +65,10 @@ def make_env(
             env = UsefulActions(env, actions)
     elif view_size is not None or useful_actions is not None:
         raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
+    if not 0.0 <= sticky_actions < 1.0:
+        raise ValueError(f"sticky_actions={sticky_actions} must be at least 0 and below 1")
+    if sticky_actions:
+        env = StickyAction(env, sticky_actions)
     if split is not None or has_layouts(env):
         env = SplitByLayout(env, split)
     if previous_reward:
@@ -82,6 +90,7 @@ def make_vec_env(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     previous_reward: bool = False,
+    sticky_actions: float = 0.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     subprocess: bool = False,
@@ -93,7 +102,8 @@ def make_vec_env(
         n_envs: how many, at least 1.
         seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
         subprocess: whether each runs in a process of its own, which pays only where a step is slow.
-        env_id, split, view_size, useful_actions, previous_reward, kwargs, module, monitor: as in ``make_env``.
+        env_id, split, view_size, useful_actions, previous_reward, sticky_actions, kwargs, module, monitor: as in
+            ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if ``n_envs`` is below 1.
@@ -107,6 +117,7 @@ def make_vec_env(
         view_size=view_size,
         useful_actions=useful_actions,
         previous_reward=previous_reward,
+        sticky_actions=sticky_actions,
         kwargs=kwargs,
         module=module,
         monitor=monitor,

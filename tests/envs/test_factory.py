@@ -101,6 +101,20 @@ def test_previous_reward_is_a_key_of_the_observation():
     assert observation["previous_reward"].tolist() == [[0], [0]]
 
 
+def test_sticky_actions_are_sometimes_repeated_and_never_without():
+    def repeated(sticky_actions):
+        env = make_env("Engram-TMaze-v0", sticky_actions=sticky_actions, kwargs={"delay": [400, 400]}, seed=0)
+        repeats = []
+        for step in range(400):  # forward and a no-op in turn: whoever repeats moves at a no-op
+            position = env.unwrapped._position
+            env.step([0, 3][step % 2])
+            repeats.append((env.unwrapped._position > position) != (step % 2 == 0))
+        return np.mean(repeats)
+
+    assert repeated(0.0) == 0
+    assert 0.15 < repeated(0.3) < 0.3  # 0.3 / 1.3: a repeated action may be the one chosen
+
+
 def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
     (tmp_path / "my_own_maze.py").write_text(
         "import gymnasium as gym\ngym.register('MyOwnMaze-v0', entry_point='envs.match:Match', kwargs={'size': 11})\n"
@@ -130,6 +144,7 @@ def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
             r"Engram-MatchS9-v0 cannot be made with sise=9",
         ),
         ({"env_id": "Engram-MatchS9-v0", "kwargs": {"size": 3}}, "size=3 must be at least 7"),
+        ({"env_id": "Engram-MatchS9-v0", "sticky_actions": 1.0}, "sticky_actions=1.0 must be at least 0 and below 1"),
         ({"env_id": "Engram-MatchS9-v0", "n_envs": 0}, "n_envs=0 must be at least 1"),
         ({"env_id": "MiniGrid-Empty-5x5-v0", "useful_actions": ["walk"]}, r"useful_actions=\['walk'\] must be"),
         (
