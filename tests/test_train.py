@@ -17,6 +17,9 @@ import torch
 
 from agents import MemoryPPO
 from configs import CannotRun
+from configs.settings import trained_setting
+from envs.split import SIDES
+from evaluate import make_envs
 from tiny_runs import TINY, composed, tiny_run
 from tracking import RunFolder
 from train import agent_arguments, train
@@ -156,6 +159,14 @@ def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
     (row, *_) = csv.DictReader((folder / "metrics.csv").open())
     assert "eval/success_rate" not in row
     assert "eval/mean_return" in row
+
+
+def test_only_training_repeats_actions() -> None:
+    config = composed("env=minigrid_memory")
+    assert config.env.sticky_actions > 0
+    for side in SIDES:
+        env = make_envs(config, trained_setting(config.env), side, 2, 0)
+        assert env.has_attr("repeat_action_probability") == (side == "train")
 
 
 def test_coefficients_are_annealed_where_an_end_is_given() -> None:
