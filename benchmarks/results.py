@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def read_evaluation(run: Path) -> dict[str, Any]:
-    """Return a run's `evaluation.json`.
+    """Return a run's `evaluation.json`, with the commit that it was trained with.
 
     Raises:
         ValueError: if the run has none, or it is not one of ours.
@@ -35,7 +35,8 @@ def read_evaluation(run: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text())
     if "intact" not in content:
         raise ValueError(f"{path}: there is no 'intact' in it; make it anew with: python evaluate.py {run}")
-    return content
+    trained_with: dict[str, Any] = json.loads((run / "versions.json").read_text())
+    return {**content, "git_commit": trained_with["git_commit"]}
 
 
 def success_of(evaluation: dict[str, Any], keys: tuple[str, ...]) -> float | None:
