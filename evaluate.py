@@ -61,7 +61,7 @@ def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, se
         view_size=config.env.view_size,
         useful_actions=config.env.actions,
         previous_reward=config.env.previous_reward,
-        sticky_actions=config.env.sticky_actions if side == "train" else 0.0,
+        random_actions=config.env.random_actions if side == "train" else 0.0,
         kwargs=setting.kwargs,
         module=config.env.module,
         subprocess=config.env.subprocess and side == "train",

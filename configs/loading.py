@@ -17,7 +17,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "torch_threads": (1, ANY),
     "env.n_envs": (1, ANY),
-    "env.sticky_actions": (0, 1),
+    "env.random_actions": (0, 1),
     "env.chance": (0, 1),
     "eval.every": (1, ANY),
     "eval.episodes": (1, ANY),

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.wrappers import StickyAction
 from minigrid.envs.memory import MemoryEnv
 from minigrid.minigrid_env import MiniGridEnv
 from stable_baselines3.common.monitor import Monitor
@@ -18,7 +17,7 @@ from envs.actions import UsefulActions
 from envs.observation import SymbolView
 from envs.split import Side, SplitByLayout, has_layouts
 from envs.tmaze import TMaze
-from envs.wrappers import CueVisible, PreviousReward
+from envs.wrappers import CueVisible, PreviousReward, RandomActions
 
 _WALKING = ("left", "right", "forward")
 
@@ -31,7 +30,7 @@ def make_env(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     previous_reward: bool = False,
-    sticky_actions: float = 0.0,
+    random_actions: float = 0.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     monitor: bool = False,
@@ -45,8 +44,8 @@ def make_env(
         view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
         previous_reward: whether the observation holds the reward of the previous step.
-        sticky_actions: probability that the action before is repeated instead (Machado et al. 2018), so that where
-            mazes are few no sequence of actions can be learned by heart.
+        random_actions: probability that an action is replaced by a random one, so that where mazes are few no sequence of
+            actions can be learned by heart; for Discrete actions.
         kwargs: arguments of the environment itself.
         module: a module to import first, so that its ids are registered.
         monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.
@@ -65,10 +64,8 @@ def make_env(
             env = UsefulActions(env, actions)
     elif view_size is not None or useful_actions is not None:
         raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
-    if not 0.0 <= sticky_actions < 1.0:
-        raise ValueError(f"sticky_actions={sticky_actions} must be at least 0 and below 1")
-    if sticky_actions:
-        env = StickyAction(env, sticky_actions)
+    if random_actions:
+        env = RandomActions(env, random_actions)
     if split is not None or has_layouts(env):
         env = SplitByLayout(env, split)
     if previous_reward:
@@ -90,7 +87,7 @@ def make_vec_env(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     previous_reward: bool = False,
-    sticky_actions: float = 0.0,
+    random_actions: float = 0.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     subprocess: bool = False,
@@ -102,7 +99,7 @@ def make_vec_env(
         n_envs: how many, at least 1.
         seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
         subprocess: whether each runs in a process of its own, which pays only where a step is slow.
-        env_id, split, view_size, useful_actions, previous_reward, sticky_actions, kwargs, module, monitor: as in
+        env_id, split, view_size, useful_actions, previous_reward, random_actions, kwargs, module, monitor: as in
             ``make_env``.
 
     Raises:
@@ -117,7 +114,7 @@ def make_vec_env(
         view_size=view_size,
         useful_actions=useful_actions,
         previous_reward=previous_reward,
-        sticky_actions=sticky_actions,
+        random_actions=random_actions,
         kwargs=kwargs,
         module=module,
         monitor=monitor,

@@ -71,3 +71,34 @@ class PreviousReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         parts = dict(observation) if self._is_dict else {"observation": observation}
         parts["previous_reward"] = np.array([reward], dtype=np.float32)
         return parts
+
+
+class RandomActions(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Replaces an action by a random one now and then.
+
+    Where an agent knows the few mazes of its training by heart, what it learned to do before it knew them fades: nothing
+    leads it there any more. Chance does.
+
+    Args:
+        env: an environment with Discrete actions.
+        probability: of each action to be drawn uniformly from all.
+
+    Raises:
+        ValueError: if the actions are of another kind, or the probability is none.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], probability: float):
+        if not isinstance(env.action_space, gym.spaces.Discrete):
+            raise ValueError(f"random_actions is for Discrete actions, not for {type(env.action_space).__name__}")
+        if not 0.0 <= probability <= 1.0:
+            raise ValueError(f"random_actions={probability} must be between 0 and 1")
+        gym.utils.RecordConstructorArgs.__init__(self, probability=probability)
+        super().__init__(env)
+        self.probability = probability
+        self.choices = int(env.action_space.n)
+
+    def action(self, action: Any) -> Any:
+        """Return the action, or another."""
+        if self.np_random.random() < self.probability:
+            return int(self.np_random.integers(self.choices))
+        return action

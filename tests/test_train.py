@@ -163,7 +163,7 @@ def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
 
 def test_only_training_repeats_actions() -> None:
     config = composed("env=minigrid_memory")
-    assert config.env.sticky_actions > 0
+    assert config.env.random_actions > 0
     for side in SIDES:
         env = make_envs(config, trained_setting(config.env), side, 2, 0)
         assert env.has_attr("repeat_action_probability") == (side == "train")

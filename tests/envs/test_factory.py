@@ -101,9 +101,9 @@ def test_previous_reward_is_a_key_of_the_observation():
     assert observation["previous_reward"].tolist() == [[0], [0]]
 
 
-def test_sticky_actions_are_sometimes_repeated_and_never_without():
-    def repeated(sticky_actions):
-        env = make_env("Engram-TMaze-v0", sticky_actions=sticky_actions, kwargs={"delay": [400, 400]}, seed=0)
+def test_random_actions_are_sometimes_repeated_and_never_without():
+    def repeated(random_actions):
+        env = make_env("Engram-TMaze-v0", random_actions=random_actions, kwargs={"delay": [400, 400]}, seed=0)
         repeats = []
         for step in range(400):  # forward and a no-op in turn: whoever repeats moves at a no-op
             position = env.unwrapped._position
@@ -144,7 +144,7 @@ def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
             r"Engram-MatchS9-v0 cannot be made with sise=9",
         ),
         ({"env_id": "Engram-MatchS9-v0", "kwargs": {"size": 3}}, "size=3 must be at least 7"),
-        ({"env_id": "Engram-MatchS9-v0", "sticky_actions": 1.0}, "sticky_actions=1.0 must be at least 0 and below 1"),
+        ({"env_id": "Engram-MatchS9-v0", "random_actions": 1.0}, "random_actions=1.0 must be at least 0 and below 1"),
         ({"env_id": "Engram-MatchS9-v0", "n_envs": 0}, "n_envs=0 must be at least 1"),
         ({"env_id": "MiniGrid-Empty-5x5-v0", "useful_actions": ["walk"]}, r"useful_actions=\['walk'\] must be"),
         (
