@@ -76,7 +76,7 @@ class PreviousReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 class RandomActions(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Replaces an action by a random one now and then.
 
-    Where an agent knows the few mazes of its training by heart, what it learned to do before it knew them fades: nothing
+    An agent that knows the few mazes of its training by heart forgets what it had learned for all other places: nothing
     leads it there any more. Chance does.
 
     Args:

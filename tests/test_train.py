@@ -161,12 +161,12 @@ def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
     assert "eval/mean_return" in row
 
 
-def test_only_training_repeats_actions() -> None:
+def test_only_training_takes_random_actions() -> None:
     config = composed("env=minigrid_memory")
     assert config.env.random_actions > 0
     for side in SIDES:
         env = make_envs(config, trained_setting(config.env), side, 2, 0)
-        assert env.has_attr("repeat_action_probability") == (side == "train")
+        assert env.has_attr("probability") == (side == "train")
 
 
 def test_coefficients_are_annealed_where_an_end_is_given() -> None:

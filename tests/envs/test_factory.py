@@ -101,18 +101,19 @@ def test_previous_reward_is_a_key_of_the_observation():
     assert observation["previous_reward"].tolist() == [[0], [0]]
 
 
-def test_random_actions_are_sometimes_repeated_and_never_without():
-    def repeated(random_actions):
-        env = make_env("Engram-TMaze-v0", random_actions=random_actions, kwargs={"delay": [400, 400]}, seed=0)
-        repeats = []
-        for step in range(400):  # forward and a no-op in turn: whoever repeats moves at a no-op
-            position = env.unwrapped._position
-            env.step([0, 3][step % 2])
-            repeats.append((env.unwrapped._position > position) != (step % 2 == 0))
-        return np.mean(repeats)
+def test_random_actions_are_taken_as_often_as_said_and_from_the_episodes_own_chance():
+    def moves(random_actions, seed):
+        env = make_env("Engram-TMaze-v0", random_actions=random_actions, kwargs={"delay": [900, 900]}, seed=seed)
+        before, moved = 0, []
+        for _ in range(700):
+            env.step(3)  # back, which is a no-op here; of four actions one moves
+            moved.append(env.unwrapped._position > before)
+            before = env.unwrapped._position
+        return moved
 
-    assert repeated(0.0) == 0
-    assert 0.15 < repeated(0.3) < 0.3  # 0.3 / 1.3: a repeated action may be the one chosen
+    assert not any(moves(0.0, 1))
+    assert 0.07 < np.mean(moves(0.4, 1)) < 0.13
+    assert moves(0.4, 1) == moves(0.4, 1) != moves(0.4, 2)
 
 
 def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
@@ -144,7 +145,8 @@ def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
             r"Engram-MatchS9-v0 cannot be made with sise=9",
         ),
         ({"env_id": "Engram-MatchS9-v0", "kwargs": {"size": 3}}, "size=3 must be at least 7"),
-        ({"env_id": "Engram-MatchS9-v0", "random_actions": 1.0}, "random_actions=1.0 must be at least 0 and below 1"),
+        ({"env_id": "Engram-MatchS9-v0", "random_actions": 1.1}, "random_actions=1.1 must be between 0 and 1"),
+        ({"env_id": "Pendulum-v1", "random_actions": 0.1}, "random_actions is for Discrete actions, not for Box"),
         ({"env_id": "Engram-MatchS9-v0", "n_envs": 0}, "n_envs=0 must be at least 1"),
         ({"env_id": "MiniGrid-Empty-5x5-v0", "useful_actions": ["walk"]}, r"useful_actions=\['walk'\] must be"),
         (
