@@ -70,7 +70,11 @@ def test_normalised_observations_and_rewards(tmp_path):
 
 
 def test_stacked_frames():
-    small(VecFrameStack(vec_env(), n_stack=3)).learn(2 * STEPS_OF_A_ROLLOUT)
+    model = small(VecFrameStack(vec_env(), n_stack=3))
+    before = weights(model)
+    model.learn(2 * STEPS_OF_A_ROLLOUT)
+    assert torch.isfinite(weights(model)).all()
+    assert not torch.equal(weights(model), before)
 
 
 # Callbacks and evaluation.
