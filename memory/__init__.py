@@ -2,7 +2,7 @@
 
 from memory.controller import Controller
 from memory.core import Core, CoreState, Unrolled
-from memory.interface import Memory, Recall, Steps
+from memory.interface import Memory, Recall, SequentialMemory, Steps
 from memory.registry import CONTROLLERS, MEMORIES
 from memory.state import State, reset, tree_map
 
@@ -14,6 +14,7 @@ __all__ = [
     "CoreState",
     "Memory",
     "Recall",
+    "SequentialMemory",
     "State",
     "Steps",
     "Unrolled",

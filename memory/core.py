@@ -59,14 +59,13 @@ class Core(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        # A read fed back widens the controller's input; only the memory's class knows by how much.
-        hidden_size = build_controller(controller, 1, controller_kwargs).hidden_size
+        self.controller: Controller[Any] = build_controller(controller, encoded_size, controller_kwargs)
+        hidden_size = self.controller.hidden_size
         self.memory: Memory[Any] = build_memory(
             memory, encoder.forward, event, encoded_size, hidden_size, memory_kwargs
         )
-        self.controller: Controller[Any] = build_controller(
-            controller, encoded_size + self.memory.feedback_size, controller_kwargs
-        )
+        if self.memory.feedback_size:
+            self.from_feedback = nn.Linear(self.memory.feedback_size, self.controller.projected_size, bias=False)
         self.feature_size = hidden_size
         if self.memory.read_size:
             self.seen_factor = nn.Linear(hidden_size + encoded_size, hidden_size)
@@ -113,25 +112,29 @@ class Core(nn.Module):
         cache: State | None,
     ) -> Unrolled:
         """The read of step t-1 enters the controller at step t, so time is a loop."""
+        projected = self.controller.from_input(encoded)
         initial = self.initial_state(encoded.shape[1])
-        features, all_writes, traces = [], [], []
-        for t, start in enumerate(episode_starts):
-            state = reset(state, initial, start)
+        begins = episode_starts.any(1).tolist()  # asked once: on a GPU every question is a wait
+        hiddens, recalls = [], []
+        for t, start in enumerate(episode_starts.unbind(0)):
+            if begins[t]:
+                state = reset(state, initial, start)
+            feedback = self.memory.feedback(state.memory).to(projected.dtype)
+            inputs = projected[t] + self.from_feedback(feedback)
+            hidden, controller_state = self.controller.step(inputs, state.controller)
             now = slice(t, t + 1)
-            inputs = torch.cat([encoded[now], self.memory.feedback(state.memory).unsqueeze(0)], dim=-1)
-            hidden, controller_state = self.controller(inputs, state.controller, episode_starts[now])
             event, write = (
                 tree_map(lambda leaf, now=now: leaf[now], tree) if tree is not None else None
                 for tree in (events, writes)
             )
-            steps = Steps(hidden, encoded[now], cast(State, event), episode_starts[now])
+            steps = Steps(hidden.unsqueeze(0), encoded[now], cast(State, event), episode_starts[now])
             recall = self.memory(steps, state.memory, write, cache)
             state, cache = CoreState(controller_state, recall.state), recall.cache
-            features.append(self._features(hidden, encoded[now], recall.read))
-            all_writes.append(recall.writes)
-            traces.append(recall.trace)
-        trace = {name: torch.cat([step[name] for step in traces]) for name in traces[0]}
-        return Unrolled(torch.cat(features), state, concatenate(all_writes), cache, trace)
+            hiddens.append(hidden)
+            recalls.append(recall)
+        features = self._features(torch.stack(hiddens), encoded, torch.cat([recall.read for recall in recalls]))
+        trace = {name: torch.cat([recall.trace[name] for recall in recalls]) for name in recalls[0].trace}
+        return Unrolled(features, state, concatenate([recall.writes for recall in recalls]), cache, trace)
 
     def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:

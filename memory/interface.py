@@ -81,3 +81,31 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         """Return `state` with everything that was stored removed, for interventions at test time."""
         first = next(leaves(state), None)
         return state if first is None else self.initial_state(first.shape[0])
+
+
+class SequentialMemory(Memory[MemoryState]):
+    """A memory whose read of step t-1 enters the controller at step t.
+
+    The core loops over time and does the resets; the memory takes one `step` after the other. What it reads is part of
+    its state: `feedback` picks it out.
+    """
+
+    @abstractmethod
+    def step(self, hidden: Tensor, encoded: Tensor, state: MemoryState) -> tuple[MemoryState, dict[str, Tensor]]:
+        """Read and write once.
+
+        Args:
+            hidden: [B, H] what the controller says.
+            encoded: [B, D] the encoded event.
+            state: leaves [B, ...], after any reset.
+
+        Returns:
+            the state after the step, and quantities [B] worth watching.
+        """
+
+    def forward(
+        self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
+    ) -> Recall:
+        after, trace = self.step(steps.hidden[0], steps.encoded[0], state)
+        watched = {name: value.unsqueeze(0) for name, value in trace.items()}
+        return Recall(self.feedback(after).unsqueeze(0), after, (), None, watched)

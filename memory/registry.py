@@ -7,9 +7,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from memory.controller import GRU, LSTM, Controller, FeedForward
+from memory.controller import Controller
 from memory.episodic import EpisodicMemory
+from memory.feedforward import FeedForward
+from memory.gru import GRU
 from memory.interface import Encode, Memory
+from memory.lstm import LSTM
 from memory.none import NoMemory
 from memory.state import State
 

@@ -26,7 +26,8 @@ from staggered import (
 from agents.buffer import ChunkBuffer
 from memory import CONTROLLERS, MEMORIES, episodic, tree_map
 from memory.attention import EventAttention
-from memory.controller import LSTM
+from memory.gru import GRU
+from memory.lstm import LSTM
 
 TOLERANCE = 1e-5
 BROKEN = 1e-3
@@ -131,12 +132,13 @@ def episodes_alone_error(model):
 
 
 @pytest.fixture
-def looped_lstm(monkeypatch):
+def looped(monkeypatch):
     """The plain loop resets where it can be broken from outside."""
-    monkeypatch.setattr(LSTM, "forward", LSTM.loop)
+    for controller in (LSTM, GRU):
+        monkeypatch.setattr(controller, "run", controller.loop)
 
 
-@pytest.mark.usefixtures("looped_lstm")
+@pytest.mark.usefixtures("looped")
 @pytest.mark.parametrize("controller", ["lstm", "gru"])
 def test_it_fails_without_the_reset_of_the_controller_in_learning(controller, monkeypatch):
     model = agent(controller=controller, memory="none")
@@ -146,7 +148,7 @@ def test_it_fails_without_the_reset_of_the_controller_in_learning(controller, mo
     assert replay_error(model) > BROKEN
 
 
-@pytest.mark.usefixtures("looped_lstm")
+@pytest.mark.usefixtures("looped")
 @pytest.mark.parametrize("controller", ["lstm", "gru"])
 def test_it_fails_without_the_reset_of_the_controller_in_acting(controller, monkeypatch):
     model = agent(controller=controller, memory="none")
@@ -156,7 +158,7 @@ def test_it_fails_without_the_reset_of_the_controller_in_acting(controller, monk
     assert replay_error(model) > BROKEN
 
 
-@pytest.mark.usefixtures("looped_lstm")
+@pytest.mark.usefixtures("looped")
 @pytest.mark.parametrize("controller", ["lstm", "gru"])
 def test_the_truth_fails_without_the_reset_of_the_controller_in_both(controller, monkeypatch):
     monkeypatch.setattr("memory.controller.reset", without_resets)

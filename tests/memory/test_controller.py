@@ -1,12 +1,16 @@
-"""Controllers against torch's own cells, and the fused LSTM against the plain loop."""
+"""Controllers against torch's own cells, and their fast paths against the plain loop."""
 
 import pytest
 import torch
 from torch import nn
 
-from memory import CONTROLLERS
-from memory.controller import GRU, LSTM, FeedForward, LSTMState
+from memory import CONTROLLERS, tree_map
+from memory.feedforward import FeedForward
+from memory.fused_gru import fused_gru
 from memory.fused_lstm import fused_lstm
+from memory.gru import GRU
+from memory.lstm import LSTM, LSTMState
+from memory.state import leaves
 
 TIME, BATCH, INPUTS, HIDDEN = 11, 3, 5, 7
 
@@ -64,30 +68,35 @@ def test_the_gru_is_torchs_gru():
 
 @pytest.mark.parametrize("starts", [no_starts(), random_starts(), ~no_starts()], ids=["none", "some", "all"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
-def test_the_fused_lstm_equals_the_loop_forward_and_backward(starts, dtype, tolerance):
-    lstm = LSTM(INPUTS, HIDDEN).to(dtype)
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_the_fast_path_equals_the_loop_forward_and_backward(name, starts, dtype, tolerance):
+    controller = CONTROLLERS[name](INPUTS, HIDDEN).to(dtype)
     inputs = torch.randn(TIME, BATCH, INPUTS, dtype=dtype, requires_grad=True)
-    state = LSTMState(*torch.randn(2, BATCH, HIDDEN, dtype=dtype).requires_grad_().unbind())
+    carried = controller(torch.randn(9, BATCH, INPUTS, dtype=dtype), controller.initial_state(BATCH), starts[:9])[1]
+    state = tree_map(lambda leaf: leaf.detach().requires_grad_(leaf.is_floating_point()), carried)
     mixing = torch.randn(TIME, BATCH, HIDDEN, dtype=dtype)
 
     def outcome(run):
-        outputs, after = run(inputs, state, starts)
-        loss = (outputs * mixing).sum() + after.hidden.square().sum() + (after.cell * mixing[0]).sum()
-        return [outputs, *after, *torch.autograd.grad(loss, [inputs, *state, *lstm.parameters()])]
+        outputs, after = run(controller.from_input(inputs), state, starts)
+        floats = [leaf for leaf in leaves(after) if leaf.is_floating_point()]
+        loss = (outputs * mixing).sum() + sum(leaf.square().sum() for leaf in floats)
+        wanted = [inputs, *(leaf for leaf in leaves(state) if leaf.requires_grad), *controller.parameters()]
+        gradients = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+        return [outputs, *leaves(after), *gradients]
 
-    for fused, looped in zip(outcome(lstm), outcome(lstm.loop), strict=True):
-        assert torch.allclose(fused, looped, atol=tolerance, rtol=tolerance)
+    for fast, looped in zip(outcome(controller.run), outcome(controller.loop), strict=True):
+        assert torch.allclose(fast, looped, atol=tolerance, rtol=tolerance)
 
 
-def test_the_fused_gradient_is_the_numerical_one():
-    inputs = [
-        torch.randn(4, 2, 12, dtype=torch.float64, requires_grad=True),
-        torch.randn(12, 3, dtype=torch.float64, requires_grad=True),
-        torch.randn(2, 3, dtype=torch.float64, requires_grad=True),
-        torch.randn(2, 3, dtype=torch.float64, requires_grad=True),
-    ]
+def test_the_fused_gradients_are_the_numerical_ones():
+    def random(*shape):
+        return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
     starts = torch.tensor([[False, True], [False, False], [True, False], [False, False]])
-    assert torch.autograd.gradcheck(lambda *tensors: fused_lstm(*tensors, starts), inputs)
+    lstm = [random(4, 2, 12), random(12, 3), random(2, 3), random(2, 3)]
+    assert torch.autograd.gradcheck(lambda *tensors: fused_lstm(*tensors, starts), lstm)
+    gru = [random(4, 2, 9), random(9, 3), random(9), random(2, 3)]
+    assert torch.autograd.gradcheck(lambda *tensors: fused_gru(*tensors, starts), gru)
 
 
 def test_a_gradient_of_the_last_cell_alone_is_enough():

@@ -55,7 +55,7 @@ def test_defaults_can_be_left_out():
 def test_an_own_memory_is_one_entry(monkeypatch):
     monkeypatch.setitem(MEMORIES, "counting", Counting)
     assert isinstance(core(memory="counting", controller="gru").memory, Counting)
-    assert core(memory="counting", controller="gru").controller.input_size == ENCODED + 1
+    assert core(memory="counting", controller="gru").from_feedback.in_features == 1
 
 
 def test_a_memory_that_feeds_nothing_back_says_so():

@@ -1,0 +1,42 @@
+"""The GRU as a controller."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from memory.controller import Controller
+from memory.fused_gru import fused_gru
+from memory.sizes import whole_number
+
+
+class GRU(Controller[Tensor]):
+    """Gated recurrent unit (Cho et al. 2014, in the form of cuDNN), the state [B, H] is its output.
+
+    Args:
+        input_size: D.
+        hidden_size: H.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int = 64) -> None:
+        hidden_size = whole_number("hidden_size", hidden_size)
+        super().__init__(input_size, 3 * hidden_size, hidden_size)
+        self.from_hidden = nn.Linear(hidden_size, 3 * hidden_size)
+        nn.init.orthogonal_(self.from_input.weight)
+        nn.init.orthogonal_(self.from_hidden.weight)
+        nn.init.zeros_(self.from_input.bias)
+        nn.init.zeros_(self.from_hidden.bias)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.from_hidden.weight.new_zeros(batch_size, self.hidden_size)
+
+    def step(self, projected: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        input_r, input_z, input_n = projected.chunk(3, dim=-1)
+        hidden_r, hidden_z, hidden_n = self.from_hidden(state).chunk(3, dim=-1)
+        candidate = torch.tanh(input_n + torch.sigmoid(input_r + hidden_r) * hidden_n)
+        hidden = torch.lerp(candidate, state, torch.sigmoid(input_z + hidden_z))
+        return hidden, hidden
+
+    def run(self, projected: Tensor, state: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = fused_gru(projected, self.from_hidden.weight, self.from_hidden.bias, state, episode_starts)
+        return outputs, outputs[-1]
