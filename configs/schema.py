@@ -42,7 +42,7 @@ class EnvConfig:
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
-    random_actions: float = option("probability that a training env takes a random action instead", 0.0)
+    random_actions: float = option("probability that in training a random action begins at a step, held for a while", 0.0)
     chance: float | None = option("success of a player that cannot recall, for the verdict; null if unknown", None)
     subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
     harder: dict[str, HarderConfig] = option("settings beyond the one trained on, for the final evaluation", {})

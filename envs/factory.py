@@ -44,8 +44,8 @@ def make_env(
         view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
         previous_reward: whether the observation holds the reward of the previous step.
-        random_actions: probability that a random action is taken instead, so that where mazes are few no sequence of
-            actions can be learned by heart; for Discrete actions.
+        random_actions: probability that at a step a random action begins, held for a while, so that where mazes are few
+            the agent is led to places that its own ways avoid; for Discrete actions.
         kwargs: arguments of the environment itself.
         module: a module to import first, so that its ids are registered.
         monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.

@@ -73,19 +73,23 @@ class PreviousReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         return parts
 
 
-class RandomActions(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Replaces an action by a random one now and then.
+class RandomActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Lets chance act now and then, for a while.
 
     An agent that knows the few mazes of its training by heart forgets what it had learned for all other places: nothing
-    leads it there any more. Chance does.
+    leads it there any more. Chance does, if it persists: a random action is held for a number of steps drawn from the
+    zeta distribution with exponent 2, mostly one and now and then many (Dabney et al. 2021, "Temporally-extended
+    ε-greedy exploration").
 
     Args:
         env: an environment with Discrete actions.
-        probability: of each action to be drawn uniformly from all.
+        probability: that a random action begins at a step, drawn uniformly from all.
 
     Raises:
         ValueError: if the actions are of another kind, or the probability is none.
     """
+
+    exponent = 2.0
 
     def __init__(self, env: gym.Env[Any, Any], probability: float):
         if not isinstance(env.action_space, gym.spaces.Discrete):
@@ -96,9 +100,17 @@ class RandomActions(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructo
         super().__init__(env)
         self.probability = probability
         self.choices = int(env.action_space.n)
+        self._held, self._steps_left = 0, 0
 
-    def action(self, action: Any) -> Any:
-        """Return the action, or another."""
-        if self.np_random.random() < self.probability:
-            return int(self.np_random.integers(self.choices))
-        return action
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._steps_left = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        if self._steps_left == 0 and self.np_random.random() < self.probability:
+            self._steps_left = int(self.np_random.zipf(self.exponent))
+            self._held = int(self.np_random.integers(self.choices))
+        if self._steps_left:
+            self._steps_left -= 1
+            action = self._held
+        return self.env.step(action)
