@@ -10,7 +10,7 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from configs.schema import GROUPS, TrainConfig, schema_keys
+from configs.schema import CHOICES, GROUPS, TrainConfig, schema_keys
 
 USAGE = """\
 Trains an agent with an external memory, and evaluates it on layouts that it has never seen.
@@ -57,7 +57,8 @@ def help_text(overrides: Sequence[str] = ()) -> str:
 
 def _rows(composed: DictConfig) -> list[tuple[str, str]]:
     rows = []
-    for name, key in schema_keys(TrainConfig).items():
+    chosen = {part: OmegaConf.select(composed, f"{part}.name") for part in CHOICES}
+    for name, key in schema_keys(TrainConfig, chosen).items():
         parent, _, last = name.rpartition(".")
         owner = OmegaConf.select(composed, parent) if parent else composed
         if last in owner:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from configs.messages import CannotRun, describe, suggest_key
-from configs.schema import MEMORY_SCHEMAS, MemoryConfig, TrainConfig, schema_keys
+from configs.schema import CHOICES, MemoryConfig, TrainConfig, schema_keys
 
 ANY = float("inf")
 RANGES: dict[str, tuple[float, float]] = {
@@ -80,11 +80,12 @@ def load(path: Path) -> TrainConfig:
         OmegaConfBaseException, YAMLError: if it does not fit the schema, or is not YAML.
     """
     saved = OmegaConf.load(path)
-    memory = OmegaConf.select(saved, "memory.name") if isinstance(saved, DictConfig) else None
-    if memory not in MEMORY_SCHEMAS:
-        raise CannotRun(f"{path}: not the config of a run, for its memory.name is none of {', '.join(MEMORY_SCHEMAS)}")
     schema = OmegaConf.structured(TrainConfig)
-    schema.memory = MEMORY_SCHEMAS[memory]
+    for part, schemas in CHOICES.items():
+        name = OmegaConf.select(saved, f"{part}.name") if isinstance(saved, DictConfig) else None
+        if not isinstance(name, str) or name not in schemas:
+            raise CannotRun(f"{path}: not the config of a run, for its {part}.name is none of {', '.join(schemas)}")
+        schema[part] = schemas[name]
     merged = OmegaConf.merge(schema, saved)
     assert isinstance(merged, DictConfig)
     return checked(merged)

@@ -72,7 +72,7 @@ def _about_key(error: OmegaConfBaseException) -> str:
         if owner == "dict":
             return f"{key}: not there yet; put a + in front to add it: +{key}=..."
         if key in schema_keys(TrainConfig):  # of another choice of the same group
-            return f"{key}: not a key of this choice of memory"
+            return f"{key}: not a key of this choice of {key.partition('.')[0]}"
         return f"{key}: {suggest_key(key)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{key}: a value is needed, {key}=..."

@@ -5,6 +5,7 @@ The numbers stand in the YAML files beside this module; only what a file may lea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any, NamedTuple, get_type_hints
@@ -42,7 +43,9 @@ class EnvConfig:
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
-    random_actions: float = option("probability that in training a random action begins at a step, held for a while", 0.0)
+    random_actions: float = option(
+        "probability that in training a random action begins at a step, held for a while", 0.0
+    )
     chance: float | None = option("success of a player that cannot recall, for the verdict; null if unknown", None)
     subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
     harder: dict[str, HarderConfig] = option("settings beyond the one trained on, for the final evaluation", {})
@@ -74,11 +77,67 @@ class EpisodicMemoryConfig(MemoryConfig):
 
 
 @dataclass
+class NTMConfig(MemoryConfig):
+    """The Neural Turing Machine."""
+
+    slots: int = option("slots")
+    word_size: int = option("width of a slot")
+    read_heads: int = option("read heads")
+    write_heads: int = option("write heads")
+    shift: int = option("slots that a head may move in one step, to either side")
+
+
+@dataclass
+class DNCConfig(MemoryConfig):
+    """The Differentiable Neural Computer."""
+
+    slots: int = option("slots")
+    word_size: int = option("width of a slot")
+    read_heads: int = option("read heads")
+    links: bool = option("keep temporal links, slots squared in number")
+    masked_content: bool = option("let every key say which part of a word it looks at")
+    deallocate: bool = option("erase the slots that are freed")
+    sharpen_links: bool = option("let the links be sharpened")
+    normalise_interface: bool = option("layer-normalise what the controller says")
+
+
+@dataclass
+class FastWeightMemoryConfig(MemoryConfig):
+    """The fast-weight memory with the gated delta rule."""
+
+    heads: int = option("matrices of fast weights")
+    key_size: int = option("width of a key, per head; as many associations can be kept apart")
+    value_size: int = option("width of a value, per head")
+    half_life: float = option("steps after which half of what is stored is left, before anything is learned")
+
+
+@dataclass
+class TransformerMemoryConfig(MemoryConfig):
+    """The gated Transformer over the last steps, behind the controller."""
+
+    width: int = option("width of a token and of what is read")
+    layers: int = option("layers; each reaches a window further back")
+    heads: int = option("attention heads; they divide the width")
+    window: int = option("steps before the current one that a layer sees")
+    feedforward_size: int = option("units of the hidden layer after each attention")
+
+
+@dataclass
 class ControllerConfig:
-    """The controller in front of the memory."""
+    """The controller in front of the memory; one with more keys has a class of its own."""
 
     name: str = option("name in memory.CONTROLLERS")
     hidden_size: int = option("width of the hidden vector")
+
+
+@dataclass
+class TransformerControllerConfig(ControllerConfig):
+    """The gated Transformer over the last steps, as a controller."""
+
+    layers: int = option("layers; each reaches a window further back")
+    heads: int = option("attention heads; they divide the width")
+    window: int = option("steps before the current one that a layer sees")
+    feedforward_size: int = option("units of the hidden layer after each attention")
 
 
 @dataclass
@@ -157,7 +216,26 @@ class TrainConfig:
     name: str | None = option("first part of the run folder's name; null: experiment (or env), memory and controller")
 
 
-MEMORY_SCHEMAS: dict[str, type[MemoryConfig]] = {"none": NoMemoryConfig, "episodic": EpisodicMemoryConfig}
+MEMORY_SCHEMAS: dict[str, type[MemoryConfig]] = {
+    "none": NoMemoryConfig,
+    "episodic": EpisodicMemoryConfig,
+    "ntm": NTMConfig,
+    "dnc": DNCConfig,
+    "fast_weight": FastWeightMemoryConfig,
+    "transformer": TransformerMemoryConfig,
+}
+CONTROLLER_SCHEMAS: dict[str, type[ControllerConfig]] = {
+    "lstm": ControllerConfig,
+    "gru": ControllerConfig,
+    "feedforward": ControllerConfig,
+    "transformer": TransformerControllerConfig,
+}
+CHOICES: dict[str, Mapping[str, type[MemoryConfig] | type[ControllerConfig]]] = {
+    "memory": MEMORY_SCHEMAS,
+    "controller": CONTROLLER_SCHEMAS,
+}
+"""The parts of a run of which each choice has a schema of its own."""
+
 GROUPS = ("experiment", "env", "memory", "controller", "ppo", "tracking")
 
 
@@ -165,8 +243,9 @@ def register() -> None:
     """Make the schema known to Hydra, so that the YAML files and the command line are checked against it."""
     store = ConfigStore.instance()
     store.store(group="schema", name="train", node=TrainConfig)
-    for name, schema in MEMORY_SCHEMAS.items():
-        store.store(group="schema/memory", name=name, node=schema)
+    for part, schemas in CHOICES.items():
+        for name, schema in schemas.items():
+            store.store(group=f"schema/{part}", name=name, node=schema)
 
 
 class Key(NamedTuple):
@@ -178,19 +257,26 @@ class Key(NamedTuple):
     meaning: str
 
 
-def schema_keys(schema: Any, prefix: str = "") -> dict[str, Key]:
-    """List the keys of a schema, dotted, in the order of their declaration; those of all memories are among them."""
+def schema_keys(schema: Any, chosen: Mapping[str, str] | None = None, prefix: str = "") -> dict[str, Key]:
+    """List the keys of a schema, dotted, in the order of their declaration.
+
+    Args:
+        schema: a dataclass.
+        chosen: part -> name of its choice; of parts not named here, those of all choices are listed.
+        prefix: what to put before each key.
+    """
     keys: dict[str, Key] = {}
     kinds = get_type_hints(schema)
     for item in fields(schema):
-        kind = kinds[item.name]
-        if kind is MemoryConfig:
-            for memory in MEMORY_SCHEMAS.values():
-                keys |= schema_keys(memory, f"{prefix}{item.name}.")
-        elif is_dataclass(kind):
-            keys |= schema_keys(kind, f"{prefix}{item.name}.")
+        key, kind = prefix + item.name, kinds[item.name]
+        if is_dataclass(kind):
+            schemas = CHOICES.get(key, {})
+            name = (chosen or {}).get(key, "")
+            parts: list[Any] = [schemas[name]] if name in schemas else list(schemas.values()) or [kind]
+            for part in parts:
+                keys = {**keys, **schema_keys(part, chosen, f"{key}."), **keys}  # the first meaning of a key stays
         else:
-            keys[prefix + item.name] = Key(kind, item.metadata["meaning"])
+            keys[key] = Key(kind, item.metadata["meaning"])
     return keys
 
 

@@ -5,7 +5,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
-from staggered import ROWS, Staggered, vec_env
+from staggered import ROWS, Staggered, controller_sizes, vec_env
 
 from agents import MemoryPPO
 
@@ -24,7 +24,8 @@ STEPS_OF_A_ROLLOUT = 10 * ROWS
 
 
 def small(env=None, **kwargs):
-    return MemoryPPO("MemoryPolicy", env or vec_env(), **{**SMALL, **kwargs})
+    sizes = controller_sizes(kwargs.get("controller"))
+    return MemoryPPO("MemoryPolicy", env or vec_env(), **{**SMALL, "controller_kwargs": sizes, **kwargs})
 
 
 def weights(model):

@@ -96,6 +96,12 @@ def vec_env(rows=ROWS, env=Staggered, **kwargs):
     return DummyVecEnv([lambda row=row: env(row, **kwargs) for row in range(rows)])
 
 
+def controller_sizes(controller):
+    """Arguments of a small controller; its window is shorter than most episodes."""
+    own = {"transformer": {"heads": 7, "window": 4, "feedforward_size": 13}}
+    return {"hidden_size": 7, **own.get(controller, {})}
+
+
 def agent(env=None, memory="episodic", controller="lstm", memory_kwargs=None, **kwargs):
     """A small agent whose log-probabilities and values depend on all that it remembers."""
     sizes = {"slots": 4, "heads": 2, "key_size": 5, "value_size": 9, "step_embedding_size": 4}
@@ -108,7 +114,7 @@ def agent(env=None, memory="episodic", controller="lstm", memory_kwargs=None, **
         "n_epochs": 1,
         "seed": 0,
         "policy_kwargs": {"features_dim": 11},
-        "controller_kwargs": {"hidden_size": 7},
+        "controller_kwargs": controller_sizes(controller),
         "device": "cpu",
         **kwargs,
     }

@@ -27,6 +27,7 @@ WRONG = {
     "nothing for a number": (["ppo.gamma=null"], ["ppo.gamma=null", "a number"]),
     "word that is no mode": (["tracking.mode=of"], ["tracking.mode=of", "offline", "disabled"]),
     "key of another memory": (["memory=none", "memory.slots=3"], ["memory.slots", "choice of memory"]),
+    "key of another controller": (["controller=gru", "controller.layers=3"], ["controller.layers", "of controller"]),
     "argument of the env, not added": (["env.kwargs.size=9"], ["+env.kwargs.size"]),
     "grid without -m": (["seed=1,2"], ["seed=1,2", "-m"]),
     "no value": (["seed"], ["'seed'", "key=value"]),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from dataclasses import fields
 from itertools import product
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from stable_baselines3 import PPO
 
 from agents import MemoryPPO
 from configs import TrainConfig, load
 from configs.help import choices, help_text
-from configs.schema import MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
+from configs.schema import CHOICES, CONTROLLER_SCHEMAS, MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
 from memory import CONTROLLERS, MEMORIES
 from tiny_runs import TINY, composed, tiny_run
 
@@ -62,11 +64,13 @@ def test_every_memory_has_a_schema_with_its_own_arguments() -> None:
         assert {item.name for item in fields(MEMORY_SCHEMAS[name])} - {"name"} == arguments, name
 
 
-def test_every_controller_has_a_choice_with_its_own_arguments() -> None:
-    assert set(CONTROLLERS) == set(choices()["controller"])
+def test_every_controller_has_a_schema_with_its_own_arguments() -> None:
+    assert set(CONTROLLER_SCHEMAS) == set(CONTROLLERS) == set(choices()["controller"])
     for name, controller in CONTROLLERS.items():
         arguments = set(inspect.signature(controller).parameters) - {"input_size"}
-        assert set(own_keys(composed(f"controller={name}").controller)) == arguments, name
+        config = composed(f"controller={name}").controller
+        assert type(config) is CONTROLLER_SCHEMAS[name]
+        assert set(own_keys(config)) == arguments, name
 
 
 def test_every_number_of_ppo_is_an_argument_of_it() -> None:
@@ -81,11 +85,40 @@ def test_help_lists_every_group_choice_and_key() -> None:
     for group, names in choices().items():
         (line,) = (line for line in lines if line.split()[:1] == [group])
         assert {word.rstrip("*") for word in line.split()[1:]} == set(names)
-    for key, (_, meaning) in schema_keys(TrainConfig).items():
+    for key, (_, meaning) in schema_keys(TrainConfig, {"memory": "episodic", "controller": "lstm"}).items():
         assert any(line.strip().startswith(f"{key}=") and line.endswith(meaning) for line in lines), key
     assert "env.id=Engram-TMaze-v0" in text
+
+
+@pytest.mark.parametrize(("part", "name"), [(part, name) for part, schemas in CHOICES.items() for name in schemas])
+def test_help_lists_the_keys_of_what_is_chosen_and_no_others(part: str, name: str) -> None:
+    text = help_text([f"{part}={name}"])
+    listed = {line.split("=")[0].strip() for line in text.splitlines() if line.startswith(f"  {part}.")}
+    assert listed == {f"{part}.{item.name}" for item in fields(CHOICES[part][name])}
+    for item in fields(CHOICES[part][name]):
+        assert any(
+            line.startswith(f"  {part}.{item.name}=") and line.endswith(item.metadata["meaning"])
+            for line in text.splitlines()
+        ), item.name
+
+
+def test_the_keys_of_a_schema_are_those_of_all_choices_unless_they_are_named() -> None:
+    assert {"memory.slots", "memory.window", "controller.layers"} <= set(schema_keys(TrainConfig))
+    named = schema_keys(TrainConfig, {"memory": "transformer", "controller": "lstm"})
+    assert "memory.slots" not in named
+    assert "memory.window" in named
+    assert [key for key in named if key.startswith("controller.")] == ["controller.name", "controller.hidden_size"]
 
 
 def test_saved_config_loads_as_it_was() -> None:
     expected = composed(*TINY, "tracking=offline", f"runs_dir={tiny_run().parent.parent}")
     assert load(tiny_run() / "config.yaml") == expected
+
+
+@pytest.mark.parametrize("part", CHOICES)
+def test_saved_config_of_another_choice_loads_as_it_was(part: str, tmp_path: Path) -> None:
+    expected = composed(f"{part}=transformer", f"{part}.layers=3")
+    OmegaConf.save(OmegaConf.structured(expected), tmp_path / "config.yaml")
+    loaded = load(tmp_path / "config.yaml")
+    assert loaded == expected
+    assert own_keys(getattr(loaded, part))["layers"] == 3
