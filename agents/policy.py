@@ -123,6 +123,7 @@ class MemoryPolicy(FirstStepPolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), **self.core_arguments, "features_dim": self.encoded_size}
 
+    @torch.no_grad()  # what a rollout carries has no graph; a learned start gets its gradient from the core's own reset
     def initial_state(self, batch_size: int) -> AgentState:
         """Return the state before the first step of `batch_size` episodes."""
         return AgentState(self.core.initial_state(batch_size), self.stored_action.none(batch_size, device=self.device))

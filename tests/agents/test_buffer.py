@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from staggered import CHUNK, LENGTHS, ROWS, STEPS, collect_one, counting_agent
+from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, vec_env
 
 from agents.buffer import ChunkBuffer, Transition
 from agents.policy import AgentState
+from memory.state import leaves
 
 
 def stored(model):
@@ -138,3 +139,17 @@ def test_a_reset_forgets_the_rollout():
     assert model.chunks._states == []
     collect_one(model)
     assert len(model.chunks._states) == STEPS // CHUNK
+
+
+def test_what_a_large_memory_adds_to_a_rollout_is_a_fiftieth_of_its_states():
+    def size(tree):
+        return sum(leaf.numel() * leaf.element_size() for leaf in leaves(tree))
+
+    kwargs = {"slots": 128, "word_size": 64}
+    model = agent(
+        vec_env(16), memory="dnc", memory_kwargs=kwargs, n_steps=128, chunk_length=64, batch_size=1024, n_epochs=1
+    )
+    collect_one(model)
+    at_every_step = 128 * size(model._state)
+    assert size(model.chunks.steps.log_probs) == 4 * 128 * 16
+    assert size(tuple(model.chunks._states)) + size(model.chunks.steps.writes) <= at_every_step / 50

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from own_memories import OWN_MEMORIES
+from registered import pairs
 from staggered import (
     ACTIONS,
     LENGTHS,
@@ -24,7 +24,7 @@ from staggered import (
 )
 
 from agents.buffer import ChunkBuffer
-from memory import CONTROLLERS, MEMORIES, episodic, tree_map
+from memory import episodic, tree_map
 from memory.attention import EventAttention
 from memory.gru import GRU
 from memory.lstm import LSTM
@@ -34,13 +34,15 @@ BROKEN = 1e-3
 
 SIZES = {
     "episodic": [{"slots": 4, "heads": 2, "hops": 2}, {"slots": 31, "heads": 1, "step_embedding_size": 0}],
+    "ntm": [{"slots": 7, "word_size": 4, "read_heads": 2}],
+    "dnc": [{"slots": 7, "word_size": 4, "read_heads": 2}],
+    "fast_weight": [{"heads": 2, "key_size": 5, "value_size": 9, "half_life": 2.0}],
     "registers": [{"feedback": True}],
+    "transformer": [{"width": 6, "heads": 3, "window": 4}],
 }
 CORES = [
     pytest.param(controller, memory, kwargs, id="-".join([controller, memory, *map(str, kwargs.values())]))
-    for controller in CONTROLLERS
-    for memory in [*MEMORIES, *OWN_MEMORIES]
-    for kwargs in SIZES.get(memory, [{}])
+    for controller, memory, kwargs in pairs(SIZES)
 ]
 
 

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from own_memories import OWN_MEMORIES
+from registered import pairs
 from torch import nn
 
-from memory import CONTROLLERS, MEMORIES, Core, tree_map
+from memory import Core, tree_map
 from memory.state import leaves, stack
 
 # Distinct and coprime, so that a swapped axis cannot pass.
@@ -32,15 +32,36 @@ class EventEncoder(nn.Module):
 
 
 _EPISODIC = {"key_size": 3, "value_size": 13, "step_embedding_size": 6}
+_DNC_OPTIONS = ("masked_content", "deallocate", "sharpen_links")
 SIZES = {
     "episodic": [
         {**_EPISODIC, "slots": 4, "heads": 2},
         {**_EPISODIC, "slots": 2, "heads": 1, "hops": 2},
         {**_EPISODIC, "slots": 37, "heads": 3, "hops": 3, "step_embedding_size": 0},
     ],
+    "ntm": [
+        {"slots": 13, "word_size": 4, "read_heads": 2, "write_heads": 1},
+        {"slots": 1, "word_size": 3, "read_heads": 1, "write_heads": 2, "shift": 0},
+    ],
+    "dnc": [
+        {"slots": 13, "word_size": 4, "read_heads": 2},
+        {"slots": 5, "word_size": 3, "read_heads": 1, "links": False, "normalise_interface": True},
+        {"slots": 2, "word_size": 4, "read_heads": 3, **dict.fromkeys(_DNC_OPTIONS, True)},
+    ],
+    "fast_weight": [
+        {"heads": 2, "key_size": 3, "value_size": 13, "half_life": 2.0},
+        {"heads": 1, "key_size": 17, "value_size": 4},
+    ],
     "registers": [{"feedback": True}, {"feedback": False}],
+    "transformer": [
+        {"width": 6, "heads": 3, "layers": 2, "window": 4, "feedforward_size": 13},
+        {"width": 10, "heads": 2, "layers": 1, "window": 37},
+    ],
 }
 """Arguments that a memory is tested with; one that is not named here is tested with its defaults."""
+
+CONTROLLER_SIZES = {"transformer": {"heads": HIDDEN, "window": 4, "feedforward_size": 13}}
+"""The same for controllers, beside their hidden size."""
 
 
 class Spec(NamedTuple):
@@ -53,20 +74,14 @@ class Spec(NamedTuple):
         return "-".join([self.controller, self.memory, *sizes])
 
 
-SPECS = [
-    Spec(controller, memory, kwargs)
-    for controller in CONTROLLERS
-    for memory in [*MEMORIES, *OWN_MEMORIES]
-    for kwargs in SIZES.get(memory, [{}])
-]
+SPECS = [Spec(*pair) for pair in pairs(SIZES)]
 
 
 def build(spec, dtype=torch.float32):
     """A core whose memory is in use: order, ages, gates and the null slot all matter."""
     event = tree_map(lambda leaf: leaf[0, :1], events(1, 1))
-    core = Core(
-        EventEncoder(), event, ENCODED, spec.controller, spec.memory, {"hidden_size": HIDDEN}, spec.memory_kwargs
-    ).to(dtype)
+    sizes = {"hidden_size": HIDDEN, **CONTROLLER_SIZES.get(spec.controller, {})}
+    core = Core(EventEncoder(), event, ENCODED, spec.controller, spec.memory, sizes, spec.memory_kwargs).to(dtype)
     with torch.no_grad():
         for parameter in core.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

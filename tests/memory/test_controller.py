@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from cores import CONTROLLER_SIZES
 from torch import nn
 
 from memory import CONTROLLERS, tree_map
@@ -70,7 +71,7 @@ def test_the_gru_is_torchs_gru():
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 @pytest.mark.parametrize("name", CONTROLLERS)
 def test_the_fast_path_equals_the_loop_forward_and_backward(name, starts, dtype, tolerance):
-    controller = CONTROLLERS[name](INPUTS, HIDDEN).to(dtype)
+    controller = CONTROLLERS[name](INPUTS, HIDDEN, **CONTROLLER_SIZES.get(name, {})).to(dtype)
     inputs = torch.randn(TIME, BATCH, INPUTS, dtype=dtype, requires_grad=True)
     carried = controller(torch.randn(9, BATCH, INPUTS, dtype=dtype), controller.initial_state(BATCH), starts[:9])[1]
     state = tree_map(lambda leaf: leaf.detach().requires_grad_(leaf.is_floating_point()), carried)
@@ -125,7 +126,7 @@ def test_the_memoryless_control_sees_one_step_only():
 
 @pytest.mark.parametrize("name", CONTROLLERS)
 def test_huge_inputs_give_finite_values_and_gradients(name):
-    controller = CONTROLLERS[name](INPUTS, HIDDEN)
+    controller = CONTROLLERS[name](INPUTS, HIDDEN, **CONTROLLER_SIZES.get(name, {}))
     inputs = (1e4 * torch.randn(TIME, BATCH, INPUTS)).requires_grad_()
     outputs, _ = controller(inputs, controller.initial_state(BATCH), random_starts())
     outputs.sum().backward()

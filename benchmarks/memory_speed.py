@@ -1,0 +1,105 @@
+"""One learning step (forward and backward over a sequence) of our DNC beside that of the published package `dnc`.
+
+    pip install --no-deps dnc
+    python -m benchmarks.memory_speed
+
+Equal sizes, one LSTM layer in front of either, the same inputs, both in this process and in turns. Measured is CPU
+time; each number is the median over the repeats. The other registered memories that feed their read back, at the same
+sizes where they have them, stand below for comparison.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from memory import Core
+
+INPUTS = 32
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--length", type=int, default=64, help="steps of a sequence (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="sequences side by side (default %(default)s)")
+    parser.add_argument("--slots", type=int, default=64, help="default %(default)s")
+    parser.add_argument("--word-size", type=int, default=32, help="default %(default)s")
+    parser.add_argument("--read-heads", type=int, default=4, help="default %(default)s")
+    parser.add_argument("--hidden-size", type=int, default=128, help="of the LSTM (default %(default)s)")
+    parser.add_argument("--repeats", type=int, default=9, help="times that each is measured (default %(default)s)")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+    inputs = torch.randn(options.length, options.batch, INPUTS)
+    sizes = {"slots": options.slots, "word_size": options.word_size, "read_heads": options.read_heads}
+    steps = {
+        "package dnc": _package(inputs, options),
+        "ours: dnc": _ours("dnc", inputs, options.hidden_size, sizes),
+        "ours: dnc, no links": _ours("dnc", inputs, options.hidden_size, {**sizes, "links": False}),
+        "ours: ntm": _ours("ntm", inputs, options.hidden_size, sizes),
+    }
+    medians = _medians(list(steps.values()), options.repeats)
+    print(f"{'':<22}{'ms':>8}{'x faster':>10}   (T={options.length}, B={options.batch}, {sizes})")
+    for name, seconds in zip(steps, medians, strict=True):
+        print(f"{name:<22}{1000 * seconds:>8.1f}{medians[0] / seconds:>10.2f}")
+
+
+def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
+    # Its sparse variants, which are not used here, import a library for nearest neighbours at once.
+    sys.modules.setdefault("pyflann", ModuleType("pyflann"))
+    try:
+        from dnc import DNC
+    except ImportError:
+        sys.exit("the package dnc is not installed: pip install --no-deps dnc")
+    model: Any = DNC(
+        input_size=INPUTS,
+        hidden_size=options.hidden_size,
+        rnn_type="lstm",
+        num_layers=1,
+        num_hidden_layers=1,
+        nr_cells=options.slots,
+        cell_size=options.word_size,
+        read_heads=options.read_heads,
+        batch_first=False,
+        gpu_id=-1,
+        dropout=0,
+    )
+
+    def step() -> None:
+        outputs, _ = model(inputs, (None, None, None), reset_experience=True)
+        outputs.sum().backward()
+
+    return step
+
+
+def _ours(memory: str, inputs: Tensor, hidden_size: int, sizes: dict[str, Any]) -> Callable[[], None]:
+    core = Core(nn.Identity(), inputs[:1, 0], INPUTS, "lstm", memory, {"hidden_size": hidden_size}, sizes)
+    starts = torch.zeros(inputs.shape[:2], dtype=torch.bool)
+
+    def step() -> None:
+        core.unroll(inputs, core.initial_state(inputs.shape[1]), starts).features.sum().backward()
+
+    return step
+
+
+def _medians(steps: list[Callable[[], None]], repeats: int) -> list[float]:
+    """Median CPU seconds of each, measured in turns after one turn to warm up."""
+    seconds: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats + 1):
+        for step, taken in zip(steps, seconds, strict=True):
+            begin = time.process_time()
+            step()
+            taken.append(time.process_time() - begin)
+    return [statistics.median(taken[1:]) for taken in seconds]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Dynamic allocation: which slots are in use, and which one to write next (Graves et al. 2016, methods)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+EPSILON = 1e-6
+"""The least usage: a product of exact zeros would have no gradient."""
+_RESOLUTION = 2**12
+
+
+def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
+    """Tell how much of each slot is not freed: ψ = Π_r (1 - f_r w_r).
+
+    Args:
+        free_gates: [B, R] in 0..1.
+        read_weights: [B, R, N] of the step before.
+
+    Returns:
+        [B, N] in 0..1.
+    """
+    return (1 - free_gates.unsqueeze(2) * read_weights).prod(1)
+
+
+def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
+    """Update the usage: u = (u + w - u ∘ w) ∘ ψ.
+
+    Args:
+        usage: [B, N] in 0..1.
+        write_weights: [B, N] of the step before; no gradient passes through them.
+        retained: [B, N], ψ.
+
+    Returns:
+        [B, N] in 0..1.
+    """
+    return torch.addcmul(usage, 1 - usage, write_weights.detach()) * retained
+
+
+def free_list(usage: Tensor) -> Tensor:
+    """Sort the slots by usage, the least used first: a discrete choice.
+
+    Usages that differ by less than rounding could tell are tied, and go by their number: two slots that hold the same
+    would else trade places with the order in which a sum was taken, and the allocation would jump.
+
+    Args:
+        usage: [B, N] in 0..1.
+
+    Returns:
+        [B, N] int64.
+    """
+    return (usage.detach() * _RESOLUTION).round().sort(dim=1, stable=True).indices
+
+
+def allocation(usage: Tensor, order: Tensor) -> Tensor:
+    """Weigh the slots for writing, the least used first, with the backward pass written out.
+
+    a[φ_j] = (1 - u[φ_j]) Π_{i<j} u[φ_i]
+
+    Args:
+        usage: [B, N] in 0..1.
+        order: [B, N] int64, φ; it has no gradient.
+
+    Returns:
+        [B, N], at least 0, with a sum of at most 1.
+    """
+    apply: Callable[..., Tensor] = _Allocation.apply
+    return apply(usage, order)
+
+
+def plain_allocation(usage: Tensor, order: Tensor) -> Tensor:
+    """Compute the same as the paper writes it: the definition that `allocation` is held to."""
+    ascending = (EPSILON + (1 - EPSILON) * usage).gather(1, order)
+    before = torch.cat([torch.ones_like(ascending[:, :1]), ascending[:, :-1].cumprod(1)], dim=1)
+    return torch.zeros_like(usage).scatter(1, order, (1 - ascending) * before)
+
+
+class Allocated(NamedTuple):
+    """An allocation, and what its backward pass needs."""
+
+    weights: Tensor  # [B, N]
+    ascending: Tensor  # [B, N] usage in the order of freedom
+    before: Tensor  # [B, N] product of the usages before
+    share: Tensor  # [B, N] the weights in that order
+
+
+def allocation_forward(usage: Tensor, order: Tensor) -> Allocated:
+    """Compute an allocation outside the graph; arguments as for `allocation`."""
+    ascending = usage.gather(1, order).mul_(1 - EPSILON).add_(EPSILON)
+    before = torch.empty_like(ascending)
+    before[:, 0] = 1.0
+    torch.cumprod(ascending[:, :-1], 1, out=before[:, 1:])
+    share = (1 - ascending) * before
+    return Allocated(torch.empty_like(usage).scatter_(1, order, share), ascending, before, share)
+
+
+def allocation_backward(of_weights: Tensor, order: Tensor, allocated: Allocated) -> Tensor:
+    """Return the gradient of the usage, given that of the weights."""
+    of_share = of_weights.gather(1, order)
+    # ∂a_j/∂u_k = a_j / u_k for every j behind k. Summed from the end: a difference of sums would lose the small ones.
+    behind = torch.zeros_like(of_share)
+    behind[:, :-1] = (of_share * allocated.share)[:, 1:].flip(1).cumsum(1).flip(1)
+    of_usage = (behind / allocated.ascending).addcmul_(of_share, allocated.before, value=-1).mul_(1 - EPSILON)
+    return torch.empty_like(of_usage).scatter_(1, order, of_usage)
+
+
+class _Allocation(torch.autograd.Function):
+    """See `allocation`."""
+
+    @staticmethod
+    def forward(ctx: Any, usage: Tensor, order: Tensor) -> Tensor:
+        allocated = allocation_forward(usage, order)
+        ctx.save_for_backward(order, *allocated)
+        return allocated.weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        order, *allocated = ctx.saved_tensors
+        return allocation_backward(gradients[0], order, Allocated(*allocated)), None

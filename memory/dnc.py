@@ -1,0 +1,248 @@
+"""The Differentiable Neural Computer (Graves et al. 2016)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from memory.allocation import EPSILON, allocation, free_list, retention, used
+from memory.content import content_weights, masked_content_weights
+from memory.fused_dnc import Access, fused_access
+from memory.interface import Encode, Memory, Recall, Steps
+from memory.links import follow_links, preceded
+from memory.precision import full_precision
+from memory.sizes import whole_number
+from memory.state import State
+
+
+class DNCState(NamedTuple):
+    """Content of the memory and all that addressing goes by."""
+
+    memory: Tensor  # [B, N, W]
+    usage: Tensor  # [B, N]
+    precedence: Tensor  # [B, N]
+    links: Tensor  # [B, N, N], or [B, 0, 0] without links
+    write_weights: Tensor  # [B, N]
+    read_weights: Tensor  # [B, R, N]
+    read: Tensor  # [B, R * W]
+
+
+class Interface(NamedTuple):
+    """What the controller says, each part within its bounds; W of the word, R read heads."""
+
+    read_keys: Tensor  # [B, R, W]
+    write_key: Tensor  # [B, 1, W]
+    write_vector: Tensor  # [B, 1, W]
+    read_strengths: Tensor  # [B, R] at least 1
+    write_strength: Tensor  # [B, 1] at least 1
+    sharpness: Tensor  # [B, 2R] at least 1, of the forward and backward links; [B, 0] without
+    erase: Tensor  # [B, W] in 0..1
+    allocation_gate: Tensor  # [B, 1] in 0..1
+    write_gate: Tensor  # [B, 1] in 0..1
+    read_masks: Tensor  # [B, R, W] in 0..1; [B, R, 0] without
+    write_mask: Tensor  # [B, 1, W] in 0..1; [B, 1, 0] without
+    modes: Tensor  # [B, R, 3] backward, content, forward; on the simplex; [B, R, 0] without links
+
+
+class DNC(Memory[DNCState]):
+    """Slots written by content or into free space, and read by content or in the order of writing.
+
+    Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
+    recorded while acting and replayed in learning. `docs/memories.md` has an ablation of the options.
+
+    Args:
+        encode, event, encoded_size, hidden_size: see `Memory`; only the hidden vector is used.
+        slots: N.
+        word_size: W.
+        read_heads: R.
+        links: whether to keep temporal links (N² numbers); without, all reading is by content.
+        masked_content: let every key say which part of the word it looks at (Csordás & Schmidhuber 2019).
+        deallocate: erase what is freed, which else misleads the look-up by content (the same).
+        sharpen_links: let the links be sharpened against their blur over many writes (the same).
+        normalise_interface: layer-normalise what the controller says (Franke et al. 2018).
+
+    Raises:
+        ValueError: if a size is not positive, or `sharpen_links` is asked for without links.
+    """
+
+    def __init__(
+        self,
+        encode: Encode,
+        event: State,
+        encoded_size: int,
+        hidden_size: int,
+        slots: int = 32,
+        word_size: int = 32,
+        read_heads: int = 4,
+        links: bool = True,
+        masked_content: bool = False,
+        deallocate: bool = False,
+        sharpen_links: bool = False,
+        normalise_interface: bool = False,
+    ) -> None:
+        super().__init__(encode, event, encoded_size, hidden_size)
+        self.slots = whole_number("slots", slots)
+        self.word_size = whole_number("word_size", word_size)
+        self.read_heads = whole_number("read_heads", read_heads)
+        if sharpen_links and not links:
+            raise ValueError("sharpen_links=True needs links=True")
+        self.has_links, self.deallocate = links, deallocate
+        self.read_size = self.feedback_size = read_heads * word_size
+
+        reads, width, masked = self.read_heads, self.word_size, self.word_size if masked_content else 0
+        # Parts that are bounded alike lie side by side; the free gates, which are needed first, at the end.
+        self.vectors = [reads * width, width, width]
+        self.at_least_one = [reads, 1, 2 * reads if sharpen_links else 0]
+        self.gates = [width, 1, 1, reads * masked, masked]
+        self.groups = [sum(self.vectors), sum(self.at_least_one), sum(self.gates), 3 * reads if links else 0]
+        size = sum(self.groups) + reads
+        self.plain = not links or masked_content or sharpen_links
+        # One product for everything.
+        self.from_hidden = nn.Linear(hidden_size, size)
+        self.normalise = nn.LayerNorm(size) if normalise_interface else nn.Identity()
+        nn.init.orthogonal_(self.from_hidden.weight)
+        nn.init.zeros_(self.from_hidden.bias)
+
+    def initial_state(self, batch_size: int) -> DNCState:
+        def zeros(*shape: int) -> Tensor:
+            return self.from_hidden.weight.new_zeros(batch_size, *shape)
+
+        linked = self.slots if self.has_links else 0
+        return DNCState(
+            zeros(self.slots, self.word_size),
+            zeros(self.slots),
+            zeros(self.slots),
+            zeros(linked, linked),
+            zeros(self.slots),
+            zeros(self.read_heads, self.slots),
+            zeros(self.read_size),
+        )
+
+    def interface(self, said: Tensor) -> Interface:
+        """Bound what the controller says (all but the free gates) to the paper's ranges."""
+        vectors, at_least_one, gates, modes = said.split(self.groups, dim=1)
+        read_keys, write_key, write_vector = vectors.split(self.vectors, dim=1)
+        # By `split`, here as everywhere: the gradient of a slice is full of zeros that have to be added up.
+        strengths = 1 + functional.softplus(at_least_one)
+        read_strengths, write_strength, sharpness = strengths.split(self.at_least_one, dim=1)
+        erase, allocate, write, read_masks, write_mask = torch.sigmoid(gates).split(self.gates, dim=1)
+
+        def by_head(part: Tensor) -> Tensor:
+            heads: Tensor = part.unflatten(1, (self.read_heads, -1))
+            return heads
+
+        return Interface(
+            by_head(read_keys),
+            write_key.unsqueeze(1),
+            write_vector.unsqueeze(1),
+            read_strengths,
+            write_strength,
+            sharpness,
+            erase,
+            allocate,
+            write,
+            by_head(read_masks),
+            write_mask.unsqueeze(1),
+            by_head(modes).softmax(2),
+        )
+
+    def forward(self, steps: Steps, state: DNCState, writes: State | None = None, cache: State | None = None) -> Recall:
+        order = None if writes is None else cast(Tensor, writes)[0].long()
+        after, order, trace = self.step(steps.hidden[0], state, order)
+        watched = {name: value.unsqueeze(0) for name, value in trace.items()}
+        return Recall(after.read.unsqueeze(0), after, order.to(torch.int16).unsqueeze(0), None, watched)
+
+    def step(
+        self, hidden: Tensor, state: DNCState, order: Tensor | None = None
+    ) -> tuple[DNCState, Tensor, dict[str, Tensor]]:
+        """Write and read once.
+
+        Args:
+            hidden: [B, H].
+            state: leaves [B, ...], after any reset.
+            order: [B, N] int64, in which order slots were free when this step was taken; None to decide now.
+
+        Returns:
+            the state after the step, that order, and quantities [B] worth watching.
+        """
+        said = self.normalise(self.from_hidden(hidden))
+        with full_precision(said):
+            said, free_gates = said.to(state.usage.dtype).split([sum(self.groups), self.read_heads], dim=1)
+            free_gates = torch.sigmoid(free_gates)
+            retained = retention(free_gates, state.read_weights)
+            usage = used(state.usage, state.write_weights, retained)
+            order = free_list(usage) if order is None else order
+            content = state.memory * retained.unsqueeze(2) if self.deallocate else state.memory
+            access = self.access if self.plain else fused_access
+            now = access(said, usage, order, content, state.precedence, state.links, state.read_weights)
+            with torch.no_grad():
+                gates = torch.sigmoid(said[:, -sum(self.groups[2:]) :])[:, self.word_size : self.word_size + 2]
+                trace = {
+                    "allocation_gate": gates[:, 0],
+                    "write_gate": gates[:, 1],
+                    "free_gate": free_gates.mean(1),
+                    "usage": usage.mean(1),
+                }
+        after = DNCState(
+            now.memory, usage, now.precedence, now.links, now.write_weights, now.read_weights, now.read.flatten(1)
+        )
+        return after, order, trace
+
+    def access(
+        self,
+        said: Tensor,
+        usage: Tensor,
+        order: Tensor,
+        content: Tensor,
+        precedence: Tensor,
+        links: Tensor,
+        read_weights: Tensor,
+    ) -> Access:
+        """Write and read as the papers write it: the definition that `fused_access` is held to, arguments as there."""
+        heard = self.interface(said)
+        found = look_up(content, heard.write_key, heard.write_strength, heard.write_mask).squeeze(1)
+        # w = g_w (g_a a + (1 - g_a) c)
+        write_weights = heard.write_gate * torch.lerp(found, allocation(usage, order), heard.allocation_gate)
+        # M = M ∘ (E - w eᵀ) + w vᵀ
+        change = heard.write_vector - heard.erase.unsqueeze(1) * content
+        memory = torch.addcmul(content, write_weights.unsqueeze(2), change)
+
+        found = look_up(memory, heard.read_keys, heard.read_strengths, heard.read_masks)
+        if not self.has_links:
+            return Access(memory, precedence, links, write_weights, found, found @ memory)
+        links, forward, backward = follow_links(links, precedence, write_weights, read_weights)
+        if heard.sharpness.shape[1]:
+            sharper = sharpened_links(torch.cat([forward, backward], dim=1), heard.sharpness)
+            forward, backward = sharper.chunk(2, dim=1)
+        precedence = preceded(precedence, write_weights)
+        backward_mode, content_mode, forward_mode = heard.modes.split(1, dim=2)
+        read_weights = torch.addcmul(backward_mode * backward + content_mode * found, forward_mode, forward)
+        return Access(memory, precedence, links, write_weights, read_weights, read_weights @ memory)
+
+    def feedback(self, state: DNCState) -> Tensor:
+        return state.read
+
+
+def look_up(memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor) -> Tensor:
+    """Find slots [B, H, N] by content, with a mask [B, H, W] over the word or without one ([B, H, 0])."""
+    if masks.shape[2]:
+        return masked_content_weights(memory, keys, strengths, masks)
+    return content_weights(memory, keys, strengths)
+
+
+def sharpened_links(weights: Tensor, exponents: Tensor) -> Tensor:
+    """Return weights to a power, rescaled to the sum that they had (after Csordás & Schmidhuber 2019, eq. 6).
+
+    The paper rescales to a sum of 1; links that lead nowhere would so become a distribution made of noise.
+
+    Args:
+        weights: [B, H, N] with a sum of at most 1.
+        exponents: [B, H], at least 1.
+
+    Returns:
+        [B, H, N].
+    """
+    return ((weights + EPSILON).log() * exponents.unsqueeze(2)).softmax(2) * weights.sum(2, keepdim=True)

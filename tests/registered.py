@@ -1,0 +1,24 @@
+"""Which controllers are tested with which memories."""
+
+from own_memories import OWN_MEMORIES
+
+from memory import CONTROLLERS, MEMORIES
+
+_KINDS = ("none", "episodic", "registers")
+"""One memory of each kind: none, one that takes a whole sequence at once, one that feeds its read back."""
+
+
+def pairs(sizes):
+    """Every memory behind one controller, and every controller in front of a memory of each kind.
+
+    What a memory promises does not depend on who stands before it, so not every pair has to be tried.
+
+    Args:
+        sizes: name of a memory -> the arguments it is tested with; one that is not named has its defaults.
+
+    Returns:
+        list of (controller, memory, memory's arguments).
+    """
+    every_memory = [("gru", memory, one) for memory in [*MEMORIES, *OWN_MEMORIES] for one in sizes.get(memory, [{}])]
+    others = [controller for controller in CONTROLLERS if controller != "gru"]
+    return every_memory + [(other, kind, sizes.get(kind, [{}])[0]) for other in others for kind in _KINDS]
