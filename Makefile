@@ -12,7 +12,7 @@ CODE := $(wildcard agents envs memory tracking configs benchmarks train.py evalu
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow lint format type bench-envs clean
+.PHONY: help install train evaluate test test-slow lint format type bench-envs bench-chunks bench-memory clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -51,6 +51,13 @@ type: $(STAMP) ## mypy --strict
 
 bench-envs: $(STAMP) ## steps per second of the environments
 	$(BIN)/python -m benchmarks.env_speed $(ARGS)
+
+bench-chunks: $(STAMP) ## learning from a sequence at once beside the plain loop over time
+	$(BIN)/python -m benchmarks.chunk_speed $(ARGS)
+
+bench-memory: $(STAMP) ## our DNC beside the published package dnc
+	$(BIN)/python -m pip show --quiet dnc 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps dnc
+	$(BIN)/python -m benchmarks.memory_speed $(ARGS)
 
 clean: ## remove caches (runs and .venv stay)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

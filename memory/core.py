@@ -112,14 +112,15 @@ class Core(nn.Module):
         cache: State | None,
     ) -> Unrolled:
         """The read of step t-1 enters the controller at step t, so time is a loop."""
-        projected = self.controller.from_input(encoded)
+        # By `unbind`: the gradient of an index is a whole sequence of zeros at every step.
+        projected, seen = self.controller.from_input(encoded).unbind(0), encoded.unbind(0)
         initial = self.initial_state(encoded.shape[1])
         begins = episode_starts.any(1).tolist()  # asked once: on a GPU every question is a wait
         hiddens, recalls = [], []
         for t, start in enumerate(episode_starts.unbind(0)):
             if begins[t]:
                 state = reset(state, initial, start)
-            feedback = self.memory.feedback(state.memory).to(projected.dtype)
+            feedback = self.memory.feedback(state.memory).to(projected[t].dtype)
             inputs = projected[t] + self.from_feedback(feedback)
             hidden, controller_state = self.controller.step(inputs, state.controller)
             now = slice(t, t + 1)
@@ -127,7 +128,7 @@ class Core(nn.Module):
                 tree_map(lambda leaf, now=now: leaf[now], tree) if tree is not None else None
                 for tree in (events, writes)
             )
-            steps = Steps(hidden.unsqueeze(0), encoded[now], cast(State, event), episode_starts[now])
+            steps = Steps(hidden.unsqueeze(0), seen[t].unsqueeze(0), cast(State, event), episode_starts[now])
             recall = self.memory(steps, state.memory, write, cache)
             state, cache = CoreState(controller_state, recall.state), recall.cache
             hiddens.append(hidden)

@@ -8,16 +8,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from memory.controller import Controller
+from memory.dnc import DNC
 from memory.episodic import EpisodicMemory
+from memory.fast_weight import FastWeightMemory
 from memory.feedforward import FeedForward
 from memory.gru import GRU
 from memory.interface import Encode, Memory
 from memory.lstm import LSTM
 from memory.none import NoMemory
+from memory.ntm import NTM
 from memory.state import State
+from memory.transformer import Transformer
+from memory.transformer_memory import TransformerMemory
 
-CONTROLLERS: dict[str, type[Controller[Any]]] = {"lstm": LSTM, "gru": GRU, "feedforward": FeedForward}
-MEMORIES: dict[str, type[Memory[Any]]] = {"none": NoMemory, "episodic": EpisodicMemory}
+CONTROLLERS: dict[str, type[Controller[Any]]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    "feedforward": FeedForward,
+    "transformer": Transformer,
+}
+MEMORIES: dict[str, type[Memory[Any]]] = {
+    "none": NoMemory,
+    "episodic": EpisodicMemory,
+    "ntm": NTM,
+    "dnc": DNC,
+    "fast_weight": FastWeightMemory,
+    "transformer": TransformerMemory,
+}
 
 
 def build_controller(name: str, input_size: int, kwargs: Mapping[str, Any] | None = None) -> Controller[Any]:

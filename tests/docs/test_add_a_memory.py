@@ -1,0 +1,42 @@
+"""The page's example is run as it stands."""
+
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memory import MEMORIES
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "add_a_memory.md"
+
+
+@pytest.fixture
+def blocks(tmp_path, monkeypatch):
+    """The page's two pieces of code; the first is a module that can be imported."""
+    memory, script = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "my_trace.py").write_text(memory)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield memory, script
+    MEMORIES.pop("trace", None)
+
+
+def test_the_example_trains_saves_and_loads(blocks):
+    _, script = blocks
+    module = importlib.import_module("my_trace")
+    names = {}
+    exec(script, names)
+    model, loaded = names["model"], names["MemoryPPO"].load("agent")
+    assert isinstance(loaded.policy.core.memory, module.Trace)
+    assert model.num_timesteps >= 2_048
+    observation, state, start = np.zeros((3, 4), dtype=np.float32), None, np.ones(3, dtype=bool)
+    for _ in range(4):
+        both = [made.predict(observation, state, start, deterministic=True) for made in (model, loaded)]
+        assert both[0][0].tolist() == both[1][0].tolist()
+        (_, state), start = both[0], np.zeros(3, dtype=bool)
+
+
+def test_the_example_is_short(blocks):
+    assert len([line for line in blocks[0].splitlines() if line.strip()]) < 40
