@@ -145,6 +145,18 @@ def evaluate_run(
     return report
 
 
+def check_device(option: str, device: str) -> None:
+    """Try whether torch can use a device.
+
+    Raises:
+        CannotRun: if it cannot; the message names the option.
+    """
+    try:
+        torch.empty(0, device=None if device == "auto" else device)
+    except (RuntimeError, AssertionError) as error:
+        raise CannotRun(f"{option}{device}: torch cannot use it here; take {option}auto or {option}cpu") from error
+
+
 def load_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
     """Load a run's configuration and agent.
 
@@ -170,9 +182,9 @@ def load_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder
     torch.set_num_threads(config.torch_threads)
     try:
         model = MemoryPPO.load(folder.checkpoint(name), device=device)
-    except Exception as error:  # a broken archive, an unknown device: whatever it is, it is this file's or the user's
+    except Exception as error:  # a broken archive, other versions: whatever it is, it is this file's
         reason = " ".join(str(error).split())
-        raise CannotRun(f"{folder.checkpoint(name)}: cannot be loaded on device {device} ({reason[:200]})") from error
+        raise CannotRun(f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]})") from error
     return folder, config, model, name
 
 
@@ -213,6 +225,7 @@ def _run(options: argparse.Namespace) -> int:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
     if not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
+    check_device("--device ", options.device)
     folder, config, model, checkpoint = load_run(options.run, options.checkpoint, options.device)
     harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
     if not (options.sizes or options.delays or options.no_harder):

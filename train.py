@@ -26,7 +26,7 @@ from configs import CannotRun, TrainConfig, own_keys
 from configs.command_line import run
 from configs.settings import Setting, harder_settings, trained_setting
 from envs import warn_if_few_layouts
-from evaluate import TEST_SEED, evaluate_run, make_envs, open_envs
+from evaluate import TEST_SEED, check_device, evaluate_run, make_envs, open_envs
 from tracking import (
     GateSelectivity,
     LayoutCount,
@@ -139,10 +139,7 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
     Raises:
         CannotRun: if something does not exist, does not fit or is out of range.
     """
-    try:
-        torch.empty(0, device=None if config.device == "auto" else config.device)
-    except (RuntimeError, AssertionError) as error:
-        raise CannotRun(f"device={config.device}: torch cannot use it here; take device=auto or device=cpu") from error
+    check_device("device=", config.device)
     task = trained_setting(config.env)
     with refusing("env: "):
         env = make_envs(config, task, "train", config.env.n_envs, config.seed)

@@ -54,7 +54,13 @@ def draw(runs: list[Path], metrics: list[str], out: Path, title: str, chance: fl
     for run in runs:
         for metric in metrics:
             label = run.resolve().parent.name + (f": {metric.split('/')[-1]}" if len(metrics) > 1 else "")
-            groups[label].append(read_curve(run, metric))
+            try:
+                curve = read_curve(run, metric)
+                groups[label].append(curve)
+            except (ValueError, OSError) as error:
+                print(f"curves: left out: {error}", file=sys.stderr)
+    if not groups:
+        raise ValueError("nothing to draw")
     figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     for number, (label, curves) in enumerate(sorted(groups.items())):
         colour = f"C{number}"

@@ -76,7 +76,7 @@ def test_delays_of_ones_own_are_played(run: Path, capsys: pytest.CaptureFixture[
         (["--delays", "0"], "at least 1"),
         (["--seed", "-1"], "--seed -1: must be from 0"),
         (["--episodes", "0"], "at least 1"),
-        (["--device", "nonsense"], "nonsense"),
+        (["--device", "nonsense"], "--device nonsense: torch cannot use it here; take --device auto"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_writes_nothing(
