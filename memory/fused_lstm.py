@@ -101,3 +101,47 @@ class _FusedLSTM(torch.autograd.Function):
                 of_hidden = torch.addmm(earlier, flats[t], weight)
         of_weight = flat.flatten(0, 1).t() @ hidden_before.flatten(0, 1)
         return flat, of_weight, of_hidden, of_cell, None
+
+
+def fused_cell(projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Take one step, as `fused_lstm` takes many: for a loop that someone else runs.
+
+    Args:
+        projected: [B, 4H].
+        weight: [4H, H].
+        hidden, cell: [B, H], after any reset.
+
+    Returns:
+        hidden vectors [B, H] and cells [B, H].
+    """
+    apply: Callable[..., tuple[Tensor, Tensor]] = _FusedCell.apply
+    return apply(projected, weight, hidden, cell)
+
+
+class _FusedCell(torch.autograd.Function):
+    """See `fused_cell`; gates are in the order input, forget, output, candidate."""
+
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        size = weight.shape[1]
+        gates = torch.addmm(projected, hidden, weight.t())
+        gates[:, : 3 * size].sigmoid_()
+        gates[:, 3 * size :].tanh_()
+        i, f, o, g = gates.chunk(4, dim=1)
+        after = (f * cell).addcmul_(i, g)
+        squashed = after.tanh()
+        ctx.save_for_backward(weight, hidden, cell, gates, squashed)
+        return o * squashed, after
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        weight, hidden, cell, gates, squashed = ctx.saved_tensors
+        of_output, of_cell = gradients
+        i, f, o, g = gates.chunk(4, dim=1)
+        of_squashed = of_output * o
+        of_cell = (of_cell + of_squashed).addcmul_(of_squashed, squashed.square(), value=-1)
+        of_squashing = gates * (1 - gates)  # the candidate's is another
+        of_squashing[:, 3 * weight.shape[1] :] = 1 - g.square()
+        of_gates = torch.cat([of_cell * g, of_cell * cell, of_output * squashed, of_cell * i], dim=1).mul_(of_squashing)
+        return of_gates, of_gates.t() @ hidden, of_gates @ weight, of_cell * f

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from memory.controller import Controller
-from memory.fused_lstm import fused_lstm
+from memory.fused_lstm import fused_cell, fused_lstm
 from memory.sizes import whole_number
 
 
@@ -42,6 +42,11 @@ class LSTM(Controller[LSTMState]):
         return LSTMState(zeros, zeros)
 
     def step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        hidden, cell = fused_cell(projected, self.from_hidden.weight, state.hidden, state.cell)
+        return hidden, LSTMState(hidden, cell)
+
+    def plain_step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Take one step by the paper's equations: the definition that `step` is held to."""
         i, f, o, g = torch.addmm(projected, state.hidden, self.from_hidden.weight.t()).chunk(4, dim=-1)
         cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
         hidden = torch.sigmoid(o) * torch.tanh(cell)

@@ -89,6 +89,21 @@ def test_the_fast_path_equals_the_loop_forward_and_backward(name, starts, dtype,
         assert torch.allclose(fast, looped, atol=tolerance, rtol=tolerance)
 
 
+def test_the_lstms_single_step_equals_the_definition_forward_and_backward():
+    lstm = LSTM(INPUTS, HIDDEN).double()
+    state = LSTMState(*torch.randn(2, BATCH, HIDDEN, dtype=torch.float64).requires_grad_().unbind())
+    projected = torch.randn(BATCH, 4 * HIDDEN, dtype=torch.float64, requires_grad=True)
+    mixing = torch.randn(2, BATCH, HIDDEN, dtype=torch.float64)
+
+    def outcome(step):
+        hidden, after = step(projected, state)
+        loss = (hidden * mixing[0]).sum() + (after.cell * mixing[1]).sum()
+        return [hidden, *after, *torch.autograd.grad(loss, [projected, *state, lstm.from_hidden.weight])]
+
+    for fused, plain in zip(outcome(lstm.step), outcome(lstm.plain_step), strict=True):
+        assert torch.allclose(fused, plain, atol=1e-12)
+
+
 def test_the_fused_gradients_are_the_numerical_ones():
     def random(*shape):
         return torch.randn(shape, dtype=torch.float64, requires_grad=True)
