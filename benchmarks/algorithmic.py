@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -234,20 +235,17 @@ def _print_table(runs: list[Run], options: argparse.Namespace, plan: Plan) -> No
     title = f"{options.task}: {options.controller}, {options.memory}; wrong bits per sequence"
     trained = f"trained: {span_text(options.lengths)} {TASKS[options.task].counts}"
     table = Table("seed", "ended by", "batches", trained, *(test.label for test in plan.tests), title=title)
-    columns: list[list[float]] = []
+    rows: list[list[float]] = []
     for run in runs:
+        # A run that diverged has no figure; in the median and the worst it counts as infinitely bad.
         errors = [run.result["validation"], *(test["wrong_bits"] for test in run.result["tests"])]
-        if not run.result["tests"]:
-            errors = []
-        columns = columns or [[] for _ in errors]
-        for column, error in zip(columns, errors, strict=False):
-            column.append(error)
-        cells = [f"{error:.2f}" for error in errors]
+        rows.append(errors if run.result["tests"] else [inf] * (1 + len(plan.tests)))
+        cells = [f"{error:.2f}" for error in rows[-1]]
         table.add_row(str(run.seed), run.result["ended"], f"{run.result['batches']:,}", *cells)
-    if len(runs) > 1 and columns:
+    if len(runs) > 1:
         table.add_section()
         for name, of in (("median", median), ("worst", max)):
-            table.add_row(name, "", "", *(f"{of(column):.2f}" for column in columns))
+            table.add_row(name, "", "", *(f"{of(column):.2f}" for column in zip(*rows, strict=True)))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from benchmarks.sequences import TASKS, span_text
 from memory import CONTROLLERS, MEMORIES
 
+_SWITCHES = {"true": True, "false": False}
 LEARNING_RATES = {"adam": 1e-3, "rmsprop": 1e-4}
 STAYS = 5
 """Evaluations in a row below `--stop-below` that end a training."""
@@ -66,7 +67,7 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
         "--optimiser",
         choices=LEARNING_RATES,
         default="adam",
-        help="rmsprop: centred, momentum 0.9 (default: %(default)s)",
+        help="rmsprop: momentum 0.9 (default: %(default)s)",
     )
     group.add_argument(
         "--learning-rate", metavar="RATE", type=_positive, help="default: 1e-3 for adam, 1e-4 for rmsprop"
@@ -142,7 +143,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Pairs(argparse.Action):
-    """Collects KEY=VALUE into a dictionary; values are Python literals, anything else is a string."""
+    """Collects KEY=VALUE into a dictionary; values are true, false or Python literals, anything else is a string."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
@@ -153,7 +154,7 @@ class _Pairs(argparse.Action):
             if not equals or not key:
                 parser.error(f"{option}: '{pair}' is not of the form KEY=VALUE")
             try:
-                pairs[key] = ast.literal_eval(value)
+                pairs[key] = _SWITCHES[value] if value in _SWITCHES else ast.literal_eval(value)
             except (ValueError, SyntaxError):
                 pairs[key] = value
         setattr(namespace, self.dest, pairs)

@@ -114,7 +114,9 @@ class Diverged(Exception):
 
 
 def make_optimiser(name: str, model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Return Adam, or RMSprop in the form that the papers use: centred, with momentum 0.9 (Graves 2013, eqs. 38-45).
+    """Return Adam, or RMSprop with momentum 0.9, as in the papers but not centred.
+
+    Torch adds its ε outside of the root, where a centred variance that rounding has made negative gives a NaN.
 
     Raises:
         ValueError: if the name is unknown.
@@ -122,7 +124,7 @@ def make_optimiser(name: str, model: nn.Module, learning_rate: float) -> torch.o
     if name == "adam":
         return torch.optim.Adam(model.parameters(), learning_rate)
     if name == "rmsprop":
-        return torch.optim.RMSprop(model.parameters(), learning_rate, alpha=0.95, momentum=0.9, centered=True)
+        return torch.optim.RMSprop(model.parameters(), learning_rate, alpha=0.95, momentum=0.9)
     raise ValueError(f"unknown optimiser '{name}'; choose one of adam, rmsprop")
 
 

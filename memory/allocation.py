@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from memory.precision import in_full_precision
+
 EPSILON = 1e-6
 """The least usage: a product of exact zeros would have no gradient."""
 _RESOLUTION = 2**12
@@ -44,8 +46,9 @@ def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
 def free_list(usage: Tensor) -> Tensor:
     """Sort the slots by usage, the least used first: a discrete choice.
 
-    Usages that differ by less than rounding could tell are tied, and go by their number: two slots that hold the same
-    would else trade places with the order in which a sum was taken, and the allocation would jump.
+    Usages are rounded to multiples of 2⁻¹², and those that round alike go by their number: two slots that hold the same
+    would else trade places with the order in which a sum was taken, and the allocation would jump. Rounding makes that
+    rare; only replaying the order that was recorded rules it out.
 
     Args:
         usage: [B, N] in 0..1.
@@ -118,6 +121,7 @@ class _Allocation(torch.autograd.Function):
         return allocated.weights
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         order, *allocated = ctx.saved_tensors

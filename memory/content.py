@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from memory.precision import in_full_precision
+
 EPSILON = 1e-6
 """Inside the norm, so that a row of zeros has a likeness of zero and a gradient."""
 
@@ -102,6 +104,7 @@ class _ContentWeights(torch.autograd.Function):
         return found.weights
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         memory, keys, strengths, *found = ctx.saved_tensors

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from memory.controller import Controller
 from memory.interface import Memory, Steps
 from memory.registry import build_controller, build_memory
-from memory.state import State, concatenate, reset, tree_map
+from memory.state import State, concatenate, may_start, reset, tree_map
 
 
 class CoreState(NamedTuple):
@@ -115,7 +115,7 @@ class Core(nn.Module):
         # By `unbind`: the gradient of an index is a whole sequence of zeros at every step.
         projected, seen = self.controller.from_input(encoded).unbind(0), encoded.unbind(0)
         initial = self.initial_state(encoded.shape[1])
-        begins = episode_starts.any(1).tolist()  # asked once: on a GPU every question is a wait
+        begins = may_start(episode_starts)
         hiddens, recalls = [], []
         for t, start in enumerate(episode_starts.unbind(0)):
             if begins[t]:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from memory.precision import in_full_precision
+
 _NOTHING_LEFT = -1000.0
 """The exponential of less is zero even in double."""
 
@@ -123,6 +125,7 @@ class _DeltaChunk(torch.autograd.Function):
         return reads.unflatten(0, heads), after.unflatten(0, heads)
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         queries, keys, strengths, weights, same, decay_added, decay_carried, decay_at_end, *rest = ctx.saved_tensors

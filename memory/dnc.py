@@ -14,7 +14,7 @@ from memory.fused_dnc import Access, fused_access
 from memory.interface import Encode, Memory, Recall, Steps
 from memory.links import follow_links, preceded
 from memory.precision import full_precision
-from memory.sizes import whole_number
+from memory.sizes import whole_number, yes_or_no
 from memory.state import State
 
 
@@ -51,7 +51,7 @@ class DNC(Memory[DNCState]):
     """Slots written by content or into free space, and read by content or in the order of writing.
 
     Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
-    recorded while acting and replayed in learning. `docs/memories.md` has an ablation of the options.
+    recorded while acting and replayed in learning. `docs/memories.md` tells of the options.
 
     Args:
         encode, event, encoded_size, hidden_size: see `Memory`; only the hidden vector is used.
@@ -65,7 +65,8 @@ class DNC(Memory[DNCState]):
         normalise_interface: layer-normalise what the controller says (Franke et al. 2018).
 
     Raises:
-        ValueError: if a size is not positive, or `sharpen_links` is asked for without links.
+        ValueError: if a size is not positive, a switch is neither True nor False, or `sharpen_links` is asked for
+            without links.
     """
 
     def __init__(
@@ -87,9 +88,12 @@ class DNC(Memory[DNCState]):
         self.slots = whole_number("slots", slots)
         self.word_size = whole_number("word_size", word_size)
         self.read_heads = whole_number("read_heads", read_heads)
+        self.has_links, self.deallocate = yes_or_no("links", links), yes_or_no("deallocate", deallocate)
+        masked_content = yes_or_no("masked_content", masked_content)
+        sharpen_links = yes_or_no("sharpen_links", sharpen_links)
         if sharpen_links and not links:
             raise ValueError("sharpen_links=True needs links=True")
-        self.has_links, self.deallocate = links, deallocate
+        self.order_type = torch.int16 if self.slots <= torch.iinfo(torch.int16).max else torch.int32
         self.read_size = self.feedback_size = read_heads * word_size
 
         reads, width, masked = self.read_heads, self.word_size, self.word_size if masked_content else 0
@@ -102,7 +106,7 @@ class DNC(Memory[DNCState]):
         self.plain = not links or masked_content or sharpen_links
         # One product for everything.
         self.from_hidden = nn.Linear(hidden_size, size)
-        self.normalise = nn.LayerNorm(size) if normalise_interface else nn.Identity()
+        self.normalise = nn.LayerNorm(size) if yes_or_no("normalise_interface", normalise_interface) else nn.Identity()
         nn.init.orthogonal_(self.from_hidden.weight)
         nn.init.zeros_(self.from_hidden.bias)
 
@@ -150,10 +154,12 @@ class DNC(Memory[DNCState]):
         )
 
     def forward(self, steps: Steps, state: DNCState, writes: State | None = None, cache: State | None = None) -> Recall:
+        if len(steps.hidden) != 1:
+            raise ValueError("a DNC feeds its read back: it takes one step at a time, which Core.unroll sees to")
         order = None if writes is None else cast(Tensor, writes)[0].long()
         after, order, trace = self.step(steps.hidden[0], state, order)
         watched = {name: value.unsqueeze(0) for name, value in trace.items()}
-        return Recall(after.read.unsqueeze(0), after, order.to(torch.int16).unsqueeze(0), None, watched)
+        return Recall(after.read.unsqueeze(0), after, order.to(self.order_type).unsqueeze(0), None, watched)
 
     def step(
         self, hidden: Tensor, state: DNCState, order: Tensor | None = None

@@ -61,7 +61,7 @@ class FastWeightMemory(Memory[FastWeightState]):
         self.heads = whole_number("heads", heads)
         self.key_size = whole_number("key_size", key_size)
         self.value_size = whole_number("value_size", value_size)
-        if not 0 < half_life < math.inf:
+        if isinstance(half_life, bool) or not isinstance(half_life, int | float) or not 0 < half_life < math.inf:
             raise ValueError(f"half_life={half_life!r} must be a positive number of steps")
         self.read_size = self.heads * self.value_size
         keys = self.heads * self.key_size

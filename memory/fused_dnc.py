@@ -17,6 +17,7 @@ from torch.nn import functional
 from memory.allocation import Allocated, allocation_backward, allocation_forward
 from memory.content import Found, content_backward, content_forward
 from memory.links import Linked, links_backward, links_forward
+from memory.precision import in_full_precision
 
 
 class Access(NamedTuple):
@@ -39,7 +40,7 @@ def fused_access(
     links: Tensor,
     read_weights: Tensor,
 ) -> Access:
-    """Write and read once, by a DNC without options.
+    """Write and read once, by a DNC with links that are not sharpened and keys without masks.
 
     Args:
         said: [B, ...] what the controller says before it is bounded, in the order of `memory.dnc.DNC.interface`.
@@ -100,6 +101,7 @@ class _FusedAccess(torch.autograd.Function):
         return now, preceded, linked.links, write_weights, weights, read
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         at_least_one, strengths, keys, gates, modes, order, memory, precedence, links, read_before, *rest = (

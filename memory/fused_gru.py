@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from memory.precision import in_full_precision
+from memory.state import may_start
+
 
 def fused_gru(projected: Tensor, weight: Tensor, bias: Tensor, hidden: Tensor, episode_starts: Tensor) -> Tensor:
     """Run a GRU whose initial state is zero.
@@ -36,7 +39,7 @@ class _FusedGRU(torch.autograd.Function):
     ) -> Tensor:
         size = weight.shape[1]
         starts = episode_starts.unsqueeze(2)
-        any_start = episode_starts.any(1).tolist()
+        any_start = may_start(episode_starts)
         transposed = weight.t()
         recurrent = torch.empty_like(projected)
         gates = torch.empty_like(projected[..., : 2 * size])
@@ -60,6 +63,7 @@ class _FusedGRU(torch.autograd.Function):
         return outputs
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         weight, recurrent, gates, candidates, hidden, outputs, starts = ctx.saved_tensors

@@ -1,4 +1,4 @@
-"""The LSTM's fast path: the plain loop of `memory.controller.LSTM` with its backward pass written out.
+"""The LSTM's fast path: the plain loop of `memory.lstm.LSTM` with its backward pass written out.
 
 Autograd would record a dozen small operations per step. Here everything that does not depend on the step before is
 done for the whole sequence at once, and an episode that starts inside the sequence costs one selection at its step.
@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from memory.precision import in_full_precision
+from memory.state import may_start
 
 
 def fused_lstm(
@@ -41,7 +44,7 @@ class _FusedLSTM(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         size = weight.shape[1]
         starts = episode_starts.unsqueeze(2)
-        any_start = episode_starts.any(1).tolist()
+        any_start = may_start(episode_starts)
         transposed = weight.t()
         gates = torch.empty_like(projected)
         cells, squashed, outputs = projected.new_empty(3, *projected.shape[:2], size).unbind(0)
@@ -66,6 +69,7 @@ class _FusedLSTM(torch.autograd.Function):
         return outputs, cells[-1].clone()
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         weight, gates, hidden, cell, cells, squashed, outputs, starts = ctx.saved_tensors
@@ -134,6 +138,7 @@ class _FusedCell(torch.autograd.Function):
         return o * squashed, after
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weight, hidden, cell, gates, squashed = ctx.saved_tensors

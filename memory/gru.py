@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from memory.controller import Controller
 from memory.fused_gru import fused_gru
+from memory.precision import full_precision
 from memory.sizes import whole_number
 
 
@@ -31,12 +32,15 @@ class GRU(Controller[Tensor]):
         return self.from_hidden.weight.new_zeros(batch_size, self.hidden_size)
 
     def step(self, projected: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        input_r, input_z, input_n = projected.chunk(3, dim=-1)
-        hidden_r, hidden_z, hidden_n = self.from_hidden(state).chunk(3, dim=-1)
-        candidate = torch.tanh(input_n + torch.sigmoid(input_r + hidden_r) * hidden_n)
-        hidden = torch.lerp(candidate, state, torch.sigmoid(input_z + hidden_z))
+        with full_precision(projected):
+            input_r, input_z, input_n = projected.to(state.dtype).chunk(3, dim=-1)
+            hidden_r, hidden_z, hidden_n = self.from_hidden(state).chunk(3, dim=-1)
+            candidate = torch.tanh(input_n + torch.sigmoid(input_r + hidden_r) * hidden_n)
+            hidden = torch.lerp(candidate, state, torch.sigmoid(input_z + hidden_z))
         return hidden, hidden
 
     def run(self, projected: Tensor, state: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = fused_gru(projected, self.from_hidden.weight, self.from_hidden.bias, state, episode_starts)
-        return outputs, outputs[-1]
+        with full_precision(projected):
+            weight, bias = self.from_hidden.weight, self.from_hidden.bias
+            outputs = fused_gru(projected.to(weight.dtype), weight, bias, state, episode_starts)
+        return outputs, outputs[-1].clone()

@@ -64,7 +64,10 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
     def forward(
         self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
     ) -> Recall:
-        """Read and write along a sequence; within a step the order is reset, read, write.
+        """Read and write along a sequence.
+
+        Within a step the order is reset, read, write. A memory with feedback is given one step, after its reset; in
+        which order it reads and writes is its own affair, for what it reads is told to the controller afterwards.
 
         Args:
             steps: the sequence.
@@ -106,6 +109,9 @@ class SequentialMemory(Memory[MemoryState]):
     def forward(
         self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
     ) -> Recall:
+        if len(steps.hidden) != 1:
+            name = type(self).__name__
+            raise ValueError(f"{name} feeds its read back: it takes one step at a time, which Core.unroll sees to")
         after, trace = self.step(steps.hidden[0], steps.encoded[0], state)
         watched = {name: value.unsqueeze(0) for name, value in trace.items()}
         return Recall(self.feedback(after).unsqueeze(0), after, (), None, watched)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from memory.precision import in_full_precision
+
 
 class Linked(NamedTuple):
     """The links after a write, and where they lead from the last reads."""
@@ -93,6 +95,7 @@ class _FollowLinks(torch.autograd.Function):
         return linked.links, linked.forward, linked.backward
 
     @staticmethod
+    @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return links_backward(Linked(*gradients), *ctx.saved_tensors)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from memory.controller import Controller
 from memory.fused_lstm import fused_cell, fused_lstm
+from memory.precision import full_precision
 from memory.sizes import whole_number
 
 
@@ -42,7 +43,9 @@ class LSTM(Controller[LSTMState]):
         return LSTMState(zeros, zeros)
 
     def step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        hidden, cell = fused_cell(projected, self.from_hidden.weight, state.hidden, state.cell)
+        with full_precision(projected):
+            weight = self.from_hidden.weight
+            hidden, cell = fused_cell(projected.to(weight.dtype), weight, state.hidden, state.cell)
         return hidden, LSTMState(hidden, cell)
 
     def plain_step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
@@ -53,5 +56,7 @@ class LSTM(Controller[LSTMState]):
         return hidden, LSTMState(hidden, cell)
 
     def run(self, projected: Tensor, state: LSTMState, episode_starts: Tensor) -> tuple[Tensor, LSTMState]:
-        outputs, cell = fused_lstm(projected, self.from_hidden.weight, state.hidden, state.cell, episode_starts)
-        return outputs, LSTMState(outputs[-1], cell)
+        with full_precision(projected):
+            weight = self.from_hidden.weight
+            outputs, cell = fused_lstm(projected.to(weight.dtype), weight, state.hidden, state.cell, episode_starts)
+        return outputs, LSTMState(outputs[-1].clone(), cell)

@@ -101,11 +101,12 @@ class NTM(SequentialMemory[NTMState]):
 
             write_weights = self.address(writers, state.memory, state.write_weights)
             erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
-            memory = written(state.memory, write_weights, torch.sigmoid(erase), torch.tanh(add))
+            erase = torch.sigmoid(erase)
+            memory = written(state.memory, write_weights, erase, torch.tanh(add))
 
             read_weights = self.address(readers, memory, state.read_weights)
             read = (read_weights @ memory).flatten(1)
-        trace = {"erase": torch.sigmoid(erase).mean((1, 2)), "read_focus": read_weights.amax(2).mean(1)}
+        trace = {"erase": erase.detach().mean((1, 2)), "read_focus": read_weights.detach().amax(2).mean(1)}
         return NTMState(memory, read_weights, write_weights, read), trace
 
     def address(self, said: Tensor, memory: Tensor, before: Tensor) -> Tensor:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Result = TypeVar("Result")
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[None]:
@@ -17,3 +22,14 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
     if torch.is_autocast_enabled(kind):
         return torch.autocast(kind, enabled=False)
     return nullcontext()
+
+
+def in_full_precision(backward: Callable[..., Result]) -> Callable[..., Result]:
+    """Let a written-out backward pass compute without autocast, also where `backward()` is called inside of it."""
+
+    @wraps(backward)
+    def wrapped(ctx: Any, *gradients: Tensor) -> Result:
+        with full_precision(gradients[0]):
+            return backward(ctx, *gradients)
+
+    return wrapped

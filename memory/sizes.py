@@ -1,4 +1,4 @@
-"""One check for all sizes, so that a wrong one is told the same way everywhere."""
+"""One check for all sizes and switches, so that a wrong one is told the same way everywhere."""
 
 from __future__ import annotations
 
@@ -14,3 +14,14 @@ def whole_number(name: str, value: object, least: int = 1) -> int:
     if not isinstance(value, SupportsIndex) or isinstance(value, bool) or int(value) < least:
         raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
     return int(value)
+
+
+def yes_or_no(name: str, value: object) -> bool:
+    """Return `value`.
+
+    Raises:
+        ValueError: if it is neither True nor False; a text such as "false" would count as true.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} must be true or false")
+    return value

@@ -62,3 +62,17 @@ def reset(state: Tree, initial_state: Tree, episode_start: Tensor) -> Tree:
     return tree_map(
         lambda kept, initial: torch.where(broadcast_like(episode_start, kept), initial, kept), state, initial_state
     )
+
+
+def may_start(episode_starts: Tensor) -> list[bool]:
+    """Tell for each step whether an episode may start there in any row, so that other steps need no reset.
+
+    Asked once for a whole sequence, because on a GPU every question is a wait; for a single step the reset is cheaper.
+
+    Args:
+        episode_starts: [T, B] bool.
+    """
+    if len(episode_starts) == 1 and not episode_starts.is_cpu:
+        return [True]
+    starts: list[bool] = episode_starts.any(1).tolist()
+    return starts

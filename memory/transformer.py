@@ -135,7 +135,7 @@ class TransformerStack(nn.Module):
         readable = state.filled & ~episode_starts[0].unsqueeze(1)
         same = same_episode(readable, episode_starts)
         visible = same & within_reach(len(inputs), self.window, inputs.device)
-        filled = same[:, -1, -self.window :]
+        filled = same[:, -1, -self.window :].clone()
         distances = torch.arange(self.window, -1, -1, device=inputs.device)
         stream = inputs.transpose(0, 1).to(self.normalise.weight.dtype)  # autocast halves neither stream nor state
         positions = self.distance_embedding(distances, stream.dtype)

@@ -63,8 +63,8 @@ class Registers(Memory[RegistersState]):
             weights = torch.einsum("bw,bkw->bk", self.query(hidden), registers).softmax(1)
             reads.append(torch.einsum("bk,bkw->bw", weights, registers))
             here = nn.functional.one_hot(choice, len(self.start)).bool().unsqueeze(2)
-            registers = torch.where(here, torch.tanh(self.value(hidden)).unsqueeze(1), registers)
-            state = RegistersState(registers, reads[-1])
+            registers = torch.where(here, torch.tanh(self.value(hidden)).unsqueeze(1).to(registers.dtype), registers)
+            state = RegistersState(registers, reads[-1].to(registers.dtype))
         return Recall(torch.stack(reads), state, chosen, None, {"chosen": chosen.float()})
 
     def feedback(self, state):

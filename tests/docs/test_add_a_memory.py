@@ -1,7 +1,10 @@
 """The page's example is run as it stands."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ def blocks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield memory, script
     MEMORIES.pop("trace", None)
+    sys.modules.pop("my_trace", None)
 
 
 def test_the_example_trains_saves_and_loads(blocks):
@@ -36,6 +40,17 @@ def test_the_example_trains_saves_and_loads(blocks):
         both = [made.predict(observation, state, start, deterministic=True) for made in (model, loaded)]
         assert both[0][0].tolist() == both[1][0].tolist()
         (_, state), start = both[0], np.zeros(3, dtype=bool)
+
+
+def test_what_it_saved_can_be_loaded_by_another_process(blocks):
+    importlib.import_module("my_trace")
+    exec(blocks[1], {})
+    load = "import my_trace; from agents import MemoryPPO; print(type(MemoryPPO.load('agent').policy.core.memory))"
+    path = os.pathsep.join([str(PAGE.parent.parent), os.getcwd()])
+    done = subprocess.run(
+        [sys.executable, "-c", load], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert "my_trace.Trace" in done.stdout
 
 
 def test_the_example_is_short(blocks):

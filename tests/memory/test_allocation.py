@@ -64,6 +64,12 @@ def test_slots_that_differ_by_rounding_go_by_their_number():
     assert free_list(tied).tolist() == free_list(noisy).tolist() == [list(range(SLOTS))]
 
 
+def test_the_order_is_that_of_usages_rounded_to_a_grid():
+    border = 1269.5 / 4096
+    usages = torch.tensor([[border + 1e-4, border - 1e-4, border + 1e-4, border - 1e-4, 0.1]], dtype=torch.float64)
+    assert free_list(usages).tolist() == [[4, 1, 3, 0, 2]]
+
+
 def test_what_was_read_can_be_freed_and_what_was_written_is_used():
     read_weights = torch.zeros(1, HEADS, SLOTS)
     read_weights[0, 0, 2] = read_weights[0, 1, 5] = 1.0

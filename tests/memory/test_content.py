@@ -59,6 +59,18 @@ def test_a_mask_of_ones_changes_nothing_and_a_mask_hides_a_part_of_the_word():
     assert torch.allclose(masked_content_weights(memory, keys, strengths, mask), part, atol=1e-5)
 
 
+def test_a_soft_mask_compares_masked_words():
+    memory, keys, strengths = looked_up()
+    masks = torch.rand_like(keys)
+    weights = masked_content_weights(memory, keys, strengths, masks)
+    for row in range(BATCH):
+        for head in range(HEADS):
+            mask, key = masks[row, head], keys[row, head]
+            likeness = [torch.cosine_similarity(key * mask, slot * mask, dim=0) for slot in memory[row]]
+            expected = (strengths[row, head] * torch.stack(likeness)).softmax(0)
+            assert torch.allclose(weights[row, head], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("look_up", [content_weights, plain_content_weights])
 @pytest.mark.parametrize("size", [0.0, 1e4])
 def test_nothing_and_a_great_deal_have_finite_weights_and_gradients(look_up, size):

@@ -4,7 +4,8 @@ import pytest
 import torch
 from memory_steps import finite, gradients_of, standing_alone
 
-from memory import tree_map
+from memory import Steps, tree_map
+from memory.allocation import free_list
 from memory.dnc import DNC, DNCState, sharpened_links
 from memory.fused_dnc import fused_access
 
@@ -117,6 +118,55 @@ def test_the_order_of_free_slots_is_replayed():
     assert torch.equal(decided, torch.arange(SLOTS).expand(3, -1))
     assert (allocated_first > after.write_weights.mean(1)).all()
     assert (own.write_weights[:, 0] > own.write_weights.mean(1)).all()
+
+
+def test_masks_decide_what_of_a_word_is_compared():
+    memory = dnc(masked_content=True, read_heads=1)
+    content = torch.tensor([[[1.0, 0, 0, 9], [0, 1, 0, 9], [1, 0, 0, -9]]])
+    said = torch.zeros(1, sum(memory.groups))
+    vectors, strengths, gates, modes = said.split(memory.groups, dim=1)
+    vectors[:, :WORD] = torch.tensor([1.0, 0, 0, -9])
+    strengths.fill_(60.0)
+    modes[:, 1] = 60.0  # by content
+    gates.fill_(-60.0)
+    mask = gates[:, WORD + 2 : 2 * WORD + 2]
+
+    def found(cares):
+        mask.copy_(torch.tensor(cares) * 60.0)
+        blank = torch.zeros(1, 3)
+        return memory.access(said, blank, free_list(blank), content, blank, torch.zeros(1, 3, 3), torch.zeros(1, 1, 3))
+
+    assert found([1.0, 1, 1, 1]).read_weights.argmax() == 2
+    by_the_first_three = found([1.0, 1, 1, -1]).read_weights[0, 0]
+    assert torch.allclose(by_the_first_three, torch.tensor([0.5, 0.0, 0.5]), atol=1e-3)
+
+
+def test_a_normalised_interface_does_not_depend_on_how_loud_the_controller_is():
+    for normalised in (True, False):
+        memory = dnc(normalise_interface=normalised)
+        hidden, state = torch.randn(3, HIDDEN), memory.initial_state(3)
+        quiet, loud = (memory.step(volume * hidden, state)[0].memory for volume in (1.0, 3.0))
+        assert torch.allclose(quiet, loud, atol=1e-4) == normalised
+
+
+def test_many_slots_have_an_order_that_can_be_replayed():
+    memory = standing_alone(DNC, HIDDEN, {"slots": 33_000, "word_size": 1, "read_heads": 1, "links": False})
+    steps = Steps(torch.randn(1, 1, HIDDEN), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1).bool())
+    recall = memory(steps, memory.initial_state(1))
+    assert recall.writes.min() == 0
+    assert torch.equal(memory(steps, memory.initial_state(1), recall.writes).read, recall.read)
+
+
+def test_several_steps_at_once_are_refused():
+    memory = dnc()
+    two = Steps(torch.zeros(2, 1, HIDDEN), torch.zeros(2, 1, 1), torch.zeros(2, 1, 1), torch.zeros(2, 1).bool())
+    with pytest.raises(ValueError, match="one step at a time"):
+        memory(two, memory.initial_state(1))
+
+
+def test_a_switch_is_true_or_false_and_no_text():
+    with pytest.raises(ValueError, match="links='false' must be true or false"):
+        dnc(links="false")
 
 
 def test_without_links_there_are_none_in_the_state():

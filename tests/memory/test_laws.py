@@ -269,6 +269,27 @@ def test_nothing_comes_from_the_future_nor_from_another_episode_or_row(spec):
     assert not (felt & ~allowed).any()
 
 
+@every_core
+def test_autocast_changes_no_state_and_lets_gradients_through(spec):
+    core = build(spec)
+    sequence, starts, state = events(), episode_starts("staggered"), tree_map(torch.detach, carried_state(core))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        unrolled = core.unroll(sequence, state, starts)
+        unrolled.features.float().square().sum().backward()  # where a user may well call it
+    assert signature(unrolled.state) == signature(state)
+    gradients = [parameter.grad for parameter in core.parameters() if parameter.grad is not None]
+    assert gradients
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@every_core
+def test_a_state_keeps_no_more_in_memory_than_itself(spec):
+    core = build(spec)
+    for state in (core.unroll(events(), core.initial_state(BATCH), episode_starts("staggered")).state,):
+        for leaf in leaves(state):
+            assert leaf.untyped_storage().nbytes() <= leaf.numel() * leaf.element_size()
+
+
 def test_a_reset_reads_as_counting_from_one_again():
     core = build(Spec("gru", "counting", {}))
     starts = episode_starts("staggered")
