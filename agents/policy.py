@@ -246,7 +246,7 @@ class MemoryPolicy(FirstStepPolicy):
     def _batch_size(observation: State) -> int:
         return observation.shape[0] if isinstance(observation, Tensor) else MemoryPolicy._batch_size(observation[0])
 
-    def predict(  # type: ignore[override]
+    def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors
         self,
         observation: NDArray[Any] | dict[str, NDArray[Any]],
         state: AgentState | None = None,

@@ -231,7 +231,7 @@ class MemoryPPO(PPO):
             self.policy.optimizer.step()
         return True
 
-    def predict(  # type: ignore[override]
+    def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors
         self,
         observation: NDArray[Any] | dict[str, NDArray[Any]],
         state: AgentState | None = None,

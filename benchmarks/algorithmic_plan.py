@@ -85,7 +85,7 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each is what some missing device raises
         raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
     return device
 

@@ -32,8 +32,8 @@ def content_weights(memory: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
 
 def plain_content_weights(memory: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
     """Compute the same as the paper writes it: the definition that `content_weights` is held to."""
-    directions = memory * _inverse_norm(memory)
-    sought = keys * _inverse_norm(keys)
+    directions = memory * inverse_norm(memory)
+    sought = keys * inverse_norm(keys)
     return (strengths.unsqueeze(2) * (sought @ directions.transpose(1, 2))).softmax(2)
 
 
@@ -48,7 +48,7 @@ def masked_content_weights(memory: Tensor, keys: Tensor, strengths: Tensor, mask
         [B, R, N].
     """
     sought = keys * masks
-    sought = sought * _inverse_norm(sought)
+    sought = sought * inverse_norm(sought)
     # |M_i ∘ m|² = Σ_w M_iw² m_w²: no product of slots, keys and words is ever built. What is divided by the norm of the
     # masked row is the masked row itself, so the mask enters the product twice.
     lengths = torch.rsqrt(masks.square() @ memory.square().transpose(1, 2) + EPSILON)
@@ -56,7 +56,8 @@ def masked_content_weights(memory: Tensor, keys: Tensor, strengths: Tensor, mask
     return (strengths.unsqueeze(2) * likeness).softmax(2)
 
 
-def _inverse_norm(vectors: Tensor) -> Tensor:
+def inverse_norm(vectors: Tensor) -> Tensor:
+    """Return one over the length of vectors [..., W] as [..., 1]; that of a zero vector is finite."""
     return torch.rsqrt(vectors.square().sum(-1, keepdim=True) + EPSILON)
 
 
@@ -72,8 +73,8 @@ class Found(NamedTuple):
 
 def content_forward(memory: Tensor, keys: Tensor, strengths: Tensor) -> Found:
     """Compute content weights outside the graph; arguments as for `content_weights`."""
-    of_slot = _inverse_norm(memory).transpose(1, 2)
-    of_key = _inverse_norm(keys)
+    of_slot = inverse_norm(memory).transpose(1, 2)
+    of_key = inverse_norm(keys)
     scale = of_key * of_slot
     likeness = torch.bmm(keys, memory.transpose(1, 2)).mul_(scale)
     return Found((strengths.unsqueeze(2) * likeness).softmax(2), likeness, scale, of_slot, of_key)

@@ -9,14 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from memory.content import inverse_norm
 from memory.delta_rule import DeltaSteps, delta_chunks, delta_loop
 from memory.interface import Encode, Memory, Recall, Steps
 from memory.precision import full_precision
 from memory.sizes import whole_number
 from memory.state import State
-
-_EPSILON = 1e-6
-"""Inside the norm of a key, so that a key of zeros stays one and has a gradient."""
 
 Scan = Callable[[DeltaSteps, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -98,7 +96,7 @@ class FastWeightMemory(Memory[FastWeightState]):
             delta = self._by_head(said.to(state.weights.dtype))
             reads, weights = scan(delta, state.weights, steps.episode_starts)
             read = self.normalise(reads.flatten(2))
-        trace = {"write_strength": delta.strengths.mean(2), "decay": delta.log_decays.exp().mean(2)}
+        trace = {"write_strength": delta.strengths.detach().mean(2), "decay": delta.log_decays.detach().exp().mean(2)}
         return Recall(read, FastWeightState(weights), (), None, trace)
 
     def _by_head(self, said: Tensor) -> DeltaSteps:
@@ -106,9 +104,6 @@ class FastWeightMemory(Memory[FastWeightState]):
         queries, keys, values, strengths, decays = said.split(self.parts, dim=-1)
         queries, keys, values = (part.unflatten(-1, (self.heads, -1)) for part in (queries, keys, values))
         log_decays = nn.functional.logsigmoid(decays)
-        return DeltaSteps(_unit(queries), _unit(keys), values, torch.sigmoid(strengths), log_decays)
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    """Scale vectors [..., K] to length 1, but the shortest ones to less."""
-    return vectors * torch.rsqrt(vectors.square().sum(-1, keepdim=True) + _EPSILON)
+        # To length 1, but the shortest ones to less.
+        queries, keys = queries * inverse_norm(queries), keys * inverse_norm(keys)
+        return DeltaSteps(queries, keys, values, torch.sigmoid(strengths), log_decays)

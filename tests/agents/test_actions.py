@@ -114,14 +114,19 @@ def test_masks_pass_through_subprocesses():
         env.close()
 
 
-def test_predict_takes_masks():
-    model = agent()
-    env = vec_env(env=Masked)
+def play(model, env, told):
+    """Forty steps, with the masks told or not."""
     observations, state, starts = env.reset(), None, np.ones(ROWS, dtype=bool)
     for _ in range(40):
-        masks = np.stack(env.env_method("action_masks"))
+        masks = np.stack(env.env_method("action_masks")) if told else None
         actions, state = model.predict(observations, state, starts, action_masks=masks)
-        observations, _, starts, _ = env.step(actions)  # the env asserts it
+        observations, _, starts, _ = env.step(actions)
+
+
+def test_predict_takes_masks():
+    play(agent(), vec_env(env=Masked), told=True)  # the env asserts it
+    with pytest.raises(AssertionError, match="a forbidden action was taken"):
+        play(agent(), vec_env(env=Masked), told=False)
 
 
 def test_predict_takes_the_mask_of_one_env_as_a_vector():

@@ -15,6 +15,7 @@ import torch
 from torch import Generator
 
 from benchmarks.algorithmic import main
+from benchmarks.algorithmic_options import parse
 from benchmarks.memory_picture import find_weights, record
 from benchmarks.sequences import Sequences, copy
 from benchmarks.supervised import (
@@ -264,3 +265,8 @@ def test_an_lstm_learns_to_copy_short_sequences():
     for _ in train(net, easy, Generator().manual_seed(1), make_optimiser("adam", net, 3e-3), 3000, 16, clip=1.0):
         pass
     assert evaluate(net, easy, Generator().manual_seed(2), 200, 50).wrong_bits < 0.05
+
+
+def test_switches_may_be_written_as_in_yaml():
+    options = parse(["copy", "--memory", "dnc", "--memory-set", "links=false", "deallocate=true", "slots=5"], "")
+    assert options.memory_set == {"links": False, "deallocate": True, "slots": 5}

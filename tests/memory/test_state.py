@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from memory import reset, tree_map
-from memory.state import broadcast_like, concatenate, leaves, stack
+from memory.state import broadcast_like, concatenate, leaves, may_start, stack
 
 
 class Inner(NamedTuple):
@@ -78,3 +78,10 @@ def test_a_learned_initial_state_gets_the_gradient_of_the_rows_that_start():
     after = reset(torch.zeros(3, 5), initial.expand(3, 5), torch.tensor([True, False, True]))
     after.sum().backward()
     assert initial.grad.tolist() == [2.0] * 5
+
+
+def test_it_is_asked_once_where_episodes_may_start_and_for_a_single_step_on_a_device_not_at_all():
+    starts = torch.tensor([[False, False, True], [False, False, False]])
+    assert may_start(starts) == [True, False]
+    assert may_start(starts[1:]) == [False]
+    assert may_start(torch.zeros(1, 3, dtype=torch.bool, device="meta")) == [True]  # to ask would be an error
