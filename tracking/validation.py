@@ -17,9 +17,10 @@ from tracking.success_watch import SuccessWatch
 class Validation(BaseCallback):
     """Plays validation layouts every so often, between a rollout and the learning from it.
 
-    The same episodes are played every time. `latest.zip` is saved each time, `best.zip` when the success rate is the
-    highest so far (among equals the higher return, then the later model). Logs `eval/success_rate`
-    (if the env tells success), `eval/mean_return` and `eval/mean_length`.
+    The same episodes are played every time. `latest.zip` is saved each time, `best.zip` when the success rate (the
+    return, if the env does not tell success) is the highest so far. Of equals the later is kept: where validation is
+    small, many models reach its top, and the first of them is more likely to be a peak of chance than the last.
+    Logs `eval/success_rate` (if the env tells success), `eval/mean_return` and `eval/mean_length`.
 
     Args:
         env: envs of the validation side, not used for anything else.
@@ -52,7 +53,7 @@ class Validation(BaseCallback):
         self.seed = seed
         self.request = request
         self.say = say
-        self.best: tuple[float, float] | None = None
+        self.best: float | None = None
         self.due = every
 
     def _on_step(self) -> bool:
@@ -84,9 +85,10 @@ class Validation(BaseCallback):
         self.logger.record("eval/mean_return", mean_return)
         self.logger.record("eval/mean_length", float(played.length.mean()))
         self.folder.save_model(self.model, "latest")
-        better = self.best is None or (success, mean_return) >= self.best
+        score = success if self.env.knows_success else mean_return
+        better = self.best is None or score >= self.best
         if better:
-            self.best = (success, mean_return)
+            self.best = score
             self.folder.save_model(self.model, "best")
         found = f"success {success:.3f}, " if self.env.knows_success else ""
         mark = "  (best so far)" if better else ""
