@@ -12,12 +12,12 @@ from torch.autograd.function import once_differentiable
 from memory.precision import in_full_precision
 
 EPSILON = 1e-6
-"""The least usage: a product of exact zeros would have no gradient."""
+"""The least usage, and the least that freeing leaves of it: a product of exact zeros would have no gradient."""
 _RESOLUTION = 2**12
 
 
 def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
-    """Tell how much of each slot is not freed: ψ = Π_r (1 - f_r w_r).
+    """Tell how much of each slot is not freed: ψ = Π_r (1 - f_r w_r), kept from zero by (1 - ε).
 
     Args:
         free_gates: [B, R] in 0..1.
@@ -26,7 +26,7 @@ def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
     Returns:
         [B, N] in 0..1.
     """
-    return (1 - free_gates.unsqueeze(2) * read_weights).prod(1)
+    return (1 - (1 - EPSILON) * free_gates.unsqueeze(2) * read_weights).prod(1)
 
 
 def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
@@ -41,6 +41,37 @@ def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
         [B, N] in 0..1.
     """
     return torch.addcmul(usage, 1 - usage, write_weights.detach()) * retained
+
+
+def usage_forward(
+    usage: Tensor, write_weights: Tensor, free_gates: Tensor, read_weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Update the usage outside the graph; arguments as for `used` and `retention`.
+
+    Returns:
+        the usage [B, N], ψ [B, N], and its factors [B, R, N].
+    """
+    factors = torch.rsub(free_gates.unsqueeze(2) * read_weights, 1.0, alpha=1 - EPSILON)
+    retained = factors.prod(1)
+    return torch.addcmul(usage, 1 - usage, write_weights).mul_(retained), retained, factors
+
+
+def usage_backward(
+    of_usage: Tensor,
+    usage: Tensor,
+    write_weights: Tensor,
+    free_gates: Tensor,
+    read_weights: Tensor,
+    retained: Tensor,
+    factors: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of usage, free gates and read weights, given that of the usage after (`usage_forward`)."""
+    unwritten = 1 - write_weights
+    # u + w - u ∘ w = 1 - (1 - u) (1 - w)
+    of_retained = of_usage * torch.rsub((1 - usage) * unwritten, 1.0)
+    of_freed = (of_retained * retained).unsqueeze(1) / factors * (EPSILON - 1)
+    of_free_gates = (of_freed * read_weights).sum(2)
+    return of_usage * retained * unwritten, of_free_gates, of_freed * free_gates.unsqueeze(2)
 
 
 def free_list(usage: Tensor) -> Tensor:
@@ -94,9 +125,7 @@ class Allocated(NamedTuple):
 def allocation_forward(usage: Tensor, order: Tensor) -> Allocated:
     """Compute an allocation outside the graph; arguments as for `allocation`."""
     ascending = usage.gather(1, order).mul_(1 - EPSILON).add_(EPSILON)
-    before = torch.empty_like(ascending)
-    before[:, 0] = 1.0
-    torch.cumprod(ascending[:, :-1], 1, out=before[:, 1:])
+    before = torch.cat([torch.ones_like(ascending[:, :1]), ascending[:, :-1].cumprod(1)], dim=1)
     share = (1 - ascending) * before
     return Allocated(torch.empty_like(usage).scatter_(1, order, share), ascending, before, share)
 

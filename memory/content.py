@@ -71,28 +71,34 @@ class Found(NamedTuple):
     of_key: Tensor  # [B, R, 1]
 
 
+def _inverse_norm(vectors: Tensor) -> Tensor:
+    """Do as `inverse_norm`, outside the graph."""
+    lengths: Tensor = torch.linalg.vecdot(vectors, vectors)
+    return lengths.add_(EPSILON).rsqrt_().unsqueeze(-1)
+
+
 def content_forward(memory: Tensor, keys: Tensor, strengths: Tensor) -> Found:
     """Compute content weights outside the graph; arguments as for `content_weights`."""
-    of_slot = inverse_norm(memory).transpose(1, 2)
-    of_key = inverse_norm(keys)
+    of_slot = _inverse_norm(memory).transpose(1, 2)
+    of_key = _inverse_norm(keys)
     scale = of_key * of_slot
     likeness = torch.bmm(keys, memory.transpose(1, 2)).mul_(scale)
     return Found((strengths.unsqueeze(2) * likeness).softmax(2), likeness, scale, of_slot, of_key)
 
 
 def content_backward(
-    of_weights: Tensor, memory: Tensor, keys: Tensor, strengths: Tensor, found: Found
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of memory, keys and strengths, given that of the weights."""
+    of_weights: Tensor, memory: Tensor, keys: Tensor, strengths: Tensor, found: Found, of_memory: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Add the gradient of the memory to `of_memory`; return those of keys and strengths, given that of the weights."""
     of_logits = torch._softmax_backward_data(of_weights, found.weights, 2, found.weights.dtype)
-    of_likeness = of_logits * strengths.unsqueeze(2)
-    of_dots = of_likeness * found.scale
-    along = of_likeness * found.likeness  # what the norms take back
-    of_memory = torch.bmm(of_dots.transpose(1, 2), keys)
-    of_memory.addcmul_(memory, (along.sum(1, keepdim=True) * found.of_slot.square()).transpose(1, 2), value=-1)
-    of_keys = torch.bmm(of_dots, memory)
-    of_keys.addcmul_(keys, along.sum(2, keepdim=True) * found.of_key.square(), value=-1)
-    return of_memory, of_keys, (of_logits * found.likeness).sum(2)
+    by_strength = of_logits * found.likeness
+    of_strengths = by_strength.sum(2)
+    of_dots = (of_logits * strengths.unsqueeze(2)).mul_(found.scale)
+    # What the norms take back: along the slots, and along the keys.
+    along_slot = by_strength.mul_(strengths.unsqueeze(2)).sum(1, keepdim=True).mul_(found.of_slot).mul_(found.of_slot)
+    along_key = (of_strengths * strengths).unsqueeze(2).mul_(found.of_key).mul_(found.of_key)
+    of_memory.baddbmm_(of_dots.transpose(1, 2), keys).addcmul_(memory, along_slot.transpose(1, 2), value=-1)
+    return torch.bmm(of_dots, memory).addcmul_(keys, along_key, value=-1), of_strengths
 
 
 class _ContentWeights(torch.autograd.Function):
@@ -109,4 +115,6 @@ class _ContentWeights(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         memory, keys, strengths, *found = ctx.saved_tensors
-        return content_backward(gradients[0], memory, keys, strengths, Found(*found))
+        of_memory = torch.zeros_like(memory)
+        of_others = content_backward(gradients[0], memory, keys, strengths, Found(*found), of_memory)
+        return of_memory, *of_others

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from memory.controller import Controller
+from memory.feedback import Parts, run
 from memory.interface import Memory, Steps
 from memory.registry import build_controller, build_memory
-from memory.state import State, concatenate, may_start, reset, tree_map
+from memory.state import State, tree_map
 
 
 class CoreState(NamedTuple):
@@ -95,47 +96,16 @@ class Core(nn.Module):
         """
         shape = episode_starts.shape
         encoded = self.encoder(tree_map(lambda leaf: leaf.flatten(0, 1), events)).unflatten(0, shape)
+        seen = Steps(encoded, encoded, events, episode_starts)
         if self.memory.feedback_size:
-            return self._unroll_with_feedback(events, encoded, state, episode_starts, writes, cache)
-        hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
-        recall = self.memory(Steps(hidden, encoded, events, episode_starts), state.memory, writes, cache)
+            projected = self.controller.from_input(encoded)
+            parts = Parts(self.controller, self.memory, self.from_feedback)
+            hidden, controller_state, recall = run(parts, projected, seen, state, writes, cache)
+        else:
+            hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
+            recall = self.memory(seen._replace(hidden=hidden), state.memory, writes, cache)
         features = self._features(hidden, encoded, recall.read)
         return Unrolled(features, CoreState(controller_state, recall.state), recall.writes, recall.cache, recall.trace)
-
-    def _unroll_with_feedback(
-        self,
-        events: State,
-        encoded: Tensor,
-        state: CoreState,
-        episode_starts: Tensor,
-        writes: State | None,
-        cache: State | None,
-    ) -> Unrolled:
-        """The read of step t-1 enters the controller at step t, so time is a loop."""
-        # By `unbind`: the gradient of an index is a whole sequence of zeros at every step.
-        projected, seen = self.controller.from_input(encoded).unbind(0), encoded.unbind(0)
-        initial = self.initial_state(encoded.shape[1])
-        begins = may_start(episode_starts)
-        hiddens, recalls = [], []
-        for t, start in enumerate(episode_starts.unbind(0)):
-            if begins[t]:
-                state = reset(state, initial, start)
-            feedback = self.memory.feedback(state.memory).to(projected[t].dtype)
-            inputs = projected[t] + self.from_feedback(feedback)
-            hidden, controller_state = self.controller.step(inputs, state.controller)
-            now = slice(t, t + 1)
-            event, write = (
-                tree_map(lambda leaf, now=now: leaf[now], tree) if tree is not None else None
-                for tree in (events, writes)
-            )
-            steps = Steps(hidden.unsqueeze(0), seen[t].unsqueeze(0), cast(State, event), episode_starts[now])
-            recall = self.memory(steps, state.memory, write, cache)
-            state, cache = CoreState(controller_state, recall.state), recall.cache
-            hiddens.append(hidden)
-            recalls.append(recall)
-        features = self._features(torch.stack(hiddens), encoded, torch.cat([recall.read for recall in recalls]))
-        trace = {name: torch.cat([recall.trace[name] for recall in recalls]) for name in recalls[0].trace}
-        return Unrolled(features, state, concatenate([recall.writes for recall in recalls]), cache, trace)
 
     def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from memory.allocation import EPSILON, allocation, free_list, retention, used
+from memory.cell import Cell, CellMemory, Leaves
 from memory.content import content_weights, masked_content_weights
-from memory.fused_dnc import Access, fused_access
-from memory.interface import Encode, Memory, Recall, Steps
+from memory.fused_dnc import DNCCell
+from memory.interface import Encode
 from memory.links import follow_links, preceded
-from memory.precision import full_precision
 from memory.sizes import whole_number, yes_or_no
 from memory.state import State
 
@@ -42,12 +43,13 @@ class Interface(NamedTuple):
     erase: Tensor  # [B, W] in 0..1
     allocation_gate: Tensor  # [B, 1] in 0..1
     write_gate: Tensor  # [B, 1] in 0..1
+    free_gates: Tensor  # [B, R] in 0..1
     read_masks: Tensor  # [B, R, W] in 0..1; [B, R, 0] without
     write_mask: Tensor  # [B, 1, W] in 0..1; [B, 1, 0] without
     modes: Tensor  # [B, R, 3] backward, content, forward; on the simplex; [B, R, 0] without links
 
 
-class DNC(Memory[DNCState]):
+class DNC(CellMemory[DNCState]):
     """Slots written by content or into free space, and read by content or in the order of writing.
 
     Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
@@ -93,22 +95,23 @@ class DNC(Memory[DNCState]):
         sharpen_links = yes_or_no("sharpen_links", sharpen_links)
         if sharpen_links and not links:
             raise ValueError("sharpen_links=True needs links=True")
-        self.order_type = torch.int16 if self.slots <= torch.iinfo(torch.int16).max else torch.int32
+        self.decision_type = torch.int16 if self.slots <= torch.iinfo(torch.int16).max else torch.int32
         self.read_size = self.feedback_size = read_heads * word_size
 
         reads, width, masked = self.read_heads, self.word_size, self.word_size if masked_content else 0
-        # Parts that are bounded alike lie side by side; the free gates, which are needed first, at the end.
+        # Parts that are bounded alike lie side by side.
         self.vectors = [reads * width, width, width]
         self.at_least_one = [reads, 1, 2 * reads if sharpen_links else 0]
-        self.gates = [width, 1, 1, reads * masked, masked]
+        self.gates = [width, 1, 1, reads, reads * masked, masked]
         self.groups = [sum(self.vectors), sum(self.at_least_one), sum(self.gates), 3 * reads if links else 0]
-        size = sum(self.groups) + reads
-        self.plain = not links or masked_content or sharpen_links
+        size = sum(self.groups)
         # One product for everything.
         self.from_hidden = nn.Linear(hidden_size, size)
         self.normalise = nn.LayerNorm(size) if yes_or_no("normalise_interface", normalise_interface) else nn.Identity()
         nn.init.orthogonal_(self.from_hidden.weight)
         nn.init.zeros_(self.from_hidden.bias)
+        plain = not links or masked_content or deallocate or sharpen_links or normalise_interface
+        self.cell: Cell | None = None if plain else DNCCell(width, reads)
 
     def initial_state(self, batch_size: int) -> DNCState:
         def zeros(*shape: int) -> Tensor:
@@ -126,13 +129,13 @@ class DNC(Memory[DNCState]):
         )
 
     def interface(self, said: Tensor) -> Interface:
-        """Bound what the controller says (all but the free gates) to the paper's ranges."""
+        """Bound what the controller says to the paper's ranges."""
         vectors, at_least_one, gates, modes = said.split(self.groups, dim=1)
         read_keys, write_key, write_vector = vectors.split(self.vectors, dim=1)
         # By `split`, here as everywhere: the gradient of a slice is full of zeros that have to be added up.
         strengths = 1 + functional.softplus(at_least_one)
         read_strengths, write_strength, sharpness = strengths.split(self.at_least_one, dim=1)
-        erase, allocate, write, read_masks, write_mask = torch.sigmoid(gates).split(self.gates, dim=1)
+        erase, allocate, write, free, read_masks, write_mask = torch.sigmoid(gates).split(self.gates, dim=1)
 
         def by_head(part: Tensor) -> Tensor:
             heads: Tensor = part.unflatten(1, (self.read_heads, -1))
@@ -148,67 +151,22 @@ class DNC(Memory[DNCState]):
             erase,
             allocate,
             write,
+            free,
             by_head(read_masks),
             write_mask.unsqueeze(1),
             by_head(modes).softmax(2),
         )
 
-    def forward(self, steps: Steps, state: DNCState, writes: State | None = None, cache: State | None = None) -> Recall:
-        if len(steps.hidden) != 1:
-            raise ValueError("a DNC feeds its read back: it takes one step at a time, which Core.unroll sees to")
-        order = None if writes is None else cast(Tensor, writes)[0].long()
-        after, order, trace = self.step(steps.hidden[0], state, order)
-        watched = {name: value.unsqueeze(0) for name, value in trace.items()}
-        return Recall(after.read.unsqueeze(0), after, order.to(self.order_type).unsqueeze(0), None, watched)
+    def say(self, hidden: Tensor) -> Tensor:
+        normalised: Tensor = self.normalise(self.from_hidden(hidden))
+        return normalised
 
-    def step(
-        self, hidden: Tensor, state: DNCState, order: Tensor | None = None
-    ) -> tuple[DNCState, Tensor, dict[str, Tensor]]:
-        """Write and read once.
-
-        Args:
-            hidden: [B, H].
-            state: leaves [B, ...], after any reset.
-            order: [B, N] int64, in which order slots were free when this step was taken; None to decide now.
-
-        Returns:
-            the state after the step, that order, and quantities [B] worth watching.
-        """
-        said = self.normalise(self.from_hidden(hidden))
-        with full_precision(said):
-            said, free_gates = said.to(state.usage.dtype).split([sum(self.groups), self.read_heads], dim=1)
-            free_gates = torch.sigmoid(free_gates)
-            retained = retention(free_gates, state.read_weights)
-            usage = used(state.usage, state.write_weights, retained)
-            order = free_list(usage) if order is None else order
-            content = state.memory * retained.unsqueeze(2) if self.deallocate else state.memory
-            access = self.access if self.plain else fused_access
-            now = access(said, usage, order, content, state.precedence, state.links, state.read_weights)
-            with torch.no_grad():
-                gates = torch.sigmoid(said[:, -sum(self.groups[2:]) :])[:, self.word_size : self.word_size + 2]
-                trace = {
-                    "allocation_gate": gates[:, 0],
-                    "write_gate": gates[:, 1],
-                    "free_gate": free_gates.mean(1),
-                    "usage": usage.mean(1),
-                }
-        after = DNCState(
-            now.memory, usage, now.precedence, now.links, now.write_weights, now.read_weights, now.read.flatten(1)
-        )
-        return after, order, trace
-
-    def access(
-        self,
-        said: Tensor,
-        usage: Tensor,
-        order: Tensor,
-        content: Tensor,
-        precedence: Tensor,
-        links: Tensor,
-        read_weights: Tensor,
-    ) -> Access:
-        """Write and read as the papers write it: the definition that `fused_access` is held to, arguments as there."""
+    def plain_step(self, said: Tensor, state: DNCState, decided: Tensor | None) -> tuple[DNCState, Tensor]:
         heard = self.interface(said)
+        retained = retention(heard.free_gates, state.read_weights)
+        usage = used(state.usage, state.write_weights, retained)
+        order = free_list(usage) if decided is None else decided
+        content = state.memory * retained.unsqueeze(2) if self.deallocate else state.memory
         found = look_up(content, heard.write_key, heard.write_strength, heard.write_mask).squeeze(1)
         # w = g_w (g_a a + (1 - g_a) c)
         write_weights = heard.write_gate * torch.lerp(found, allocation(usage, order), heard.allocation_gate)
@@ -216,20 +174,28 @@ class DNC(Memory[DNCState]):
         change = heard.write_vector - heard.erase.unsqueeze(1) * content
         memory = torch.addcmul(content, write_weights.unsqueeze(2), change)
 
-        found = look_up(memory, heard.read_keys, heard.read_strengths, heard.read_masks)
-        if not self.has_links:
-            return Access(memory, precedence, links, write_weights, found, found @ memory)
-        links, forward, backward = follow_links(links, precedence, write_weights, read_weights)
-        if heard.sharpness.shape[1]:
-            sharper = sharpened_links(torch.cat([forward, backward], dim=1), heard.sharpness)
-            forward, backward = sharper.chunk(2, dim=1)
-        precedence = preceded(precedence, write_weights)
-        backward_mode, content_mode, forward_mode = heard.modes.split(1, dim=2)
-        read_weights = torch.addcmul(backward_mode * backward + content_mode * found, forward_mode, forward)
-        return Access(memory, precedence, links, write_weights, read_weights, read_weights @ memory)
+        read_weights = look_up(memory, heard.read_keys, heard.read_strengths, heard.read_masks)
+        precedence, links = state.precedence, state.links
+        if self.has_links:
+            links, forward, backward = follow_links(links, precedence, write_weights, state.read_weights)
+            precedence = preceded(precedence, write_weights)
+            if heard.sharpness.shape[1]:
+                sharper = sharpened_links(torch.cat([forward, backward], dim=1), heard.sharpness)
+                forward, backward = sharper.chunk(2, dim=1)
+            ways = torch.stack([backward, read_weights, forward], dim=3)
+            read_weights = (ways * heard.modes.unsqueeze(2)).sum(3)
+        read = (read_weights @ memory).flatten(1)
+        return DNCState(memory, usage, precedence, links, write_weights, read_weights, read), order
 
-    def feedback(self, state: DNCState) -> Tensor:
-        return state.read
+    def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
+        first = sum(self.groups[:2]) + self.word_size
+        gates = torch.sigmoid(said[..., first : first + 2 + self.read_heads])
+        return {
+            "allocation_gate": gates[..., 0],
+            "write_gate": gates[..., 1],
+            "free_gate": gates[..., 2:].mean(-1),
+            "usage": torch.stack([leaves[1] for leaves in passed]).mean(-1),
+        }
 
 
 def look_up(memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor) -> Tensor:

@@ -107,6 +107,38 @@ class _FusedLSTM(torch.autograd.Function):
         return flat, of_weight, of_hidden, of_cell, None
 
 
+def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Let the gates act on a cell, outside the graph.
+
+    Args:
+        gates: [B, 4H] before they are squashed, which happens in place.
+        cell: [B, H].
+
+    Returns:
+        the output, the cell and the squashed cell, [B, H] each.
+    """
+    size = cell.shape[1]
+    gates[:, : 3 * size].sigmoid_()
+    gates[:, 3 * size :].tanh_()
+    i, f, o, g = gates.chunk(4, dim=1)
+    after = (f * cell).addcmul_(i, g)
+    squashed = after.tanh()
+    return o * squashed, after, squashed
+
+
+def cell_backward(
+    of_output: Tensor, of_cell: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the gates before they were squashed, [B, 4H], and of the cell before the step."""
+    i, f, o, g = gates.chunk(4, dim=1)
+    of_squashed = of_output * o
+    of_cell = (of_cell + of_squashed).addcmul_(of_squashed, squashed.square(), value=-1)
+    of_squashing = gates * (1 - gates)
+    of_squashing[:, 3 * cell.shape[1] :] = 1 - g.square()  # the candidate's is another
+    of_gates = torch.cat([of_cell * g, of_cell * cell, of_output * squashed, of_cell * i], dim=1).mul_(of_squashing)
+    return of_gates, of_cell * f
+
+
 def fused_cell(projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Take one step, as `fused_lstm` takes many: for a loop that someone else runs.
 
@@ -127,15 +159,10 @@ class _FusedCell(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        size = weight.shape[1]
         gates = torch.addmm(projected, hidden, weight.t())
-        gates[:, : 3 * size].sigmoid_()
-        gates[:, 3 * size :].tanh_()
-        i, f, o, g = gates.chunk(4, dim=1)
-        after = (f * cell).addcmul_(i, g)
-        squashed = after.tanh()
+        output, after, squashed = cell_forward(gates, cell)
         ctx.save_for_backward(weight, hidden, cell, gates, squashed)
-        return o * squashed, after
+        return output, after
 
     @staticmethod
     @in_full_precision
@@ -143,10 +170,5 @@ class _FusedCell(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weight, hidden, cell, gates, squashed = ctx.saved_tensors
         of_output, of_cell = gradients
-        i, f, o, g = gates.chunk(4, dim=1)
-        of_squashed = of_output * o
-        of_cell = (of_cell + of_squashed).addcmul_(of_squashed, squashed.square(), value=-1)
-        of_squashing = gates * (1 - gates)  # the candidate's is another
-        of_squashing[:, 3 * weight.shape[1] :] = 1 - g.square()
-        of_gates = torch.cat([of_cell * g, of_cell * cell, of_output * squashed, of_cell * i], dim=1).mul_(of_squashing)
-        return of_gates, of_gates.t() @ hidden, of_gates @ weight, of_cell * f
+        of_gates, of_cell = cell_backward(of_output, of_cell, gates, cell, squashed)
+        return of_gates, of_gates.t() @ hidden, of_gates @ weight, of_cell

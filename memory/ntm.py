@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from memory.cell import Cell, CellMemory, Leaves
 from memory.content import content_weights
-from memory.interface import Encode, SequentialMemory
-from memory.precision import full_precision
+from memory.fused_ntm import BOUND, NTMCell
+from memory.interface import Encode
 from memory.sizes import whole_number
 from memory.state import State
 
 _START = 1e-6
 """What an empty memory holds everywhere: of several starts the most reliable (Collier & Beel 2018)."""
-_BOUND = 20.0
-"""Nothing that the controller says is larger, so that no single step can saturate the addressing (the same)."""
 
 
 class NTMState(NamedTuple):
@@ -29,7 +29,7 @@ class NTMState(NamedTuple):
     read: Tensor  # [B, R * W]
 
 
-class NTM(SequentialMemory[NTMState]):
+class NTM(CellMemory[NTMState]):
     """Heads that find a slot by content, or move from where they were by rotation.
 
     Within a step it writes, then reads. Memory starts at a constant; since all slots are alike then, where the heads
@@ -72,7 +72,7 @@ class NTM(SequentialMemory[NTMState]):
         self.read_size = self.feedback_size = read_heads * word_size
 
         heads = read_heads + write_heads
-        # Key, strength, gate, sharpness and shifts of every head, erase and add of the write heads.
+        # Key, strength, sharpness, gate and shifts of every head, erase and add of the write heads.
         self.per_head = [word_size, 1, 1, 1, 2 * shift + 1]
         self.addressing = heads * sum(self.per_head)
         self.from_hidden = nn.Linear(hidden_size, self.addressing + 2 * write_heads * word_size)
@@ -80,6 +80,7 @@ class NTM(SequentialMemory[NTMState]):
         nn.init.zeros_(self.from_hidden.bias)
         self.start_weights = nn.Parameter(torch.randn(heads, slots))
         self.start_read = nn.Parameter(torch.zeros(self.read_size))
+        self.cell: Cell | None = NTMCell(word_size, read_heads, shift) if write_heads == 1 else None
 
     def initial_state(self, batch_size: int) -> NTMState:
         memory = torch.full_like(self.start_read[:1], _START).expand(batch_size, self.slots, self.word_size)
@@ -91,23 +92,26 @@ class NTM(SequentialMemory[NTMState]):
             torch.tanh(self.start_read).expand(batch_size, -1),
         )
 
-    def step(self, hidden: Tensor, encoded: Tensor, state: NTMState) -> tuple[NTMState, dict[str, Tensor]]:
-        said = self.from_hidden(hidden)
-        with full_precision(said):
-            said = _BOUND * torch.tanh(said.to(self.start_read.dtype) / _BOUND)
-            heads, changes = said.split([self.addressing, said.shape[1] - self.addressing], dim=1)
-            heads = heads.unflatten(1, (self.read_heads + self.write_heads, -1))
-            readers, writers = heads.split([self.read_heads, self.write_heads], dim=1)
+    def plain_step(self, said: Tensor, state: NTMState, decided: Tensor | None) -> tuple[NTMState, None]:
+        said = BOUND * torch.tanh(said / BOUND)
+        heads, changes = said.split([self.addressing, said.shape[1] - self.addressing], dim=1)
+        heads = heads.unflatten(1, (self.read_heads + self.write_heads, -1))
+        readers, writers = heads.split([self.read_heads, self.write_heads], dim=1)
 
-            write_weights = self.address(writers, state.memory, state.write_weights)
-            erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
-            erase = torch.sigmoid(erase)
-            memory = written(state.memory, write_weights, erase, torch.tanh(add))
+        write_weights = self.address(writers, state.memory, state.write_weights)
+        erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
+        memory = written(state.memory, write_weights, torch.sigmoid(erase), torch.tanh(add))
 
-            read_weights = self.address(readers, memory, state.read_weights)
-            read = (read_weights @ memory).flatten(1)
-        trace = {"erase": erase.detach().mean((1, 2)), "read_focus": read_weights.detach().amax(2).mean(1)}
-        return NTMState(memory, read_weights, write_weights, read), trace
+        read_weights = self.address(readers, memory, state.read_weights)
+        return NTMState(memory, read_weights, write_weights, (read_weights @ memory).flatten(1)), None
+
+    def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
+        erase = said[..., self.addressing :].unflatten(-1, (2, -1))[..., 0, :]
+        read_weights = torch.stack([leaves[1] for leaves in passed])
+        return {
+            "erase": torch.sigmoid(BOUND * torch.tanh(erase / BOUND)).mean(-1),
+            "read_focus": read_weights.amax(-1).mean(-1),
+        }
 
     def address(self, said: Tensor, memory: Tensor, before: Tensor) -> Tensor:
         """Move the heads.
@@ -120,15 +124,12 @@ class NTM(SequentialMemory[NTMState]):
         Returns:
             [B, H, N], on the simplex.
         """
-        keys, strengths, gates, sharpness, shifts = said.split(self.per_head, dim=2)
+        keys, strengths, sharpness, gates, shifts = said.split(self.per_head, dim=2)
         # Eqs. 5-6: by content.
         found = content_weights(memory, torch.tanh(keys), functional.softplus(strengths).squeeze(2))
         # Eq. 7: or from where it was.
         gated = torch.lerp(before, found, torch.sigmoid(gates))
         return sharpened(rotated(gated, shifts.softmax(2)), 1 + functional.softplus(sharpness))
-
-    def feedback(self, state: NTMState) -> Tensor:
-        return state.read
 
 
 def rotated(weights: Tensor, shifts: Tensor) -> Tensor:

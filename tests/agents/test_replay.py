@@ -171,7 +171,15 @@ def test_it_fails_without_the_reset_of_a_memory_with_feedback(monkeypatch):
     model = agent(memory="counting")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    monkeypatch.setattr("memory.core.reset", without_resets)
+    monkeypatch.setattr("memory.feedback.reset", without_resets)
+    assert replay_error(model) > BROKEN
+
+
+def test_it_fails_without_the_reset_of_a_memory_in_one_loop_with_an_lstm(monkeypatch):
+    model = agent(controller="lstm", memory="ntm", memory_kwargs=SIZES["ntm"][0])
+    rollouts(model)
+    assert replay_error(model) <= TOLERANCE
+    monkeypatch.setattr("memory.fused_loop.reset", without_resets)
     assert replay_error(model) > BROKEN
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from memory.cell import stepped
 from memory.state import leaves
 
 
@@ -17,3 +18,21 @@ def finite(tree):
 def gradients_of(output, wanted):
     """Gradients of a sum of squares; zeros where nothing leads."""
     return torch.autograd.grad(output.square().sum(), wanted, allow_unused=True, materialize_grads=True)
+
+
+def assert_written_out(memory, said, state, tolerance, decided=None):
+    """The step of `memory.cell` is that of `plain_step`, and its gradients are autograd's."""
+    inputs = [tensor.detach().requires_grad_() for tensor in (said, *state)]
+
+    def outcome(step):
+        after, choice = step(inputs[0], type(state)(*inputs[1:]), decided)
+        torch.manual_seed(5)
+        loss = sum((result * torch.randn_like(result)).sum() for result in after)
+        return [*after, *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)], choice
+
+    fused, choice = outcome(lambda *arguments: stepped(memory.cell, *arguments))
+    plain, plain_choice = outcome(memory.plain_step)
+    for one, other in zip(fused, plain, strict=True):
+        assert torch.allclose(one, other, atol=tolerance, rtol=tolerance)
+    assert (choice is None and plain_choice is None) or torch.equal(choice, plain_choice)
+    assert all(gradient.abs().max() > 0 for gradient in fused[len(state) : len(state) + 2])

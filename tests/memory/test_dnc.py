@@ -2,12 +2,10 @@
 
 import pytest
 import torch
-from memory_steps import finite, gradients_of, standing_alone
+from memory_steps import assert_written_out, finite, gradients_of, standing_alone
 
 from memory import Steps, tree_map
-from memory.allocation import free_list
 from memory.dnc import DNC, DNCState, sharpened_links
-from memory.fused_dnc import fused_access
 
 WORD, READS, SLOTS, HIDDEN = 4, 2, 7, 5
 
@@ -32,10 +30,10 @@ class Dial(torch.nn.Module):
         strengths = torch.full((1, sum(memory.at_least_one)), 60.0)
         gates = torch.full((1, sum(memory.gates)), -60.0)
         gates[:, WORD : WORD + 2] = torch.tensor([60.0, -60.0 if write is None else 60.0])
-        free_gates = torch.full((1, READS), 60.0 if free else -60.0)
+        gates[:, WORD + 2 : WORD + 2 + READS] = 60.0 if free else -60.0
         modes = torch.zeros(1, READS, 3)
         modes[..., ["backward", "content", "forward"].index(mode)] = 60.0
-        self.said = torch.cat([vectors.flatten(1), strengths, gates, modes.flatten(1), free_gates], dim=1)
+        self.said = torch.cat([vectors.flatten(1), strengths, gates, modes.flatten(1)], dim=1)
 
     def forward(self, hidden):
         return self.said
@@ -82,28 +80,18 @@ def test_a_slot_that_was_freed_is_used_again_and_one_that_was_not_stays():
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
-def test_the_fused_access_equals_the_definition_forward_and_backward(dtype, tolerance):
+def test_the_written_out_step_equals_the_definition_forward_and_backward(dtype, tolerance):
     torch.manual_seed(3)
     memory = dnc().to(dtype)
     torch.nn.init.normal_(memory.from_hidden.weight)
     state = memory.initial_state(3)
     with torch.no_grad():
         for now in torch.randn(11, 3, HIDDEN, dtype=dtype).unbind(0):
-            state, order, _ = memory.step(now, state)
-    said = memory.from_hidden(torch.randn(3, HIDDEN, dtype=dtype))[:, :-READS]
-    floats = [said, state.usage, state.memory, state.precedence, state.links, state.read_weights]
-    floats = [tensor.detach().requires_grad_() for tensor in floats]
-
-    def outcome(access):
-        results = access(floats[0], floats[1], order, *floats[2:])
-        torch.manual_seed(5)
-        loss = sum((result * torch.randn_like(result)).sum() for result in results)
-        return [*results, *torch.autograd.grad(loss, floats)]
-
-    for fused, plain in zip(outcome(fused_access), outcome(memory.access), strict=True):
-        assert torch.allclose(fused, plain, atol=tolerance, rtol=tolerance)
-    if dtype == torch.float64:
-        assert torch.autograd.gradcheck(lambda said, usage, *rest: fused_access(said, usage, order, *rest), floats)
+            state, _, _ = memory.step(now, state)
+    said, state = memory.say(torch.randn(3, HIDDEN, dtype=dtype)), DNCState(*state)
+    assert_written_out(memory, said, state, tolerance)
+    order = torch.stack([torch.randperm(SLOTS) for _ in range(3)])
+    assert_written_out(memory, said, state, tolerance, order)
 
 
 def test_the_order_of_free_slots_is_replayed():
@@ -129,12 +117,13 @@ def test_masks_decide_what_of_a_word_is_compared():
     strengths.fill_(60.0)
     modes[:, 1] = 60.0  # by content
     gates.fill_(-60.0)
-    mask = gates[:, WORD + 2 : 2 * WORD + 2]
+    mask = gates[:, WORD + 3 : 2 * WORD + 3]  # behind erasing, allocation, writing and freeing
 
     def found(cares):
         mask.copy_(torch.tensor(cares) * 60.0)
         blank = torch.zeros(1, 3)
-        return memory.access(said, blank, free_list(blank), content, blank, torch.zeros(1, 3, 3), torch.zeros(1, 1, 3))
+        state = DNCState(content, blank, blank, torch.zeros(1, 3, 3), blank, torch.zeros(1, 1, 3), torch.zeros(1, WORD))
+        return memory.plain_step(said, state, None)[0]
 
     assert found([1.0, 1, 1, 1]).read_weights.argmax() == 2
     by_the_first_three = found([1.0, 1, 1, -1]).read_weights[0, 0]

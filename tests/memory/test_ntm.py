@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_steps import finite, gradients_of, standing_alone
+from memory_steps import assert_written_out, finite, gradients_of, standing_alone
 
 from memory.ntm import NTM, rotated, sharpened, written
 
@@ -13,10 +13,6 @@ WORD, SLOTS, HIDDEN = 4, 7, 5
 
 def ntm(**kwargs):
     return standing_alone(NTM, HIDDEN, {"slots": SLOTS, "word_size": WORD, **kwargs})
-
-
-def step(memory, hidden, state):
-    return memory.step(hidden, hidden[:, :1], state)  # the encoded event plays no part
 
 
 def one_hot(slot, slots=SLOTS):
@@ -62,19 +58,32 @@ def test_addresses_are_on_the_simplex(seed, size, reach):
     assert torch.allclose(weights.sum(2), torch.ones(3, 2), atol=1e-5)
 
 
+@pytest.mark.parametrize("reach", [0, 1, 3])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_the_written_out_step_equals_the_definition_forward_and_backward(reach, dtype, tolerance):
+    torch.manual_seed(3)
+    memory = ntm(shift=reach, read_heads=3).to(dtype)
+    torch.nn.init.normal_(memory.from_hidden.weight)
+    state = memory.initial_state(2)
+    with torch.no_grad():
+        for now in torch.randn(11, 2, HIDDEN, dtype=dtype).unbind(0):
+            state, _, _ = memory.step(now, state)
+    assert_written_out(memory, memory.say(torch.randn(2, HIDDEN, dtype=dtype)), state, tolerance)
+
+
 class Dial(torch.nn.Module):
     """Stands in for the layer that says what to do, so that a test can."""
 
     def __init__(self, memory):
         super().__init__()
-        self.memory, self.said = memory, None
+        self.weight, self.memory, self.said = memory.from_hidden.weight, memory, None
 
     def head(self, *, key=None, move=0):
         """A head that goes to what is like `key`, or moves from where it was."""
         key, gate = (torch.zeros(WORD), -19.0) if key is None else (key, 19.0)
         shifts = torch.full((2 * self.memory.shift + 1,), -19.0)
         shifts[self.memory.shift + move] = 19.0
-        return torch.cat([key, torch.tensor([19.0, gate, 19.0]), shifts])
+        return torch.cat([key, torch.tensor([19.0, 19.0, gate]), shifts])
 
     def set(self, reader, writer, add=None):
         erase = torch.full((WORD,), -19.0 if add is None else 19.0)
@@ -96,14 +105,14 @@ def test_words_written_one_after_the_other_are_read_back_in_order_and_by_content
     stay, on = {"move": 0}, {"move": 1}
     for word in words:  # written to slots 0, 1, 2, the writer having started at 6
         dial.set(stay, on, add=word)
-        state, _ = step(memory, torch.zeros(1, HIDDEN), state)
+        state, _, _ = memory.step(torch.zeros(1, HIDDEN), state)
     assert torch.allclose(state.memory[0, :3], torch.tanh(words), atol=1e-3)
     assert torch.allclose(state.read[0], torch.tanh(words[2]), atol=1e-3)  # the reader waited at 2
 
     reads = []
     for reader in ({"key": words[0]}, on, on, {"move": -1}):
         dial.set(reader, stay)
-        state, _ = step(memory, torch.zeros(1, HIDDEN), state)
+        state, _, _ = memory.step(torch.zeros(1, HIDDEN), state)
         reads.append(state.read[0])
     expected = torch.tanh(words[[0, 1, 2, 1]])
     assert torch.allclose(torch.stack(reads), expected, atol=1e-3)
@@ -114,7 +123,7 @@ def test_what_it_starts_with_is_learned():
     state = memory.initial_state(3)
     assert (state.memory == 1e-6).all()
     for now in torch.randn(4, 3, HIDDEN).unbind(0):
-        state, _ = step(memory, now, state)
+        state, _, _ = memory.step(now, state)
     gradients = gradients_of(state.read, [memory.start_weights, memory.start_read])
     assert gradients[0].abs().max() > 0
     assert gradients_of(memory.initial_state(3).read + 1, [memory.start_read])[0].abs().max() > 0
@@ -127,7 +136,7 @@ def test_values_and_gradients_are_finite(sizes, size):
     hidden = (size * torch.randn(9, 3, HIDDEN)).requires_grad_()
     state = memory.initial_state(3)
     for now in hidden.unbind(0):
-        state, _ = step(memory, now, state)
+        state, _, _ = memory.step(now, state)
     assert finite(state)
     assert finite(gradients_of(state.read, [hidden, *memory.parameters()]))
 
@@ -138,7 +147,7 @@ def test_ten_thousand_steps_stay_finite_and_on_the_simplex():
     torch.nn.init.normal_(memory.from_hidden.weight, std=2.0)
     state = memory.initial_state(2)
     for _ in range(10_000):
-        state, _ = step(memory, torch.randn(2, HIDDEN), state)
+        state, _, _ = memory.step(torch.randn(2, HIDDEN), state)
     assert finite(state)
     assert torch.allclose(state.read_weights.sum(2), torch.ones(2, 1), atol=1e-5)
     assert torch.allclose(state.write_weights.sum(2), torch.ones(2, 1), atol=1e-5)
@@ -148,7 +157,7 @@ def test_ten_thousand_steps_stay_finite_and_on_the_simplex():
 def test_addressing_is_in_full_precision_under_autocast():
     memory = ntm()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        state, _ = step(memory, torch.randn(3, HIDDEN), memory.initial_state(3))
+        state, _, _ = memory.step(torch.randn(3, HIDDEN), memory.initial_state(3))
     assert all(leaf.dtype == torch.float32 for leaf in state)
     assert torch.allclose(state.read_weights.sum(2), torch.ones(3, 1), atol=1e-6)
     assert torch.allclose(state.read, (state.read_weights @ state.memory).flatten(1), atol=1e-7)

@@ -1,0 +1,110 @@
+"""Behind a memory that feeds its read back to the controller time is a loop: the plain one, and a faster one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from memory.cell import Cell, CellMemory, Leaves, like
+from memory.controller import Controller
+from memory.fused_loop import Weights, fused_loop
+from memory.interface import Memory, Recall, Steps
+from memory.lstm import LSTM, LSTMState
+from memory.precision import full_precision
+from memory.state import State, concatenate, may_start, reset, tree_map
+
+
+class Parts(NamedTuple):
+    """What takes turns in the loop."""
+
+    controller: Controller[Any]
+    memory: Memory[Any]
+    from_feedback: nn.Linear  # from the read of step t-1 to what it adds to the controller's inputs
+
+
+class Run(NamedTuple):
+    """What a loop over a sequence returns."""
+
+    hidden: Tensor  # [T, B, H]
+    controller: State  # its state after the last step
+    recall: Recall
+
+
+def run(
+    parts: Parts, projected: Tensor, seen: Steps, state: tuple[State, State], writes: State | None, cache: State | None
+) -> Run:
+    """Run along a sequence, in the fastest way that there is for these parts.
+
+    Args:
+        parts: controller, memory and what connects them.
+        projected: [T, B, P] what the encoded events add to the controller's inputs.
+        seen: the sequence; its hidden vectors are of no account, being computed here.
+        state: of controller and memory, before the first step and before its reset.
+        writes, cache: see `memory.interface.Memory.forward`.
+    """
+    controller, memory, _ = parts
+    if type(controller) is LSTM and isinstance(memory, CellMemory) and memory.cell is not None:
+        return fused(parts, memory.cell, projected, seen, state, writes)
+    return plain(parts, projected, seen, state, writes, cache)
+
+
+def plain(
+    parts: Parts, projected: Tensor, seen: Steps, state: tuple[State, State], writes: State | None, cache: State | None
+) -> Run:
+    """Run step by step: the definition, see `run`."""
+    controller, memory, from_feedback = parts
+    size = projected.shape[1]
+    initial = (controller.initial_state(size), memory.initial_state(size))
+    hiddens, recalls = [], []
+    # By `unbind`: the gradient of an index is a whole sequence of zeros at every step.
+    inputs, encoded, starts = (part.unbind(0) for part in (projected, seen.encoded, seen.episode_starts))
+    for t, begins in enumerate(may_start(seen.episode_starts)):
+        if begins:
+            state = reset(state, initial, starts[t])
+        feedback = from_feedback(memory.feedback(state[1]).to(projected.dtype))
+        hidden, controller_state = controller.step(inputs[t] + feedback, state[0])
+        now = slice(t, t + 1)
+        event, write = (
+            None if tree is None else tree_map(lambda leaf, now=now: leaf[now], tree) for tree in (seen.events, writes)
+        )
+        steps = Steps(hidden.unsqueeze(0), encoded[t].unsqueeze(0), cast(State, event), seen.episode_starts[now])
+        recall = memory(steps, state[1], write, cache)
+        state, cache = (controller_state, recall.state), recall.cache
+        hiddens.append(hidden)
+        recalls.append(recall)
+    trace = {name: torch.cat([recall.trace[name] for recall in recalls]) for name in recalls[0].trace}
+    read, written = torch.cat([recall.read for recall in recalls]), concatenate([recall.writes for recall in recalls])
+    return Run(torch.stack(hiddens), state[0], Recall(read, state[1], written, cache, trace))
+
+
+def fused(
+    parts: Parts, cell: Cell, projected: Tensor, seen: Steps, state: tuple[State, State], writes: State | None
+) -> Run:
+    """Run an LSTM and a memory whose step is written out as one node of the graph, see `run`."""
+    controller, memory = cast(LSTM, parts.controller), cast("CellMemory[Any]", parts.memory)
+    before, initial = cast(LSTMState, state[0]), memory.initial_state(projected.shape[1])
+    with full_precision(projected):
+        weights = Weights(
+            torch.cat([controller.from_hidden.weight, parts.from_feedback.weight], dim=1),
+            memory.from_hidden.weight,
+            memory.from_hidden.bias,
+        )
+        looped = fused_loop(
+            cell,
+            weights,
+            projected.to(weights.bias.dtype),
+            (before.hidden, before.cell, cast(Leaves, state[1])),
+            cast(Leaves, initial),
+            seen.episode_starts,
+            memory.replayed(writes),
+        )
+    with torch.no_grad():
+        trace, written = memory.watched(looped.said, looped.passed), memory.recorded(looped.decided)
+    after = like(state[1], looped.after)
+    return Run(
+        looped.hidden,
+        LSTMState(looped.hidden[-1].clone(), looped.cell),
+        Recall(looped.read, after, written, None, trace),
+    )
