@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 from memory.precision import in_full_precision
 
 EPSILON = 1e-6
-"""The least usage, and the least that freeing leaves of it: a product of exact zeros would have no gradient."""
+"""The least usage, and the least that freeing leaves of it: a product of exact zeros would have no gradient, and the
+backward passes divide by its factors."""
 _RESOLUTION = 2**12
 
 

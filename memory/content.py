@@ -71,16 +71,10 @@ class Found(NamedTuple):
     of_key: Tensor  # [B, R, 1]
 
 
-def _inverse_norm(vectors: Tensor) -> Tensor:
-    """Do as `inverse_norm`, outside the graph."""
-    lengths: Tensor = torch.linalg.vecdot(vectors, vectors)
-    return lengths.add_(EPSILON).rsqrt_().unsqueeze(-1)
-
-
 def content_forward(memory: Tensor, keys: Tensor, strengths: Tensor) -> Found:
     """Compute content weights outside the graph; arguments as for `content_weights`."""
-    of_slot = _inverse_norm(memory).transpose(1, 2)
-    of_key = _inverse_norm(keys)
+    of_slot = inverse_norm(memory).transpose(1, 2)
+    of_key = inverse_norm(keys)
     scale = of_key * of_slot
     likeness = torch.bmm(keys, memory.transpose(1, 2)).mul_(scale)
     return Found((strengths.unsqueeze(2) * likeness).softmax(2), likeness, scale, of_slot, of_key)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from memory.controller import Controller
-from memory.feedback import Parts, run
+from memory.feedback import Parts, Seen, run
 from memory.interface import Memory, Steps
 from memory.registry import build_controller, build_memory
 from memory.state import State, tree_map
@@ -96,14 +96,12 @@ class Core(nn.Module):
         """
         shape = episode_starts.shape
         encoded = self.encoder(tree_map(lambda leaf: leaf.flatten(0, 1), events)).unflatten(0, shape)
-        seen = Steps(encoded, encoded, events, episode_starts)
         if self.memory.feedback_size:
-            projected = self.controller.from_input(encoded)
             parts = Parts(self.controller, self.memory, self.from_feedback)
-            hidden, controller_state, recall = run(parts, projected, seen, state, writes, cache)
+            hidden, controller_state, recall = run(parts, Seen(encoded, events, episode_starts), state, writes, cache)
         else:
             hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
-            recall = self.memory(seen._replace(hidden=hidden), state.memory, writes, cache)
+            recall = self.memory(Steps(hidden, encoded, events, episode_starts), state.memory, writes, cache)
         features = self._features(hidden, encoded, recall.read)
         return Unrolled(features, CoreState(controller_state, recall.state), recall.writes, recall.cache, recall.trace)
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from memory.allocation import EPSILON, allocation, free_list, retention, used
-from memory.cell import Cell, CellMemory, Leaves
 from memory.content import content_weights, masked_content_weights
-from memory.fused_dnc import DNCCell
+from memory.fused_dnc import FusedDNC
+from memory.fused_step import FusedStep, Leaves, SteppedMemory
 from memory.interface import Encode
 from memory.links import follow_links, preceded
 from memory.sizes import whole_number, yes_or_no
@@ -49,7 +49,7 @@ class Interface(NamedTuple):
     modes: Tensor  # [B, R, 3] backward, content, forward; on the simplex; [B, R, 0] without links
 
 
-class DNC(CellMemory[DNCState]):
+class DNC(SteppedMemory[DNCState]):
     """Slots written by content or into free space, and read by content or in the order of writing.
 
     Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
@@ -110,8 +110,9 @@ class DNC(CellMemory[DNCState]):
         self.normalise = nn.LayerNorm(size) if yes_or_no("normalise_interface", normalise_interface) else nn.Identity()
         nn.init.orthogonal_(self.from_hidden.weight)
         nn.init.zeros_(self.from_hidden.bias)
-        plain = not links or masked_content or deallocate or sharpen_links or normalise_interface
-        self.cell: Cell | None = None if plain else DNCCell(width, reads)
+        options = not links or masked_content or deallocate or sharpen_links or normalise_interface
+        # A subclass may have another step.
+        self.fused: FusedStep | None = None if options or type(self) is not DNC else FusedDNC(width, reads)
 
     def initial_state(self, batch_size: int) -> DNCState:
         def zeros(*shape: int) -> Tensor:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from memory.cell import Cell, CellMemory, Leaves, like
 from memory.controller import Controller
-from memory.fused_loop import Weights, fused_loop
+from memory.fused_loop import LoopState, Weights, fused_loop
+from memory.fused_step import FusedStep, Leaves, SteppedMemory, like
 from memory.interface import Memory, Recall, Steps
 from memory.lstm import LSTM, LSTMState
 from memory.precision import full_precision
@@ -24,6 +24,14 @@ class Parts(NamedTuple):
     from_feedback: nn.Linear  # from the read of step t-1 to what it adds to the controller's inputs
 
 
+class Seen(NamedTuple):
+    """A sequence of steps before the controller has looked at them."""
+
+    encoded: Tensor  # [T, B, D]
+    events: State  # [T, B, ...]
+    episode_starts: Tensor  # [T, B] bool
+
+
 class Run(NamedTuple):
     """What a loop over a sequence returns."""
 
@@ -32,30 +40,25 @@ class Run(NamedTuple):
     recall: Recall
 
 
-def run(
-    parts: Parts, projected: Tensor, seen: Steps, state: tuple[State, State], writes: State | None, cache: State | None
-) -> Run:
+def run(parts: Parts, seen: Seen, state: tuple[State, State], writes: State | None, cache: State | None) -> Run:
     """Run along a sequence, in the fastest way that there is for these parts.
 
     Args:
         parts: controller, memory and what connects them.
-        projected: [T, B, P] what the encoded events add to the controller's inputs.
-        seen: the sequence; its hidden vectors are of no account, being computed here.
+        seen: the sequence.
         state: of controller and memory, before the first step and before its reset.
         writes, cache: see `memory.interface.Memory.forward`.
     """
     controller, memory, _ = parts
-    if type(controller) is LSTM and isinstance(memory, CellMemory) and memory.cell is not None:
-        return fused(parts, memory.cell, projected, seen, state, writes)
-    return plain(parts, projected, seen, state, writes, cache)
+    if type(controller) is LSTM and isinstance(memory, SteppedMemory) and memory.fused is not None:
+        return fused(parts, memory.fused, seen, state, writes)
+    return plain(parts, seen, state, writes, cache)
 
 
-def plain(
-    parts: Parts, projected: Tensor, seen: Steps, state: tuple[State, State], writes: State | None, cache: State | None
-) -> Run:
+def plain(parts: Parts, seen: Seen, state: tuple[State, State], writes: State | None, cache: State | None) -> Run:
     """Run step by step: the definition, see `run`."""
     controller, memory, from_feedback = parts
-    size = projected.shape[1]
+    projected, size = controller.from_input(seen.encoded), seen.encoded.shape[1]
     initial = (controller.initial_state(size), memory.initial_state(size))
     hiddens, recalls = [], []
     # By `unbind`: the gradient of an index is a whole sequence of zeros at every step.
@@ -79,32 +82,23 @@ def plain(
     return Run(torch.stack(hiddens), state[0], Recall(read, state[1], written, cache, trace))
 
 
-def fused(
-    parts: Parts, cell: Cell, projected: Tensor, seen: Steps, state: tuple[State, State], writes: State | None
-) -> Run:
+def fused(parts: Parts, step: FusedStep, seen: Seen, state: tuple[State, State], writes: State | None) -> Run:
     """Run an LSTM and a memory whose step is written out as one node of the graph, see `run`."""
-    controller, memory = cast(LSTM, parts.controller), cast("CellMemory[Any]", parts.memory)
-    before, initial = cast(LSTMState, state[0]), memory.initial_state(projected.shape[1])
+    controller, memory = cast(LSTM, parts.controller), cast("SteppedMemory[Any]", parts.memory)
+    projected, size = controller.from_input(seen.encoded), seen.encoded.shape[1]
+    initial = LoopState(*controller.initial_state(size), cast(Leaves, memory.initial_state(size)))
+    before = LoopState(*cast(LSTMState, state[0]), cast(Leaves, state[1]))
     with full_precision(projected):
-        weights = Weights(
-            torch.cat([controller.from_hidden.weight, parts.from_feedback.weight], dim=1),
-            memory.from_hidden.weight,
-            memory.from_hidden.bias,
-        )
-        looped = fused_loop(
-            cell,
-            weights,
-            projected.to(weights.bias.dtype),
-            (before.hidden, before.cell, cast(Leaves, state[1])),
-            cast(Leaves, initial),
-            seen.episode_starts,
-            memory.replayed(writes),
-        )
+        to_gates = torch.cat([controller.from_hidden.weight, parts.from_feedback.weight], dim=1)
+        weights = Weights(to_gates, memory.from_hidden.weight, memory.from_hidden.bias)
+        decided = memory.replayed(writes)
+        inputs = projected.to(to_gates.dtype)
+        looped = fused_loop(step, weights, inputs, before, initial, seen.episode_starts, decided)
     with torch.no_grad():
         trace, written = memory.watched(looped.said, looped.passed), memory.recorded(looped.decided)
-    after = like(state[1], looped.after)
+    after = like(state[1], looped.state.memory)
     return Run(
         looped.hidden,
-        LSTMState(looped.hidden[-1].clone(), looped.cell),
+        LSTMState(looped.state.hidden, looped.state.cell),
         Recall(looped.read, after, written, None, trace),
     )

@@ -18,13 +18,13 @@ from memory.allocation import (
     usage_backward,
     usage_forward,
 )
-from memory.cell import Cell, Leaves, Stepped
 from memory.content import Found, content_backward, content_forward
 from memory.erase_add import write_backward, write_forward
+from memory.fused_step import FusedStep, Leaves, Stepped
 from memory.links import Linked, links_backward, links_forward
 
 
-class DNCCell(Cell):
+class FusedDNC(FusedStep):
     """A DNC with links that are not sharpened, keys without masks, and nothing erased by freeing.
 
     Args:

@@ -8,33 +8,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from memory.cell import Cell, Leaves, Stepped
 from memory.content import Found, content_backward, content_forward
 from memory.erase_add import write_backward, write_forward
-
-BOUND = 20.0
-"""Nothing that the controller says is larger: no single step can saturate the addressing (Collier & Beel 2018)."""
+from memory.fused_step import FusedStep, Leaves, Stepped
 
 
-class NTMCell(Cell):
+class FusedNTM(FusedStep):
     """An NTM with one write head.
 
     Args:
         word_size: W.
         read_heads: R.
         shift: S.
+        bound: nothing that the controller says is larger.
     """
 
-    def __init__(self, word_size: int, read_heads: int, shift: int) -> None:
-        self.reads, self.shift = read_heads, shift
+    def __init__(self, word_size: int, read_heads: int, shift: int, bound: float) -> None:
+        self.reads, self.bound = read_heads, bound
         self.per_head = [word_size, 2, 1, 2 * shift + 1]
         heads = (read_heads + 1) * sum(self.per_head)
         self.groups = [heads, word_size, word_size]
 
     def forward(self, said: Tensor, before: Leaves, decided: Tensor | None) -> Stepped:
         memory, read_before, write_before, _ = before
-        squashed = torch.tanh(said / BOUND)
-        heads, erase, add = (squashed * BOUND).split(self.groups, dim=1)
+        squashed = torch.tanh(said / self.bound)
+        heads, erase, add = (squashed * self.bound).split(self.groups, dim=1)
         keys, at_least, gates, shifts = heads.unflatten(1, (self.reads + 1, -1)).split(self.per_head, dim=2)
         bounded = _Heads(keys.tanh(), functional.softplus(at_least), gates.sigmoid(), shifts.softmax(2))
         erase, add = erase.sigmoid(), add.tanh()

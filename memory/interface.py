@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -86,11 +86,23 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         return state if first is None else self.initial_state(first.shape[0])
 
 
+def the_only_step(memory: Memory[Any], steps: Steps) -> tuple[Tensor, Tensor]:
+    """Return hidden vectors [B, H] and encoded events [B, D] of the one step that a memory with feedback is given.
+
+    Raises:
+        ValueError: if there are several.
+    """
+    if len(steps.hidden) != 1:
+        name = type(memory).__name__
+        raise ValueError(f"{name} feeds its read back: it takes one step at a time, which Core.unroll sees to")
+    return steps.hidden[0], steps.encoded[0]
+
+
 class SequentialMemory(Memory[MemoryState]):
     """A memory whose read of step t-1 enters the controller at step t.
 
-    The core loops over time and does the resets; the memory takes one `step` after the other. What it reads is part of
-    its state: `feedback` picks it out.
+    `memory.feedback` loops over time and does the resets; the memory takes one `step` after the other. What it reads is
+    part of its state: `feedback` picks it out.
     """
 
     @abstractmethod
@@ -109,9 +121,6 @@ class SequentialMemory(Memory[MemoryState]):
     def forward(
         self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
     ) -> Recall:
-        if len(steps.hidden) != 1:
-            name = type(self).__name__
-            raise ValueError(f"{name} feeds its read back: it takes one step at a time, which Core.unroll sees to")
-        after, trace = self.step(steps.hidden[0], steps.encoded[0], state)
+        after, trace = self.step(*the_only_step(self, steps), state)
         watched = {name: value.unsqueeze(0) for name, value in trace.items()}
         return Recall(self.feedback(after).unsqueeze(0), after, (), None, watched)

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from memory.cell import Cell, CellMemory, Leaves
 from memory.content import content_weights
-from memory.fused_ntm import BOUND, NTMCell
+from memory.fused_ntm import FusedNTM
+from memory.fused_step import FusedStep, Leaves, SteppedMemory
 from memory.interface import Encode
 from memory.sizes import whole_number
 from memory.state import State
 
+_BOUND = 20.0
+"""Nothing that the controller says is larger: no single step can saturate the addressing (Collier & Beel 2018)."""
 _START = 1e-6
 """What an empty memory holds everywhere: of several starts the most reliable (Collier & Beel 2018)."""
 
@@ -29,7 +31,7 @@ class NTMState(NamedTuple):
     read: Tensor  # [B, R * W]
 
 
-class NTM(CellMemory[NTMState]):
+class NTM(SteppedMemory[NTMState]):
     """Heads that find a slot by content, or move from where they were by rotation.
 
     Within a step it writes, then reads. Memory starts at a constant; since all slots are alike then, where the heads
@@ -80,7 +82,9 @@ class NTM(CellMemory[NTMState]):
         nn.init.zeros_(self.from_hidden.bias)
         self.start_weights = nn.Parameter(torch.randn(heads, slots))
         self.start_read = nn.Parameter(torch.zeros(self.read_size))
-        self.cell: Cell | None = NTMCell(word_size, read_heads, shift) if write_heads == 1 else None
+        # A subclass may have another step.
+        written_out = write_heads == 1 and type(self) is NTM
+        self.fused: FusedStep | None = FusedNTM(word_size, read_heads, shift, _BOUND) if written_out else None
 
     def initial_state(self, batch_size: int) -> NTMState:
         memory = torch.full_like(self.start_read[:1], _START).expand(batch_size, self.slots, self.word_size)
@@ -93,7 +97,7 @@ class NTM(CellMemory[NTMState]):
         )
 
     def plain_step(self, said: Tensor, state: NTMState, decided: Tensor | None) -> tuple[NTMState, None]:
-        said = BOUND * torch.tanh(said / BOUND)
+        said = _BOUND * torch.tanh(said / _BOUND)
         heads, changes = said.split([self.addressing, said.shape[1] - self.addressing], dim=1)
         heads = heads.unflatten(1, (self.read_heads + self.write_heads, -1))
         readers, writers = heads.split([self.read_heads, self.write_heads], dim=1)
@@ -109,7 +113,7 @@ class NTM(CellMemory[NTMState]):
         erase = said[..., self.addressing :].unflatten(-1, (2, -1))[..., 0, :]
         read_weights = torch.stack([leaves[1] for leaves in passed])
         return {
-            "erase": torch.sigmoid(BOUND * torch.tanh(erase / BOUND)).mean(-1),
+            "erase": torch.sigmoid(_BOUND * torch.tanh(erase / _BOUND)).mean(-1),
             "read_focus": read_weights.amax(-1).mean(-1),
         }
 

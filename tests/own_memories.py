@@ -1,33 +1,36 @@
-"""Two memories as a user would write them: what the tests register to see that the laws hold for them too."""
+"""Memories as a user would write them: what the tests register to see that the laws hold for them too."""
 
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from memory import Memory, Recall, reset
+from memory import Memory, Recall, SequentialMemory, reset
 
 
 class CountState(NamedTuple):
     count: torch.Tensor  # [B, 1]
 
 
-class Counting(Memory[CountState]):
+class Counting(SequentialMemory[CountState]):
     """Reads how many steps the episode has had, so that resets read as [1, 2, 1, 2, 3]; the controller is told too.
 
-    It leaves every reset to the core.
+    It leaves every reset to the loop.
     """
 
     read_size = 1
     feedback_size = 1
 
-    def initial_state(self, batch_size):
-        return CountState(torch.zeros(batch_size, 1))
+    def __init__(self, encode, event, encoded_size, hidden_size):
+        super().__init__(encode, event, encoded_size, hidden_size)
+        self.register_buffer("zero", torch.zeros(1, 1), persistent=False)  # it follows the core's dtype and device
 
-    def forward(self, steps, state, writes=None, cache=None):
-        assert len(steps.hidden) == 1, "with feedback, time is a loop"
-        state = CountState(state.count + 1)
-        return Recall(state.count.unsqueeze(0).to(steps.hidden.dtype), state, (), None, {"count": state.count.t()})
+    def initial_state(self, batch_size):
+        return CountState(self.zero.expand(batch_size, -1))
+
+    def step(self, hidden, encoded, state):
+        count = state.count + 1
+        return CountState(count), {"count": count.squeeze(1)}
 
     def feedback(self, state):
         return state.count

@@ -3,7 +3,7 @@
 from own_memories import OWN_MEMORIES
 
 from memory import CONTROLLERS, MEMORIES
-from memory.cell import CellMemory
+from memory.fused_step import SteppedMemory
 
 _KINDS = ("none", "episodic", "registers")
 """One memory of each kind: none, one that takes a whole sequence at once, one that feeds its read back."""
@@ -13,7 +13,7 @@ def pairs(sizes):
     """Every memory behind one controller, and every controller in front of a memory of each kind.
 
     What a memory promises does not depend on who stands before it, so not every pair has to be tried; but a memory
-    with a `Cell` is one loop with an LSTM, so that those pairs are tried, too.
+    that takes steps is one loop with an LSTM, so that those pairs are tried, too.
 
     Args:
         sizes: name of a memory -> the arguments it is tested with; one that is not named has its defaults.
@@ -23,6 +23,6 @@ def pairs(sizes):
     """
     every_memory = [("gru", memory, one) for memory in [*MEMORIES, *OWN_MEMORIES] for one in sizes.get(memory, [{}])]
     others = [controller for controller in CONTROLLERS if controller != "gru"]
-    one_loop = [("lstm", name) for name, memory in MEMORIES.items() if issubclass(memory, CellMemory)]
-    chosen = [(other, kind) for other in others for kind in _KINDS] + one_loop
-    return every_memory + [(controller, memory, sizes.get(memory, [{}])[0]) for controller, memory in chosen]
+    stepped = [name for name, memory in MEMORIES.items() if issubclass(memory, SteppedMemory)]
+    one_loop = [("lstm", memory, one) for memory in stepped for one in sizes.get(memory, [{}])]
+    return every_memory + one_loop + [(other, kind, sizes.get(kind, [{}])[0]) for other in others for kind in _KINDS]

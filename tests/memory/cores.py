@@ -41,7 +41,8 @@ SIZES = {
     ],
     "ntm": [
         {"slots": 13, "word_size": 4, "read_heads": 2, "write_heads": 1},
-        {"slots": 1, "word_size": 3, "read_heads": 1, "write_heads": 2, "shift": 0},
+        {"slots": 1, "word_size": 3, "read_heads": 3, "write_heads": 1, "shift": 0},
+        {"slots": 7, "word_size": 3, "read_heads": 1, "write_heads": 2, "shift": 3},
     ],
     "dnc": [
         {"slots": 13, "word_size": 4, "read_heads": 2},

@@ -2,7 +2,7 @@
 
 import torch
 
-from memory.cell import stepped
+from memory.fused_step import fused_step
 from memory.state import leaves
 
 
@@ -21,7 +21,7 @@ def gradients_of(output, wanted):
 
 
 def assert_written_out(memory, said, state, tolerance, decided=None):
-    """The step of `memory.cell` is that of `plain_step`, and its gradients are autograd's."""
+    """The step of `memory.fused` is that of `plain_step`, and its gradients are autograd's."""
     inputs = [tensor.detach().requires_grad_() for tensor in (said, *state)]
 
     def outcome(step):
@@ -30,7 +30,7 @@ def assert_written_out(memory, said, state, tolerance, decided=None):
         loss = sum((result * torch.randn_like(result)).sum() for result in after)
         return [*after, *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)], choice
 
-    fused, choice = outcome(lambda *arguments: stepped(memory.cell, *arguments))
+    fused, choice = outcome(lambda *arguments: fused_step(memory.fused, *arguments))
     plain, plain_choice = outcome(memory.plain_step)
     for one, other in zip(fused, plain, strict=True):
         assert torch.allclose(one, other, atol=tolerance, rtol=tolerance)

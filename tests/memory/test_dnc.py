@@ -79,6 +79,24 @@ def test_a_slot_that_was_freed_is_used_again_and_one_that_was_not_stays():
     assert torch.allclose(kept.memory[0], torch.stack([WORDS[0], WORDS[1]]), atol=1e-3)
 
 
+def test_what_is_watched_is_what_was_said_and_done():
+    memory = dnc()
+    dial = memory.from_hidden = Dial(memory)
+    state, traces = memory.initial_state(1), []
+    for line in ({"write": WORDS[0]}, {"key": WORDS[0]}, {"key": WORDS[0], "free": True}, {}):
+        dial.set(**line)
+        state, _, trace = memory.step(torch.zeros(1, HIDDEN), state)
+        traces.append({name: value.item() for name, value in trace.items()})
+    used_slot = pytest.approx(1 / SLOTS, abs=1e-3)
+    nothing, all_of_it = pytest.approx(0.0, abs=1e-3), pytest.approx(1.0, abs=1e-3)
+    assert traces == [
+        {"allocation_gate": all_of_it, "write_gate": all_of_it, "free_gate": nothing, "usage": nothing},
+        {"allocation_gate": all_of_it, "write_gate": nothing, "free_gate": nothing, "usage": used_slot},
+        {"allocation_gate": all_of_it, "write_gate": nothing, "free_gate": all_of_it, "usage": nothing},
+        {"allocation_gate": all_of_it, "write_gate": nothing, "free_gate": nothing, "usage": nothing},
+    ]
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 def test_the_written_out_step_equals_the_definition_forward_and_backward(dtype, tolerance):
     torch.manual_seed(3)

@@ -118,6 +118,19 @@ def test_words_written_one_after_the_other_are_read_back_in_order_and_by_content
     assert torch.allclose(torch.stack(reads), expected, atol=1e-3)
 
 
+def test_what_is_watched_is_what_was_said_and_done():
+    memory = ntm()
+    with torch.no_grad():
+        memory.start_weights.copy_(torch.stack([60 * one_hot(2), torch.zeros(SLOTS)]))
+    dial = memory.from_hidden = Dial(memory)
+    state = memory.initial_state(1)
+    for add, erased in ((torch.ones(WORD), 1.0), (None, 0.0)):
+        dial.set({"move": 0}, {"move": 0}, add)
+        state, _, trace = memory.step(torch.zeros(1, HIDDEN), state)
+        assert trace["erase"].item() == pytest.approx(erased, abs=1e-4)
+        assert trace["read_focus"].item() == pytest.approx(1.0, abs=1e-4)
+
+
 def test_what_it_starts_with_is_learned():
     memory = ntm(read_heads=2)
     state = memory.initial_state(3)

@@ -1,6 +1,6 @@
 """Memories that feed their read back and whose step has its backward pass written out.
 
-Such a step can be one node of the graph (`stepped`), and with an LSTM in front of it so can a whole chunk
+Such a step can be one node of the graph (`fused_step`), and with an LSTM in front of it so can a whole chunk
 (`memory.fused_loop`).
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from memory.interface import Memory, MemoryState, Recall, Steps
+from memory.interface import Memory, MemoryState, Recall, Steps, the_only_step
 from memory.precision import full_precision, in_full_precision
 from memory.state import State
 
@@ -29,8 +29,8 @@ class Stepped(NamedTuple):
     decided: Tensor | None  # [B, ...] the discrete choice that was made, if there is one
 
 
-class Cell(ABC):
-    """A step of a memory with its backward pass written out; functions of tensors, outside the graph.
+class FusedStep(ABC):
+    """A step of a memory with its backward pass written out: functions of tensors, which write to none of them.
 
     `before` and `after` are the leaves of the memory's state in order. The last of them, [B, F], is what was read.
     """
@@ -47,17 +47,17 @@ class Cell(ABC):
 
     @abstractmethod
     def backward(self, of_after: Leaves, kept: Leaves) -> tuple[Tensor, Leaves]:
-        """Return the gradients of `said` and of `before`, given those of `after`, which may be overwritten."""
+        """Return the gradients of `said` and of `before`, given those of `after`."""
 
 
-class CellMemory(Memory[MemoryState]):
-    """A memory with a `Cell`, told what to do by one product with the hidden vector.
+class SteppedMemory(Memory[MemoryState]):
+    """A memory that takes one step at a time, told what to do by one product with the hidden vector.
 
-    `plain_step` is the definition, and the only way where options have no written-out step: then `cell` is None, as it
-    has to be in a subclass that changes the step. The last leaf of the state is what was read.
+    `plain_step` is the definition. `fused` is held to it, and is None where options have no written-out step. The last
+    leaf of the state is what was read.
     """
 
-    cell: Cell | None
+    fused: FusedStep | None
     from_hidden: nn.Linear
     decision_type: torch.dtype | None = None
     """In which discrete choices are recorded; None if there are none to make."""
@@ -91,10 +91,10 @@ class CellMemory(Memory[MemoryState]):
         said = self.say(hidden)
         with full_precision(said):
             said = said.to(self.from_hidden.weight.dtype)
-            if self.cell is None:
+            if self.fused is None:
                 after, decided = self.plain_step(said, state, decided)
             else:
-                leaves, decided = stepped(self.cell, said, cast(Leaves, state), decided)
+                leaves, decided = fused_step(self.fused, said, cast(Leaves, state), decided)
                 after = like(state, leaves)
         with torch.no_grad():
             return after, decided, self.watched(said.unsqueeze(0), [cast(Leaves, after)])
@@ -102,13 +102,10 @@ class CellMemory(Memory[MemoryState]):
     def forward(
         self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
     ) -> Recall:
-        if len(steps.hidden) != 1:
-            name = type(self).__name__
-            raise ValueError(f"{name} feeds its read back: it takes one step at a time, which Core.unroll sees to")
+        hidden, _ = the_only_step(self, steps)
         replayed = self.replayed(writes)
-        after, decided, trace = self.step(steps.hidden[0], state, None if replayed is None else replayed[0])
-        recorded = self.recorded([decided])
-        return Recall(self.feedback(after).unsqueeze(0), after, recorded, None, trace)
+        after, decided, trace = self.step(hidden, state, None if replayed is None else replayed[0])
+        return Recall(self.feedback(after).unsqueeze(0), after, self.recorded([decided]), None, trace)
 
     def replayed(self, writes: State | None) -> Tensor | None:
         """Return recorded choices [T, B, ...] as they are used; None to decide now."""
@@ -129,33 +126,34 @@ def like(state: MemoryState, leaves: Leaves) -> MemoryState:
     return type(state)(*leaves)
 
 
-def stepped(cell: Cell, said: Tensor, before: Leaves, decided: Tensor | None) -> tuple[Leaves, Tensor | None]:
+def fused_step(
+    step: FusedStep, said: Tensor, before: Leaves, decided: Tensor | None = None
+) -> tuple[Leaves, Tensor | None]:
     """Take one step as one node of the graph: for a loop that someone else runs.
 
     Returns:
         the leaves of the state after the step, and the discrete choice.
     """
-    apply: Callable[..., tuple[Any, ...]] = _Step.apply
-    *after, decided = apply(cell, decided, said, *before)
+    apply: Callable[..., tuple[Any, ...]] = _FusedStep.apply
+    *after, decided = apply(step, decided, said, *before)
     return tuple(after), decided
 
 
-class _Step(torch.autograd.Function):
-    """See `stepped`."""
+class _FusedStep(torch.autograd.Function):
+    """See `fused_step`."""
 
     @staticmethod
-    def forward(ctx: Any, cell: Cell, decided: Tensor | None, said: Tensor, *before: Tensor) -> tuple[Any, ...]:
-        step = cell.forward(said, before, decided)
-        ctx.cell = cell
-        ctx.save_for_backward(*step.kept)
-        if step.decided is not None:
-            ctx.mark_non_differentiable(step.decided)
-        return *step.after, step.decided
+    def forward(ctx: Any, step: FusedStep, decided: Tensor | None, said: Tensor, *before: Tensor) -> tuple[Any, ...]:
+        after, kept, decided = step.forward(said, before, decided)
+        ctx.step = step
+        ctx.save_for_backward(*kept)
+        if decided is not None:
+            ctx.mark_non_differentiable(decided)
+        return *after, decided
 
     @staticmethod
     @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        of_after = tuple(gradient.clone() for gradient in gradients[:-1])
-        of_said, of_before = ctx.cell.backward(of_after, ctx.saved_tensors)
+        of_said, of_before = ctx.step.backward(gradients[:-1], ctx.saved_tensors)
         return None, None, of_said, *of_before
