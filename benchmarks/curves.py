@@ -73,7 +73,10 @@ def draw(runs: list[Path], metrics: list[str], out: Path, title: str, chance: fl
         axes.axhline(chance, color="grey", linestyle=":", linewidth=1)
     axes.set(xlabel="million environment steps", ylabel=metrics[0].split("/")[-1].replace("_", " "), title=title)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, frameon=False)
+    if len(groups) > 4:  # so many names would hide the curves
+        figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+    else:
+        axes.legend(fontsize=8, frameon=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=130)
     plt.close(figure)
