@@ -195,7 +195,7 @@ class DNC(SteppedMemory[DNCState]):
             "allocation_gate": gates[..., 0],
             "write_gate": gates[..., 1],
             "free_gate": gates[..., 2:].mean(-1),
-            "usage": torch.stack([leaves[1] for leaves in passed]).mean(-1),
+            "usage": torch.stack([DNCState(*leaves).usage for leaves in passed]).mean(-1),
         }
 
 

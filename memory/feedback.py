@@ -59,12 +59,14 @@ def plain(parts: Parts, seen: Seen, state: tuple[State, State], writes: State | 
     """Run step by step: the definition, see `run`."""
     controller, memory, from_feedback = parts
     projected, size = controller.from_input(seen.encoded), seen.encoded.shape[1]
-    initial = (controller.initial_state(size), memory.initial_state(size))
+    begins = may_start(seen.episode_starts)
+    # Where no episode starts nothing is made that nobody would look at: links are large, and acting is one step.
+    initial = (controller.initial_state(size), memory.initial_state(size)) if any(begins) else state
     hiddens, recalls = [], []
     # By `unbind`: the gradient of an index is a whole sequence of zeros at every step.
     inputs, encoded, starts = (part.unbind(0) for part in (projected, seen.encoded, seen.episode_starts))
-    for t, begins in enumerate(may_start(seen.episode_starts)):
-        if begins:
+    for t in range(len(inputs)):
+        if begins[t]:
             state = reset(state, initial, starts[t])
         feedback = from_feedback(memory.feedback(state[1]).to(projected.dtype))
         hidden, controller_state = controller.step(inputs[t] + feedback, state[0])
@@ -86,14 +88,17 @@ def fused(parts: Parts, step: FusedStep, seen: Seen, state: tuple[State, State],
     """Run an LSTM and a memory whose step is written out as one node of the graph, see `run`."""
     controller, memory = cast(LSTM, parts.controller), cast("SteppedMemory[Any]", parts.memory)
     projected, size = controller.from_input(seen.encoded), seen.encoded.shape[1]
-    initial = LoopState(*controller.initial_state(size), cast(Leaves, memory.initial_state(size)))
+    begins = may_start(seen.episode_starts)
     before = LoopState(*cast(LSTMState, state[0]), cast(Leaves, state[1]))
+    initial = before  # where no episode starts nobody looks at it
+    if any(begins):
+        initial = LoopState(*controller.initial_state(size), cast(Leaves, memory.initial_state(size)))
     with full_precision(projected):
         to_gates = torch.cat([controller.from_hidden.weight, parts.from_feedback.weight], dim=1)
         weights = Weights(to_gates, memory.from_hidden.weight, memory.from_hidden.bias)
         decided = memory.replayed(writes)
         inputs = projected.to(to_gates.dtype)
-        looped = fused_loop(step, weights, inputs, before, initial, seen.episode_starts, decided)
+        looped = fused_loop(step, weights, inputs, before, initial, seen.episode_starts, begins, decided)
     with torch.no_grad():
         trace, written = memory.watched(looped.said, looped.passed), memory.recorded(looped.decided)
     after = like(state[1], looped.state.memory)

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from memory.fused_lstm import cell_backward, cell_forward
 from memory.fused_step import FusedStep, Leaves, Stepped
 from memory.precision import in_full_precision
-from memory.state import broadcast_like, leaves, may_start, reset, tree_map
+from memory.state import broadcast_like, leaves, reset, tree_map
 
 
 class Weights(NamedTuple):
@@ -53,6 +53,7 @@ def fused_loop(
     state: LoopState,
     initial: LoopState,
     episode_starts: Tensor,
+    begins: list[bool],
     decided: Tensor | None,
 ) -> Looped:
     """Run along a sequence in which episodes may start at any step of any row.
@@ -64,11 +65,13 @@ def fused_loop(
         state: before the first step and before its reset.
         initial: at the start of an episode.
         episode_starts: [T, B] bool.
+        begins: T times whether an episode may start in any row, see `memory.state.may_start`.
         decided: [T, B, ...] discrete choices to be replayed; None to decide now.
     """
     apply: Callable[..., tuple[Any, ...]] = _FusedLoop.apply
     hiddens, reads, said, passed, decisions, hidden, cell, *memory = apply(
-        step, torch.is_grad_enabled(), episode_starts, decided, *weights, projected, *leaves(state), *leaves(initial)
+        *(step, torch.is_grad_enabled(), episode_starts, begins, decided),
+        *(*weights, projected, *leaves(state), *leaves(initial)),
     )
     return Looped(hiddens, reads, LoopState(hidden, cell, tuple(memory)), said, passed, decisions)
 
@@ -116,6 +119,7 @@ class _FusedLoop(torch.autograd.Function):
         step: FusedStep,
         with_graph: bool,
         episode_starts: Tensor,
+        begins: list[bool],
         decided: Tensor | None,
         to_gates: Tensor,
         to_memory: Tensor,
@@ -125,11 +129,11 @@ class _FusedLoop(torch.autograd.Function):
     ) -> tuple[Any, ...]:
         weights = Weights(to_gates, to_memory, bias)
         state, initial = _state(states[: len(states) // 2]), _state(states[len(states) // 2 :])
-        any_start, starts = may_start(episode_starts), episode_starts.unbind(0)
+        starts = episode_starts.unbind(0)
         choices = [None] * len(starts) if decided is None else decided.unbind(0)
         hiddens, said, passed, decisions, kept = [], [], [], [], []
         for t, inputs in enumerate(projected.unbind(0)):
-            if any_start[t]:
+            if begins[t]:
                 state = reset(state, initial, starts[t])
             state, told, kept_here, stepped = _forward(step, weights, inputs, state, choices[t])
             hiddens.append(state.hidden)
@@ -138,7 +142,7 @@ class _FusedLoop(torch.autograd.Function):
             decisions.append(stepped.decided)
             if with_graph:
                 kept.append((*kept_here, *stepped.kept))
-        ctx.step, ctx.any_start = step, any_start
+        ctx.step, ctx.begins = step, begins
         ctx.save_for_backward(*weights, episode_starts, *(tensor for here in kept for tensor in here))
         told = torch.stack(said)
         ctx.mark_non_differentiable(told)
@@ -166,7 +170,7 @@ class _FusedLoop(torch.autograd.Function):
             )
             of_gates.append(to_gates)
             of_said.append(to_memory)
-            if ctx.any_start[t]:
+            if ctx.begins[t]:
                 here, later = _where(starts[t], later), _where(~starts[t], later)
                 of_initial = here if of_initial is None else tree_map(torch.add, of_initial, here)
         of_projected, of_told = torch.stack(of_gates[::-1]), torch.stack(of_said[::-1])
@@ -175,7 +179,7 @@ class _FusedLoop(torch.autograd.Function):
         of_weights = (of_projected.flatten(0, 1).t() @ inputs, flat.t() @ hiddens, flat.sum(0))
         # Where no episode has started a learned start has no gradient, which is not the same as one of zero.
         of_initials = [None] * len(of_state) if of_initial is None else leaves(of_initial)
-        return None, None, None, None, *of_weights, of_projected, *leaves(later), *of_initials
+        return *[None] * 5, *of_weights, of_projected, *leaves(later), *of_initials
 
 
 def _state(tensors: Sequence[Tensor]) -> LoopState:

@@ -111,7 +111,7 @@ class NTM(SteppedMemory[NTMState]):
 
     def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
         erase = said[..., self.addressing :].unflatten(-1, (2, -1))[..., 0, :]
-        read_weights = torch.stack([leaves[1] for leaves in passed])
+        read_weights = torch.stack([NTMState(*leaves).read_weights for leaves in passed])
         return {
             "erase": torch.sigmoid(_BOUND * torch.tanh(erase / _BOUND)).mean(-1),
             "read_focus": read_weights.amax(-1).mean(-1),
