@@ -50,8 +50,12 @@ def test_progress_is_told_episode_by_episode():
     assert told == [(i, 6) for i in range(1, 7)]
 
 
-def test_masks_of_the_envs_are_respected():
-    evaluate(agent(), vec_env(env=Masked), n_episodes=6, deterministic=False)  # the env asserts it
+def test_masks_of_the_envs_are_respected(monkeypatch):
+    played = evaluate(agent(), vec_env(env=Masked), n_episodes=6, deterministic=False)  # the env asserts it
+    assert len(played.success) == 6
+    monkeypatch.setattr("agents.evaluation.env_action_masks", lambda env: None)
+    with pytest.raises(AssertionError, match="a forbidden action was taken"):
+        evaluate(agent(), vec_env(env=Masked), n_episodes=6, deterministic=False)
 
 
 def test_it_agrees_with_evaluate_policy():
