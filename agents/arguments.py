@@ -31,14 +31,25 @@ def check_stock_arguments(kwargs: Mapping[str, Any], own: Iterable[str]) -> None
     Raises:
         ValueError: if an argument is unknown or not supported.
     """
-    known = {*own, *inspect.signature(PPO).parameters} - NOT_SUPPORTED - {"_init_setup_model", "kwargs"}
+    known = {*own, *inspect.signature(PPO).parameters} - NOT_SUPPORTED - {"_init_setup_model"}
     for key in kwargs:
         if key in NOT_SUPPORTED:
             raise ValueError(f"MemoryPPO has no {key}; leave it out")
+    refuse_unknown("MemoryPPO", kwargs, known)
+
+
+def refuse_unknown(whose: str, kwargs: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse keyword arguments that are not `known`.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    known = sorted({*known} - {"kwargs"})
+    for key in kwargs:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"its arguments are: {', '.join(sorted(known))}"
-            raise ValueError(f"MemoryPPO has no argument '{key}'; {hint}")
+            hint = f"did you mean '{close[0]}'?" if close else f"its arguments are: {', '.join(known)}"
+            raise ValueError(f"{whose} has no argument '{key}'; {hint}")
 
 
 def check_policy_arguments(policy_kwargs: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from inspect import signature
 from typing import Any, NamedTuple, SupportsIndex, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
 from agents.actions import PreviousAction, apply_masks
+from agents.arguments import refuse_unknown
 from agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
 from agents.first_step import FirstStepPolicy
 from agents.recent import RecentCache
@@ -80,13 +81,9 @@ class MemoryPolicy(FirstStepPolicy):
         **kwargs: Any,
     ) -> None:
         check_spaces(observation_space, action_space)
-        known = inspect.signature(ActorCriticPolicy).parameters
-        for key in kwargs:
-            if key not in known:
-                own = [name for name in inspect.signature(MemoryPolicy).parameters if name != "kwargs"]
-                raise ValueError(
-                    f"the policy has no argument '{key}'; choose from {', '.join(dict.fromkeys([*own, *known]))}"
-                )
+        refuse_unknown(
+            "the policy", kwargs, {*signature(MemoryPolicy).parameters, *signature(ActorCriticPolicy).parameters}
+        )
         if kwargs.get("share_features_extractor") is False:
             raise ValueError("share_features_extractor=False: actor and critic share one memory and what is before it")
         if kwargs.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
