@@ -1,21 +1,13 @@
 """Match: look at an object in a dead end of a winding corridor, walk to its other end, choose the one like it."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, SupportsFloat
-
-from minigrid.core.actions import Actions
-from minigrid.core.constants import COLOR_NAMES
-from minigrid.core.grid import Grid
-from minigrid.core.mission import MissionSpace
-from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
-from minigrid.minigrid_env import MiniGridEnv
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from envs.corridor import Corridor, draw_corridor
-from envs.visibility import HEADINGS, Cell, image_shows, in_sight
+from envs.grid_task import TRIES, GridTask, checked_objects, share_a_frame, thing
+from envs.visibility import HEADINGS, Cell, in_sight
 
-KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
-_TRIES = 2000
 Start = tuple[Cell, int]  # where, and with which heading
 
 
@@ -28,7 +20,7 @@ class Scene(NamedTuple):
     right_arm: int  # which arm (0 left, 1 right) holds the object that matches the cue
 
 
-class Match(MiniGridEnv):
+class Match(GridTask):
     """A winding corridor from a dead end that holds the cue to a junction whose arms hold the choices.
 
     The corridor is a random path, one cell wide, that never touches itself. The agent starts inside it, at a random
@@ -56,8 +48,6 @@ class Match(MiniGridEnv):
         ValueError: if the arguments describe no such maze.
     """
 
-    useful_actions = ("left", "right", "forward")
-
     def __init__(
         self,
         size: int = 9,
@@ -76,43 +66,18 @@ class Match(MiniGridEnv):
             raise ValueError(
                 f"length={length} must be a pair (fewest, most) with 5 <= fewest <= most <= {most} at size={size}"
             )
-        self.objects = tuple((str(kind), str(colour)) for kind, colour in objects)
-        if len(set(self.objects)) < 2 or len(set(self.objects)) != len(self.objects):
-            raise ValueError(f"objects={list(self.objects)} must be at least two different (kind, colour) pairs")
-        for kind, colour in self.objects:
-            if kind not in KINDS or colour not in COLOR_NAMES:
-                raise ValueError(
-                    f"objects: ({kind}, {colour}) must be one of {', '.join(KINDS)} and one of {', '.join(COLOR_NAMES)}"
-                )
+        self.objects = checked_objects(objects, 2)
         self.length = (int(length[0]), int(length[1]))
         self.scene: Scene
-        self.cue_pos: Cell = (0, 0)
-        super().__init__(
-            mission_space=MissionSpace(mission_func=_mission),
-            grid_size=size,
-            max_steps=5 * size**2 if max_steps is None else max_steps,
-            agent_view_size=agent_view_size,
-            see_through_walls=False,
-            **kwargs,
-        )
+        max_steps = 5 * size**2 if max_steps is None else max_steps
+        super().__init__(size, _mission, max_steps, agent_view_size, **kwargs)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        observation, info = super().reset(seed=seed, options=options)
-        info["cue_visible"] = self._sees_cue(observation)
-        return observation, info
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        if action > Actions.forward:
-            action = Actions.done
-        observation, reward, terminated, truncated, info = super().step(action)
-        info["cue_visible"] = self._sees_cue(observation)
-        if self.agent_pos in self.scene.corridor.doorsteps:
-            right = self.agent_pos == self.scene.corridor.doorsteps[self.scene.right_arm]
-            reward, terminated, truncated = (self._reward() if right else 0.0), True, False
-            info["is_success"] = right
-        elif truncated:
-            info["is_success"] = False
-        return observation, reward, terminated, truncated, info
+    def _judge(self) -> tuple[float, bool | None]:
+        doorsteps, right_arm = self.scene.corridor.doorsteps, self.scene.right_arm
+        if self.agent_pos not in doorsteps:
+            return 0.0, None
+        right = self.agent_pos == doorsteps[right_arm]
+        return (self._reward() if right else 0.0), right
 
     def shortest_solution(self) -> int:
         """Count the fewest steps from this episode's start to a look at the cue, and on to the right object."""
@@ -146,21 +111,17 @@ class Match(MiniGridEnv):
         cue, other = dice.permutation(len(self.objects))[:2].tolist()
         right_arm = int(dice.integers(2))
         self.scene = Scene(corridor, start, heading, right_arm)
-        self.grid = Grid(width, height)
-        wall = Wall()
-        self.grid.grid = [wall] * (width * height)
-        for x, y in corridor.open_cells:
-            self.grid.grid[y * width + x] = None
-        self.put_obj(self._thing(cue), *corridor.cue)
-        self.put_obj(self._thing(cue), *corridor.arms[right_arm])
-        self.put_obj(self._thing(other), *corridor.arms[1 - right_arm])
-        self.agent_pos, self.agent_dir = start, heading
-        self.cue_pos = corridor.cue
-        self.mission = _mission()
+        things = {
+            corridor.cue: thing(self.objects[cue]),
+            corridor.arms[right_arm]: thing(self.objects[cue]),
+            corridor.arms[1 - right_arm]: thing(self.objects[other]),
+        }
+        self._fill_grid(corridor.open_cells, things, (start, heading))
+        self.cues = (corridor.cue,)
 
     def _draw_layout(self, size: int) -> tuple[Corridor, list[Start]]:
         """Draw a corridor that keeps what the class promises, and the cells and headings the agent may start with."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             length = int(self.np_random.integers(self.length[0], self.length[1] + 1))
             corridor = draw_corridor(self.np_random, size, length)
             if corridor is None or self._shows_both(corridor):
@@ -179,26 +140,11 @@ class Match(MiniGridEnv):
         )
 
     def _shows_both(self, corridor: Corridor) -> bool:
-        view, cue = self.agent_view_size, corridor.cue
-        arms = [arm for arm in corridor.arms if max(abs(arm[0] - cue[0]), abs(arm[1] - cue[1])) < view]
-        if not arms:
-            return False
-        return any(
-            self._cue_in_sight(corridor, place, heading)
-            and any(in_sight(corridor.open_cells, place, heading, view, arm) for arm in arms)
-            for place in (*corridor.way[1:], *corridor.doorsteps)
-            for heading in range(4)
-        )
+        standing = (*corridor.way[1:], *corridor.doorsteps)
+        return share_a_frame(corridor.open_cells, standing, self.agent_view_size, (corridor.cue,), corridor.arms)
 
     def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
         return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)
-
-    def _sees_cue(self, observation: dict[str, Any]) -> bool:
-        return image_shows(observation["image"], self.agent_pos, self.agent_dir, self.cue_pos)
-
-    def _thing(self, index: int) -> WorldObj:
-        kind, colour = self.objects[index]
-        return KINDS[kind](colour)
 
 
 def _mission() -> str:

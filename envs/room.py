@@ -17,7 +17,7 @@ class Room(Match):
     the agent starts, in the room or the corridor and with any heading, are random. The first frame never shows the
     cue: the agent has to look for it.
 
-    Success: an oracle 1; a cue-blind oracle 0.5.
+    Success: an oracle 1; a cue-blind oracle 0.5; a random player 0.27 at size 11, 0.24 at size 25.
 
     Args:
         size: side of the square grid in cells, at least 10.

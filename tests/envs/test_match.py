@@ -154,7 +154,7 @@ def test_info_tells_when_the_cue_is_in_sight():
         assert not info["cue_visible"]
         for _ in range(60):
             observation, _, terminated, truncated, info = env.step(int(dice.integers(3)))
-            assert info["cue_visible"] == shown(env.unwrapped, observation, env.unwrapped.cue_pos)
+            assert info["cue_visible"] == shown(env.unwrapped, observation, env.unwrapped.cues[0])
             sights += info["cue_visible"]
             if terminated or truncated:
                 break
@@ -167,7 +167,7 @@ def test_cue_and_side_are_independent_of_each_other_and_of_the_start():
     counts = Counter()
     for _ in range(2000):
         env.reset()
-        counts[kind_at(env, env.cue_pos)[0], env.scene.right_arm, env.scene.heading] += 1
+        counts[kind_at(env, env.cues[0])[0], env.scene.right_arm, env.scene.heading] += 1
     assert len(counts) == 16
     assert min(counts.values()) > 80
 

@@ -1,0 +1,148 @@
+"""What the recall tasks on MiniGrid have in common."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, SupportsFloat
+
+from minigrid.core.actions import Actions
+from minigrid.core.constants import COLOR_NAMES
+from minigrid.core.grid import Grid
+from minigrid.core.mission import MissionSpace
+from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
+from minigrid.minigrid_env import MiniGridEnv
+
+from envs.visibility import Cell, image_shows, in_sight
+from envs.ways import Pose
+
+KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
+Look = tuple[str, str]
+"""The kind and the colour of an object."""
+TRIES = 2000
+"""Draws of a layout that may fail before its arguments are refused."""
+
+
+class GridTask(MiniGridEnv):
+    """A maze in which something is to be remembered, walked by turning left or right and going forward.
+
+    A subclass draws the maze in ``_gen_grid`` and judges every step in ``_judge``. An episode that ends says
+    ``is_success`` in its last info; every info says ``cue_visible``.
+
+    Args:
+        size: side of the square grid in cells, border included.
+        mission: returns what the agent is told, and does not see; a plain function without arguments.
+        max_steps: the episode is truncated after so many.
+        agent_view_size: side of the agent's view in cells.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+    """
+
+    useful_actions = ("left", "right", "forward")
+    cues: Sequence[Cell] = ()
+    """Cells that show what has to be remembered, in the order in which it will be needed."""
+
+    def __init__(self, size: int, mission: Callable[[], str], max_steps: int, agent_view_size: int, **kwargs: Any):
+        for name, value in (("max_steps", max_steps), ("agent_view_size", agent_view_size)):
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+        if agent_view_size < 3 or agent_view_size % 2 == 0:
+            raise ValueError(f"agent_view_size={agent_view_size} must be an odd number of cells, 3 or more")
+        super().__init__(
+            mission_space=MissionSpace(mission_func=mission),
+            grid_size=size,
+            max_steps=max_steps,
+            agent_view_size=agent_view_size,
+            see_through_walls=False,
+            **kwargs,
+        )
+        self.mission = mission()
+
+    @abstractmethod
+    def _judge(self) -> tuple[float, bool | None]:
+        """Return the reward of the step just taken, and whether the episode ended in success; None if it goes on."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(seed=seed, options=options)
+        info["cue_visible"] = self._sees_cue(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        if action > Actions.forward:
+            action = Actions.done
+        observation, _, _, truncated, info = super().step(action)
+        info["cue_visible"] = self._sees_cue(observation)
+        reward, success = self._judge()
+        if success is not None or truncated:
+            info["is_success"] = bool(success)
+        return observation, reward, success is not None, truncated and success is None, info
+
+    @property
+    def pose(self) -> Pose:
+        """Where the agent stands, and where it looks."""
+        return (int(self.agent_pos[0]), int(self.agent_pos[1])), int(self.agent_dir)
+
+    def _sees_cue(self, observation: dict[str, Any]) -> bool:
+        return any(image_shows(observation["image"], self.agent_pos, self.agent_dir, cue) for cue in self.cues)
+
+    def _fill_grid(self, open_cells: Collection[Cell], things: Mapping[Cell, WorldObj], start: Pose) -> None:
+        """Lay out open cells, walls everywhere else, things in either, and the agent."""
+        self.grid = Grid(self.width, self.height)
+        wall = Wall()
+        self.grid.grid = [wall] * (self.width * self.height)
+        for x, y in open_cells:
+            self.grid.grid[y * self.width + x] = None
+        for cell, thing in things.items():
+            self.put_obj(thing, *cell)
+        self.agent_pos, self.agent_dir = start
+
+
+def thing(look: Look) -> WorldObj:
+    """Make an object."""
+    return KINDS[look[0]](look[1])
+
+
+def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
+    """Return what an argument `objects` names.
+
+    Raises:
+        ValueError: if it is not at least so many different pairs of a kind and a colour.
+    """
+    pairs = tuple((str(kind), str(colour)) for kind, colour in objects)
+    if len(set(pairs)) < least or len(set(pairs)) != len(pairs):
+        number = "two" if least == 2 else str(least)
+        raise ValueError(f"objects={list(pairs)} must be at least {number} different (kind, colour) pairs")
+    for kind, colour in pairs:
+        if kind not in KINDS or colour not in COLOR_NAMES:
+            raise ValueError(
+                f"objects: ({kind}, {colour}) must be one of {', '.join(KINDS)} and one of {', '.join(COLOR_NAMES)}"
+            )
+    return pairs
+
+
+def share_a_frame(
+    open_cells: Collection[Cell],
+    standing: Collection[Cell],
+    view_size: int,
+    some: Collection[Cell],
+    others: Collection[Cell],
+) -> bool:
+    """Say whether any frame shows one cell of each of two groups.
+
+    Args:
+        open_cells: the cells that light passes.
+        standing: the cells from which a frame can be seen, with any heading.
+        view_size: side of the view.
+        some, others: the groups.
+    """
+    for cell in some:
+        # What one frame shows lies less than a view apart.
+        near = [other for other in others if max(abs(cell[0] - other[0]), abs(cell[1] - other[1])) < view_size]
+        if not near:
+            continue
+        for place in standing:
+            if max(abs(cell[0] - place[0]), abs(cell[1] - place[1])) >= view_size:
+                continue
+            for heading in range(4):
+                if in_sight(open_cells, place, heading, view_size, cell) and any(
+                    in_sight(open_cells, place, heading, view_size, other) for other in near
+                ):
+                    return True
+    return False

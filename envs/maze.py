@@ -1,0 +1,65 @@
+"""What the recall mazes have in common: ways drawn anew, walked in legs that are measured by the shortest."""
+
+from collections.abc import Collection
+from typing import Any, SupportsFloat
+
+from envs.grid_task import GridTask, Look
+from envs.sizes import whole_number
+from envs.visibility import Cell
+from envs.ways import Pose, fewest_steps
+
+OBJECTS: tuple[Look, ...] = tuple(
+    (kind, colour) for kind in ("key", "ball", "box") for colour in ("red", "green", "blue")
+)
+
+
+class Maze(GridTask):
+    """A maze drawn anew in every episode, in which the agent goes from place to place: in legs.
+
+    A leg that is done pays ``fewest steps / steps taken``, divided by the number of legs, so that the return of an
+    episode is its score relative to the best: success weighted by path length (Anderson et al. 2018, arXiv 1807.06757).
+    It is also ``info["score"]`` at the last step.
+
+    Args:
+        size: side of the square grid in cells, border included.
+        least_size: the smallest size of this task.
+        legs: how many there are in an episode.
+        distractors: objects in the walls that mean nothing.
+        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory.
+        **kwargs: of `GridTask`.
+    """
+
+    def __init__(
+        self, size: int, least_size: int, legs: int, distractors: int, max_steps: int | None, **kwargs: Any
+    ) -> None:
+        whole_number("size", size, least_size)
+        self.legs = legs
+        self.distractors = whole_number("distractors", distractors, 0)
+        self.open_cells: frozenset[Cell] = frozenset()
+        """The cells on which the agent can stand."""
+        self.start: Pose = ((0, 0), 0)
+        self.legs_done = 0
+        self._score = 0.0
+        self._leg_start, self._steps_before = self.start, 0
+        super().__init__(size=size, max_steps=5 * size**2 if max_steps is None else max_steps, **kwargs)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        if terminated or truncated:
+            info["score"] = self._score
+        return observation, reward, terminated, truncated, info
+
+    def _begin(self, open_cells: Collection[Cell], start: Pose) -> None:
+        """Note what maze has been drawn."""
+        self.open_cells, self.start = frozenset(open_cells), start
+        self.legs_done, self._score = 0, 0.0
+        self._leg_start, self._steps_before = start, 0
+
+    def _end_leg(self, goal: Cell, forbidden: Collection[Cell] = ()) -> float:
+        """Return what the leg pays that has just ended at its goal, and begin the next where the agent stands."""
+        fewest = fewest_steps(self.open_cells.difference(forbidden), self._leg_start, goal)
+        reward = fewest / (self.step_count - self._steps_before) / self.legs
+        self.legs_done += 1
+        self._score += reward
+        self._leg_start, self._steps_before = self.pose, self.step_count
+        return reward

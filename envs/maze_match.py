@@ -1,0 +1,181 @@
+"""Maze match: see objects in a dead end, find the way to the fork at the other end, choose the one seen before."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from envs.grid_task import TRIES, Look, checked_objects, share_a_frame, thing
+from envs.maze import OBJECTS, Maze
+from envs.sizes import whole_number
+from envs.tree import ahead, beside, distances, grow, open_loops, walls_beside
+from envs.visibility import Cell
+from envs.ways import Pose, fewest_steps
+
+_AROUND = (0, 3, 1)
+"""Where the cues are, in turns to the right: ahead, left, right."""
+
+
+class Fork(NamedTuple):
+    """Where the choice is made, as cells (x, y)."""
+
+    entrance: Cell
+    node: Cell
+    doorsteps: tuple[Cell, ...]  # the last cells of the arms; a step onto one ends the episode
+    choices: tuple[Cell, ...]  # hold the objects, behind the doorsteps
+
+
+class Scene(NamedTuple):
+    """Where everything is that matters, as cells (x, y)."""
+
+    cues: tuple[Cell, ...]  # in the walls around the start
+    fork: Fork
+    right: int  # which of the choices is one of the cues
+
+
+class MazeMatch(Maze):
+    """A maze from a dead end, in whose walls objects are seen at the start, to a fork where one of them is met again.
+
+    The agent starts in a dead end, facing its end. The objects in the walls around it, all in its first frame, are the
+    cues. Somewhere else in the maze is a fork whose arms hold the choices: one object like one of the cues, the others
+    like none of them. Which object is where, which cue is asked for and which arm is right are drawn independently of
+    the maze. Stepping towards a choice ends the episode; the right one pays ``fewest steps / steps taken``, any other
+    nothing. No frame shows a cue and a choice together; the agent may walk back and look again. Distractors are
+    objects of the same kinds in other walls.
+
+    Success: an oracle 1; a cue-blind oracle, which walks straight to one of the choices, 1/choices; a random player
+    0.27 at size 9, 0.11 at size 13.
+
+    Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
+
+    Args:
+        size: side of the square grid in cells, border included, at least 9.
+        cues: objects seen at the start, 1 to 3.
+        choices: objects to choose from at the fork, 2 or 3.
+        loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
+        distractors: objects in the walls elsewhere.
+        objects: the (kind, colour) pairs that all are drawn from, at least cues + choices - 1.
+        max_steps: the episode is truncated after so many steps; by default 5 size².
+        agent_view_size: side of the agent's view in cells; the promise above holds for this view.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+
+    Raises:
+        ValueError: if the arguments describe no such maze.
+    """
+
+    def __init__(
+        self,
+        size: int = 9,
+        cues: int = 1,
+        choices: int = 2,
+        loops: int = 0,
+        distractors: int = 0,
+        objects: Sequence[Look] = OBJECTS,
+        max_steps: int | None = None,
+        agent_view_size: int = 3,
+        **kwargs: Any,
+    ):
+        self.n_cues = whole_number("cues", cues, 1, 3)  # a dead end has three walls
+        self.n_choices = whole_number("choices", choices, 2, 3)  # a fork has three arms
+        self.loops = whole_number("loops", loops, 0)
+        self.objects = checked_objects(objects, cues + choices - 1)
+        self.scene: Scene
+        super().__init__(
+            size=size,
+            least_size=9,
+            mission=_mission,
+            legs=1,
+            distractors=distractors,
+            max_steps=max_steps,
+            agent_view_size=agent_view_size,
+            **kwargs,
+        )
+
+    def shortest_solution(self) -> int:
+        """Count the fewest steps from this episode's start to the right choice."""
+        _, fork, right = self.scene
+        wrong = (*fork.doorsteps[:right], *fork.doorsteps[right + 1 :])
+        return fewest_steps(self.open_cells.difference(wrong), self.start, fork.doorsteps[right])
+
+    def _judge(self) -> tuple[float, bool | None]:
+        _, fork, right = self.scene
+        place, _ = self.pose
+        if place not in fork.doorsteps:
+            return 0.0, None
+        if place != fork.doorsteps[right]:
+            return 0.0, False
+        return self._end_leg(place, (*fork.doorsteps[:right], *fork.doorsteps[right + 1 :])), True
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        for _ in range(TRIES):
+            if self._draw_maze(width):
+                return
+        raise ValueError(
+            f"no maze of size={width} found with loops={self.loops} and distractors={self.distractors} that hides the"
+            f" cues from a view of {self.agent_view_size} cells at the fork: use a larger one, a smaller view or fewer"
+        )
+
+    def _draw_maze(self, size: int) -> bool:
+        """Draw a maze and lay it out, or say that this draw failed."""
+        dice = self.np_random
+        fork = self._draw_fork(size)
+        opened = {fork.entrance, fork.node, *fork.doorsteps, *fork.choices}
+        tree = grow(dice, size, tuple(opened), fork.entrance)
+        opened.update(tree)
+        tree += open_loops(dice, tree, opened, self.loops)
+        start = self._draw_start(size, tree, opened, fork)
+        if start is None:
+            return False
+        place, heading = start
+        cues = tuple(ahead(place, heading + turn) for turn in _AROUND[: self.n_cues])
+        walls = walls_beside((cell for cell in tree if cell != place), opened.union(beside(place)))
+        if len(walls) < self.distractors:
+            return False
+        decoys = [walls[number] for number in dice.permutation(len(walls))[: self.distractors].tolist()]
+        standing = opened.difference(fork.choices)
+        if share_a_frame(opened.union(cues, decoys), standing, self.agent_view_size, cues, fork.choices):
+            return False
+        self._begin(standing, start)
+        self._place(cues, fork, decoys)
+        return True
+
+    def _draw_fork(self, size: int) -> Fork:
+        """Draw a fork that fits, entered with any heading."""
+        dice = self.np_random
+        turns = (3, 1) if self.n_choices == 2 else (3, 0, 1)
+        while True:
+            x, y, heading = dice.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
+            entrance = ahead((x, y), heading + 2)
+            doorsteps = tuple(ahead((x, y), heading + turn) for turn in turns)
+            choices = tuple(ahead(step, heading + turn) for step, turn in zip(doorsteps, turns, strict=True))
+            if all(0 < cell_x < size - 1 and 0 < cell_y < size - 1 for cell_x, cell_y in (entrance, *choices)):
+                return Fork(entrance, (x, y), doorsteps, choices)
+
+    def _draw_start(self, size: int, tree: list[Cell], opened: set[Cell], fork: Fork) -> Pose | None:
+        """Draw a place in the farther half of the maze, facing a wall, with more walls beside it for more cues."""
+        if len(tree) < (size - 2) ** 2 // 3:
+            return None  # the fork blocks the rest of the grid
+        far = distances(opened, fork.node)
+        least = max(far[cell] for cell in tree) / 2
+        starts = [
+            (cell, heading)
+            for cell in tree
+            if far[cell] >= least
+            for heading in range(4)
+            if not any(ahead(cell, heading + turn) in opened for turn in _AROUND[: self.n_cues])
+        ]
+        return starts[int(self.np_random.integers(len(starts)))] if starts else None
+
+    def _place(self, cues: tuple[Cell, ...], fork: Fork, decoys: list[Cell]) -> None:
+        """Draw what the objects are, last and independently: nothing of the layout tells it."""
+        dice, objects = self.np_random, self.objects
+        looks = [objects[number] for number in dice.permutation(len(objects))[: len(cues) + len(fork.choices) - 1]]
+        shown, offered = looks[: len(cues)], looks[len(cues) :]
+        right = int(dice.integers(len(fork.choices)))
+        offered.insert(right, shown[int(dice.integers(len(shown)))])
+        meaningless = [objects[number] for number in dice.integers(len(objects), size=len(decoys))]
+        cells, all_looks = (*cues, *fork.choices, *decoys), (*shown, *offered, *meaningless)
+        self._fill_grid(self.open_cells, dict(zip(cells, map(thing, all_looks), strict=True)), self.start)
+        self.scene, self.cues = Scene(cues, fork, right), cues
+
+
+def _mission() -> str:
+    return "look at the objects, then find the fork and choose the one that you have seen"
