@@ -1,0 +1,84 @@
+"""What the sequence tasks have in common: something is shown, and in the last steps of the episode it is asked for."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+
+
+class Recall(gym.Env[Numbers, Any]):
+    """A task whose episodes are drawn whole at the reset; what the agent does changes none of what it sees.
+
+    Observation: MultiDiscrete, first 1 where an answer is due now, else 0; then the parts that a subclass names. The
+    highest value of a part says that it shows nothing; so does every part of the observation after the last action.
+
+    Reward: of n answers in an episode a right one gets 1/n and a wrong one -1/n, as in POPGym, so that returns lie in
+    [-1, 1]. Where no answer is due, any action gets 0.
+
+    Info: ``cue_visible`` at every step, whether something that may be asked for later is being shown; at the last step
+    ``score``, the share of right answers, and ``is_success``, whether all were right.
+
+    Args:
+        parts: how many values each part of the observation has, without the one that says nothing.
+        choices: number of possible answers, which are the actions.
+        shown: steps that show something to remember, the first ones of an episode.
+        scored: answers that are due, one at each of the last steps of an episode.
+    """
+
+    tells_success = True
+
+    def __init__(self, parts: Sequence[int], choices: int, shown: int, scored: int):
+        self.observation_space = gym.spaces.MultiDiscrete([2, *(values + 1 for values in parts)])
+        self.action_space = gym.spaces.Discrete(choices)
+        self.scored = scored
+        self._nothing = np.array([0, *parts])
+        self._shown = shown
+        self._observations = np.zeros((0, 1 + len(parts)), dtype=np.int64)
+        self._answers: list[int] = []
+        self._time = self._steps = self._right = 0
+
+    @abstractmethod
+    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
+        """Draw an episode.
+
+        Returns:
+            The parts of the observation before every action [steps, parts], and the right answers [scored].
+        """
+
+    def _blank(self, steps: int) -> Numbers:
+        """Return parts that show nothing [steps, parts]."""
+        return np.full((steps, len(self._nothing) - 1), self._nothing[1:])
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Numbers, dict[str, Any]]:
+        super().reset(seed=seed)
+        parts, answers = self._draw(self.np_random)
+        self._time, self._steps, self._right = 0, len(parts), 0
+        self._answers = answers.tolist()
+        self._observations = np.empty((self._steps + 1, len(self._nothing)), dtype=np.int64)
+        self._observations[:-1, 0] = 0
+        self._observations[self._steps - self.scored : -1, 0] = 1
+        self._observations[:-1, 1:] = parts
+        self._observations[-1] = self._nothing
+        return self._observations[0], {"cue_visible": True}
+
+    def step(self, action: Any) -> tuple[Numbers, float, bool, bool, dict[str, Any]]:
+        reward = 0.0
+        due = self._time - self._steps + self.scored
+        if due >= 0:
+            right = bool(action == self._answers[due])
+            self._right += right
+            reward = 1 / self.scored if right else -1 / self.scored
+        self._time += 1
+        terminated = self._time == self._steps
+        info: dict[str, Any] = {"cue_visible": self._time < self._shown}
+        if terminated:
+            info |= {"score": self._right / self.scored, "is_success": self._right == self.scored}
+        # A row is handed out once and drawn anew for the next episode: the caller may keep and change it.
+        return self._observations[self._time], reward, terminated, False, info

@@ -1,0 +1,35 @@
+"""One check for the whole numbers that describe a task, so that a wrong one is told the same way everywhere."""
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+import numpy as np
+
+
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return `value` as an int.
+
+    Raises:
+        ValueError: if it is not a whole number of at least `least` and, if given, at most `most`.
+    """
+    if not _is_whole(value) or value < least or (most is not None and value > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name}={value!r} must be a whole number {bounds}")
+    return int(value)
+
+
+def whole_range(name: str, bounds: object, least: int) -> tuple[int, int]:
+    """Return `bounds` as a pair of ints, the fewest and the most.
+
+    Raises:
+        ValueError: if they are not two whole numbers with `least` <= fewest <= most.
+    """
+    if isinstance(bounds, Sequence) and len(bounds) == 2:
+        fewest, most = bounds
+        if _is_whole(fewest) and _is_whole(most) and least <= fewest <= most:
+            return int(fewest), int(most)
+    raise ValueError(f"{name}={bounds!r} must be a pair (fewest, most) of whole numbers with {least} <= fewest <= most")
+
+
+def _is_whole(value: object) -> TypeGuard[int | np.integer]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
