@@ -1,7 +1,7 @@
 """The T-Maze: remember a cue along a corridor of any length, then turn the way it said."""
 
 from collections.abc import Sequence, Sized
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal, NamedTuple, SupportsIndex
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +11,16 @@ Observation = npt.NDArray[np.float32]
 
 FORWARD, UP, DOWN, BACK = range(4)
 _NOISE_BLOCK = 1024
+
+
+class Episode(NamedTuple):
+    """What a reset has drawn: with the actions it decides all that follows, but for noise and distractors."""
+
+    answer: int  # UP or DOWN
+    cue_step: int  # passive only: the step that shows the cue
+    offset: int  # cell of the start, counted from the near end of the corridor
+    junction: int  # cell of the junction
+    shortest: int  # steps of the shortest solution, the choice included
 
 
 class TMaze(gym.Env[Observation, Any]):
@@ -49,6 +59,8 @@ class TMaze(gym.Env[Observation, Any]):
         ValueError: if an argument is out of its range.
     """
 
+    tells_success = True
+
     def __init__(
         self,
         delay: Sequence[int] = (5, 30),
@@ -71,12 +83,12 @@ class TMaze(gym.Env[Observation, Any]):
             )
         if noise < 0 or distractors < 0 or penalty < 0:
             raise ValueError(f"noise={noise}, distractors={distractors} and penalty={penalty} must not be negative")
-        self._cue_at, self._active = cue_at, active
-        self._noise, self._distractors, self._penalty = noise, distractors, penalty
+        self._cue_at = cue_at
+        self.active, self.noise, self.distractors, self.penalty = active, noise, distractors, penalty
         self.delay = self.offset = self._answer = self._cue_step = self._junction = self._shortest = 0
         self._position = self._steps = 0
         self._false_cues: dict[int, int] = {}  # step: UP or DOWN
-        self._frames = _frames(6 if distractors else 4, noise)
+        self._frames = [[list(row) for row in table] for table in frames(6 if distractors else 4, noise)]
         self._noise_block = np.zeros((0, noise), dtype=np.float32)
         self._noise_row = 0
         self.observation_space = gym.spaces.Box(0.0, 1.0, self._frames[0][0][0].shape, np.float32)
@@ -90,20 +102,24 @@ class TMaze(gym.Env[Observation, Any]):
         """Count the steps of this episode's shortest solution, the choice included."""
         return self._shortest
 
+    def episode(self) -> Episode:
+        """Tell what the last reset has drawn."""
+        return Episode(self._answer, self._cue_step, self.offset, self._junction, self._shortest)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
         dice = self.np_random
         self.delay = int(dice.integers(*self._delays, endpoint=True))
-        self.offset = int(dice.integers(*self._offsets, endpoint=True))
+        self.offset = int(dice.integers(*self._offsets, endpoint=True)) if self.active else 0
         self._answer = UP if dice.integers(2) else DOWN
         self._cue_step = int(dice.integers(self.delay + 1)) if self._cue_at == "random" else 0
         self._position, self._steps = self.offset, 0
         self._junction = self._cue_step + self.delay
         self._shortest = self.offset + self._junction + 1
-        if self._distractors:
-            count = min(self._distractors, self._shortest)
+        if self.distractors:
+            count = min(self.distractors, self._shortest)
             steps = dice.choice(self._shortest, count, replace=False).tolist()
             self._false_cues = dict(zip(steps, dice.integers(UP, DOWN + 1, count).tolist(), strict=True))
         self._noise_row = len(self._noise_block)
@@ -117,10 +133,10 @@ class TMaze(gym.Env[Observation, Any]):
             reward = float(right)
         elif self._position < self._junction and action == FORWARD:
             self._position += 1
-        elif self._active and self._position > 0 and action == BACK:
+        elif self.active and self._position > 0 and action == BACK:
             self._position -= 1
-        elif self._penalty:
-            reward = -self._penalty / (2 * self._shortest)
+        elif self.penalty:
+            reward = -self.penalty / (2 * self._shortest)
         truncated = not terminated and self._steps >= 2 * self._shortest
         observation, info = self._observe()
         if terminated or truncated:
@@ -128,28 +144,36 @@ class TMaze(gym.Env[Observation, Any]):
         return observation, reward, terminated, truncated, info
 
     def _observe(self) -> tuple[Observation, dict[str, Any]]:
-        cue_visible = self._position == 0 if self._active else self._steps == self._cue_step
-        false_cue = self._false_cues.get(self._steps, 0) if self._distractors else 0
-        frames = self._frames[self._position == self._junction]
-        observation = frames[self._answer if cue_visible else 0][false_cue].copy()
-        if self._noise:
+        cue_visible = self._position == 0 if self.active else self._steps == self._cue_step
+        false_cue = self._false_cues.get(self._steps, 0) if self.distractors else 0
+        table = self._frames[self._position == self._junction]
+        observation = table[self._answer if cue_visible else 0][false_cue].copy()
+        if self.noise:
             if self._noise_row == len(self._noise_block):
-                self._noise_block = self.np_random.random((_NOISE_BLOCK, self._noise), dtype=np.float32)
+                self._noise_block = self.np_random.random((_NOISE_BLOCK, self.noise), dtype=np.float32)
                 self._noise_row = 0
-            observation[-self._noise :] = self._noise_block[self._noise_row]
+            observation[-self.noise :] = self._noise_block[self._noise_row]
             self._noise_row += 1
         return observation, {"cue_visible": cue_visible}
 
 
-def _frames(symbols: int, noise: int) -> list[list[list[Observation]]]:
-    """Draw every observation once, noise left at 0: [at the junction][cue, 0 for none][false cue, 0 for none]."""
-    frames = np.zeros((2, 3, 3, symbols + noise), dtype=np.float32)
-    frames[0, :, :, 2] = frames[1, :, :, 3] = 1
+def frames(symbols: int, noise: int) -> Observation:
+    """Draw every observation once, noise left at 0.
+
+    Args:
+        symbols: 4, or 6 with false cues.
+        noise: channels.
+
+    Returns:
+        (2, 3, 3, symbols + noise): at the junction or not, the cue (0 for none, UP, DOWN), the false cue likewise.
+    """
+    drawn = np.zeros((2, 3, 3, symbols + noise), dtype=np.float32)
+    drawn[0, :, :, 2] = drawn[1, :, :, 3] = 1
     for says in (UP, DOWN):
-        frames[:, says, :, says - 1] = 1
+        drawn[:, says, :, says - 1] = 1
         if symbols == 6:
-            frames[:, :, says, 3 + says] = 1
-    return [[list(row) for row in table] for table in frames]
+            drawn[:, :, says, 3 + says] = 1
+    return drawn
 
 
 def _checked_range(name: str, bounds: Sequence[int]) -> tuple[int, int]:
