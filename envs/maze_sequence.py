@@ -82,7 +82,7 @@ class MazeSequence(Maze):
     No frame shows a sign and an arm of a fork together. Distractors are boxes in other walls.
 
     Success: right at every fork. An oracle 1; a cue-blind oracle, which walks straight on and guesses, 2**-cues; a
-    random player 0.13 at size 11 with two signs.
+    random player 0.11 at size 13.
 
     Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
 
@@ -181,7 +181,7 @@ class MazeSequence(Maze):
         forks = [arms]
         while len(forks) < self.n_cues:
             for _ in range(_TRIES_PER_LEG):
-                walked = way.walk(dice, int(dice.integers(1, 4)))
+                walked = way.walk(dice, int(dice.integers(1, 5)))
                 longer = walked and walked.around_block()
                 if longer:
                     break
@@ -190,7 +190,7 @@ class MazeSequence(Maze):
             way, arms = longer
             forks.append(arms)
         for _ in range(_TRIES_PER_LEG):
-            length = 2 * self.n_cues + int(dice.integers(2, size // 2))
+            length = 2 * self.n_cues + int(dice.integers(2, size - 5))
             complete = way.walk(dice, length)
             if complete:
                 return complete, forks[::-1], complete.cells[-2 : -length - 1 : -1]
