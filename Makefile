@@ -12,7 +12,7 @@ CODE := $(wildcard agents envs memory tracking configs benchmarks train.py evalu
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow lint format type bench-envs bench-chunks bench-memory clean
+.PHONY: help install train evaluate test test-slow lint format type play pictures bench-envs bench-chunks bench-memory clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -31,6 +31,12 @@ train: $(STAMP) ## train the default experiment and evaluate it on held-out maze
 evaluate: $(STAMP) ## evaluate a run folder: make evaluate RUN=runs/...
 	@test -n "$(RUN)" || { echo "name the run folder: make evaluate RUN=runs/..." >&2; exit 2; }
 	$(BIN)/python evaluate.py $(RUN) $(ARGS)
+
+play: $(STAMP) ## play a task by keyboard: make play ARGS="Engram-MazeMatch-S9-v0"
+	$(BIN)/python -m envs.play $(ARGS)
+
+pictures: $(STAMP) ## draw the pictures of docs/tasks.md
+	$(BIN)/python tests/envs/draw_tasks.py
 
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from gymnasium.error import Error as GymnasiumError
@@ -40,32 +40,41 @@ STANDARD = (
 )
 
 
-def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:
-    """Make the envs of one setting.
+def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str, Any]:
+    """Return the arguments of `envs.make_env` for one setting, as it is played on one side.
 
     Args:
         config: of the run.
         setting: the task as trained, or a harder one.
         side: whose layouts are shown, if the setting is split.
+    """
+    return {
+        "env_id": setting.env_id,
+        "split": side if setting.split else None,
+        "view_size": config.env.view_size,
+        "useful_actions": config.env.actions,
+        "pixels": config.env.pixels,
+        "previous_reward": config.env.previous_reward,
+        "random_actions": config.env.random_actions if side == "train" else 0.0,
+        "reward_scale": config.env.reward_scale if side == "train" else 1.0,
+        "kwargs": setting.kwargs,
+        "module": config.env.module,
+    }
+
+
+def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:
+    """Make the envs of one setting.
+
+    Args:
+        config, setting, side: see `env_arguments`.
         n_envs: how many play side by side.
         seed: of the first episodes.
 
     Raises:
         ValueError: if there is no such env, or an argument does not fit it.
     """
-    return make_vec_env(
-        setting.env_id,
-        n_envs=n_envs,
-        seed=seed,
-        split=side if setting.split else None,
-        view_size=config.env.view_size,
-        useful_actions=config.env.actions,
-        previous_reward=config.env.previous_reward,
-        random_actions=config.env.random_actions if side == "train" else 0.0,
-        kwargs=setting.kwargs,
-        module=config.env.module,
-        subprocess=config.env.subprocess and side == "train",
-    )
+    arguments = env_arguments(config, setting, side)
+    return make_vec_env(**arguments, n_envs=n_envs, seed=seed, subprocess=config.env.subprocess and side == "train")
 
 
 def open_envs(config: TrainConfig, settings: Sequence[Setting], episodes: int, model: MemoryPPO) -> list[VecEnv]:
@@ -78,6 +87,7 @@ def open_envs(config: TrainConfig, settings: Sequence[Setting], episodes: int, m
     envs = []
     for setting in settings:
         env = make_envs(config, setting, "test", min(config.eval.n_envs, episodes), TEST_SEED)
+        env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
         envs.append(env)
         env.reset()
         spaces = ((env.observation_space, model.observation_space), (env.action_space, model.action_space))

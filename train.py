@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
+import gymnasium as gym
 import torch
 from gymnasium.error import Error as GymnasiumError
 from omegaconf import OmegaConf
@@ -25,8 +26,10 @@ from agents import MemoryPPO
 from configs import CannotRun, TrainConfig, own_keys
 from configs.command_line import run
 from configs.settings import Setting, harder_settings, trained_setting
-from envs import warn_if_few_layouts
-from evaluate import TEST_SEED, check_device, evaluate_run, make_envs, open_envs
+from envs import make_env, measure_leakage, warn_if_few_layouts
+from envs.leakage import Leakage
+from envs.split import Side
+from evaluate import TEST_SEED, check_device, env_arguments, evaluate_run, make_envs, open_envs
 from tracking import (
     GateSelectivity,
     LayoutCount,
@@ -48,6 +51,8 @@ from tracking.wandb_writer import Mode
 
 # Validation episodes begin from seeds of their own; the split keeps the layouts apart in any case.
 VALIDATION_SEED = 500_000_000
+LEAKAGE_SEED = 700_000_000
+LEAKAGE_SECONDS = 10.0  # at most
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 
 
@@ -64,6 +69,7 @@ def train(config: TrainConfig, name: str) -> None:
     """
     torch.set_num_threads(config.torch_threads)
     env, validation_env, model = prepare(config)
+    leaks = check_leakage(config)
     console = remarks()
 
     def say(line: str) -> None:
@@ -72,6 +78,11 @@ def train(config: TrainConfig, name: str) -> None:
     with StopRequest() as request:
         folder = make_folder(config, name)
         say(f"run folder: {folder.path}")
+        if leaks is not None:
+            say(str(leaks))
+            write_json(folder.leakage, leaks.as_json())
+            if leaks.shared:
+                say("warning: two sides show the same, so that success on the test side says little about new episodes")
         wandb_writer = open_writer(config, folder, name, say)
         writers: list[KVWriter] = [MetricsFile(folder.metrics)]
         model.set_logger(Logger(str(folder.path), [*writers, wandb_writer] if wandb_writer else writers))
@@ -156,6 +167,28 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
         for test_env in open_envs(config, settings_of(config), 1, model):
             test_env.close()
     return env, validation_env, model
+
+
+def check_leakage(config: TrainConfig) -> Leakage | None:
+    """Compare the sides of the split; None if there is no split.
+
+    Raises:
+        CannotRun: if the split is by layout and two sides share a maze all the same, unless that is allowed.
+    """
+    if not config.env.split or not config.eval.leakage_resets:
+        return None
+    task = trained_setting(config.env)
+
+    def make(side: Side) -> gym.Env[Any, Any]:
+        return make_env(**{**env_arguments(config, task, side), "random_actions": 0.0})
+
+    leaks = measure_leakage(make, seed=LEAKAGE_SEED, resets=config.eval.leakage_resets, seconds=LEAKAGE_SECONDS)
+    if leaks.shared and leaks.by == "layout" and not config.env.allow_overlap:
+        raise CannotRun(
+            f"env: {leaks.shared} mazes were found on two sides of the split by layout, so that its layout_key() misses"
+            " something; env.allow_overlap=true trains all the same"
+        )
+    return leaks
 
 
 @contextmanager

@@ -19,6 +19,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "env.n_envs": (1, ANY),
     "env.random_actions": (0, 1),
     "env.chance": (0, 1),
+    "eval.leakage_resets": (0, ANY),
     "eval.every": (1, ANY),
     "eval.episodes": (1, ANY),
     "eval.final_episodes": (0, ANY),

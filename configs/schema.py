@@ -37,15 +37,18 @@ class EnvConfig:
 
     id: str = option("Gymnasium id")
     n_envs: int = option("copies of the env that play side by side", 64)
-    split: bool = option("train, validate and test on different layouts", True)
+    split: bool = option("train, validate and test on different layouts (or seeds, where there are none)", True)
+    allow_overlap: bool = option("train even if two sides of the split by layout were found to share mazes", False)
     view_size: int | None = option("side of the agent's view in a MiniGrid env (odd); null keeps the env's own", None)
     actions: list[str] | None = option("names of the actions to keep in a MiniGrid env; null keeps them all", None)
+    pixels: int | None = option("show a MiniGrid view as an image, with so many pixels a cell; null: symbols", None)
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
     random_actions: float = option(
         "probability that in training a random action begins at a step, held for a while", 0.0
     )
+    reward_scale: float = option("factor of the rewards to learn from; all returns reported are the env's own", 1.0)
     chance: float | None = option("success of a player that cannot recall, for the verdict; null if unknown", None)
     subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
     harder: dict[str, HarderConfig] = option("settings beyond the one trained on, for the final evaluation", {})
@@ -191,6 +194,7 @@ class TrackingConfig:
 class EvalConfig:
     """Evaluation on layouts that are not trained on."""
 
+    leakage_resets: int = option("resets of each side before the training, to see that they share no maze; 0: none", 300)
     every: int = option("environment steps between evaluations on the validation side")
     episodes: int = option("episodes of each of them")
     final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out")

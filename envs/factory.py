@@ -5,6 +5,7 @@ import importlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -14,12 +15,16 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from envs.actions import UsefulActions
+from envs.flat_observation import FlatObservation, flat_space
 from envs.observation import SymbolView
-from envs.split import Side, SplitByLayout, has_layouts
-from envs.tmaze import TMaze
-from envs.wrappers import CueVisible, PreviousReward, RandomActions
+from envs.pixels import PixelView
+from envs.split import Side, SplitByLayout, SplitBySeed, has_layouts
+from envs.tmaze_vec import TMazeVecEnv, steps_in_arrays
+from envs.wrappers import CueVisible, PreviousReward, RandomActions, RewardScale
 
 _WALKING = ("left", "right", "forward")
+# Modules that an extra of ours, of the same name, installs.
+_EXTRAS = ("popgym",)
 
 
 def make_env(
@@ -29,23 +34,29 @@ def make_env(
     seed: int | None = None,
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
+    pixels: int | None = None,
     previous_reward: bool = False,
     random_actions: float = 0.0,
+    reward_scale: float = 1.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     monitor: bool = False,
 ) -> gym.Env[Any, Any]:
     """Make one environment of any registered id; MiniGrid ones show their symbol image and report ``is_success``.
 
+    What other environments show as tuples or nested dictionaries becomes one flat dictionary (see ``FlatObservation``).
+
     Args:
         env_id: the id under which it is registered with Gymnasium.
-        split: the side of the split by layout, or None for all layouts.
+        split: the side of the split by layout, by seed where there are none, or None for all of them.
         seed: if given, the environment is reset once with it, and so is the sampling of its action space.
         view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
+        pixels: shows a MiniGrid agent its view as an RGB image, with so many pixels a cell; None keeps the symbols.
         previous_reward: whether the observation holds the reward of the previous step.
         random_actions: probability that at a step a random action begins, held for a while, so that where mazes are few
             the agent is led to places that its own ways avoid; for Discrete actions.
+        reward_scale: factor of the rewards to learn from; neither the observed nor the monitored ones are multiplied.
         kwargs: arguments of the environment itself.
         module: a module to import first, so that its ids are registered.
         monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.
@@ -56,22 +67,34 @@ def make_env(
     env = _registered(env_id, dict(kwargs or {}), module)
     bare = env.unwrapped
     if isinstance(bare, MiniGridEnv):
+        _check_files(env_id, bare)
         env = SymbolView(env, view_size)
         if isinstance(bare, MemoryEnv):
             env = CueVisible(env, (1, bare.height // 2 - 1))
         actions = useful_actions or getattr(bare, "useful_actions", _WALKING if isinstance(bare, MemoryEnv) else None)
         if actions:
             env = UsefulActions(env, actions)
+        if pixels is not None:
+            env = PixelView(env, pixels)
     elif view_size is not None or useful_actions is not None:
         raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
+    elif pixels is not None:
+        raise ValueError(f"{env_id}: pixels is for MiniGrid environments only")
+    elif flat_space(env.observation_space) != env.observation_space:
+        env = FlatObservation(env)
     if random_actions:
         env = RandomActions(env, random_actions)
-    if split is not None or has_layouts(env):
+    if has_layouts(env):
         env = SplitByLayout(env, split)
+    elif split is not None:
+        env = SplitBySeed(env, split)
     if previous_reward:
         env = PreviousReward(env)
     if monitor:
-        env = Monitor(env, info_keywords=("is_success",) if isinstance(bare, MiniGridEnv | TMaze) else ())
+        tells = isinstance(bare, MiniGridEnv) or getattr(bare, "tells_success", False)
+        env = Monitor(env, info_keywords=("is_success",) if tells else ())
+    if reward_scale != 1.0:
+        env = RewardScale(env, reward_scale)
     if seed is not None:
         env.reset(seed=seed)
         env.action_space.seed(seed)
@@ -86,8 +109,10 @@ def make_vec_env(
     split: Side | None = None,
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
+    pixels: int | None = None,
     previous_reward: bool = False,
     random_actions: float = 0.0,
+    reward_scale: float = 1.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     subprocess: bool = False,
@@ -99,8 +124,8 @@ def make_vec_env(
         n_envs: how many, at least 1.
         seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
         subprocess: whether each runs in a process of its own, which pays only where a step is slow.
-        env_id, split, view_size, useful_actions, previous_reward, random_actions, kwargs, module, monitor: as in
-            ``make_env``.
+        env_id, split, view_size, useful_actions, pixels, previous_reward, random_actions, reward_scale, kwargs,
+            module, monitor: as in ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if ``n_envs`` is below 1.
@@ -113,8 +138,10 @@ def make_vec_env(
         split=split,
         view_size=view_size,
         useful_actions=useful_actions,
+        pixels=pixels,
         previous_reward=previous_reward,
         random_actions=random_actions,
+        reward_scale=reward_scale,
         kwargs=kwargs,
         module=module,
         monitor=monitor,
@@ -125,6 +152,8 @@ def make_vec_env(
         vec_env = SubprocVecEnv([partial(_out_of_reach_of_ctrl_c, make)] * n_envs)
     else:
         vec_env = DummyVecEnv([make] * n_envs)
+        if steps_in_arrays(vec_env.envs[0]):
+            vec_env = TMazeVecEnv([make] * n_envs)
     vec_env.seed(seed)
     return vec_env
 
@@ -140,7 +169,8 @@ def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise ValueError(f"module={module!r} cannot be imported: {error}") from error
+            hint = f"; it comes with an extra: pip install -e '.[{module}]'" if module in _EXTRAS else ""
+            raise ValueError(f"module={module!r} cannot be imported: {error}{hint}") from error
     try:
         gym.spec(env_id)
     except gym.error.Error as error:
@@ -153,3 +183,10 @@ def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.
         given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
         reason = str(error).split(" was raised from the environment creator")[0]
         raise ValueError(f"{env_id} cannot be made with {given or 'no arguments'}: {reason}") from error
+
+
+def _check_files(env_id: str, env: MiniGridEnv) -> None:
+    """Refuse an environment drawn after a pattern whose file this build of MiniGrid lacks: its reset would fail."""
+    pattern = getattr(getattr(env, "config", None), "pattern_path", None)
+    if pattern is not None and not Path(pattern).is_file():
+        raise ValueError(f"{env_id} cannot be played: the installed minigrid lacks its file {Path(pattern).name}")

@@ -22,13 +22,13 @@ class MazeReturn(Maze):
     """A maze with a goal that is out of sight from the start; whoever arrives is carried back to the start.
 
     The episode ends after so many trips, all to the same goal through the same maze. Every arrival pays
-    ``fewest steps / steps of this trip``, divided by the number of trips. Where the goal is, is drawn independently of
-    the maze, among all cells that cannot be seen from the start and are some way off; it is no part of the layout key.
+    ``fewest steps / steps of this trip``, divided by the number of trips. The goal is drawn independently of the
+    maze, among all dead ends that cannot be seen from the start and are some way off; it is no part of the layout key.
     Distractors are objects in the walls: landmarks.
 
     Success: every trip after the first took at most 1.5 times the fewest steps. An oracle, which searches the maze once
-    and then walks the shortest way, 1; a cue-blind oracle, for which every trip is the first, 0.03 at size 9 and below
-    0.01 from size 13; a random player 0.
+    and then walks the shortest way, 1; a cue-blind oracle, which knows the maze and searches it on every trip as on the
+    first, 0.45 at size 9, 0.26 at size 13; a random player 0.
 
     Info: ``cue_visible`` at every step, whether the goal is in sight; ``is_success`` and ``score`` (see `Maze`) at the
     last.

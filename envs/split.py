@@ -1,10 +1,11 @@
-"""The split by layout: every maze belongs to one of three sides, by a rule on a hash of its geometry."""
+"""The split by layout, or by seed: every maze belongs to one of three sides, by a rule on a hash of its geometry."""
 
 import hashlib
 import warnings
 from typing import Any, Literal, SupportsFloat, get_args
 
 import gymnasium as gym
+import numpy as np
 from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 from stable_baselines3.common.vec_env import VecEnv
@@ -19,6 +20,7 @@ _SALT = b"engram-161"
 _REJECTED = 1000
 _FEW = 100
 _COUNTED = 50_000
+_SEEDS = 2**31  # what every environment takes for a seed
 
 # What a cell is to the geometry. Doors of any colour or state are one, and so are things that can be carried.
 _GEOMETRY = {"wall": 1, "floor": 2, "door": 3, "key": 4, "ball": 4, "box": 4, "goal": 5, "lava": 6}
@@ -76,8 +78,8 @@ class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     def __init__(self, env: gym.Env[Any, Any], side: Side | None):
         gym.utils.RecordConstructorArgs.__init__(self, side=side)
         super().__init__(env)
-        if side is not None and side not in SIDES:
-            raise ValueError(f"split={side!r} must be one of {', '.join(SIDES)}, or None for all layouts")
+        if side is not None:
+            _checked(side)
         if not has_layouts(env):
             raise ValueError(
                 f"{_name(env)} has no layouts to split by: use split=None, or give it a method layout_key() -> str"
@@ -112,6 +114,37 @@ class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         return observation, reward, terminated, truncated, info
 
 
+class SplitBySeed(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Shows only the episodes of one side, of an environment without layouts: every episode has a seed of its own.
+
+    A seed belongs to a side by the same rule on its hash as a layout does. Where few episodes are possible, two sides
+    show the same under different seeds: `envs.leakage` finds out. ``info["episode_seed"]`` holds it after a reset.
+
+    Args:
+        env: an environment all of whose chance comes from the seed of its reset.
+        side: "train", "validation" or "test".
+
+    Raises:
+        ValueError: on an unknown side.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], side: Side):
+        gym.utils.RecordConstructorArgs.__init__(self, side=side)
+        super().__init__(env)
+        self.side = _checked(side)
+        self._dice = np.random.default_rng()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            self._dice = np.random.default_rng(seed)
+        while True:
+            episode_seed = int(self._dice.integers(_SEEDS))
+            if side_of(f"seed {episode_seed}") == self.side:
+                break
+        observation, info = self.env.reset(seed=episode_seed, options=options)
+        return observation, {**info, "episode_seed": episode_seed}
+
+
 def has_layouts(env: gym.Env[Any, Any]) -> bool:
     """Say whether ``layout_key`` can tell the layouts of an environment."""
     return isinstance(env.unwrapped, MiniGridEnv) or hasattr(env.unwrapped, "layout_key")
@@ -135,6 +168,12 @@ def warn_if_few_layouts(vec_env: VecEnv) -> None:
             f"only {seen} distinct layouts were met: success on held-out ones says little about new mazes",
             stacklevel=2,
         )
+
+
+def _checked(side: Side) -> Side:
+    if side not in SIDES:
+        raise ValueError(f"split={side!r} must be one of {', '.join(SIDES)}, or None for all layouts")
+    return side
 
 
 def _cells(env: MiniGridEnv) -> list[WorldObj | None]:

@@ -1,5 +1,6 @@
-"""Small wrappers: the previous reward as an observation, and whether the cue is in sight."""
+"""Small wrappers: what an agent is told of cue and reward, and what chance and scale do in training."""
 
+import math
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -114,3 +115,27 @@ class RandomActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
             self._steps_left -= 1
             action = self._held
         return self.env.step(action)
+
+
+class RewardScale(gym.RewardWrapper[Any, Any], gym.utils.RecordConstructorArgs):
+    """Multiplies every reward, so that an agent learns from rewards of about 1 whatever a suite pays.
+
+    Outside of ``Monitor`` the returns that are reported stay the environment's own.
+
+    Args:
+        env: any environment.
+        scale: the factor, positive.
+
+    Raises:
+        ValueError: if the scale is not a positive number.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], scale: float):
+        if not 0.0 < scale < math.inf:
+            raise ValueError(f"reward_scale={scale} must be a positive number")
+        gym.utils.RecordConstructorArgs.__init__(self, scale=scale)
+        super().__init__(env)
+        self.scale = scale
+
+    def reward(self, reward: SupportsFloat) -> float:
+        return float(reward) * self.scale

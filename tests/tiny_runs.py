@@ -28,6 +28,7 @@ TINY = (
     "ppo.n_epochs=1",
     "ppo.features_dim=13",
     "total_timesteps=400",
+    "eval.leakage_resets=20",
     "eval.every=190",
     "eval.episodes=6",
     "eval.final_episodes=6",

@@ -39,6 +39,11 @@ class RunFolder(NamedTuple):
         return self.path / "layouts.txt"
 
     @property
+    def leakage(self) -> Path:
+        """What the sides of the split were found to have in common, before the training."""
+        return self.path / "leakage.json"
+
+    @property
     def evaluation(self) -> Path:
         """What `evaluate.py` found last."""
         return self.path / "evaluation.json"

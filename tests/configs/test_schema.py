@@ -18,11 +18,29 @@ from configs.schema import CHOICES, CONTROLLER_SCHEMAS, MEMORY_SCHEMAS, PPOConfi
 from memory import CONTROLLERS, MEMORIES
 from tiny_runs import TINY, composed, tiny_run
 
-ENVS = ["room", "match", "match_s13", "minigrid_memory", "tmaze", "tmaze_active"]
+ENVS = [
+    "binding",
+    "chain",
+    "counting",
+    "match",
+    "match_s13",
+    "maze_match",
+    "maze_return",
+    "maze_sequence",
+    "minigrid_memory",
+    "position_cartpole",
+    "position_pendulum",
+    "repeat_previous",
+    "reverse_recall",
+    "room",
+    "tmaze",
+    "tmaze_active",
+]
 
 
 def test_every_env_is_tried_below() -> None:
-    assert set(choices()["env"]) == {*ENVS, "gym"}
+    # Of these two the id is to be named.
+    assert set(choices()["env"]) == {*ENVS, "gym", "popgym"}
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,25 @@ def meet_tmaze(env):
     return (info["layout"],), int(env.unwrapped._answer == UP)
 
 
+def meet_maze_match(env):
+    _, info = env.reset()
+    _, fork, right = env.unwrapped.scene
+    return (info["layout"], *(kind_at(env, cell) for cell in fork.choices)), right
+
+
+def meet_maze_sequence(env):
+    _, info = env.reset()
+    return (info["layout"],), env.unwrapped.scene.turns[0]
+
+
 TASKS = [
     ("Engram-MatchS9-v0", {}, meet_match),
     ("Engram-MatchS13-v0", {}, meet_match),
     ("Engram-RoomS11-v0", {}, meet_match),
     ("MiniGrid-MemoryS9-v0", {}, meet_match),
     ("MiniGrid-MemoryS13-v0", {}, meet_match),
+    ("Engram-MazeMatch-S9-v0", {}, meet_maze_match),
+    ("Engram-MazeSequence-S13-v0", {}, meet_maze_sequence),
     ("Engram-TMaze-v0", {}, meet_tmaze),
     ("Engram-TMazeActive-v0", {}, meet_tmaze),
     ("Engram-TMazeLong-v0", {}, meet_tmaze),
@@ -68,3 +81,28 @@ def test_the_players_memory_is_good():
         runs.append([meet_match(env) for _ in range(200)])
     answers = dict(runs[0])
     assert np.mean([answers[maze] == answer for maze, answer in runs[1]]) > 0.98
+
+
+def test_who_memorised_where_the_goals_of_maze_return_were_does_not_know_where_they_are():
+    env = make_env("Engram-MazeReturn-S9-v0").unwrapped
+    goals = defaultdict(Counter)
+    for seed in range(60):
+        env.reset(seed=seed)
+        state = env.np_random.bit_generator.state
+        for number in range(12):
+            # The same maze again and again, from where on chance goes on differently.
+            env.np_random.bit_generator.state = state
+            original = env._begin
+
+            def begin(*arguments, number=number, original=original):
+                env.np_random.bit_generator.advance(number)
+                original(*arguments)
+
+            env._begin = begin
+            env.reset()
+            del env._begin
+            goals[env.layout_key()][env.goal] += 1
+    assert len(goals) == 60
+    # Goals of one maze are as many as its hidden dead ends.
+    assert np.mean([len(found) for found in goals.values()]) > 2
+    assert np.mean([found.most_common(1)[0][1] / 12 for found in goals.values()]) < 0.7

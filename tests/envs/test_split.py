@@ -185,16 +185,32 @@ def test_a_side_without_layouts_is_an_error_of_one_line():
         assert "\n" not in message
 
 
-def test_an_env_without_layouts_cannot_be_split():
+def test_an_env_without_layouts_cannot_be_split_by_them():
     with pytest.raises(ValueError, match="CartPole-v1 has no layouts to split by: use split=None, or give it a method"):
         SplitByLayout(gym.make("CartPole-v1"), "train")
     with pytest.raises(ValueError, match="CartPole-v1 has no layout"):
         layout_key(gym.make("CartPole-v1"))
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_without_layouts_every_episode_has_a_seed_of_its_side(side):
+    env = make_env("CartPole-v1", split=side, seed=3)
+    seeds = []
+    for _ in range(40):
+        observation, info = env.reset()
+        seeds.append(info["episode_seed"])
+        np.testing.assert_array_equal(observation, gym.make("CartPole-v1").reset(seed=seeds[-1])[0])
+    assert len(set(seeds)) == 40
+    assert {side_of(f"seed {seed}") for seed in seeds} == {side}
+    again = make_env("CartPole-v1", split=side, seed=3)
+    assert [again.reset()[1]["episode_seed"] for _ in range(40)] == seeds
+
+
 def test_an_unknown_side_is_refused():
     with pytest.raises(ValueError, match="split='dev' must be one of train, validation, test"):
         SplitByLayout(gym.make("MiniGrid-Empty-6x6-v0"), "dev")
+    with pytest.raises(ValueError, match="split='dev' must be one of train, validation, test"):
+        make_env("CartPole-v1", split="dev")
 
 
 def test_an_env_may_name_its_own_layout():

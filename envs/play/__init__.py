@@ -1,0 +1,1 @@
+"""Any task by keyboard in the terminal: `python -m envs.play --help`."""

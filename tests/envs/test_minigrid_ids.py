@@ -1,0 +1,51 @@
+"""Every id that MiniGrid registers runs as it is, and shows what MiniGrid itself would show."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents.spaces import check_spaces
+from envs import make_env, make_vec_env
+
+IDS = [env_id for env_id, spec in gym.registry.items() if str(spec.entry_point).startswith("minigrid.")]
+# Wheels of MiniGrid leave out the pictures that these are drawn after.
+BROKEN = [
+    "MiniGrid-WFC-DungeonMazeScaled-v0",
+    "MiniGrid-WFC-MazeSimple-v0",
+    "MiniGrid-WFC-ObstaclesAngular-v0",
+    "MiniGrid-WFC-ObstaclesBlackdots-v0",
+    "MiniGrid-WFC-ObstaclesHogs3-v0",
+    "MiniGrid-WFC-RoomsFabric-v0",
+]
+
+
+def test_there_are_as_many_as_ever():
+    assert len(IDS) >= 170
+    assert set(BROKEN) <= set(IDS)
+
+
+@pytest.mark.filterwarnings("ignore:.*is out of date:DeprecationWarning")
+@pytest.mark.parametrize("env_id", sorted(set(IDS) - set(BROKEN)))
+def test_it_runs_and_shows_what_minigrid_shows(env_id):
+    env, own = make_env(env_id, seed=0), gym.make(env_id, disable_env_checker=True)
+    check_spaces(env.observation_space, env.action_space)
+    observation, _ = env.reset(seed=1)
+    shown, _ = own.reset(seed=1)
+    for _ in range(20):
+        np.testing.assert_array_equal(observation, shown["image"])
+        assert env.observation_space.contains(observation)
+        action = env.action_space.sample()
+        observation, *outcome, info = env.step(action)
+        shown, *expected, _ = own.step(action)
+        assert outcome == expected
+        assert ("is_success" in info) == any(expected[1:])
+        if any(expected[1:]):
+            np.testing.assert_array_equal(observation, shown["image"])
+            observation, _ = env.reset()
+            shown, _ = own.reset()
+
+
+@pytest.mark.parametrize("env_id", BROKEN)
+def test_what_lacks_a_file_is_refused_in_one_line(env_id):
+    with pytest.raises(ValueError, match=rf"{env_id} cannot be played: the installed minigrid lacks .*\.png$"):
+        make_vec_env(env_id)
