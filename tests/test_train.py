@@ -18,11 +18,12 @@ import torch
 from agents import MemoryPPO
 from configs import CannotRun
 from configs.settings import trained_setting
+from envs.leakage import Leakage, SideMet
 from envs.split import SIDES
 from evaluate import make_envs
 from tiny_runs import TINY, composed, tiny_run
 from tracking import RunFolder
-from train import agent_arguments, train
+from train import agent_arguments, check_leakage, train
 
 ROOT = Path(__file__).parent.parent
 
@@ -59,7 +60,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["env.view_size=5"], ["view_size"]),
         (["memory.slots=0"], ["slots=0"]),
         (["device=nonsense"], ["device=nonsense", "cpu"]),
-        (["env=gym", "env.id=Blackjack-v1", "env.kwargs={}"], ["Tuple", "Box"]),
+        (["env.pixels=8"], ["pixels", "MiniGrid"]),
         (["memory.slots=1000000000000"], ["memory of 6 envs"]),
         (["eval.harder=true", "env.harder.longer.id=nonsense"], ["nonsense"]),
     ],
@@ -84,6 +85,7 @@ def test_run_folder_holds_the_record() -> None:
         "config.yaml",
         "versions.json",
         "metrics.csv",
+        "leakage.json",
         "layouts.txt",
         "best.zip",
         "latest.zip",
@@ -93,6 +95,27 @@ def test_run_folder_holds_the_record() -> None:
     versions = json.loads((tiny_run() / "versions.json").read_text())
     assert {"python", "torch", "stable-baselines3", "gymnasium", "minigrid", "numpy", "engram"} <= set(versions)
     assert {"git_commit", "git_dirty", "command"} <= set(versions)
+
+
+def test_the_sides_are_compared_before_the_training() -> None:
+    report = json.loads((tiny_run() / "leakage.json").read_text())
+    assert (report["by"], report["shared"]) == ("layout", 0)
+    assert report["sides"]["test"]["resets"] == 20
+
+
+def test_a_maze_on_two_sides_stops_the_run_unless_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = {"train": SideMet(9, 5, 5), "validation": SideMet(9, 5, 5), "test": SideMet(9, 5, 5)}
+    for by, allowed in (("layout", False), ("layout", True), ("seed", False)):
+        leaks = Leakage(by, sides, "grid", 3)
+        monkeypatch.setattr("train.measure_leakage", lambda make, leaks=leaks, **more: leaks)
+        config = composed(*TINY, f"env.allow_overlap={allowed}")
+        if by == "layout" and not allowed:
+            with pytest.raises(CannotRun, match=r"3 mazes .* on two sides .* env.allow_overlap=true"):
+                check_leakage(config)
+        else:
+            assert check_leakage(config) is leaks
+    assert check_leakage(composed(*TINY, "env.split=false")) is None
+    assert check_leakage(composed(*TINY, "eval.leakage_resets=0")) is None
 
 
 def test_metrics_say_how_the_training_went() -> None:

@@ -18,9 +18,9 @@ IDS = [env_id for env_id in gym.registry if env_id.startswith("Engram-")]
 ROOT = Path(__file__).parents[2]
 DIGESTS = """
 import sys
-import test_registry
-for env_id in test_registry.IDS:
-    print(env_id, test_registry.digest(env_id))
+import test_registration
+for env_id in test_registration.IDS:
+    print(env_id, test_registration.digest(env_id))
 """
 
 
