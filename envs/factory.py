@@ -151,9 +151,9 @@ def make_vec_env(
         make().close()  # What the user got wrong is raised here, not in another process.
         vec_env = SubprocVecEnv([partial(_out_of_reach_of_ctrl_c, make)] * n_envs)
     else:
-        vec_env = DummyVecEnv([make] * n_envs)
-        if steps_in_arrays(vec_env.envs[0]):
-            vec_env = TMazeVecEnv([make] * n_envs)
+        first = make()
+        vec_env = (TMazeVecEnv if steps_in_arrays(first) else DummyVecEnv)([make] * n_envs)
+        first.close()
     vec_env.seed(seed)
     return vec_env
 
@@ -179,7 +179,7 @@ def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.
         raise ValueError(f"no environment is registered as {env_id!r}: {hint}") from error
     try:
         return gym.make(env_id, disable_env_checker=True, **kwargs)
-    except TypeError as error:
+    except (TypeError, MemoryError, OverflowError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
         reason = str(error).split(" was raised from the environment creator")[0]
         raise ValueError(f"{env_id} cannot be made with {given or 'no arguments'}: {reason}") from error

@@ -30,7 +30,8 @@ class GridTask(MiniGridEnv):
     Args:
         size: side of the square grid in cells, border included.
         mission: returns what the agent is told, and does not see; a plain function without arguments.
-        max_steps: the episode is truncated after so many.
+        default_max_steps: the episode is truncated after so many, unless `max_steps` says else.
+        max_steps: the same, from the user; a maze that takes longer is drawn again.
         agent_view_size: side of the agent's view in cells.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
     """
@@ -39,7 +40,17 @@ class GridTask(MiniGridEnv):
     cues: Sequence[Cell] = ()
     """Cells that show what has to be remembered, in the order in which it will be needed."""
 
-    def __init__(self, size: int, mission: Callable[[], str], max_steps: int, agent_view_size: int, **kwargs: Any):
+    def __init__(
+        self,
+        size: int,
+        mission: Callable[[], str],
+        default_max_steps: int,
+        max_steps: int | None,
+        agent_view_size: int,
+        **kwargs: Any,
+    ):
+        self._time_is_given = max_steps is not None
+        max_steps = default_max_steps if max_steps is None else max_steps
         for name, value in (("max_steps", max_steps), ("agent_view_size", agent_view_size)):
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
@@ -59,8 +70,19 @@ class GridTask(MiniGridEnv):
     def _judge(self) -> tuple[float, bool | None]:
         """Return the reward of the step just taken, and whether the episode ended in success; None if it goes on."""
 
+    @abstractmethod
+    def shortest_solution(self) -> int:
+        """Count the fewest steps from this episode's start to success."""
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = super().reset(seed=seed, options=options)
+        if self._time_is_given:
+            tries = 1
+            while self.shortest_solution() > self.max_steps:
+                if tries == TRIES:
+                    raise ValueError(f"max_steps={self.max_steps} is too few: no maze found that takes no longer")
+                observation, info = super().reset(options=options)
+                tries += 1
         info["cue_visible"] = self._sees_cue(observation)
         return observation, info
 
@@ -105,10 +127,13 @@ def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
     Raises:
         ValueError: if it is not at least so many different pairs of a kind and a colour.
     """
-    pairs = tuple((str(kind), str(colour)) for kind, colour in objects)
+    try:
+        pairs = tuple((str(kind), str(colour)) for kind, colour in objects)
+    except (TypeError, ValueError):
+        raise ValueError(f"objects={objects!r} must be a list of (kind, colour) pairs, such as (key, green)") from None
     if len(set(pairs)) < least or len(set(pairs)) != len(pairs):
         number = "two" if least == 2 else str(least)
-        raise ValueError(f"objects={list(pairs)} must be at least {number} different (kind, colour) pairs")
+        raise ValueError(f"objects={list(pairs)} must be at least {number} (kind, colour) pairs, all different")
     for kind, colour in pairs:
         if kind not in KINDS or colour not in COLOR_NAMES:
             raise ValueError(

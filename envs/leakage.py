@@ -145,4 +145,7 @@ def _estimate(counts: Counter[str]) -> float:
 
 
 def _text(side: SideMet) -> str:
-    return f"{side.met:,} of {'at least ' if side.estimated > side.met else ''}{side.estimated:,.0f}"
+    if side.met == side.resets > 1:
+        return f"{side.met:,}, all new"
+    estimated = round(side.estimated)
+    return f"{side.met:,} of {'at least ' if estimated > side.met else ''}{estimated:,}"

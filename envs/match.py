@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from envs.corridor import Corridor, draw_corridor
 from envs.grid_task import TRIES, GridTask, checked_objects, share_a_frame, thing
+from envs.sizes import whole_number, whole_range
 from envs.visibility import HEADINGS, Cell, in_sight
 
 Start = tuple[Cell, int]  # where, and with which heading
@@ -57,20 +58,17 @@ class Match(GridTask):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        if size < 7:
-            raise ValueError(f"size={size} must be at least 7")
+        whole_number("size", size, 7)
         most = (size - 2) ** 2 // 3
-        if length is None:
-            length = (size - 1, min(2 * size - 4, most))
-        if not isinstance(length, Sequence) or len(length) != 2 or not 5 <= length[0] <= length[1] <= most:
-            raise ValueError(
-                f"length={length} must be a pair (fewest, most) with 5 <= fewest <= most <= {most} at size={size}"
-            )
+        self.length = whole_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
+        if self.length[1] > most:
+            raise ValueError(f"length={length} must not be above {most} at size={size}")
         self.objects = checked_objects(objects, 2)
-        self.length = (int(length[0]), int(length[1]))
         self.scene: Scene
-        max_steps = 5 * size**2 if max_steps is None else max_steps
-        super().__init__(size, _mission, max_steps, agent_view_size, **kwargs)
+        super().__init__(size, _mission, self._default_max_steps(size), max_steps, agent_view_size, **kwargs)
+
+    def _default_max_steps(self, size: int) -> int:
+        return 5 * size**2
 
     def _judge(self) -> tuple[float, bool | None]:
         doorsteps, right_arm = self.scene.corridor.doorsteps, self.scene.right_arm
@@ -122,22 +120,29 @@ class Match(GridTask):
     def _draw_layout(self, size: int) -> tuple[Corridor, list[Start]]:
         """Draw a corridor that keeps what the class promises, and the cells and headings the agent may start with."""
         for _ in range(TRIES):
-            length = int(self.np_random.integers(self.length[0], self.length[1] + 1))
-            corridor = draw_corridor(self.np_random, size, length)
+            corridor = self._draw_corridor(size)
             if corridor is None or self._shows_both(corridor):
                 continue
-            starts = [
-                (cell, heading)
-                for cell in corridor.way[1:-1]
-                if not any(self._cue_in_sight(corridor, cell, heading) for heading in range(4))
-                for heading in range(4)
-            ]
+            starts = self._starts(corridor)
             if starts:
                 return corridor, starts
         raise ValueError(
-            f"no corridor of {self.length[0]} to {self.length[1]} cells found at size={size} that hides the cue from a"
-            f" view of {self.agent_view_size} cells: use a larger size, a longer one or a smaller view"
+            f"no maze found at size={size} and length={self.length} that hides the cue from a view of"
+            f" {self.agent_view_size} cells: use a larger size, a longer one or a smaller view"
         )
+
+    def _draw_corridor(self, size: int) -> Corridor | None:
+        """Draw a corridor, or None if it blocked itself."""
+        return draw_corridor(self.np_random, size, int(self.np_random.integers(*self.length, endpoint=True)))
+
+    def _starts(self, corridor: Corridor) -> list[Start]:
+        """List the cells from which the cue cannot be seen, with every heading."""
+        return [
+            (cell, heading)
+            for cell in corridor.way[1:-1]
+            if not any(self._cue_in_sight(corridor, cell, heading) for heading in range(4))
+            for heading in range(4)
+        ]
 
     def _shows_both(self, corridor: Corridor) -> bool:
         standing = (*corridor.way[1:], *corridor.doorsteps)

@@ -1,9 +1,10 @@
 """What the recall mazes have in common: ways drawn anew, walked in legs that are measured by the shortest."""
 
-from collections.abc import Collection
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
 from typing import Any, SupportsFloat
 
-from envs.grid_task import GridTask, Look
+from envs.grid_task import TRIES, GridTask, Look
 from envs.sizes import whole_number
 from envs.visibility import Cell
 from envs.ways import Pose, fewest_steps
@@ -18,14 +19,15 @@ class Maze(GridTask):
 
     A leg that is done pays ``fewest steps / steps taken``, divided by the number of legs, so that the return of an
     episode is its score relative to the best: success weighted by path length (Anderson et al. 2018, arXiv 1807.06757).
-    It is also ``info["score"]`` at the last step.
+    It is also ``info["score"]`` at the last step. A subclass draws the maze in ``_draw_maze``.
 
     Args:
         size: side of the square grid in cells, border included.
         least_size: the smallest size of this task.
         legs: how many there are in an episode.
         distractors: objects in the walls that mean nothing.
-        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory.
+        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, and as much
+            again for every three legs more.
         **kwargs: of `GridTask`.
     """
 
@@ -41,7 +43,26 @@ class Maze(GridTask):
         self.legs_done = 0
         self._score = 0.0
         self._leg_start, self._steps_before = self.start, 0
-        super().__init__(size=size, max_steps=5 * size**2 if max_steps is None else max_steps, **kwargs)
+        super().__init__(size=size, default_max_steps=5 * size**2 * -(-legs // 3), max_steps=max_steps, **kwargs)
+
+    @abstractmethod
+    def _draw_maze(self, size: int) -> bool:
+        """Draw a maze and lay it out, or say that this draw failed."""
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        for _ in range(TRIES):
+            if self._draw_maze(width):
+                return
+        raise ValueError(
+            f"no maze of size={width} found with distractors={self.distractors} that hides from a view of"
+            f" {self.agent_view_size} cells what it has to: use a larger size, a smaller view or fewer objects"
+        )
+
+    def _draw_decoys(self, walls: Sequence[Cell]) -> list[Cell] | None:
+        """Draw the walls that hold distractors; None if there are too few."""
+        if len(walls) < self.distractors:
+            return None
+        return [walls[number] for number in self.np_random.permutation(len(walls))[: self.distractors].tolist()]
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = super().step(action)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from envs.grid_task import TRIES, Look, checked_objects, share_a_frame, thing
+from envs.grid_task import Look, checked_objects, share_a_frame, thing
 from envs.maze import OBJECTS, Maze
 from envs.sizes import whole_number
 from envs.tree import ahead, beside, distances, grow, open_loops, walls_beside
-from envs.visibility import Cell
+from envs.visibility import Cell, in_sight
 from envs.ways import Pose, fewest_steps
 
 _AROUND = (0, 3, 1)
@@ -104,17 +104,7 @@ class MazeMatch(Maze):
             return 0.0, False
         return self._end_leg(place, (*fork.doorsteps[:right], *fork.doorsteps[right + 1 :])), True
 
-    def _gen_grid(self, width: int, height: int) -> None:
-        for _ in range(TRIES):
-            if self._draw_maze(width):
-                return
-        raise ValueError(
-            f"no maze of size={width} found with loops={self.loops} and distractors={self.distractors} that hides the"
-            f" cues from a view of {self.agent_view_size} cells at the fork: use a larger one, a smaller view or fewer"
-        )
-
     def _draw_maze(self, size: int) -> bool:
-        """Draw a maze and lay it out, or say that this draw failed."""
         dice = self.np_random
         fork = self._draw_fork(size)
         opened = {fork.entrance, fork.node, *fork.doorsteps, *fork.choices}
@@ -127,9 +117,11 @@ class MazeMatch(Maze):
         place, heading = start
         cues = tuple(ahead(place, heading + turn) for turn in _AROUND[: self.n_cues])
         walls = walls_beside((cell for cell in tree if cell != place), opened.union(beside(place)))
-        if len(walls) < self.distractors:
+        # Only cues in the first frame: objects in walls let light through, so that some would be seen from far.
+        clear = opened.union(cues, walls)
+        decoys = self._draw_decoys([wall for wall in walls if not in_sight(clear, *start, self.agent_view_size, wall)])
+        if decoys is None:
             return False
-        decoys = [walls[number] for number in dice.permutation(len(walls))[: self.distractors].tolist()]
         standing = opened.difference(fork.choices)
         if share_a_frame(opened.union(cues, decoys), standing, self.agent_view_size, cues, fork.choices):
             return False

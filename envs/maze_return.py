@@ -5,7 +5,7 @@ from typing import Any, SupportsFloat
 
 from minigrid.core.world_object import Goal
 
-from envs.grid_task import TRIES, Look, checked_objects, thing
+from envs.grid_task import Look, checked_objects, thing
 from envs.maze import OBJECTS, Maze
 from envs.sizes import whole_number
 from envs.tree import dead_ends, grow, open_loops, walls_beside
@@ -27,8 +27,9 @@ class MazeReturn(Maze):
     Distractors are objects in the walls: landmarks.
 
     Success: every trip after the first took at most 1.5 times the fewest steps. An oracle, which searches the maze once
-    and then walks the shortest way, 1; a cue-blind oracle, which knows the maze and searches it on every trip as on the
-    first, 0.45 at size 9, 0.26 at size 13; a random player 0.
+    and then walks the shortest way, 1. A cue-blind oracle, which knows the maze and searches it on every trip as on the
+    first, going to the nearest cell not seen yet: 0.45 at size 9, 0.26 at size 13; with the best order of search found
+    for each maze 0.7 and 0.35. A random player 0.
 
     Info: ``cue_visible`` at every step, whether the goal is in sight; ``is_success`` and ``score`` (see `Maze`) at the
     last.
@@ -85,10 +86,10 @@ class MazeReturn(Maze):
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = super().step(action)
         if not terminated and self.pose[0] == self.goal:
-            self.agent_pos, self.agent_dir = self.start
-            self._leg_start = self.start
+            self.agent_pos, self.agent_dir = self._leg_start = self.start
             untyped: Any = self
             observation = untyped.gen_obs()
+            info["cue_visible"] = self._sees_cue(observation)
         return observation, reward, terminated, truncated, info
 
     def _judge(self) -> tuple[float, bool | None]:
@@ -100,17 +101,7 @@ class MazeReturn(Maze):
         reward = self._end_leg(self.goal)
         return reward, self._in_time if self.legs_done == self.legs else None
 
-    def _gen_grid(self, width: int, height: int) -> None:
-        for _ in range(TRIES):
-            if self._draw_maze(width):
-                return
-        raise ValueError(
-            f"no maze of size={width} found with loops={self.loops} and distractors={self.distractors} that hides a"
-            f" goal from a view of {self.agent_view_size} cells at the start: use a larger one, a smaller view or fewer"
-        )
-
     def _draw_maze(self, size: int) -> bool:
-        """Draw a maze and lay it out, or say that this draw failed."""
         dice = self.np_random
         x, y, heading = dice.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
         start: Pose = ((x, y), heading)
@@ -118,10 +109,9 @@ class MazeReturn(Maze):
         tree = grow(dice, size, tuple(opened), start[0], _BUSHY)
         opened.update(tree)
         tree += open_loops(dice, tree, opened, self.loops)
-        walls = walls_beside(tree, opened)
-        if len(walls) < self.distractors:
+        decoys = self._draw_decoys(walls_beside(tree, opened))
+        if decoys is None:
             return False
-        decoys = [walls[number] for number in dice.permutation(len(walls))[: self.distractors].tolist()]
         clear = opened.union(decoys)
         goals = [
             cell

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from envs.grid_task import TRIES, Look, share_a_frame, thing
+from envs.grid_task import Look, share_a_frame, thing
 from envs.maze import Maze
 from envs.sizes import whole_number
 from envs.tree import ahead, beside, walls_beside
@@ -138,18 +138,7 @@ class MazeSequence(Maze):
         reward = self._end_leg(place, self._wrong_arms())
         return reward, True if self.legs_done == self.legs else None
 
-    def _gen_grid(self, width: int, height: int) -> None:
-        for _ in range(TRIES):
-            if self._draw_maze(width):
-                return
-        raise ValueError(
-            f"no maze of size={width} found with cues={self.n_cues} and distractors={self.distractors} that hides the"
-            f" signs from a view of {self.agent_view_size} cells at the forks: use a larger one, a smaller view or"
-            " fewer"
-        )
-
     def _draw_maze(self, size: int) -> bool:
-        """Draw a maze and lay it out, or say that this draw failed."""
         dice = self.np_random
         drawn = self._draw_way(size)
         if drawn is None:
@@ -157,9 +146,9 @@ class MazeSequence(Maze):
         way, forks, passed = drawn
         signs = self._draw_signs(passed, way.opened)
         walls = [wall for wall in walls_beside(way.cells, way.opened) if wall not in signs]
-        if len(signs) < self.n_cues or len(walls) < self.distractors:
+        decoys = self._draw_decoys(walls)
+        if len(signs) < self.n_cues or decoys is None:
             return False
-        decoys = [walls[number] for number in dice.permutation(len(walls))[: self.distractors].tolist()]
         arms = [arm for fork in forks for arm in fork]
         if share_a_frame(way.opened.union(signs, decoys), way.opened, self.agent_view_size, signs, arms):
             return False

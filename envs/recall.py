@@ -69,6 +69,8 @@ class Recall(gym.Env[Numbers, Any]):
         return self._observations[0], {"cue_visible": True}
 
     def step(self, action: Any) -> tuple[Numbers, float, bool, bool, dict[str, Any]]:
+        if self._time >= self._steps:
+            raise RuntimeError("the episode is over: reset before the next step")
         reward = 0.0
         due = self._time - self._steps + self.scored
         if due >= 0:

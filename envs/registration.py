@@ -37,9 +37,5 @@ for _hops in (1, 2, 3):
     gym.register(id=f"Engram-Chain{_hops}-v0", entry_point="envs.chain:Chain", kwargs={"hops": _hops})
 gym.register(id="Engram-Counting-v0", entry_point="envs.counting:Counting")
 # As long as Gymnasium's own.
-gym.register(
-    id="Engram-PositionCartPole-v0", entry_point="envs.position_only:position_cartpole", max_episode_steps=500
-)
-gym.register(
-    id="Engram-PositionPendulum-v0", entry_point="envs.position_only:position_pendulum", max_episode_steps=200
-)
+gym.register(id="Engram-PositionCartPole-v0", entry_point="envs.position_only:position_cartpole", max_episode_steps=500)
+gym.register(id="Engram-PositionPendulum-v0", entry_point="envs.position_only:position_pendulum", max_episode_steps=200)

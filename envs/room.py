@@ -4,6 +4,7 @@ from typing import Any
 
 from envs.corridor import Corridor
 from envs.match import Match, Start
+from envs.sizes import whole_number
 from envs.visibility import HEADINGS, Cell
 
 _ROOM = 3  # cells across and deep
@@ -29,13 +30,15 @@ class Room(Match):
     """
 
     def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
-        if size < 10:
-            raise ValueError(f"size={size} must be at least 10")
+        whole_number("size", size, 10)
         if "length" in kwargs:
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
-        super().__init__(size=size, max_steps=30 * size if max_steps is None else max_steps, **kwargs)
+        super().__init__(size=size, max_steps=max_steps, **kwargs)
 
-    def _draw_layout(self, size: int) -> tuple[Corridor, list[Start]]:
+    def _default_max_steps(self, size: int) -> int:
+        return 30 * size
+
+    def _draw_corridor(self, size: int) -> Corridor:
         dice = self.np_random
         # Along the scene: room, corridor, junction; across it: the arms of the junction reach two cells to each side.
         corridor_length = int(dice.integers(2, size - 2 - _ROOM))
@@ -58,11 +61,13 @@ class Room(Match):
         doorsteps = (cell(junction, -1), cell(junction, 1))
         arms = (cell(junction, -2), cell(junction, 2))
         way = (cue, *(place for place in (*room, *hall) if place != cue), cell(junction, 0))
-        corridor = Corridor(way, arms, doorsteps, frozenset((*way, *doorsteps, *arms)))
-        starts = [
+        return Corridor(way, arms, doorsteps, frozenset((*way, *doorsteps, *arms)))
+
+    def _starts(self, corridor: Corridor) -> list[Start]:
+        """List the cells and headings with which the cue is not seen."""
+        return [
             (place, heading)
-            for place in way[1:-1]
+            for place in corridor.way[1:-1]
             for heading in range(len(HEADINGS))
             if not self._cue_in_sight(corridor, place, heading)
         ]
-        return corridor, starts

@@ -5,6 +5,9 @@ from typing import TypeGuard
 
 import numpy as np
 
+_MOST = 10**8
+"""More than that of anything would not fit into memory, or never end."""
+
 
 def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
     """Return `value` as an int.
@@ -12,8 +15,9 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     Raises:
         ValueError: if it is not a whole number of at least `least` and, if given, at most `most`.
     """
-    if not _is_whole(value) or value < least or (most is not None and value > most):
+    if not _is_whole(value) or not least <= value <= (_MOST if most is None else most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        bounds += f" and at most {_MOST:,}" if most is None and _is_whole(value) and value > _MOST else ""
         raise ValueError(f"{name}={value!r} must be a whole number {bounds}")
     return int(value)
 
@@ -26,7 +30,7 @@ def whole_range(name: str, bounds: object, least: int) -> tuple[int, int]:
     """
     if isinstance(bounds, Sequence) and len(bounds) == 2:
         fewest, most = bounds
-        if _is_whole(fewest) and _is_whole(most) and least <= fewest <= most:
+        if _is_whole(fewest) and _is_whole(most) and least <= fewest <= most <= _MOST:
             return int(fewest), int(most)
     raise ValueError(f"{name}={bounds!r} must be a pair (fewest, most) of whole numbers with {least} <= fewest <= most")
 

@@ -1,11 +1,14 @@
 """The T-Maze: remember a cue along a corridor of any length, then turn the way it said."""
 
-from collections.abc import Sequence, Sized
-from typing import Any, Literal, NamedTuple, SupportsIndex
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+
+from envs.sizes import whole_number, whole_range
 
 Observation = npt.NDArray[np.float32]
 
@@ -71,8 +74,10 @@ class TMaze(gym.Env[Observation, Any]):
         distractors: int = 0,
         penalty: float = 0.0,
     ):
-        self._delays = _checked_range("delay", delay)
-        self._offsets = _checked_range("offset", offset) if active else (0, 0)
+        if not isinstance(active, bool):
+            raise ValueError(f"active={active!r} must be true or false")
+        self._delays = whole_range("delay", delay, 1)
+        self._offsets = whole_range("offset", offset, 1) if active else (0, 0)
         if cue_at not in ("start", "random"):
             raise ValueError(f"cue_at={cue_at!r} must be 'start' or 'random'")
         if active and cue_at == "random":
@@ -81,8 +86,10 @@ class TMaze(gym.Env[Observation, Any]):
             raise ValueError(
                 f"offset={tuple(offset)} must stay below delay={tuple(delay)}: the agent starts before the junction"
             )
-        if noise < 0 or distractors < 0 or penalty < 0:
-            raise ValueError(f"noise={noise}, distractors={distractors} and penalty={penalty} must not be negative")
+        whole_number("noise", noise, 0)
+        whole_number("distractors", distractors, 0)
+        if not 0.0 <= penalty < math.inf:
+            raise ValueError(f"penalty={penalty} must be a number of at least 0")
         self._cue_at = cue_at
         self.active, self.noise, self.distractors, self.penalty = active, noise, distractors, penalty
         self.delay = self.offset = self._answer = self._cue_step = self._junction = self._shortest = 0
@@ -174,10 +181,3 @@ def frames(symbols: int, noise: int) -> Observation:
         if symbols == 6:
             drawn[:, :, says, 3 + says] = 1
     return drawn
-
-
-def _checked_range(name: str, bounds: Sequence[int]) -> tuple[int, int]:
-    pair = isinstance(bounds, Sized) and len(bounds) == 2
-    if not pair or not all(isinstance(bound, SupportsIndex) for bound in bounds) or not 1 <= bounds[0] <= bounds[1]:
-        raise ValueError(f"{name}={bounds} must be a pair (fewest, most) of whole numbers with 1 <= fewest <= most")
-    return int(bounds[0]), int(bounds[1])

@@ -20,9 +20,7 @@ def ahead(cell: Cell, heading: int) -> Cell:
     return cell[0] + dx, cell[1] + dy
 
 
-def grow(
-    dice: np.random.Generator, size: int, opened: Collection[Cell], root: Cell, bushy: float = 0.2
-) -> list[Cell]:
+def grow(dice: np.random.Generator, size: int, opened: Collection[Cell], root: Cell, bushy: float = 0.2) -> list[Cell]:
     """Fill a square grid with a maze that grows from one open cell, and touches neither itself nor what else is open.
 
     It mostly grows at its newest end and, where that is blocked, from its last branch (depth first): long ways with few

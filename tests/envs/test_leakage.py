@@ -92,11 +92,11 @@ def test_it_ends_in_time_and_says_how_far_it_came():
 
 
 def test_what_is_saved_and_said():
-    sides = {"train": SideMet(10, 9, 45.5), "validation": SideMet(10, 2, 2), "test": SideMet(10, 3, 3)}
+    sides = {"train": SideMet(10, 9, 45.5), "validation": SideMet(10, 2, 2), "test": SideMet(3, 3, 6.0)}
     report = Leakage("seed", sides, "episode", 1)
     assert report.as_json()["sides"]["train"] == {"resets": 10, "met": 9, "estimated": 45.5}
-    assert report.as_json()["estimated"] == 50.5
+    assert report.as_json()["estimated"] == 53.5
     assert str(report) == (
-        "split by seed: episodes met: train 9 of at least 46, validation 2 of 2, test 3 of 3;"
-        " 1 on two sides by a hash of what is seen, in 30 resets"
+        "split by seed: episodes met: train 9 of at least 46, validation 2 of 2, test 3, all new;"
+        " 1 on two sides by a hash of what is seen, in 23 resets"
     )

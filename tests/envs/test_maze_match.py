@@ -34,6 +34,8 @@ def test_what_its_frames_show(arguments, seed):
     assert len(cues) == arguments["cues"]
     assert len(fork.choices) == arguments["choices"]
     assert all(shown(env, observation["image"], cue) for cue in cues)
+    first = [thing for thing in observation["image"][..., 0].flatten() if thing in (5, 6, 7)]
+    assert len(first) == len(cues)  # and no distractor
     assert info["cue_visible"]
     for place, heading in product(env.open_cells, range(4)):
         env.agent_pos, env.agent_dir = place, heading
@@ -77,10 +79,11 @@ def test_start_and_fork_are_far_apart():
         ({"choices": 1}, "choices=1 must be a whole number from 2 to 3"),
         ({"loops": -1}, "loops=-1 must be a whole number of at least 0"),
         ({"distractors": True}, "distractors=True must be a whole number of at least 0"),
+        ({"objects": [("key",), ("ball", "red")]}, "must be a list of .* pairs"),
         ({"max_steps": 0}, "max_steps=0 must be a whole number of at least 1"),
         ({"agent_view_size": 4}, "agent_view_size=4 must be an odd number of cells, 3 or more"),
-        ({"objects": [("key", "red"), ("key", "red")]}, "must be at least two different"),
-        ({"cues": 3, "objects": [("key", "red"), ("ball", "red")]}, "must be at least 4 different"),
+        ({"objects": [("key", "red"), ("key", "red")]}, "must be at least two .* pairs, all different"),
+        ({"cues": 3, "objects": [("key", "red"), ("ball", "red")]}, "must be at least 4 .* pairs, all different"),
         ({"objects": [("key", "red"), ("cat", "red")]}, r"objects: \(cat, red\) must be one of key, ball, box"),
     ],
 )
@@ -92,5 +95,5 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, line):
 @pytest.mark.parametrize("arguments", [{"agent_view_size": 9}, {"distractors": 200}])
 def test_what_cannot_be_drawn_is_refused_at_the_reset(arguments):
     env = MazeMatch(**arguments)
-    with pytest.raises(ValueError, match=r"no maze of size=9 found .* use a larger one, a smaller view or fewer"):
+    with pytest.raises(ValueError, match=r"no maze of size=9 found .* use a larger size, a smaller view or fewer"):
         env.reset(seed=0)

@@ -125,5 +125,5 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, line):
 
 
 def test_what_cannot_be_drawn_is_refused_at_the_reset():
-    with pytest.raises(ValueError, match="no maze of size=13 found with cues=9"):
+    with pytest.raises(ValueError, match="no maze of size=13 found with distractors=0"):
         MazeSequence(cues=9).reset(seed=0)

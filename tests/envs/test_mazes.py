@@ -115,9 +115,9 @@ def test_the_best_way_scores_one_and_every_detour_costs(env_id):
 
 @pytest.mark.parametrize("env_id", SMALLEST)
 def test_time_runs_out_as_truncation(env_id):
-    env = make_env(env_id, kwargs={"max_steps": 3})
+    env = make_env(env_id)
     env.reset(seed=0)
-    for _ in range(3):
+    for _ in range(env.unwrapped.max_steps):
         _, reward, terminated, truncated, info = env.step(0)
     assert (reward, terminated, truncated, info["is_success"], info["score"]) == (0, False, True, False, 0)
 
@@ -138,6 +138,25 @@ def test_cue_visible_says_what_minigrid_shows(env_id):
         if terminated or truncated:
             _, info = env.reset()
     assert seen == {True, False}
+
+
+def test_whoever_is_carried_back_from_the_goal_does_not_see_it_any_more():
+    game = Game(make_env("Engram-MazeReturn-S9-v0", seed=1))
+    game.walk(lambda pose: pose[0] == game.maze.goal)
+    assert game.maze.legs_done == 1
+    assert game.info["cue_visible"] is False
+
+
+@pytest.mark.parametrize("env_id", SMALLEST)
+def test_a_maze_that_takes_longer_than_there_is_time_is_drawn_again(env_id):
+    env = make_env(env_id)
+    times = [env.reset() and env.unwrapped.shortest_solution() for _ in range(50)]
+    limit = int(np.median(times))
+    env = make_env(env_id, kwargs={"max_steps": limit}, seed=0)
+    assert all(env.reset() and env.unwrapped.shortest_solution() <= limit for _ in range(50))
+    env = make_env(env_id, kwargs={"max_steps": 2})
+    with pytest.raises(ValueError, match="max_steps=2 is too few: no maze found that takes no longer"):
+        env.reset(seed=0)
 
 
 @pytest.mark.parametrize("env_id", SMALLEST)

@@ -31,9 +31,9 @@ def test_players_on_the_test_side(env_id):
     assert np.mean([random_episode(env, dice).success for _ in range(100)]) < 0.55
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_the_first_frame_hides_the_cue_and_no_frame_shows_cue_and_choice(env_id):
-    env = make_env(env_id)
+@pytest.mark.parametrize(("env_id", "view_size"), [(env_id, view_size) for env_id in IDS for view_size in (3, 5, 7)])
+def test_the_first_frame_hides_the_cue_and_no_frame_shows_cue_and_choice(env_id, view_size):
+    env = make_env(env_id, view_size=view_size)
     for seed in range(60):
         _, info = env.reset(seed=seed)
         assert not info["cue_visible"]
@@ -43,7 +43,8 @@ def test_the_first_frame_hides_the_cue_and_no_frame_shows_cue_and_choice(env_id)
         for place in (*corridor.way[1:], *corridor.doorsteps):
             for heading in range(4):
                 shows = [
-                    in_sight(corridor.open_cells, place, heading, 3, cell) for cell in (corridor.cue, *corridor.arms)
+                    in_sight(corridor.open_cells, place, heading, view_size, cell)
+                    for cell in (corridor.cue, *corridor.arms)
                 ]
                 assert not (shows[0] and any(shows[1:]))
 
@@ -54,7 +55,9 @@ def test_layouts_are_many():
 
 
 def test_what_does_not_fit_is_refused_in_one_line():
-    with pytest.raises(ValueError, match="size=9 must be at least 10"):
+    with pytest.raises(ValueError, match="size=9 must be a whole number of at least 10"):
         make_env("Engram-RoomS11-v0", kwargs={"size": 9})
     with pytest.raises(ValueError, match="length is not for the room"):
         make_env("Engram-RoomS11-v0", kwargs={"length": [5, 7]})
+    with pytest.raises(ValueError, match=r"no maze found at size=11 .* from a view of 11 cells"):
+        make_env("Engram-RoomS11-v0", view_size=11).reset(seed=0)

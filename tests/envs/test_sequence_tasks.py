@@ -211,6 +211,16 @@ def test_an_observation_is_the_callers_to_keep_and_to_change(env_id):
 
 
 @pytest.mark.parametrize("env_id", IDS)
+def test_a_step_after_the_end_is_an_error(env_id):
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=0)
+    while not env.step(0)[2]:
+        pass
+    with pytest.raises(RuntimeError, match="the episode is over: reset before the next step"):
+        env.step(0)
+
+
+@pytest.mark.parametrize("env_id", IDS)
 def test_checkers_and_the_agent_accept_every_id(env_id):
     env = make(env_id)
     gymnasium_check(env)

@@ -229,7 +229,7 @@ def test_checkers_accept_every_id(env_id):
         ),
         ({"delay": 5}, "delay=5 must be a pair"),
         ({"delay": (2.5, 3)}, r"delay=\(2.5, 3\) must be a pair \(fewest, most\) of whole numbers"),
-        ({"delay": "35"}, "delay=35 must be a pair"),
+        ({"delay": "35"}, "delay='35' must be a pair"),
         ({"delay": (5, 6, 7)}, r"delay=\(5, 6, 7\) must be a pair"),
         ({"delay": (6, 5)}, r"delay=\(6, 5\)"),
         ({"active": True, "offset": (0, 2)}, r"offset=\(0, 2\)"),
@@ -238,6 +238,11 @@ def test_checkers_accept_every_id(env_id):
         ({"cue_at": "random", "active": True}, "passive T-Maze"),
         ({"noise": -1}, "noise=-1"),
         ({"distractors": -2}, "distractors=-2"),
+        ({"distractors": 1.5}, "distractors=1.5 must be a whole number of at least 0"),
+        ({"noise": 10**12}, "noise=1000000000000 must be a whole number .* at most 100,000,000"),
+        ({"delay": (1, 10**22)}, "delay=.* must be a pair"),
+        ({"active": "no"}, "active='no' must be true or false"),
+        ({"penalty": float("nan")}, "penalty=nan must be a number of at least 0"),
     ],
 )
 def test_impossible_mazes_are_refused_in_one_line(arguments, message):
