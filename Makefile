@@ -20,7 +20,7 @@ help: ## show this list
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,baselines]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,baselines,popgym]'
 	@touch $@
 
 install: $(STAMP) ## set up .venv with everything that development needs

@@ -48,7 +48,7 @@ def test_every_env_is_tried_below() -> None:
 )
 def test_every_combination_composes(env: str, memory: str, controller: str) -> None:
     config = composed(f"env={env}", f"memory={memory}", f"controller={controller}")
-    assert config.memory.name == memory
+    assert config.memory.name == {"episodic_large": "episodic"}.get(memory, memory)
     assert config.controller.name == controller
 
 
@@ -75,7 +75,9 @@ def test_any_registered_env_can_be_named() -> None:
 
 
 def test_every_memory_has_a_schema_with_its_own_arguments() -> None:
-    assert set(MEMORY_SCHEMAS) == set(MEMORIES) == set(choices()["memory"])
+    assert set(MEMORY_SCHEMAS) == set(MEMORIES)
+    # A choice may set other numbers for the same memory.
+    assert {composed(f"memory={choice}").memory.name for choice in choices()["memory"]} == set(MEMORIES)
     common = {"self", "encode", "event", "encoded_size", "hidden_size"}
     for name, memory in MEMORIES.items():
         arguments = set(inspect.signature(memory).parameters) - common
