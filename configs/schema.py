@@ -194,7 +194,7 @@ class TrackingConfig:
 class EvalConfig:
     """Evaluation on layouts that are not trained on."""
 
-    leakage_resets: int = option("resets of each side before the training, to see that they share no maze; 0: none", 300)
+    leakage_resets: int = option("resets of each side before training, to see that they share no maze; 0: none", 300)
     every: int = option("environment steps between evaluations on the validation side")
     episodes: int = option("episodes of each of them")
     final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out")
