@@ -1,6 +1,5 @@
 """Scripted players for the recall mazes: what a maze is worth to one who remembers, and to one who guesses."""
 
-import numpy as np
 from minigrid.core.constants import OBJECT_TO_IDX
 from players import Played
 
@@ -136,7 +135,18 @@ def _before(cell, fork):
     return cell == ((left_x + right_x) // 2, (left_y + right_y) // 2)
 
 
-def measure(player, env, episodes, *more):
-    """Return the successes and the mean score of a player."""
-    played = [player(env, *more) for _ in range(episodes)]
-    return sum(game.success for game in played), np.mean([game.steps for game in played])
+def variants(maze, number):
+    """Draw the maze of the next reset again and again, from where on chance goes on differently each time."""
+    state = maze.np_random.bit_generator.state
+    draw_rest = maze._begin
+    for steps in range(number):
+        maze.np_random.bit_generator.state = state
+
+        def begin(*arguments, steps=steps):
+            maze.np_random.bit_generator.advance(steps)
+            draw_rest(*arguments)
+
+        maze._begin = begin
+        maze.reset()
+        yield maze
+    del maze._begin

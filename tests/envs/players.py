@@ -44,6 +44,12 @@ def kind_at(env: gym.Env, cell: Cell) -> tuple[str, str]:
     return thing.type, thing.color
 
 
+def shown(env: gym.Env, image: np.ndarray, cell: Cell) -> bool:
+    """Say whether a frame that MiniGrid drew shows a cell."""
+    place = env.relative_coords(*cell)
+    return place is not None and image[tuple(place)][0] != 0
+
+
 def random_episode(env: gym.Env, dice: np.random.Generator) -> Played:
     env.reset()
     steps = 0

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-import envs.registration  # noqa: F401 - so that the ids below are known
 from envs.binding import Binding
 from envs.chain import Chain
 from envs.counting import Counting

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from maze_players import variants
 from players import choices, kind_at
 from scipy.stats import binomtest
 
@@ -88,20 +89,8 @@ def test_who_memorised_where_the_goals_of_maze_return_were_does_not_know_where_t
     goals = defaultdict(Counter)
     for seed in range(60):
         env.reset(seed=seed)
-        state = env.np_random.bit_generator.state
-        for number in range(12):
-            # The same maze again and again, from where on chance goes on differently.
-            env.np_random.bit_generator.state = state
-            original = env._begin
-
-            def begin(*arguments, number=number, original=original):
-                env.np_random.bit_generator.advance(number)
-                original(*arguments)
-
-            env._begin = begin
-            env.reset()
-            del env._begin
-            goals[env.layout_key()][env.goal] += 1
+        for maze in variants(env, 12):
+            goals[maze.layout_key()][maze.goal] += 1
     assert len(goals) == 60
     # Goals of one maze are as many as its hidden dead ends.
     assert np.mean([len(found) for found in goals.values()]) > 2

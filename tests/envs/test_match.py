@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrid.minigrid_env import MiniGridEnv
-from players import grid_blind, grid_oracle, kind_at, random_episode
+from players import grid_blind, grid_oracle, kind_at, random_episode, shown
 from scipy.stats import binomtest
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
@@ -26,11 +26,6 @@ def frames(env):
         for heading in range(4):
             env.agent_pos, env.agent_dir = place, heading
             yield place, heading, MiniGridEnv.gen_obs(env)["image"]
-
-
-def shown(env, image, cell):
-    place = env.relative_coords(*cell)
-    return place is not None and image[tuple(place)][0] != 0
 
 
 mazes = st.tuples(st.sampled_from((7, 8, 9, 11, 13, 17)), st.sampled_from((3, 5)), st.integers(0, 10**6))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrid.minigrid_env import MiniGridEnv
+from players import shown
 
 from envs.maze_match import MazeMatch
 
@@ -18,11 +19,6 @@ MAZES = st.fixed_dictionaries(
         "distractors": st.integers(0, 3),
     }
 )
-
-
-def shown(env, image, cell):
-    place = env.relative_coords(*cell)
-    return place is not None and image[tuple(place)][0] != 0
 
 
 @given(MAZES, st.integers(0, 10**6))

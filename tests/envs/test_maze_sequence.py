@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from maze_players import Game
 from minigrid.minigrid_env import MiniGridEnv
+from players import shown
 
 from envs import make_env
 from envs.maze_sequence import SIGNS, MazeSequence
@@ -17,11 +18,6 @@ from envs.ways import after, shortest_way
 MAZES = st.fixed_dictionaries(
     {"size": st.sampled_from((13, 14, 17)), "cues": st.integers(1, 2), "distractors": st.integers(0, 3)}
 )
-
-
-def shown(env, image, cell):
-    place = env.relative_coords(*cell)
-    return place is not None and image[tuple(place)][0] != 0
 
 
 @given(MAZES, st.integers(0, 10**6))
