@@ -26,8 +26,8 @@ class Maze(GridTask):
         least_size: the smallest size of this task.
         legs: how many there are in an episode.
         distractors: objects in the walls that mean nothing.
-        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, and as much
-            again for every three legs more.
+        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, for
+            every three legs begun.
         **kwargs: of `GridTask`.
     """
 

@@ -40,7 +40,8 @@ class MazeReturn(Maze):
         loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
         distractors: objects in the walls.
         objects: the (kind, colour) pairs that these are drawn from.
-        max_steps: the episode is truncated after so many steps; by default 5 size².
+        max_steps: the episode is truncated after so many steps; by default 5 size² for every three
+            trips begun.
         agent_view_size: side of the agent's view in cells.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
 

@@ -82,7 +82,7 @@ class MazeSequence(Maze):
     No frame shows a sign and an arm of a fork together. Distractors are boxes in other walls.
 
     Success: right at every fork. An oracle 1; a cue-blind oracle, which walks straight on and guesses, 2**-cues; a
-    random player 0.11 at size 13.
+    random player 0.1 at size 13.
 
     Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
 
@@ -90,7 +90,8 @@ class MazeSequence(Maze):
         size: side of the square grid in cells, border included, at least 13.
         cues: signs, and forks.
         distractors: boxes in the walls.
-        max_steps: the episode is truncated after so many steps; by default 5 size².
+        max_steps: the episode is truncated after so many steps; by default 5 size² for every three
+            forks begun.
         agent_view_size: side of the agent's view in cells; the promise above holds for this view.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
 
