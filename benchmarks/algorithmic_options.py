@@ -13,7 +13,7 @@ from benchmarks.sequences import TASKS, span_text
 from memory import CONTROLLERS, MEMORIES
 
 _SWITCHES = {"true": True, "false": False}
-LEARNING_RATES = {"adam": 1e-3, "rmsprop": 1e-4}
+LEARNING_RATES = {"adam": 1e-3, "amsgrad": 1e-3, "rmsprop": 1e-4}
 STAYS = 5
 """Evaluations in a row below `--stop-below` that end a training."""
 
@@ -67,10 +67,10 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
         "--optimiser",
         choices=LEARNING_RATES,
         default="adam",
-        help="rmsprop: momentum 0.9 (default: %(default)s)",
+        help="amsgrad: Adam that does not forget large gradients; rmsprop: momentum 0.9 (default: %(default)s)",
     )
     group.add_argument(
-        "--learning-rate", metavar="RATE", type=_positive, help="default: 1e-3 for adam, 1e-4 for rmsprop"
+        "--learning-rate", metavar="RATE", type=_positive, help="default: 1e-3 for adam and amsgrad, 1e-4 for rmsprop"
     )
     group.add_argument(
         "--schedule",

@@ -114,18 +114,20 @@ class Diverged(Exception):
 
 
 def make_optimiser(name: str, model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Return Adam, or RMSprop with momentum 0.9, as in the papers but not centred.
+    """Return Adam, AMSGrad (Reddi et al. 2018), or RMSprop with momentum 0.9, as in the papers but not centred.
 
-    Torch adds its ε outside of the root, where a centred variance that rounding has made negative gives a NaN.
+    A task solved leaves gradients near zero, so that Adam forgets how large they can be, and the next large one throws
+    the weights far off; AMSGrad does not forget. RMSprop's ε is added outside of the root, where a centred variance
+    that rounding has made negative gives a NaN.
 
     Raises:
         ValueError: if the name is unknown.
     """
-    if name == "adam":
-        return torch.optim.Adam(model.parameters(), learning_rate)
+    if name in ("adam", "amsgrad"):
+        return torch.optim.Adam(model.parameters(), learning_rate, amsgrad=name == "amsgrad")
     if name == "rmsprop":
         return torch.optim.RMSprop(model.parameters(), learning_rate, alpha=0.95, momentum=0.9)
-    raise ValueError(f"unknown optimiser '{name}'; choose one of adam, rmsprop")
+    raise ValueError(f"unknown optimiser '{name}'; choose one of adam, amsgrad, rmsprop")
 
 
 def train(

@@ -2,13 +2,14 @@
 
 from memory.controller import Controller
 from memory.core import Core, CoreState, Unrolled
-from memory.interface import Memory, Recall, SequentialMemory, Steps
+from memory.interface import Access, Memory, Recall, SequentialMemory, Steps
 from memory.registry import CONTROLLERS, MEMORIES
 from memory.state import State, reset, tree_map
 
 __all__ = [
     "CONTROLLERS",
     "MEMORIES",
+    "Access",
     "Controller",
     "Core",
     "CoreState",

@@ -20,6 +20,14 @@ class Encodings(NamedTuple):
     log_gates: Tensor  # [B, M]
 
 
+class Attended(NamedTuple):
+    """What attention to events returns."""
+
+    read: Tensor  # [T, B, R * V + R] the normalised content, and for every head the weight of the null slot
+    null_weight: Tensor  # [T, B] mean weight of the null slot
+    weights: Tensor  # [B, hops * R, T, M] of every event in the reads of every hop
+
+
 class EventAttention(nn.Module):
     """Multi-head attention of the current step over events.
 
@@ -106,7 +114,7 @@ class EventAttention(nn.Module):
         digests: Tensor,
         alive: Tensor,
         age: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Attended:
         """Attend to the events alive at each step.
 
         Args:
@@ -117,10 +125,6 @@ class EventAttention(nn.Module):
             digests: [B, M] int64, equal for equal events.
             alive: [T, B, M] bool.
             age: [T, B, M] int64.
-
-        Returns:
-            the read [T, B, R * V + R] (the normalised content, and for every head the weight of the null slot), and
-            the mean weight [T, B] of the null slot.
         """
         sizes = [group.log_gates.shape[1] for group in groups]
         alive, age = alive.transpose(0, 1).contiguous(), age.transpose(0, 1).contiguous()  # [B, T, M]
@@ -129,7 +133,7 @@ class EventAttention(nn.Module):
         dead = ~alive.unsqueeze(1)  # [B, 1, T, M]
         order = self._order(now, hidden.dtype)
         seen = torch.cat([hidden, encoded], dim=-1)
-        read, null_weights = seen[..., :0], seen[..., :0]
+        read, null_weights, weights_of_hops = seen[..., :0], seen[..., :0], []
         for query_of in self.queries:
             queries = (query_of(torch.cat([seen, read], dim=-1)) + order) / math.sqrt(self.key_size)
             queries = queries.unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3)  # [B, R, T, W]
@@ -138,6 +142,7 @@ class EventAttention(nn.Module):
             # [B, R, T, 1 + M]
             weights = torch.cat([null_logit, logits.masked_fill(dead, -torch.inf)], dim=3).softmax(3)
             null, *shares = weights.split([1, *sizes], dim=3)
+            weights_of_hops.append(weights[..., 1:])
             recalled = null * self.null_value.unsqueeze(1)
             for share, group in zip(shares, groups, strict=True):
                 recalled = recalled + share @ group.values
@@ -145,7 +150,8 @@ class EventAttention(nn.Module):
             # How familiar it is beside what it was: the weight of the null slot, which normalising would hide.
             null_weights = null.squeeze(3).permute(2, 0, 1)
             read = torch.cat([content, null_weights], dim=2)
-        return read, null_weights.mean(2)
+        weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)
+        return Attended(read, null_weights.mean(2), weights)
 
     def _relative_gates(self, groups: Sequence[Encodings], alive: Tensor) -> Tensor:
         """Log gates [B, T, M] relative to the most open one alive."""

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from memory.controller import Controller
 from memory.feedback import Parts, Seen, run
-from memory.interface import Memory, Steps
+from memory.interface import Access, Memory, Steps
 from memory.registry import build_controller, build_memory
-from memory.state import State, tree_map
+from memory.state import State, reset, tree_map
 
 
 class CoreState(NamedTuple):
@@ -104,6 +104,19 @@ class Core(nn.Module):
             recall = self.memory(Steps(hidden, encoded, events, episode_starts), state.memory, writes, cache)
         features = self._features(hidden, encoded, recall.read)
         return Unrolled(features, CoreState(controller_state, recall.state), recall.writes, recall.cache, recall.trace)
+
+    @torch.no_grad()
+    def access(self, events: State, state: CoreState, episode_starts: Tensor, unrolled: Unrolled) -> Access | None:
+        """Tell what the memory read and wrote at a step; None if it has no slots.
+
+        Args:
+            events, state, episode_starts: as they were given to `unroll`, with T = 1.
+            unrolled: what that returned.
+        """
+        encoded = self.encoder(tree_map(lambda leaf: leaf[0], events)).unsqueeze(0)
+        hidden = unrolled.features[..., : self.controller.hidden_size]
+        before = reset(state.memory, self.memory.initial_state(encoded.shape[1]), episode_starts[0])
+        return self.memory.access(Steps(hidden, encoded, events, episode_starts), before, unrolled.writes)
 
     def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:

@@ -13,7 +13,7 @@ from memory.allocation import EPSILON, allocation, free_list, retention, used
 from memory.content import content_weights, masked_content_weights
 from memory.fused_dnc import FusedDNC
 from memory.fused_step import FusedStep, Leaves, SteppedMemory
-from memory.interface import Encode
+from memory.interface import Access, Encode
 from memory.links import follow_links, preceded
 from memory.sizes import whole_number, yes_or_no
 from memory.state import State
@@ -187,6 +187,16 @@ class DNC(SteppedMemory[DNCState]):
             read_weights = (ways * heard.modes.unsqueeze(2)).sum(3)
         read = (read_weights @ memory).flatten(1)
         return DNCState(memory, usage, precedence, links, write_weights, read_weights, read), order
+
+    def unwritten(self, before: DNCState, after: DNCState) -> DNCState:
+        return before._replace(read_weights=after.read_weights, read=after.read)
+
+    def accessed(self, said: Tensor, before: DNCState, after: DNCState) -> Access:
+        heard = self.interface(said)
+        kept = 1 - after.write_weights.unsqueeze(2) * heard.erase.unsqueeze(1)
+        if self.deallocate:
+            kept = kept * retention(heard.free_gates, before.read_weights).unsqueeze(2)
+        return Access(after.read_weights, after.write_weights, kept, heard.write_gate.squeeze(1))
 
     def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
         first = sum(self.groups[:2]) + self.word_size

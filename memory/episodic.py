@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from memory.attention import Encodings, EventAttention
-from memory.interface import Encode, Memory, Recall, Steps
+from memory.interface import Access, Encode, Memory, Recall, Steps
 from memory.slots import choose_slot, digest, last_writers, readable, step_numbers, superseded
 from memory.state import State, broadcast_like, tree_map
 
@@ -90,6 +90,26 @@ class EpisodicMemory(Memory[EpisodicState]):
     def wiped(self, state: EpisodicState) -> EpisodicState:
         return state._replace(filled=torch.zeros_like(state.filled))
 
+    def unwritten(self, before: EpisodicState, after: EpisodicState) -> EpisodicState:
+        return before._replace(step=after.step)
+
+    @torch.no_grad()
+    def access(self, steps: Steps, state: EpisodicState, writes: State | None = None) -> Access:
+        starts, slots = steps.episode_starts, torch.arange(self.slots, device=steps.hidden.device)
+        now = step_numbers(state.step, starts)
+        own = self.attention.project(steps.encoded.transpose(0, 1), now.t())
+        carried = self.encode_slots(state, self.slots, starts[0])
+        digests = digest(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))
+        if writes is None:
+            writes = self.decide(carried.log_gates, own.log_gates, digests, state, now, starts)
+        alive = readable(cast(Tensor, writes), state.filled, starts)
+        age = (now.unsqueeze(2) - torch.cat([state.birth, now.t()], dim=1)).clamp(min=0)
+        known = torch.cat([state.digest, digests], dim=1)
+        attended = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
+        written = (cast(Tensor, writes)[0].unsqueeze(1) == slots).float()
+        gate = own.log_gates[:, 0].exp()
+        return Access(attended.weights[:, :, 0, : self.slots], written, 1 - written.unsqueeze(2), gate)
+
     def forward(
         self, steps: Steps, state: EpisodicState, writes: State | None = None, cache: State | None = None
     ) -> Recall:
@@ -114,7 +134,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         alive = readable(writes, state.filled[:, :used], starts)  # [T, B, M]
         age = (now.unsqueeze(2) - torch.cat([state.birth[:, :used], now.t()], dim=1)).clamp(min=0)
         known = torch.cat([state.digest[:, :used], digests], dim=1)  # [B, M]
-        read, null_weight = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
+        attended = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
 
         writer, filled = last_writers(writes, state.filled, starts)
         rows, taken = (writer >= 0).nonzero(as_tuple=True)
@@ -141,9 +161,9 @@ class EpisodicMemory(Memory[EpisodicState]):
             "gate": own.log_gates.t().exp(),
             "write_rate": (writes >= 0).float(),
             "occupancy": alive.sum(2) / self.slots,
-            "null_read": null_weight,
+            "null_read": attended.null_weight,
         }
-        return Recall(read, new_state, writes, cache, trace)
+        return Recall(attended.read, new_state, writes, cache, trace)
 
     def encode_slots(self, state: EpisodicState, used: int, episode_start: Tensor) -> Encodings:
         """Encode the events in the first `used` slots with the current weights.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from memory.interface import Memory, MemoryState, Recall, Steps, the_only_step
+from memory.interface import Access, Memory, MemoryState, Recall, Steps, the_only_step
 from memory.precision import full_precision, in_full_precision
 from memory.state import State
 
@@ -57,6 +57,7 @@ class SteppedMemory(Memory[MemoryState]):
     leaf of the state is what was read.
     """
 
+    reads_before_writing = False
     fused: FusedStep | None
     from_hidden: nn.Linear
     decision_type: torch.dtype | None = None
@@ -106,6 +107,17 @@ class SteppedMemory(Memory[MemoryState]):
         replayed = self.replayed(writes)
         after, decided, trace = self.step(hidden, state, None if replayed is None else replayed[0])
         return Recall(self.feedback(after).unsqueeze(0), after, self.recorded([decided]), None, trace)
+
+    @torch.no_grad()
+    def access(self, steps: Steps, state: MemoryState, writes: State | None = None) -> Access | None:
+        said = self.say(steps.hidden[0]).to(self.from_hidden.weight.dtype)
+        replayed = self.replayed(writes)
+        after, _ = self.plain_step(said, state, None if replayed is None else replayed[0])
+        return self.accessed(said, state, after)
+
+    def accessed(self, said: Tensor, before: MemoryState, after: MemoryState) -> Access | None:
+        """Tell what a step did to each slot, given what was said [B, S] and the states around it."""
+        return None
 
     def replayed(self, writes: State | None) -> Tensor | None:
         """Return recorded choices [T, B, ...] as they are used; None to decide now."""

@@ -35,6 +35,15 @@ class Recall(NamedTuple):
     trace: dict[str, Tensor]  # name -> [T, B] quantities worth watching
 
 
+class Access(NamedTuple):
+    """What one step read from each slot and wrote to it."""
+
+    read: Tensor  # [B, R, N] weights of each head's read; what is missing to 1 was read from nothing stored
+    written: Tensor  # [B, N] weight of the step's write to each slot
+    kept: Tensor  # [B, N, W] share of what each slot held before that the write has left; W may be 1
+    gate: Tensor  # [B] how much the step was to be written at all, 0..1
+
+
 class Memory(nn.Module, ABC, Generic[MemoryState]):
     """A differentiable memory behind a controller.
 
@@ -52,6 +61,9 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
 
     feedback_size: int = 0
     """Features that step t-1's read feeds to the controller at step t; if not zero, time is a loop."""
+
+    reads_before_writing: bool = True
+    """Whether what a step writes can be read at the step after it at the earliest."""
 
     def __init__(self, encode: Encode, event: State, encoded_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -84,6 +96,25 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         """Return `state` with everything that was stored removed, for interventions at test time."""
         first = next(leaves(state), None)
         return state if first is None else self.initial_state(first.shape[0])
+
+    def unwritten(self, before: MemoryState, after: MemoryState) -> MemoryState:
+        """Return `after` with what the step wrote undone, for interventions at test time.
+
+        Args:
+            before: the state before the step, after any reset.
+            after: the state after it.
+        """
+        return before
+
+    def access(self, steps: Steps, state: MemoryState, writes: State | None = None) -> Access | None:
+        """Tell what one step does to each slot, for people who ask why; None if this memory has no slots.
+
+        Args:
+            steps: a single step, T = 1.
+            state: the state before it, after any reset.
+            writes: the decisions recorded at the step; None to decide now.
+        """
+        return None
 
 
 def the_only_step(memory: Memory[Any], steps: Steps) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from torch.nn import functional
 from memory.content import content_weights
 from memory.fused_ntm import FusedNTM
 from memory.fused_step import FusedStep, Leaves, SteppedMemory
-from memory.interface import Encode
+from memory.interface import Access, Encode
 from memory.sizes import whole_number
 from memory.state import State
 
@@ -35,7 +36,7 @@ class NTM(SteppedMemory[NTMState]):
     """Heads that find a slot by content, or move from where they were by rotation.
 
     Within a step it writes, then reads. Memory starts at a constant; since all slots are alike then, where the heads
-    start is learned.
+    start is learned, beginning with the first slot.
 
     Args:
         encode, event, encoded_size, hidden_size: see `Memory`; only the hidden vector is used.
@@ -80,7 +81,10 @@ class NTM(SteppedMemory[NTMState]):
         self.from_hidden = nn.Linear(hidden_size, self.addressing + 2 * write_heads * word_size)
         nn.init.orthogonal_(self.from_hidden.weight)
         nn.init.zeros_(self.from_hidden.bias)
-        self.start_weights = nn.Parameter(torch.randn(heads, slots))
+        # All heads start at one slot, or nearly so: spread over many they would keep several copies of everything.
+        self.start_weights = nn.Parameter(torch.zeros(heads, slots))
+        with torch.no_grad():
+            self.start_weights[:, 0] = 2 * math.log(slots)
         self.start_read = nn.Parameter(torch.zeros(self.read_size))
         # A subclass may have another step.
         written_out = write_heads == 1 and type(self) is NTM
@@ -116,6 +120,19 @@ class NTM(SteppedMemory[NTMState]):
             "erase": torch.sigmoid(_BOUND * torch.tanh(erase / _BOUND)).mean(-1),
             "read_focus": read_weights.amax(-1).mean(-1),
         }
+
+    def unwritten(self, before: NTMState, after: NTMState) -> NTMState:
+        return after._replace(memory=before.memory, write_weights=before.write_weights)
+
+    def accessed(self, said: Tensor, before: NTMState, after: NTMState) -> Access:
+        changes = (_BOUND * torch.tanh(said / _BOUND))[:, self.addressing :]
+        erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
+        erase = torch.sigmoid(erase)
+        # The NTM has no write gate: a head that neither erases nor adds writes nothing, wherever it stands.
+        strengths = torch.maximum(erase.mean(2), torch.tanh(add).abs().mean(2))
+        written = (after.write_weights * strengths.unsqueeze(2)).sum(1).clamp(max=1.0)
+        kept = (1 - after.write_weights.unsqueeze(3) * erase.unsqueeze(2)).prod(1)
+        return Access(after.read_weights, written, kept, strengths.amax(1))
 
     def address(self, said: Tensor, memory: Tensor, before: Tensor) -> Tensor:
         """Move the heads.

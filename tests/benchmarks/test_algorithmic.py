@@ -111,7 +111,7 @@ def test_weights_are_found_by_name_anywhere_in_a_state():
     assert torch.equal(found["write_weights"], inner.write_weights.unsqueeze(1))
 
 
-@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+@pytest.mark.parametrize("name", ["adam", "amsgrad", "rmsprop"])
 def test_a_linear_schedule_falls_to_zero(name):
     net = model()
     optimiser = make_optimiser(name, net, 0.5)

@@ -80,7 +80,7 @@ def naive(made, hidden, encoded, now, groups, digests, alive, age):
 def test_it_equals_the_plain_loop(hops, step_embedding_size):
     made = attention(hops, step_embedding_size)
     given = inputs(made)
-    read, null = made(*given)
+    read, null, _ = made(*given)
     expected = naive(made, *given)
     assert read.shape == (TIME, BATCH, made.read_size)
     assert torch.allclose(read, expected, atol=1e-5)
@@ -90,15 +90,15 @@ def test_it_equals_the_plain_loop(hops, step_embedding_size):
 def test_the_groups_are_one_set_of_candidates():
     made = attention()
     hidden, encoded, now, groups, digests, alive, age = inputs(made)
-    apart, _ = made(hidden, encoded, now, groups, digests, alive, age)
-    joined, _ = made(hidden, encoded, now, [join(groups)], digests, alive, age)
+    apart, *_ = made(hidden, encoded, now, groups, digests, alive, age)
+    joined, *_ = made(hidden, encoded, now, [join(groups)], digests, alive, age)
     assert torch.allclose(apart, joined, atol=1e-6)
 
 
 def test_where_nothing_is_alive_the_null_slot_is_read():
     made = attention()
     hidden, encoded, now, groups, digests, alive, age = inputs(made)
-    read, null = made(hidden, encoded, now, groups, digests, torch.zeros_like(alive), age)
+    read, null, _ = made(hidden, encoded, now, groups, digests, torch.zeros_like(alive), age)
     assert torch.equal(null, torch.ones(TIME, BATCH))
     expected = torch.cat([made.normalise(made.null_value.flatten()), torch.ones(HEADS)])
     assert torch.allclose(read, expected.expand_as(read), atol=1e-6)
@@ -107,9 +107,9 @@ def test_where_nothing_is_alive_the_null_slot_is_read():
 def test_gates_scaled_by_one_factor_change_nothing():
     made = attention()
     hidden, encoded, now, groups, digests, alive, age = inputs(made)
-    read, null = made(hidden, encoded, now, groups, digests, alive, age)
+    read, null, _ = made(hidden, encoded, now, groups, digests, alive, age)
     closed = [group._replace(log_gates=group.log_gates - 20.0) for group in groups]
-    read_closed, null_closed = made(hidden, encoded, now, closed, digests, alive, age)
+    read_closed, null_closed, _ = made(hidden, encoded, now, closed, digests, alive, age)
     assert torch.allclose(read_closed, read, atol=1e-4)
     assert torch.allclose(null_closed, null, atol=1e-5)
 
@@ -120,9 +120,9 @@ def test_no_gate_can_hide_the_most_open_event_from_the_null_slot():
     for one in range(SLOTS):
         alone = torch.zeros_like(alive)
         alone[:, :, one] = True
-        expected, _ = made(hidden, encoded, now, groups, digests, alone, age)
+        expected, *_ = made(hidden, encoded, now, groups, digests, alone, age)
         shut = [group._replace(log_gates=torch.full_like(group.log_gates, -1e4)) for group in groups]
-        read, _ = made(hidden, encoded, now, shut, digests, alone, age)
+        read, *_ = made(hidden, encoded, now, shut, digests, alone, age)
         assert torch.allclose(read, expected, atol=1e-6)
 
 
@@ -132,7 +132,7 @@ def test_a_uniform_gradient_on_the_gates_vanishes():
     hidden, encoded, now, groups, digests, alive, age = inputs(made)
     joined = join(groups)
     log_gates = joined.log_gates.detach().requires_grad_()
-    read, _ = made(hidden, encoded, now, [joined._replace(log_gates=log_gates)], digests, alive, age)
+    read, *_ = made(hidden, encoded, now, [joined._replace(log_gates=log_gates)], digests, alive, age)
     (read * torch.randn_like(read)).sum().backward()
     assert log_gates.grad.abs().max() > 1e-3
     assert log_gates.grad.sum(1).abs().max() < 1e-4
@@ -145,22 +145,22 @@ def test_the_dead_have_no_say_and_no_gradient():
     alive[..., 4] = False
     for name in ("keys", "values", "log_gates"):
         leaf = getattr(joined, name).detach().requires_grad_()
-        read, _ = made(hidden, encoded, now, [joined._replace(**{name: leaf})], digests, alive, age)
+        read, *_ = made(hidden, encoded, now, [joined._replace(**{name: leaf})], digests, alive, age)
         (gradient,) = torch.autograd.grad(read.square().sum(), leaf)
         felt = gradient if name == "log_gates" else gradient.transpose(1, 2).flatten(2).abs().sum(2)
         assert felt[:, 4].abs().max() == 0
         assert felt.abs().max() > 0
-    read, _ = made(hidden, encoded, now, [joined], digests, alive, age)
+    read, *_ = made(hidden, encoded, now, [joined], digests, alive, age)
     keys, log_gates = joined.keys.clone(), joined.log_gates.clone()
     keys[:, :, 4] = log_gates[:, 4] = torch.nan
-    spoilt, _ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], digests, alive, age)
+    spoilt, *_ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], digests, alive, age)
     assert torch.equal(spoilt, read)
 
 
 def test_a_read_tells_how_familiar_it_was():
     made = attention()
     given = inputs(made)
-    read, null = made(*given)
+    read, null, _ = made(*given)
     weights = read[..., HEADS * VALUE :]
     assert weights.shape == (TIME, BATCH, HEADS)
     assert torch.allclose(weights.mean(2), null)
@@ -198,6 +198,6 @@ def test_order_plays_no_part_at_first():
     made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, 1, 3.0, 8)
     hidden, encoded, now, _, digests, alive, age = inputs(made)
     groups = [candidates(made, SLOTS + EVENTS)]
-    read, _ = made(hidden, encoded, now, groups, digests, alive, age)
-    later, _ = made(hidden, encoded, now + 1000, groups, digests, alive, age)
+    read, *_ = made(hidden, encoded, now, groups, digests, alive, age)
+    later, *_ = made(hidden, encoded, now + 1000, groups, digests, alive, age)
     assert torch.allclose(read, later, atol=1e-6)
