@@ -6,13 +6,13 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CODE := $(wildcard agents envs memory tracking configs benchmarks train.py evaluate.py)
+CODE := $(wildcard agents envs evidence memory tracking configs benchmarks train.py evaluate.py report.py)
 
 # Small recurrent steps are slower, not faster, with more threads per process.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow lint format type play pictures bench-envs bench-chunks bench-memory clean
+.PHONY: help install train evaluate test test-slow test-browser lint format type play pictures bench-envs bench-chunks bench-memory clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -43,6 +43,10 @@ test: $(STAMP) ## the quick tests
 
 test-slow: $(STAMP) ## the learning checks
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+test-browser: $(STAMP) ## the page of the why-trace in a headless Chromium
+	@$(BIN)/python tests/browser/chromium.py
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .

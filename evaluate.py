@@ -1,214 +1,48 @@
-"""Evaluates a run on layouts that it was never trained on, with its memory intact and wiped.
+"""Evaluates runs on layouts that they were never trained on, with the memory intact and intervened on.
+
+    python evaluate.py RUN                          test side, memory wiped, harder settings
+    python evaluate.py RUN --certificate            every intervention, and what they prove
+    python evaluate.py RUN --horizon 10 1000 1e5    success against delay
+    python evaluate.py RUN --explain 3              why it did what it did in episode 3, as a page to look at
+    python evaluate.py 'runs/room-*/seed*'          compare runs, seeds together
+    python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
 
 Plays layouts of the test side, then harder settings: those that the run's config names, or --sizes and --delays. Prints
-a table and writes RUN/evaluation.json.
+a table and writes RUN/evaluation.json and RUN/evaluation.csv.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import torch
 from gymnasium.error import Error as GymnasiumError
-from rich.console import Console
-from stable_baselines3.common.vec_env import VecEnv
 
-from agents import MemoryPPO
-from configs import CannotRun, TrainConfig, load, one_line
-from configs.messages import CONFIG_ERRORS
-from configs.settings import Setting, harder_settings, settings_of_delays, settings_of_sizes, trained_setting
-from envs import make_vec_env
-from envs.split import Side
-from tracking import JSON_KEYS, Condition, Report, RunFolder, StopRequest, Trial, examine, git_commit, print_report
-from tracking.atomic import write_json
-from tracking.terminal import remarks, results, warn_in_one_line
-from tracking.versions import command_line
+from configs import CannotRun
+from configs.settings import harder_settings, settings_of_delays, settings_of_sizes, trained_setting
+from evidence.certificate import print_certificate
+from evidence.comparison import compare, only_task
+from evidence.comparison_figure import draw_comparison
+from evidence.comparison_table import print_comparison, write_comparison
+from evidence.horizon import print_horizon
+from evidence.opening import TEST_SEED, check_device, load_run, open_envs
+from evidence.recorded_run import find_runs, read_run
+from evidence.report import JSON_KEYS, print_report
+from evidence.run_evaluation import STANDARD, evaluate_run, explain_episode, horizon_of
+from tracking import StopRequest
+from tracking.terminal import OneLineParser, remarks, results, warn_in_one_line
+from tracking.wandb_artifact import download, is_artifact
 
-# Far from the seeds that one trains with; the split keeps the layouts apart in any case.
-TEST_SEED = 1_000_000_000
-STANDARD = (
-    Condition(),
-    Condition(deterministic=False),
-    Condition(intervention="wiped"),
-    Condition(intervention="wiped", deterministic=False),
-    Condition(intervention="controller_wiped"),
-    Condition(intervention="both_wiped"),
-)
-
-
-def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str, Any]:
-    """Return the arguments of `envs.make_env` for one setting, as it is played on one side.
-
-    Args:
-        config: of the run.
-        setting: the task as trained, or a harder one.
-        side: whose layouts are shown, if the setting is split.
-    """
-    return {
-        "env_id": setting.env_id,
-        "split": side if setting.split else None,
-        "view_size": config.env.view_size,
-        "useful_actions": config.env.actions,
-        "pixels": config.env.pixels,
-        "previous_reward": config.env.previous_reward,
-        "random_actions": config.env.random_actions if side == "train" else 0.0,
-        "reward_scale": config.env.reward_scale if side == "train" else 1.0,
-        "kwargs": setting.kwargs,
-        "module": config.env.module,
-    }
-
-
-def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:
-    """Make the envs of one setting.
-
-    Args:
-        config, setting, side: see `env_arguments`.
-        n_envs: how many play side by side.
-        seed: of the first episodes.
-
-    Raises:
-        ValueError: if there is no such env, or an argument does not fit it.
-    """
-    arguments = env_arguments(config, setting, side)
-    return make_vec_env(**arguments, n_envs=n_envs, seed=seed, subprocess=config.env.subprocess and side == "train")
-
-
-def open_envs(config: TrainConfig, settings: Sequence[Setting], episodes: int, model: MemoryPPO) -> list[VecEnv]:
-    """Make the test-side envs of all settings, and see that they work and fit the agent.
-
-    Raises:
-        ValueError: if one does not exist, has no layout on the test side, or shows or takes something else than what
-            the agent was trained with.
-    """
-    envs = []
-    for setting in settings:
-        env = make_envs(config, setting, "test", min(config.eval.n_envs, episodes), TEST_SEED)
-        env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
-        envs.append(env)
-        env.reset()
-        spaces = ((env.observation_space, model.observation_space), (env.action_space, model.action_space))
-        for space, trained in spaces:
-            if space != trained:
-                raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {space}")
-    return envs
-
-
-def evaluate_run(
-    folder: RunFolder,
-    config: TrainConfig,
-    model: MemoryPPO,
-    envs: Mapping[Setting, VecEnv],
-    *,
-    checkpoint: str,
-    episodes: int,
-    seed: int,
-    console: Console,
-) -> Report:
-    """Play all conditions and write the run's `evaluation.json`.
-
-    Args:
-        folder: the run.
-        config: its configuration.
-        model: its agent.
-        envs: the settings and their envs, from `open_envs`; first the task as trained. They are closed in the end.
-        checkpoint: which of its weights these are, for the record.
-        episodes: per condition.
-        seed: of the episodes.
-        console: where the progress is shown.
-    """
-    (trained, env), *harder = envs.items()
-    trials = [Trial(condition, env, episodes) for condition in STANDARD]
-    for setting, env in harder:
-        for condition in (Condition(setting.label), Condition(setting.label, "wiped")):
-            trials.append(Trial(condition, env, setting.episodes or episodes))
-    examined = examine(model, trials, seed=seed, console=console)
-    for env in envs.values():
-        env.close()
-
-    tested = examined.layouts[trained.label]
-    known = set(folder.layouts.read_text().split()) if folder.layouts.is_file() else None
-    commit, dirty = git_commit(Path(__file__).parent)
-    about = {
-        "run": str(folder.path),
-        "env": trained.env_id,
-        "split": "test" if trained.split else None,
-        "chance": config.env.chance,
-        "memory": config.memory.name,
-        "controller": config.controller.name,
-        "checkpoint": checkpoint,
-        "checkpoint_timesteps": model.num_timesteps,
-        "episodes": episodes,
-        "seed": seed,
-        "layouts_trained_on": None if known is None else len(known),
-        "layouts_tested": len(tested),
-        "layouts_in_both": None if known is None else len(tested & known),
-        "command": command_line(),
-        "git_commit": commit,
-        "git_dirty": dirty,
-    }
-    report = Report(about, examined.scores)
-    write_json(folder.evaluation, report.as_json())
-    return report
-
-
-def check_device(option: str, device: str) -> None:
-    """Try whether torch can use a device.
-
-    Raises:
-        CannotRun: if it cannot; the message names the option.
-    """
-    try:
-        torch.empty(0, device=None if device == "auto" else device)
-    except (RuntimeError, AssertionError) as error:
-        raise CannotRun(f"{option}{device}: torch cannot use it here; take {option}auto or {option}cpu") from error
-
-
-def load_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
-    """Load a run's configuration and agent.
-
-    Args:
-        path: the run folder.
-        checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.
-        device: where the agent computes.
-
-    Raises:
-        CannotRun: if the run folder lacks something.
-    """
-    try:
-        folder = RunFolder.open(path)
-    except ValueError as error:
-        raise CannotRun(str(error)) from error
-    try:
-        config = load(folder.config)
-    except CONFIG_ERRORS as error:
-        raise CannotRun(f"{folder.config}: {one_line(error)}") from error
-    name = checkpoint or ("best" if folder.checkpoint("best").is_file() else "latest")
-    if not folder.checkpoint(name).is_file():
-        raise CannotRun(f"{path}: there is no {name}.zip; take --checkpoint {'latest' if name == 'best' else 'best'}")
-    torch.set_num_threads(config.torch_threads)
-    try:
-        model = MemoryPPO.load(folder.checkpoint(name), device=device)
-    except Exception as error:  # a broken archive, other versions: whatever it is, it is this file's
-        reason = " ".join(str(error).split())
-        raise CannotRun(f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]})") from error
-    return folder, config, model, name
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments without repeating the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
+ARTIFACTS = Path("runs/artifacts")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = OneLineParser(description=__doc__, epilog=JSON_KEYS, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder that train.py has made")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders of train.py, folders of them, or patterns")
     parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")
     parser.add_argument("--checkpoint", choices=("best", "latest"), help="which weights (default: best)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
@@ -216,49 +50,109 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", nargs="+", default=[], metavar="SIZE", help="other sizes, such as 13 17Random")
     parser.add_argument("--delays", nargs="+", default=[], type=int, metavar="DELAY", help="other delays, in steps")
     parser.add_argument("--no-harder", action="store_true", help="leave the harder settings out")
+    parser.add_argument(
+        "--intact-only",
+        action="store_true",
+        help="leave the memory alone, take the most likely actions, nothing harder",
+    )
+    parser.add_argument("--certificate", action="store_true", help="play all interventions, and say what they prove")
+    parser.add_argument(
+        "--horizon",
+        nargs="*",
+        type=delay,
+        metavar="DELAY",
+        help="measure success against delay, and nothing else (default: from a quarter of the training's to 10,000)",
+    )
+    parser.add_argument(
+        "--explain",
+        nargs="+",
+        type=int,
+        metavar="EPISODE",
+        help="write a page that shows what was stored and read in an episode and why, and nothing else",
+    )
+    parser.add_argument("--compare-only", action="store_true", help="compare evaluations that were made before")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("comparison"),
+        help="name of the comparison's JSON, CSV, PNG and SVG files, without suffix (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     warn_in_one_line()
     with StopRequest() as request:
         request.raise_at_once()
         try:
-            return _run(options)
+            _run(options)
         except CannotRun as error:
             print(f"evaluate.py: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            print("interrupted; nothing was written", file=sys.stderr)
+            print("interrupted; what was written before is there still", file=sys.stderr)
             return request.exit_code
+    return 0
 
 
-def _run(options: argparse.Namespace) -> int:
+def delay(text: str) -> int:
+    """Read a delay such as 100 or 1e5."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.episodes is not None and options.episodes < 1:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
     if not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
     check_device("--device ", options.device)
-    folder, config, model, checkpoint = load_run(options.run, options.checkpoint, options.device)
-    harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
-    if not (options.sizes or options.delays or options.no_harder):
-        harder = harder_settings(config.env)
-    settings = [trained_setting(config.env), *harder]
-    episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
     try:
-        envs = open_envs(config, settings, episodes, model)
+        names = [download(name, ARTIFACTS) if is_artifact(name) else name for name in options.runs]
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+    paths = find_runs(names)
+    compared = len(paths) > 1 and options.horizon is None and not options.explain
+    if compared:
+        only_task([read_run(path) for path in paths])  # told now, and not when all have been played
+    if not options.compare_only:
+        for path in paths:
+            if len(paths) > 1:
+                results().print(path, highlight=False, soft_wrap=True)
+            _evaluate(path, options)
+    if compared:
+        comparison = compare(paths)
+        print_comparison(comparison, results())
+        files = (*write_comparison(comparison, options.out), *draw_comparison(comparison, options.out))
+        print(f"written to {', '.join(map(str, files))}")
+
+
+def _evaluate(path: Path, options: argparse.Namespace) -> None:
+    folder, config, model, checkpoint = load_run(path, options.checkpoint, options.device)
+    episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
+    how: dict[str, Any] = {"checkpoint": checkpoint, "seed": options.seed, "console": remarks()}
+    try:
+        if options.explain:
+            for number in options.explain:
+                page = explain_episode(folder, config, model, number, **how)
+                print(f"written to {page}")
+            return
+        if options.horizon is not None:
+            print_horizon(horizon_of(folder, config, model, options.horizon, episodes=episodes, **how), results())
+            print(f"written to {folder.horizon}, with a figure beside it")
+            return
+        harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
+        if not (options.sizes or options.delays or options.no_harder or options.intact_only):
+            harder = harder_settings(config.env)
+        settings = [trained_setting(config.env), *harder]
+        envs = dict(zip(settings, open_envs(config, settings, episodes, model), strict=True))
     except (ValueError, GymnasiumError) as error:
         raise CannotRun(" ".join(str(error).split())) from error
-    report = evaluate_run(
-        folder,
-        config,
-        model,
-        dict(zip(settings, envs, strict=True)),
-        checkpoint=checkpoint,
-        episodes=episodes,
-        seed=options.seed,
-        console=remarks(),
-    )
+    how |= {"conditions": STANDARD[:1] if options.intact_only else STANDARD, "certificate": options.certificate}
+    report = evaluate_run(folder, config, model, envs, episodes=episodes, **how)
     print_report(report, results())
+    if options.certificate:
+        print_certificate(report.certificate, results())
     print(f"written to {folder.evaluation}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -25,24 +25,27 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents import MemoryPPO
 from configs import CannotRun, TrainConfig, own_keys
 from configs.command_line import run
-from configs.settings import Setting, harder_settings, trained_setting
+from configs.settings import Setting, harder_settings, settings_of_delays, trained_setting
 from envs import make_env, measure_leakage, warn_if_few_layouts
 from envs.leakage import Leakage
 from envs.split import Side
-from evaluate import TEST_SEED, check_device, env_arguments, evaluate_run, make_envs, open_envs
+from evidence.certificate import print_certificate
+from evidence.horizon import print_horizon
+from evidence.opening import TEST_SEED, check_device, env_arguments, make_envs, open_envs
+from evidence.report import print_report
+from evidence.run_evaluation import evaluate_run, film_episode, horizon_of
 from tracking import (
     GateSelectivity,
     LayoutCount,
     MetricsFile,
     ProgressLine,
-    Report,
     RunFolder,
+    StateDrift,
     StopOnRequest,
     StopRequest,
     Validation,
     WandbWriter,
     open_wandb,
-    print_report,
     versions,
 )
 from tracking.atomic import write_json, write_text
@@ -97,10 +100,7 @@ def train(config: TrainConfig, name: str) -> None:
             env.close()
             validation_env.close()
             if config.eval.final_episodes:
-                report = evaluate_best(config, folder, console)
-                if wandb_writer:
-                    wandb_writer.summarise({"evaluation": report.as_json()})
-                print_report(report, results())
+                finish(config, folder, console, wandb_writer)
             print(f"everything is in {folder.path}")
         except KeyboardInterrupt:
             say(f"interrupted; to evaluate what there is: python evaluate.py {folder.path}")
@@ -136,7 +136,7 @@ def learn(
         say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
     )
     progress = ProgressLine(config.total_timesteps, console)
-    callbacks = [StopOnRequest(request), layouts, GateSelectivity(), progress, validation]
+    callbacks = [StopOnRequest(request), layouts, GateSelectivity(), StateDrift(), progress, validation]
     try:
         model.learn(config.total_timesteps, callback=callbacks)
     finally:
@@ -166,6 +166,8 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
     with refusing("env: "):
         for test_env in open_envs(config, settings_of(config), 1, model):
             test_env.close()
+    if config.eval.horizon:
+        settings_of_delays(config.env, config.eval.horizon)
     return env, validation_env, model
 
 
@@ -246,21 +248,31 @@ def open_writer(config: TrainConfig, folder: RunFolder, name: str, say: Callable
     )
 
 
-def evaluate_best(config: TrainConfig, folder: RunFolder, console: Console) -> Report:
-    """Evaluate the best model on the test side, as `python evaluate.py RUN` does."""
+def finish(config: TrainConfig, folder: RunFolder, console: Console, wandb_writer: WandbWriter | None) -> None:
+    """Evaluate the best model on the test side, as `python evaluate.py RUN` does, and show what was found."""
     model = MemoryPPO.load(folder.checkpoint("best"), device=config.device)
-    settings = settings_of(config)
-    envs = open_envs(config, settings, config.eval.final_episodes, model)
-    return evaluate_run(
-        folder,
-        config,
-        model,
-        dict(zip(settings, envs, strict=True)),
-        checkpoint="best",
-        episodes=config.eval.final_episodes,
-        seed=TEST_SEED,
-        console=console,
-    )
+    settings, episodes, step = settings_of(config), config.eval.final_episodes, model.num_timesteps
+    how: dict[str, Any] = {"checkpoint": "best", "seed": TEST_SEED, "console": console}
+    envs = dict(zip(settings, open_envs(config, settings, episodes, model), strict=True))
+    report = evaluate_run(folder, config, model, envs, episodes=episodes, certificate=config.eval.certificate, **how)
+    if config.eval.horizon:
+        horizon = horizon_of(folder, config, model, config.eval.horizon, episodes=episodes, **how)
+    if config.eval.film:
+        film_episode(folder, config, model, seed=TEST_SEED)
+    if wandb_writer:
+        wandb_writer.summarise({"evaluation": report.as_json()})
+        wandb_writer.tabulate("evaluation/certificate", report.certificate.rows(), step)
+        if config.eval.horizon:
+            wandb_writer.show("evaluation/horizon", folder.horizon.with_suffix(".png"), step)
+        if config.eval.film:
+            wandb_writer.show("evaluation/film", folder.film, step)
+        for name in ("best", "latest"):
+            wandb_writer.keep_model([folder.checkpoint(name), folder.config, folder.versions], name)
+    print_report(report, results())
+    if config.eval.certificate:
+        print_certificate(report.certificate, results())
+    if config.eval.horizon:
+        print_horizon(horizon, results())
 
 
 def settings_of(config: TrainConfig) -> list[Setting]:

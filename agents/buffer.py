@@ -76,6 +76,10 @@ class ChunkBuffer:
         """Set what the policy and the value are trained towards, [T, B] each."""
         self.advantages, self.returns = advantages, returns
 
+    def last_chunk(self) -> tuple[Transition, AgentState]:
+        """Return the steps of the rollout's last chunk, leaves [L, B, ...], and the state before it."""
+        return tree_map(lambda leaf: leaf[-self.chunk_length :], self.steps), self._states[-1]
+
     def minibatches(self, batch_size: int) -> Iterator[Chunks]:
         """Yield the rollout once, in random sets of chunks.
 

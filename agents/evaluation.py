@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.policy import AgentState, MemoryPolicy
+from agents.interventions import Intervention, make_intervention
+from agents.policy import AgentState
 from agents.ppo import MemoryPPO
 from agents.rollout import env_action_masks
 
-Intervention = Literal["intact", "wiped", "controller_wiped", "both_wiped"]
+Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
+"""Told observations, the agent's state, which episodes start, and who sees the cue (None if the env does not tell)."""
 
 
 class Episodes(NamedTuple):
@@ -24,28 +27,32 @@ class Episodes(NamedTuple):
     episode_return: NDArray[np.float64]
     length: NDArray[np.int64]
     layout: NDArray[np.object_]  # key of the layout, "" if the env tells none
+    looked_again: NDArray[np.bool_]  # whether the cue came into sight again
+    tells_cue: bool  # whether the env tells when the cue is in sight; where not, `looked_again` is false
 
 
-def intervene(policy: MemoryPolicy, state: AgentState, intervention: Intervention) -> AgentState:
-    """Return the state that the agent is left with before a step.
+class CueWatch:
+    """Follows who sees the cue, as far as the env tells by `info["cue_visible"]`."""
 
-    Args:
-        policy: whose state it is.
-        state: leaves [B, ...].
-        intervention: "wiped" empties the memory, "controller_wiped" forgets the controller's state, "both_wiped" does
-            both; the previous action is an input and stays.
+    def __init__(self, env: VecEnv) -> None:
+        self.innermost = env.unwrapped  # wrappers have `reset_infos` too, but never fill them
+        self.told = all("cue_visible" in info for info in self.innermost.reset_infos)
+        self.visible = self._of(self.innermost.reset_infos)
+        self.left_behind, self.again = np.zeros(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
 
-    Raises:
-        ValueError: if there is no such intervention.
-    """
-    if intervention not in get_args(Intervention):
-        raise ValueError(f"unknown intervention '{intervention}'; choose one of {', '.join(get_args(Intervention))}")
-    core = state.core
-    if intervention in ("wiped", "both_wiped"):
-        core = core._replace(memory=policy.core.memory.wiped(core.memory))
-    if intervention in ("controller_wiped", "both_wiped"):
-        core = core._replace(controller=policy.core.controller.initial_state(len(state.previous_action)))
-    return state if core is state.core else state._replace(core=core)
+    def step(self, infos: list[dict[str, Any]], starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Take in a step's infos; return [B] whether the cue came into sight again in the episode of each row."""
+        seen_before, visible = self.visible, self._of(infos)
+        self.left_behind |= seen_before & ~visible
+        self.again |= self.left_behind & visible
+        again = self.again.copy()
+        self.visible = np.where(starts, self._of(self.innermost.reset_infos), visible)
+        self.left_behind[starts] = self.again[starts] = False
+        return again
+
+    @staticmethod
+    def _of(infos: list[dict[str, Any]]) -> NDArray[np.bool_]:
+        return np.array([bool(info.get("cue_visible", False)) for info in infos])
 
 
 def evaluate(
@@ -53,8 +60,9 @@ def evaluate(
     env: VecEnv,
     n_episodes: int,
     deterministic: bool = True,
-    intervention: Intervention = "intact",
+    intervention: str | Intervention = "intact",
     on_progress: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Episodes:
     """Play episodes, the same number in every env, so that short episodes do not count more often.
 
@@ -63,24 +71,38 @@ def evaluate(
         env: B envs; reset first.
         n_episodes: at least so many, rounded up to a multiple of B.
         deterministic: take the most likely actions instead of sampling.
-        intervention: done to the state before every step.
+        intervention: what is done to the agent's state meanwhile, or its name in `INTERVENTIONS`.
         on_progress: called with (finished, total) whenever an episode ends.
+        watch: shown every step before it is taken, such as a `MemoryPanel`.
+
+    Raises:
+        ValueError: if no episodes are asked for, the intervention is unknown, or it needs an env that tells the cue.
     """
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
-    records: list[list[tuple[bool, float, int, str]]] = [[] for _ in range(env.num_envs)]
+    records: list[list[tuple[bool, float, int, str, bool]]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
     starts = np.ones(env.num_envs, dtype=bool)
+    cue = CueWatch(env)
+    if isinstance(intervention, str):
+        intervention = make_intervention(intervention, model.policy, env.num_envs)
+    if intervention.needs_cue and not cue.told:
+        raise ValueError(f"{type(intervention).__name__} needs an env that tells info['cue_visible'] at every step")
     has_masks = env.has_attr("action_masks")
     finished, total = 0, quota * env.num_envs
     while finished < total:
         masks = env_action_masks(env) if has_masks else None
-        state = intervene(model.policy, state, intervention)
-        actions, state = model.predict(observations, state, starts, deterministic, masks)
+        acted = intervention.before(state, starts, cue.visible)
+        if watch is not None:
+            watch(observations, acted, starts, cue.visible if cue.told else None)
+        step = partial(_step, model, observations, starts, deterministic, masks)
+        actions, after = step(acted)
+        state = intervention.after(state, acted, after, step)
         observations, rewards, starts, infos = env.step(actions)
+        looked_again = cue.step(infos, starts)
         returns += rewards
         lengths += 1
         for row in np.flatnonzero(starts):
@@ -89,15 +111,26 @@ def evaluate(
                 # Monitor knows the return before any VecNormalize.
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
                 success = bool(info.get("is_success", False))
-                records[row].append((success, episode_return, int(lengths[row]), str(info.get("layout", ""))))
+                key, again = str(info.get("layout", "")), bool(looked_again[row])
+                records[row].append((success, episode_return, int(lengths[row]), key, again))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)
             returns[row], lengths[row] = 0.0, 0
-    columns = list(zip(*(record for row in records for record in row), strict=True))
-    return Episodes(
-        np.array(columns[0]), np.array(columns[1]), np.array(columns[2]), np.array(columns[3], dtype=object)
-    )
+    columns = zip(*(record for row in records for record in row), strict=True)
+    successes, episode_returns, of_steps, layouts, seen_again = (np.array(column) for column in columns)
+    return Episodes(successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, cue.told)
+
+
+def _step(
+    model: MemoryPPO,
+    observations: Any,
+    starts: NDArray[np.bool_],
+    deterministic: bool,
+    masks: NDArray[np.bool_] | None,
+    state: AgentState,
+) -> tuple[NDArray[Any], AgentState]:
+    return model.predict(observations, state, starts, deterministic, masks)
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

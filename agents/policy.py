@@ -125,31 +125,30 @@ class MemoryPolicy(FirstStepPolicy):
         """Return the state before the first step of `batch_size` episodes."""
         return AgentState(self.core.initial_state(batch_size), self.stored_action.none(batch_size, device=self.device))
 
-    def _unroll(
-        self,
-        observations: State,
-        previous_actions: Tensor,
-        state: AgentState,
-        episode_starts: Tensor,
-        writes: State | None = None,
-        cache: State | None = None,
-    ) -> Unrolled:
-        """Acting and learning in one: run the core over [T, B] steps.
-
-        `previous_actions` [T, B, A] are reset here, where an episode starts.
-        """
+    def events(self, observations: State, previous_actions: Tensor, episode_starts: Tensor) -> Event:
+        """Return the events of [T, B] steps; `previous_actions` [T, B, A] are reset here, where an episode starts."""
         none_yet = self.stored_action.none(episode_starts.numel(), device=self.device)
         previous = reset(previous_actions.flatten(0, 1), none_yet, episode_starts.flatten())
-        events = Event(observations, previous.unflatten(0, episode_starts.shape))
-        return self.core.unroll(events, state.core, episode_starts, writes, cache)
+        return Event(observations, previous.unflatten(0, episode_starts.shape))
 
-    def _unroll_step(
-        self, observation: State, state: AgentState, episode_start: Tensor, cache: State | None
-    ) -> Unrolled:
-        observations = tree_map(lambda leaf: leaf.unsqueeze(0), observation)
-        return self._unroll(
-            observations, state.previous_action.unsqueeze(0), state, episode_start.unsqueeze(0), cache=cache
-        )
+    def unroll_step(
+        self,
+        observation: State,
+        state: AgentState,
+        episode_start: Tensor,
+        writes: State | None = None,
+        cache: State | None = None,
+    ) -> tuple[Event, Unrolled]:
+        """Run the core over one step of B envs; return the step's events [1, B, ...], too.
+
+        Args:
+            observation, state, episode_start, cache: as for `act`.
+            writes: decisions recorded at the step, [B, ...], to be replayed; None to decide now.
+        """
+        observations, starts = tree_map(lambda leaf: leaf.unsqueeze(0), observation), episode_start.unsqueeze(0)
+        events = self.events(observations, state.previous_action.unsqueeze(0), starts)
+        replayed = None if writes is None else tree_map(lambda leaf: leaf.unsqueeze(0), writes)
+        return events, self.core.unroll(events, state.core, starts, replayed, cache)
 
     def act(
         self,
@@ -170,13 +169,13 @@ class MemoryPolicy(FirstStepPolicy):
             action_masks: [B, A] bool, the actions allowed; None to take them from the observation, if it has them.
             cache: the cache returned with `state`, if the weights have not changed since.
         """
-        unrolled = self._unroll_step(observation, state, episode_start, cache)
+        _, unrolled = self.unroll_step(observation, state, episode_start, cache=cache)
         features = unrolled.features[0]
-        distribution = self._distribution(features, observation, action_masks)
+        distribution = self.distribution(features, observation, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
         return Step(
             actions,
-            self._values(features),
+            self.value(features),
             distribution.log_prob(actions),
             AgentState(unrolled.state, self.stored_action.store(actions)),
             tree_map(lambda leaf: leaf[0], unrolled.writes),
@@ -186,7 +185,8 @@ class MemoryPolicy(FirstStepPolicy):
 
     def values_of(self, observation: State, state: AgentState, episode_start: Tensor) -> Tensor:
         """Return the values [B] of observations (leaves [B, ...]) met in `state`."""
-        return self._values(self._unroll_step(observation, state, episode_start, None).features[0])
+        _, unrolled = self.unroll_step(observation, state, episode_start)
+        return self.value(unrolled.features[0])
 
     def evaluate_chunk(
         self,
@@ -210,20 +210,23 @@ class MemoryPolicy(FirstStepPolicy):
         shape = episode_starts.shape
         stored = self.stored_action.store(actions)
         previous = torch.cat([state.previous_action.unsqueeze(0), stored[:-1]])
-        features = self._unroll(observations, previous, state, episode_starts, writes).features.flatten(0, 1)
+        events = self.events(observations, previous, episode_starts)
+        features = self.core.unroll(events, state.core, episode_starts, writes).features.flatten(0, 1)
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), observations)
         masks = None if action_masks is None else action_masks.flatten(0, 1)
-        distribution = self._distribution(features, flat, masks)
+        distribution = self.distribution(features, flat, masks)
         log_probs = distribution.log_prob(actions.flatten(0, 1))
         entropies = cast(Tensor, distribution.entropy())
         return Evaluation(
-            self._values(features).unflatten(0, shape), log_probs.unflatten(0, shape), entropies.unflatten(0, shape)
+            self.value(features).unflatten(0, shape), log_probs.unflatten(0, shape), entropies.unflatten(0, shape)
         )
 
-    def _values(self, features: Tensor) -> Tensor:
+    def value(self, features: Tensor) -> Tensor:
+        """Return the values [X] of the core's features [X, F]."""
         return cast(Tensor, self.value_net(self.mlp_extractor.forward_critic(features))).squeeze(-1)
 
-    def _distribution(self, features: Tensor, observation: State, action_masks: Tensor | None) -> Distribution:
+    def distribution(self, features: Tensor, observation: State, action_masks: Tensor | None) -> Distribution:
+        """Return the distribution of actions, given features [X, F], observations [X, ...] and masks [X, A] or None."""
         distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(features))
         if action_masks is None and isinstance(self.observation_space, spaces.Dict):
             keys = sorted(self.observation_space.spaces)
@@ -236,8 +239,9 @@ class MemoryPolicy(FirstStepPolicy):
         observation = observation_tree(obs, self.observation_space, self.device)
         batch_size = self._batch_size(observation)
         starts = torch.ones(batch_size, dtype=torch.bool, device=self.device)
-        features = self._unroll_step(observation, self.initial_state(batch_size), starts, None).features[0]
-        return self._distribution(features, observation, None), self._values(features)
+        _, unrolled = self.unroll_step(observation, self.initial_state(batch_size), starts)
+        features = unrolled.features[0]
+        return self.distribution(features, observation, None), self.value(features)
 
     @staticmethod
     def _batch_size(observation: State) -> int:

@@ -17,8 +17,8 @@ from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 from agents import MemoryPPO
-from benchmarks.curves import read_curve, smoothed
 from envs import make_env
+from evidence.curves import read_curve, smoothed
 
 Frame = NDArray[np.uint8]
 

@@ -199,6 +199,9 @@ class EvalConfig:
     episodes: int = option("episodes of each of them")
     final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out")
     harder: bool = option("let the final evaluation play the settings of env.harder, too")
+    certificate: bool = option("let the final evaluation play every intervention of the certificate of memory", False)
+    horizon: list[int] = option("delays at which to measure success after the training, where the task has one", [])
+    film: bool = option("film an episode of the test side after the training, with the memory drawn in", True)
     n_envs: int = option("copies of the env that play side by side, at most")
 
 

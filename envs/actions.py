@@ -25,6 +25,7 @@ class UsefulActions(gym.ActionWrapper[Any, Any, int], gym.utils.RecordConstructo
         names = list(actions)
         if not names or len(set(names)) != len(names) or not set(names) <= set(known):
             raise ValueError(f"useful_actions={names} must be distinct names out of {', '.join(known)}")
+        self.action_names = tuple(names)
         self._actions = [int(Actions[name]) for name in names]
         self.action_space = gym.spaces.Discrete(len(names))
 

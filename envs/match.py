@@ -2,10 +2,13 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from minigrid.core.world_object import WorldObj
 
 from envs.corridor import Corridor, draw_corridor
 from envs.grid_task import TRIES, GridTask, checked_objects, share_a_frame, thing
+from envs.observation import Image
 from envs.sizes import whole_number, whole_range
 from envs.visibility import HEADINGS, Cell, in_sight
 
@@ -100,6 +103,14 @@ class Match(GridTask):
                         steps[following] = steps[state] + 1
                         queue.append(following)
         raise AssertionError("a corridor joins its ends")
+
+    def other_cue(self, observation: Image) -> Image:
+        """Return the symbols that would be seen had the cue been the object that is wrong in this episode."""
+        cells = (self.scene.corridor.cue, self.scene.corridor.arms[1 - self.scene.right_arm])
+        cue, wrong = (cast(WorldObj, self.grid.get(*cell)).encode() for cell in cells)
+        other = observation.copy()
+        other[(observation[..., :2] == cue[:2]).all(-1)] = wrong
+        return other
 
     def _gen_grid(self, width: int, height: int) -> None:
         corridor, starts = self._draw_layout(width)

@@ -1,10 +1,13 @@
 """Maze match: see objects in a dead end, find the way to the fork at the other end, choose the one seen before."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from minigrid.core.world_object import WorldObj
 
 from envs.grid_task import Look, checked_objects, share_a_frame, thing
 from envs.maze import OBJECTS, Maze
+from envs.observation import Image
 from envs.sizes import whole_number
 from envs.tree import ahead, beside, distances, grow, open_loops, walls_beside
 from envs.visibility import Cell, in_sight
@@ -94,6 +97,15 @@ class MazeMatch(Maze):
         _, fork, right = self.scene
         wrong = (*fork.doorsteps[:right], *fork.doorsteps[right + 1 :])
         return fewest_steps(self.open_cells.difference(wrong), self.start, fork.doorsteps[right])
+
+    def other_cue(self, observation: Image) -> Image:
+        """Return the symbols that would be seen had the cue been the (first) wrong choice of this episode."""
+        _, fork, right = self.scene
+        cells = (fork.choices[right], fork.choices[0 if right else 1])
+        cue, wrong = (cast(WorldObj, self.grid.get(*cell)).encode() for cell in cells)
+        other = observation.copy()
+        other[(observation[..., :2] == cue[:2]).all(-1)] = wrong
+        return other
 
     def _judge(self) -> tuple[float, bool | None]:
         _, fork, right = self.scene

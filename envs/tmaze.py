@@ -13,6 +13,7 @@ from envs.sizes import whole_number, whole_range
 Observation = npt.NDArray[np.float32]
 
 FORWARD, UP, DOWN, BACK = range(4)
+_CHANNELS = ("cue up", "cue down", "corridor", "junction", "false cue up", "false cue down")
 _NOISE_BLOCK = 1024
 
 
@@ -63,6 +64,7 @@ class TMaze(gym.Env[Observation, Any]):
     """
 
     tells_success = True
+    action_names = ("forward", "up", "down", "back")
 
     def __init__(
         self,
@@ -95,7 +97,8 @@ class TMaze(gym.Env[Observation, Any]):
         self.delay = self.offset = self._answer = self._cue_step = self._junction = self._shortest = 0
         self._position = self._steps = 0
         self._false_cues: dict[int, int] = {}  # step: UP or DOWN
-        self._frames = [[list(row) for row in table] for table in frames(6 if distractors else 4, noise)]
+        self.channel_names = _CHANNELS[: 6 if distractors else 4]
+        self._frames = [[list(row) for row in table] for table in frames(len(self.channel_names), noise)]
         self._noise_block = np.zeros((0, noise), dtype=np.float32)
         self._noise_row = 0
         self.observation_space = gym.spaces.Box(0.0, 1.0, self._frames[0][0][0].shape, np.float32)
@@ -108,6 +111,13 @@ class TMaze(gym.Env[Observation, Any]):
     def shortest_solution(self) -> int:
         """Count the steps of this episode's shortest solution, the choice included."""
         return self._shortest
+
+    @staticmethod
+    def other_cue(observation: Observation) -> Observation:
+        """Return what would be seen had the cue said the other way."""
+        other = observation.copy()
+        other[[0, 1]] = observation[[1, 0]]
+        return other
 
     def episode(self) -> Episode:
         """Tell what the last reset has drawn."""

@@ -11,7 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents import MemoryPPO
 from agents.evaluation import Episodes, evaluate
-from tracking.report import Condition, Score, score
+from evidence.report import Condition
+from evidence.scores import Score, score
 from tracking.success_watch import SuccessWatch
 
 

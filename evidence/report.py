@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,9 +11,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from agents.evaluation import Episodes, Intervention, wilson_interval
+from evidence.certificate import CERTIFICATE, Certificate
+from evidence.scores import Score
 
 AS_TRAINED = "as trained"
+WIPED = {"intact": "nothing", "wiped": "memory", "controller_wiped": "controller", "both_wiped": "both"}
+"""What is emptied before every step; the other interventions stand in the certificate."""
 JSON_KEYS = """
 keys of evaluation.json:
   success                     success rate on test-side layouts, memory intact, most likely actions (the headline)
@@ -21,6 +26,8 @@ keys of evaluation.json:
                               emptied before every step; the most likely actions are taken
   sampled.intact, sampled.wiped
                               the same with sampled actions
+  certificate                 its verdict, its sentence, and the score under each intervention that was played, with
+                              the difference to the agent left alone and its 95 % interval (Newcombe)
   harder.SETTING.intact, harder.SETTING.wiped
                               other sizes and delays, all of whose layouts are unseen
   run, env, split, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
@@ -32,7 +39,10 @@ keys of evaluation.json:
 keys of a score:
   success, success_low, success_high
                               success rate and its 95 % Wilson interval; null if the env tells no success
-  mean_return, mean_length, episodes, distinct_layouts
+  mean_return, return_low, return_high
+                              mean return and its 95 % bootstrap interval
+  mean_length, episodes, distinct_layouts
+  looked_again                episodes in which the cue came into sight again, and the success rate among them
 """
 
 
@@ -41,23 +51,8 @@ class Condition:
     """Under which circumstances episodes are played."""
 
     setting: str = AS_TRAINED
-    intervention: Intervention = "intact"
+    intervention: str = "intact"
     deterministic: bool = True
-
-
-@dataclass(frozen=True)
-class Score:
-    """What the episodes of one condition amount to."""
-
-    episodes: int
-    success: float | None
-    """Success rate in [0, 1]; None if the env does not tell success."""
-    success_low: float | None
-    """Ends of its 95 % Wilson interval."""
-    success_high: float | None
-    mean_return: float
-    mean_length: float
-    distinct_layouts: int
 
 
 @dataclass
@@ -68,12 +63,23 @@ class Report:
     """What was evaluated and how; among it `env`, the name of the `memory`, and `chance` (may be None)."""
     scores: dict[Condition, Score] = field(default_factory=dict)
 
+    @property
+    def certificate(self) -> Certificate:
+        """What the interventions show on the task as trained, with the most likely actions."""
+        scores = {name: self.scores[Condition(intervention=name)] for name in CERTIFICATE if self.has(name)}
+        return Certificate(scores, self.about["chance"])
+
+    def has(self, intervention: str) -> bool:
+        """Say whether an intervention was played on the task as trained."""
+        return Condition(intervention=intervention) in self.scores
+
     def as_json(self) -> dict[str, Any]:
         """Return the content of `evaluation.json`; `python evaluate.py --help` lists its keys."""
         content: dict[str, Any] = {
             "success": self.scores[Condition()].success,
-            "verdict": verdict(self),
+            "verdict": self.certificate.sentence,
             **self.about,
+            "certificate": self.certificate.as_json(),
         }
         for condition, result in self.scores.items():
             place = content
@@ -84,46 +90,18 @@ class Report:
             place[condition.intervention] = asdict(result)
         return content
 
-
-def score(played: Episodes, knows_success: bool) -> Score:
-    """Sum up episodes.
-
-    Args:
-        played: finished episodes.
-        knows_success: whether the env tells success at all.
-    """
-    n, successes = len(played.success), int(played.success.sum())
-    low, high = wilson_interval(successes, n)
-    return Score(
-        episodes=n,
-        success=successes / n if knows_success else None,
-        success_low=low if knows_success else None,
-        success_high=high if knows_success else None,
-        mean_return=float(played.episode_return.mean()),
-        mean_length=float(played.length.mean()),
-        distinct_layouts=len(set(played.layout) - {""}),
-    )
-
-
-def verdict(report: Report) -> str:
-    """Say in one sentence whether the memory was needed.
-
-    It was if the intervals with and without it are apart; only in part if the agent beats chance with it wiped, too.
-    """
-    intact, wiped = report.scores[Condition()], report.scores[Condition(intervention="wiped")]
-    if intact.success is None or wiped.success is None:
-        return f"This env tells no success: mean return {intact.mean_return:.3f} intact, {wiped.mean_return:.3f} wiped."
-    if report.about["memory"] == "none":
-        return f"Without a memory beside the controller: {intact.success:.1%}."
-    figures = f"{intact.success:.1%} intact, {wiped.success:.1%} wiped"
-    chance = report.about["chance"]
-    if chance is not None:
-        figures += f", chance is {chance:.1%}"
-    if (intact.success_low or 0.0) <= (wiped.success_high or 0.0):
-        return f"The memory was not shown to be needed: {figures}."
-    if chance is not None and (wiped.success_low or 0.0) > chance:
-        return f"The memory was needed in part: {figures}."
-    return f"The memory was needed: {figures}."
+    def as_csv(self) -> str:
+        """Return the content of `evaluation.csv`: one row for each condition."""
+        rows = []
+        for condition, result in self.scores.items():
+            again = result.looked_again
+            row = {**asdict(condition), **asdict(result), "looked_again": None if again is None else again.episodes}
+            rows.append(row)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -135,22 +113,18 @@ def print_report(report: Report, console: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     before = AS_TRAINED
     for condition, result in report.scores.items():
+        if condition.intervention not in WIPED:
+            continue
         if condition.setting != before:
             table.add_section()
-        success = "-"
-        if result.success is not None:
-            low, high = 100 * (result.success_low or 0.0), 100 * (result.success_high or 0.0)
-            success = f"{result.success:.1%} ({low:.1f}-{high:.1f})"
         table.add_row(
             condition.setting if condition.setting != before or not table.row_count else "",
-            {"intact": "nothing", "wiped": "memory", "controller_wiped": "controller"}.get(
-                condition.intervention, "both"
-            ),
+            WIPED[condition.intervention],
             "greedy" if condition.deterministic else "sampled",
-            success,
+            result.shown,
             f"{result.mean_return:.3f}",
             f"{result.mean_length:.1f}",
         )
         before = condition.setting
     console.print(table)
-    console.print(verdict(report), highlight=False, soft_wrap=True)
+    console.print(report.certificate.sentence, highlight=False, soft_wrap=True)

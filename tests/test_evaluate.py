@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from evaluate import main
+from evidence.certificate import CERTIFICATE
 from tiny_runs import tiny_run
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +30,10 @@ def evaluation(run: Path) -> dict:
     return json.loads((run / "evaluation.json").read_text())
 
 
+def explanation(page: Path) -> dict:
+    return json.loads(re.findall(r'<script[^>]*"application/json"[^>]*>(.*?)</script>', page.read_text(), re.DOTALL)[0])
+
+
 def test_training_ends_with_the_evaluation_of_the_best_model() -> None:
     found = evaluation(tiny_run())
     assert found["checkpoint"] == "best"
@@ -38,6 +45,7 @@ def test_training_ends_with_the_evaluation_of_the_best_model() -> None:
         assert 0 <= score["success_low"] <= score["success"] <= score["success_high"] <= 1
         assert score["mean_length"] > 0
     assert f"{found['success']:.1%} intact" in found["verdict"]
+    assert found["verdict"] == found["certificate"]["sentence"]
 
 
 def test_no_layout_of_the_test_was_trained_on() -> None:
@@ -69,10 +77,80 @@ def test_delays_of_ones_own_are_played(run: Path, capsys: pytest.CaptureFixture[
     assert found["verdict"] in table
 
 
+def test_a_certificate_has_every_intervention(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--episodes", "4", "--no-harder", "--certificate"]) == 0
+    found = evaluation(run)
+    conditions = found["certificate"]["conditions"]
+    assert list(conditions) == list(CERTIFICATE)
+    for name, score in conditions.items():
+        assert score["episodes"] == 6  # of three envs as many
+        assert found[name] == {key: score[key] for key in found[name]}
+        assert (score["difference"] is None) == (name == "intact")
+        assert score["looked_again"] == {"episodes": 0, "success": None}  # there is no way back
+    assert found["verdict"] == found["certificate"]["sentence"]
+    assert "certificate of memory" in capsys.readouterr().out
+    rows = list(csv.DictReader((run / "evaluation.csv").open()))
+    assert {row["intervention"] for row in rows} == set(CERTIFICATE)
+
+
+def test_only_the_intact_agent_is_played_where_that_is_asked_for(run: Path) -> None:
+    assert main([str(run), "--episodes", "2", "--intact-only"]) == 0
+    found = evaluation(run)
+    assert list(found["certificate"]["conditions"]) == ["intact"]
+    assert not {"wiped", "sampled", "harder"} & set(found)
+    assert found["certificate"]["verdict"] is None
+
+
+def test_the_horizon_is_measured_by_itself(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "evaluation.json").read_bytes()
+    assert main([str(run), "--episodes", "3", "--horizon", "2e1", "3"]) == 0
+    found = json.loads((run / "horizon.json").read_text())
+    assert [point["delay"] for point in found["points"]] == [3, 20]
+    assert {point["episodes"] for point in found["points"]} == {3}
+    assert (found["trained"], found["chance"]) == ([2, 20], 0.5)
+    assert "Effective memory length" in capsys.readouterr().out
+    assert (run / "horizon.png").read_bytes()[1:4] == b"PNG"
+    assert (run / "evaluation.json").read_bytes() == before
+
+
+def test_an_episode_is_explained_on_a_page(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--explain", "0", "2"]) == 0
+    pages = [run / "explained" / f"episode{number}.html" for number in (0, 2)]
+    assert [line.removeprefix("written to ") for line in capsys.readouterr().out.splitlines()] == [*map(str, pages)]
+    explained = [explanation(page) for page in pages]
+    assert [made["episode"] for made in explained] == [0, 2]
+    for made in explained:
+        assert made["length"] == len(made["steps"])
+        assert made["steps"][0]["caption"].startswith("cue ")
+        assert (made["slots"], made["heads"]) == (7, 2)
+        assert made["action_names"] == ["forward", "up", "down", "back"]
+    assert explained[0]["steps"] != explained[1]["steps"]
+    assert main([str(run), "--explain", "2"]) == 0  # the same number is the same episode
+    assert explanation(pages[1])["steps"] == explained[1]["steps"]
+
+
+def test_runs_are_compared_as_they_were_evaluated(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    config = other / "config.yaml"
+    config.write_text(config.read_text().replace("\nseed: 0\n", "\nseed: 7\n"))
+    before = (run / "evaluation.json").read_bytes()
+    out = tmp_path / "compared" / "both"
+    assert main([str(run), str(other), "--compare-only", "--out", str(out)]) == 0
+    assert (run / "evaluation.json").read_bytes() == before
+    assert {path.suffix for path in out.parent.iterdir()} >= {".json", ".csv", ".png", ".svg"}
+    assert "Engram-TMaze-v0" in out.with_suffix(".json").read_text()
+    assert main([str(tmp_path / "no*"), "--compare-only"]) == 2
+    assert "no*" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (["--sizes", "13"], "no size"),
+        (["--horizon", "0"], "at least 1"),
+        (["--explain", "-1"], "--explain -1: there is no such episode"),
         (["--delays", "0"], "at least 1"),
         (["--seed", "-1"], "--seed -1: must be from 0"),
         (["--episodes", "0"], "at least 1"),
@@ -123,8 +201,8 @@ def test_latest_is_taken_where_no_best_was_found(run: Path, capsys: pytest.Captu
 
 def test_unknown_training_layouts_are_not_called_none(run: Path) -> None:
     (run / "layouts.txt").unlink()
-    assert main([str(run), "--episodes", "3"]) == 0
-    found = json.loads((run / "evaluation.json").read_text())
+    assert main([str(run), "--episodes", "3", "--no-harder"]) == 0
+    found = evaluation(run)
     assert found["layouts_trained_on"] is None
     assert found["layouts_in_both"] is None
     assert found["layouts_tested"] > 0
@@ -139,6 +217,13 @@ def test_broken_model_or_config_is_one_line(run: Path, capsys: pytest.CaptureFix
     assert len(lines) == 2
     assert "best.zip" in lines[0]
     assert "config.yaml" in lines[1]
+
+
+@pytest.mark.parametrize("delay", ["1.5", "inf", "nan", "long"])
+def test_a_delay_is_a_whole_number(run: Path, capsys: pytest.CaptureFixture[str], delay: str) -> None:
+    with pytest.raises(SystemExit):
+        main([str(run), "--horizon", delay])
+    assert f"invalid delay value: '{delay}'" in capsys.readouterr().err
 
 
 def test_command_line_as_it_is_typed(tmp_path: Path) -> None:

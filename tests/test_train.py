@@ -20,7 +20,7 @@ from configs import CannotRun
 from configs.settings import trained_setting
 from envs.leakage import Leakage, SideMet
 from envs.split import SIDES
-from evaluate import make_envs
+from evidence.opening import make_envs
 from tiny_runs import TINY, composed, tiny_run
 from tracking import RunFolder
 from train import agent_arguments, check_leakage, train
@@ -90,6 +90,8 @@ def test_run_folder_holds_the_record() -> None:
         "best.zip",
         "latest.zip",
         "evaluation.json",
+        "evaluation.csv",
+        "film.gif",
         "wandb",
     }
     versions = json.loads((tiny_run() / "versions.json").read_text())

@@ -48,6 +48,21 @@ class RunFolder(NamedTuple):
         """What `evaluate.py` found last."""
         return self.path / "evaluation.json"
 
+    @property
+    def horizon(self) -> Path:
+        """Success against delay, as `evaluate.py --horizon` found it last."""
+        return self.path / "horizon.json"
+
+    @property
+    def film(self) -> Path:
+        """An episode of the test side with the memory drawn in."""
+        return self.path / "film.gif"
+
+    @property
+    def explained(self) -> Path:
+        """The folder of the pages that `evaluate.py --explain` wrote."""
+        return self.path / "explained"
+
     def checkpoint(self, name: str) -> Path:
         """The weights called `best` (on the validation side) or `latest`."""
         return self.path / f"{name}.zip"
@@ -93,7 +108,7 @@ class RunFolder(NamedTuple):
         """
         folder = cls(path)
         if not path.is_dir():
-            raise ValueError(f"{path}: there is no such run folder{_others(path)}")
+            raise ValueError(f"{path}: there is no such run folder{closest(path)}")
         if not folder.config.is_file():
             raise ValueError(f"{path}: not a run folder, for it has no {folder.config.name}{_below(path)}")
         if not any(folder.checkpoint(name).is_file() for name in ("best", "latest")):
@@ -101,7 +116,8 @@ class RunFolder(NamedTuple):
         return folder
 
 
-def _others(path: Path) -> str:
+def closest(path: Path) -> str:
+    """Return a question for the run folder whose name is most like one that is not there, or nothing."""
     siblings = [other.name for other in path.parent.iterdir() if other.is_dir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, siblings, n=1)
     return f"; did you mean {path.parent / close[0]}?" if close else ""

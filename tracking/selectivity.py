@@ -29,7 +29,7 @@ class GateSelectivity(BaseCallback):
             for which, steps in enumerate((self._shown == 1, self._shown == 0)):
                 self._sums[which] += gates[steps].sum()
                 self._counts[which] += steps.sum()
-        env: VecEnv = self.training_env
+        env: VecEnv = self.training_env.unwrapped
         infos = [
             reset_info if done else info
             for done, info, reset_info in zip(self.locals["dones"], self.locals["infos"], env.reset_infos, strict=True)

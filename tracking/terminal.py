@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import warnings
+from typing import NoReturn
 
 from rich.console import Console
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments without repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
 
 
 def results() -> Console:

@@ -33,6 +33,34 @@ class WandbWriter(KVWriter):
         """Put the outcome of the run into its summary."""
         self.run.summary.update(dict(values))
 
+    def show(self, name: str, file: Path, step: int) -> None:
+        """Log a film (GIF) or a picture.
+
+        Args:
+            name: what it is called in Weights & Biases.
+            file: it is copied.
+            step: the number of environment steps that it belongs to.
+        """
+        media = wandb.Video(str(file), format="gif") if file.suffix == ".gif" else wandb.Image(str(file))
+        self.run.log({name: media, "global_step": step})
+
+    def tabulate(self, name: str, rows: Sequence[Mapping[str, Any]], step: int) -> None:
+        """Log a table, given its rows, all with the same columns."""
+        table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
+        self.run.log({name: table, "global_step": step})
+
+    def keep_model(self, files: Sequence[Path], alias: str) -> None:
+        """Log a model and what is needed to evaluate it as a version of this run's artifact.
+
+        Args:
+            files: of the run folder; they are copied.
+            alias: what this version is called, such as `best`.
+        """
+        artifact = wandb.Artifact(f"agent-{self.run.id}", type="model")
+        for file in files:
+            artifact.add_file(str(file), name=file.name)
+        self.run.log_artifact(artifact, aliases=[alias])
+
     def close(self) -> None:
         self.run.finish(exit_code=self.exit_code)
 
@@ -72,6 +100,9 @@ def open_wandb(
     except ValueError as error:  # it reads WANDB_... variables itself
         say(f"Weights & Biases: not used, for its settings are wrong ({' '.join(str(error).split())[:200]})")
         return None
+
+    # Where copies of models wait for their upload: with the run, and not in the user's home.
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
 
     def start(chosen: Literal["online", "offline"]) -> WandbWriter:
         run = wandb.init(

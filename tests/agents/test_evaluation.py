@@ -1,18 +1,15 @@
-"""Measuring an agent: as many episodes of every env, interventions that do what they say, and an interval."""
+"""Measuring an agent: as many episodes of every env, who looked again, and an interval."""
 
-import gymnasium as gym
 import numpy as np
 import pytest
-import torch
-from gymnasium import spaces
+from cued import Untold, cued
 from scipy.stats import norm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from staggered import LENGTHS, ROWS, Masked, Staggered, agent, counting_agent, vec_env
 
-from agents.evaluation import evaluate, intervene, wilson_interval
-from memory.state import leaves
+from agents.evaluation import evaluate, wilson_interval
 
 
 def test_every_env_plays_the_same_number_of_episodes():
@@ -21,8 +18,9 @@ def test_every_env_plays_the_same_number_of_episodes():
     expected = [lengths[i % len(lengths)] for lengths in LENGTHS for i in range(4)]
     assert episodes.length.tolist() == expected
     assert episodes.success.tolist() == [i % 2 == 0 for _ in LENGTHS for i in range(4)]
-    assert {len(column) for column in episodes} == {12}
-    assert [column.dtype.kind for column in episodes] == ["b", "f", "i", "O"]
+    columns = episodes[:5]
+    assert {len(column) for column in columns} == {12}
+    assert [column.dtype.kind for column in columns] == ["b", "f", "i", "O", "b"]
     assert set(episodes.layout) == {""}
 
 
@@ -74,87 +72,34 @@ def test_no_episodes_are_refused(n_episodes):
         evaluate(agent(), vec_env(), n_episodes=n_episodes)
 
 
-# Interventions.
+# Looking again.
+
+LOOKS = [
+    # What is seen of the cue in an episode, the last after its last step, and whether it came into sight again.
+    [("1100", False), ("0011", False), ("0010", False), ("1011", True)],  # ends in sight, begins out of sight
+    [("01000", False), ("110", False), ("100", False), ("11000100", True), ("000", False)],
+    [("101", True), ("0001", False), ("10", False), ("1001101", True), ("01101", True)],
+]
 
 
-def carried(model):
-    state = None
-    for observation in torch.randn(6, ROWS, 4).numpy():
-        _, state = model.predict(observation, state)
-    return state
+def test_who_looked_again_is_counted_episode_by_episode():
+    scripts = [[script for script, _ in row] for row in LOOKS]
+    episodes = evaluate(agent(cued()), cued(scripts), n_episodes=12)
+    assert episodes.tells_cue
+    assert episodes.length.tolist() == [len(script) - 1 for row in scripts for script in row[:4]]
+    assert episodes.looked_again.tolist() == [again for row in LOOKS for _, again in row[:4]]
 
 
-@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
-def test_interventions_do_what_they_say(controller):
-    model = agent(controller=controller)
-    state = carried(model)
-    initial = model.policy.initial_state(ROWS)
-    kept, forgotten = list(leaves(state.core.controller)), list(leaves(initial.core.controller))
-
-    def equal(one, others):
-        return all(torch.equal(a, b) for a, b in zip(leaves(one), others, strict=True))
-
-    assert intervene(model.policy, state, "intact") is state
-    for intervention, empties, forgets in [
-        ("wiped", True, False),
-        ("controller_wiped", False, True),
-        ("both_wiped", True, True),
-    ]:
-        after = intervene(model.policy, state, intervention)
-        assert after.core.memory.filled.any() != empties
-        assert equal(after.core.controller, forgotten if forgets else kept)
-        assert torch.equal(after.core.memory.step, state.core.memory.step)
-        assert torch.equal(after.previous_action, state.previous_action)
-    assert state.core.memory.filled.any()
+def test_a_wrapped_env_tells_the_same():
+    env = VecNormalize(cued(), norm_obs=False)
+    assert evaluate(agent(env), env, n_episodes=6).tells_cue
 
 
-def test_an_unknown_intervention_is_answered_with_the_known_ones():
-    model = agent()
-    with pytest.raises(
-        ValueError, match=r"unknown intervention 'whiped'; choose one of intact, wiped, controller_wiped"
-    ):
-        intervene(model.policy, carried(model), "whiped")
-
-
-def test_without_a_memory_wiping_changes_nothing():
-    model = agent(memory="none")
-    state = carried(model)
-    after = intervene(model.policy, state, "wiped")
-    assert all(torch.equal(a, b) for a, b in zip(leaves(after), leaves(state), strict=True))
-
-
-class Cue(gym.Env):
-    """Shows a number once, then nothing for three steps; the return is the last action."""
-
-    observation_space, action_space = spaces.Box(0, 1, (2,), np.float32), spaces.Box(-1e3, 1e3, (1,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.time = 0
-        return np.array([self.np_random.random(), 1.0], np.float32), {}
-
-    def step(self, action):
-        self.time += 1
-        over = self.time == 4
-        return np.zeros(2, np.float32), float(action[0]) if over else 0.0, over, False, {}
-
-
-@pytest.mark.parametrize(
-    ("controller", "remembers"),
-    [
-        ("feedforward", {"intact", "controller_wiped"}),
-        ("lstm", {"intact", "wiped", "controller_wiped"}),
-    ],
-)
-@pytest.mark.parametrize("intervention", ["intact", "wiped", "controller_wiped", "both_wiped"])
-def test_what_is_wiped_has_no_say_in_what_is_done(controller, remembers, intervention):
-    env = DummyVecEnv([Cue] * ROWS)
-    model = agent(env, controller=controller, memory_kwargs={"slots": 9, "heads": 2, "step_embedding_size": 0})
-    with torch.no_grad():
-        model.policy.core.encoder.of_action.weight.zero_()  # an action could carry the cue to the next step
-    last_actions = evaluate(model, env, n_episodes=4 * ROWS, intervention=intervention).episode_return
-    differ = np.ptp(last_actions) > 1e-4
-    assert differ == (intervention in remembers)
+def test_where_nobody_tells_of_the_cue_nobody_looked_again():
+    env = cued(env=Untold)
+    episodes = evaluate(agent(env), env, n_episodes=6)
+    assert not episodes.tells_cue
+    assert not episodes.looked_again.any()
 
 
 # The interval.

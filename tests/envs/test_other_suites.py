@@ -10,7 +10,7 @@ from configs.settings import trained_setting
 from envs import make_env, make_vec_env
 from envs.flat_observation import FlatObservation
 from envs.split import SIDES
-from evaluate import make_envs
+from evidence.opening import make_envs
 from tiny_runs import TINY, composed
 from train import train
 

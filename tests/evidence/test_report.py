@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 
@@ -10,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from agents.evaluation import Episodes
-from tracking import Condition, Report, print_report, verdict
-from tracking.report import Score, score
+from evidence.report import JSON_KEYS, Condition, Report, print_report
+from evidence.scores import LookedAgain, Score, score
 
 
-def played(successes: int, n: int) -> Episodes:
+def played(successes: int, n: int, again: tuple[int, ...] = (), tells_cue: bool = False) -> Episodes:
     layouts = np.array([f"layout {i % 3}" for i in range(n)], dtype=object)
-    return Episodes(np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts)
+    looked = np.isin(np.arange(n), again)
+    return Episodes(np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts, looked, tells_cue)
 
 
 def scored(successes: int, n: int = 40) -> Score:
@@ -41,14 +43,53 @@ def test_unknown_success_is_not_zero() -> None:
     assert (result.success, result.success_low, result.success_high) == (None, None, None)
 
 
-def test_verdict_needs_intervals_apart() -> None:
-    assert verdict(report(39, 5)) == "The memory was needed: 97.5% intact, 12.5% wiped."
-    assert "not shown" in verdict(report(24, 20))
-    assert "not shown" in verdict(report(5, 39))
-    assert verdict(report(39, 5, chance=0.5)) == "The memory was needed: 97.5% intact, 12.5% wiped, chance is 50.0%."
-    assert verdict(report(39, 20, chance=0.5)).startswith("The memory was needed: ")  # chance it is
-    assert verdict(report(40, 30, chance=0.5)).startswith("The memory was needed in part: ")
-    assert "Without a memory" in verdict(report(24, 24, memory="none"))
+def test_the_interval_of_the_return_is_around_its_mean() -> None:
+    result = score(played(3, 50), knows_success=False)
+    assert result.return_low is not None
+    assert result.return_high is not None
+    assert 0.3 < result.return_low < result.mean_return < result.return_high < 0.7
+    alone = score(played(1, 1), knows_success=True)
+    assert (alone.return_low, alone.return_high) == (None, None)
+
+
+def test_who_looked_again_is_scored_apart() -> None:
+    # Of seven episodes the first three succeeded; three of all looked again, of which two succeeded.
+    result = score(played(3, 7, again=(0, 2, 5), tells_cue=True), knows_success=True)
+    assert result.looked_again == LookedAgain(3, pytest.approx(2 / 3))
+    assert result.without_looking == pytest.approx(1 / 4)
+    nobody = score(played(3, 7, tells_cue=True), knows_success=True)
+    assert nobody.looked_again == LookedAgain(0, None)
+    assert nobody.without_looking == pytest.approx(3 / 7)
+    everybody = score(played(3, 7, again=tuple(range(7)), tells_cue=True), knows_success=True)
+    assert everybody.without_looking is None
+
+
+@pytest.mark.parametrize(("tells_cue", "knows_success"), [(False, True), (True, False)])
+def test_where_cue_or_success_are_not_told_it_is_unknown_who_looked_again(tells_cue: bool, knows_success: bool) -> None:
+    result = score(played(3, 7, again=(1,), tells_cue=tells_cue), knows_success=knows_success)
+    assert result.looked_again is None
+    assert result.without_looking is None
+
+
+def test_the_sentence_is_that_of_the_certificate() -> None:
+    found = report(39, 5).certificate
+    assert found.verdict == "needs its memory"
+    assert found.sentence == "The agent needs its memory: 97.5% intact, 12.5% wiped."
+    assert report(39, 5, chance=0.5).as_json()["verdict"] == (
+        "The agent needs its memory: 97.5% intact, 12.5% wiped, chance is 50.0%."
+    )
+    assert report(24, 20).certificate.verdict == "does not use it"
+    assert report(24, 20, chance=0.5).certificate.verdict == "has not solved the task"
+    assert report(40, 30, chance=0.5).certificate.sentence.startswith("The agent needs its memory, in part: ")
+
+
+def test_the_certificate_is_of_the_task_as_trained_and_the_most_likely_actions() -> None:
+    whole = report(39, 5)
+    whole.scores[Condition("size 13", "both_wiped")] = scored(7)
+    whole.scores[Condition(intervention="both_wiped", deterministic=False)] = scored(9)
+    assert set(whole.certificate.scores) == {"intact", "wiped"}
+    whole.scores[Condition(intervention="both_wiped")] = scored(11)
+    assert whole.certificate.scores["both_wiped"].successes == 11
 
 
 def test_file_has_its_documented_keys() -> None:
@@ -63,14 +104,38 @@ def test_file_has_its_documented_keys() -> None:
     assert content["harder"]["size 13"]["intact"]["success"] == 0.5
     assert content["harder"]["size 13"]["wiped"]["success"] == 0.25
     assert content["env"] == "Maze-v0"
+    assert content["verdict"] == content["certificate"]["sentence"]
+    assert content["certificate"]["verdict"] == "needs its memory"
+    conditions = content["certificate"]["conditions"]
+    assert set(conditions) == {"intact", "wiped"}
+    assert conditions["wiped"]["difference"] == pytest.approx(-0.85)
+    keys = set(content["intact"])
+    assert all(key in JSON_KEYS for key in (*keys, "certificate", "verdict", "sampled.intact", "harder.SETTING.wiped"))
+
+
+def test_the_table_for_other_programs_has_a_row_for_each_condition() -> None:
+    whole = report(39, 5)
+    whole.scores[Condition("size 13", "wiped", deterministic=False)] = score(
+        played(3, 7, again=(0, 2, 5), tells_cue=True), knows_success=True
+    )
+    rows = list(csv.DictReader(io.StringIO(whole.as_csv())))
+    assert [(row["setting"], row["intervention"], row["deterministic"]) for row in rows] == [
+        ("as trained", "intact", "True"),
+        ("as trained", "wiped", "True"),
+        ("size 13", "wiped", "False"),
+    ]
+    assert [float(row["success"]) for row in rows] == pytest.approx([39 / 40, 5 / 40, 3 / 7])
+    assert [row["looked_again"] for row in rows] == ["", "", "3"]
 
 
 def test_table_fits_a_narrow_terminal_and_says_everything() -> None:
     whole = report(39, 5)
     whole.scores[Condition("MemoryS17Random", "wiped")] = scored(20)
+    whole.scores[Condition(intervention="frozen_after_cue")] = scored(31)
     text = io.StringIO()
     print_report(whole, Console(file=text, width=80))
     shown = text.getvalue()
-    for words in ("97.5%", "12.5%", "MemoryS17Random", "greedy", "The memory was needed"):
+    for words in ("97.5%", "12.5%", "MemoryS17Random", "greedy", "The agent needs its memory"):
         assert words in shown
     assert "…" not in shown
+    assert "77.5%" not in shown  # that stands in the certificate

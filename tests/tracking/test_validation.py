@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from stable_baselines3.common.logger import Logger
 
 import envs
+from agents import MemoryPPO
 from agents.evaluation import Episodes
 from tracking import RunFolder, StopRequest, Validation
 from tracking.interrupt import Stopped
@@ -26,6 +28,8 @@ class Model:
     def __init__(self) -> None:
         self.num_timesteps = 0
         self.logger = Logger(None, [])
+        # Without a memory there is nothing to watch.
+        self.policy = SimpleNamespace(core=SimpleNamespace(memory=SimpleNamespace(read_size=0)), parameters=tuple)
 
     def get_env(self) -> None:
         return None
@@ -36,7 +40,7 @@ class Model:
 
 def episodes(success: float, episode_return: float) -> Episodes:
     won = np.arange(4) < 4 * success
-    return Episodes(won, np.full(4, episode_return), np.full(4, 7), np.full(4, "", dtype=object))
+    return Episodes(won, np.full(4, episode_return), np.full(4, 7), np.full(4, "", dtype=object), won, False)
 
 
 @pytest.fixture
@@ -50,7 +54,9 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
         left = [episodes(*result) for result in results]
         env = envs.make_vec_env("Engram-TMaze-v0", n_envs=2, split="validation", seed=0)
 
-        def evaluated(agent: Model, watched: Any, n_episodes: int, on_progress: Callable[[int, int], None]) -> Episodes:
+        def evaluated(
+            agent: Model, watched: Any, n_episodes: int, on_progress: Callable[[int, int], None], watch: None
+        ) -> Episodes:
             watched.knows_success = knows_success
             on_progress(1, n_episodes)
             return left.pop(0)
@@ -100,3 +106,26 @@ def test_a_stop_cuts_the_evaluation_short_and_saves_the_latest(play) -> None:
     assert len(kept.left) == 2
     with pytest.raises(Stopped):
         request.check()
+
+
+def test_an_unused_memory_is_said_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = envs.make_vec_env("Engram-TMaze-v0", n_envs=2, split="validation", seed=0)
+    model = MemoryPPO(
+        "MemoryPolicy", env, n_steps=10, chunk_length=10, memory_kwargs={"slots": 7}, seed=0, device="cpu"
+    )
+    said: list[str] = []
+    callback = Validation(env, RunFolder(tmp_path), every=1, episodes=2, seed=3, request=StopRequest(), say=said.append)
+    callback.init_callback(model)
+    model.set_logger(Logger(None, []))
+    with torch.no_grad():
+        model.policy.action_net.weight.zero_()
+    callback._evaluate()
+    assert model.logger.name_to_value["panel/use"] == 0.0
+    assert model.logger.name_to_value["panel/write_rate"] > 0
+    assert any(line.startswith("warning: the memory is not used") for line in said)
+    assert any("memory: use 0%" in line for line in said)
+    with torch.no_grad():
+        model.policy.action_net.weight.normal_()
+    said.clear()
+    callback._evaluate()
+    assert not any(line.startswith("warning") for line in said)

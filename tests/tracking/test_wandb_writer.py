@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import wandb
+from PIL import Image
 from stable_baselines3.common.logger import Logger
 
 from tracking import WandbWriter, open_wandb
@@ -21,6 +22,9 @@ from tracking.wandb_writer import Mode
 def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
+    # Set by the writer for the rest of the process, if it is not set.
+    monkeypatch.setenv("WANDB_DATA_DIR", "")
+    monkeypatch.delenv("WANDB_DATA_DIR")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     yield
@@ -77,6 +81,48 @@ def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
     summary = [record["summary"].get("update", {}) for record in read if record["type"] == "summary"]
     assert any("0.75" in json.dumps(update) for update in summary)
     assert read[-1]["type"] == "exit"
+
+
+def test_offline_run_holds_film_table_and_models(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    writer = opened(folder, "offline", [])
+    assert writer is not None
+    frames = [Image.new("RGB", (7, 5), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "horizon.png")
+    for name in ("best", "latest"):
+        (folder / f"{name}.zip").write_text(f"weights called {name}")
+    writer.show("evaluation/film", folder / "film.gif", 7)
+    writer.show("evaluation/horizon", folder / "horizon.png", 7)
+    writer.tabulate(
+        "evaluation/certificate", [{"done": "wiped", "success": 0.5}, {"done": "intact", "success": None}], 7
+    )
+    for name in ("best", "latest"):
+        writer.keep_model([folder / f"{name}.zip"], name)
+    writer.close()
+
+    read = records(folder)
+    rows = [record["history"]["item"] for record in read if record["type"] == "history"]
+    assert {row["global_step"] for row in rows} == {7}
+    (files,) = folder.glob("wandb/offline-run-*/files")
+    film, horizon, table = (
+        files / next(row[f"evaluation/{name}.path"] for row in rows if f"evaluation/{name}.path" in row)
+        for name in ("film", "horizon", "certificate")
+    )
+    assert film.read_bytes() == (folder / "film.gif").read_bytes()
+    assert Image.open(horizon).size == (7, 5)
+    content = json.loads(table.read_text())
+    assert (content["columns"], content["data"]) == (["done", "success"], [["wiped", 0.5], ["intact", None]])
+    models = [record["artifact"] for record in read if record["type"] == "artifact"]
+    models = [model for model in models if model["type"] == "model"]
+    # Weights & Biases calls every new version `latest`, too, until there is a newer one.
+    assert [set(model["aliases"]) for model in models] == [{"best", "latest"}, {"latest"}]
+    for model, name in zip(models, ("best", "latest"), strict=True):
+        (entry,) = model["manifest"]["contents"]
+        copy = Path(entry["local_path"])
+        assert entry["path"] == f"{name}.zip"
+        assert copy.read_text() == f"weights called {name}"
+        assert copy.is_relative_to(folder.resolve())
 
 
 def test_disabled_writes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Whether the explanations are true: is the cue what moved the choice, and does the choice follow what is in memory?
+
+    python -m benchmarks.why_trace runs/tmaze-episodic-lstm/seed0-…
+    python -m benchmarks.why_trace runs/room-episodic-lstm/seed0-… --episodes 300
+
+Plays test-side episodes of a task that tells when the cue is in sight. First each is played back with every event, and
+every group of events that show the same, never stored: which of them moves the probability of the last action most?
+Then the agent plays with the events that show the cue deleted, with as many others deleted, and with the other cue in
+their place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents import MemoryPPO
+from agents.counterfactual import without
+from agents.evaluation import evaluate, wilson_interval
+from agents.event_interventions import CueDeleted, CueReplaced, OthersDeleted
+from agents.interventions import Intervention
+from agents.recording import record
+from configs import CannotRun
+from configs.settings import trained_setting
+from evidence.explanation import sets_to_forget
+from evidence.opening import TEST_SEED, load_run, open_envs
+from tracking.atomic import write_json
+from tracking.terminal import results
+
+MOST_STEPS = 2000
+
+
+def share(flags: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return a rate with its 95 % Wilson interval."""
+    low, high = wilson_interval(int(flags.sum()), len(flags))
+    return {"rate": float(flags.mean()), "low": low, "high": high, "episodes": len(flags)}
+
+
+def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, console: Console) -> dict[str, Any]:
+    """Tell in how many episodes that were solved the cue had the largest effect on the last action."""
+    hits, changes = [], []
+    for number in track(range(episodes), "playing back", console=console, transient=True):
+        env.seed(seed + number)
+        recording = record(model.policy, env, MOST_STEPS)
+        if not recording.success:
+            continue
+        groups = list(sets_to_forget(recording))
+        last = without(model.policy, recording, [steps for steps, _ in groups]).probability_change[:, -1]
+        largest = int(np.abs(last).argmax())
+        hits.append(all(recording.steps[step].cue for step in groups[largest][0]))
+        changes.append(last[largest])
+    return {**share(np.array(hits)), "mean_change": float(np.mean(changes))}
+
+
+def plays(model: MemoryPPO, env: VecEnv, episodes: int, seed: int) -> dict[str, Any]:
+    """Tell the success with events deleted or replaced, and how often that of the very same episode changes."""
+
+    def other(row: int, observation: NDArray[Any]) -> NDArray[Any]:
+        (seen,) = env.env_method("other_cue", observation, indices=[row])
+        return np.asarray(seen)
+
+    done: dict[str, Intervention] = {
+        "intact": Intervention(model.policy, env.num_envs),
+        "cue deleted": CueDeleted(model.policy, env.num_envs),
+        "as many others deleted": OthersDeleted(model.policy, env.num_envs),
+    }
+    if env.has_attr("other_cue"):
+        done["other cue in its place"] = CueReplaced(model.policy, env.num_envs, other)
+    found: dict[str, Any] = {}
+    intact = None
+    for name, intervention in done.items():
+        env.seed(seed)
+        played = evaluate(model, env, episodes, intervention=intervention)
+        intact = played.success if intact is None else intact
+        found[name] = {"success": share(played.success), "changed": share(played.success != intact)}
+    return found
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of an agent with the episodic memory")
+    parser.add_argument("--episodes", type=int, default=200, help="default: %(default)s")
+    parser.add_argument(
+        "--played-back", type=int, default=100, help="episodes of the first part (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=TEST_SEED, help="default: %(default)s")
+    options = parser.parse_args()
+    try:
+        folder, config, model, _ = load_run(options.run, None, "cpu")
+        setting = trained_setting(config.env)
+        (single,) = open_envs(config, [setting], 1, model)
+        (several,) = open_envs(config, [setting], options.episodes, model)
+        if "cue_visible" not in several.unwrapped.reset_infos[0]:
+            raise CannotRun(f"{setting.env_id}: it does not tell when the cue is in sight")
+        most = cue_matters_most(model, single, options.played_back, options.seed, Console(stderr=True))
+        found = {"cue_has_largest_effect": most, "plays": plays(model, several, options.episodes, options.seed)}
+    except (CannotRun, ValueError) as error:
+        print(f"why_trace: {error}", file=sys.stderr)
+        return 2
+    write_json(folder.path / "why_trace.json", found)
+    console = results()
+    console.print(
+        f"the cue has the largest effect on the last action in {most['rate']:.1%}"
+        f" ({most['low']:.1%}-{most['high']:.1%}) of {most['episodes']} solved episodes;"
+        f" mean change of its probability {most['mean_change']:+.2f}",
+        highlight=False,
+    )
+    for name, scores in found["plays"].items():
+        success, changed = scores["success"], scores["changed"]
+        console.print(
+            f"{name:24} success {success['rate']:6.1%} ({success['low']:.1%}-{success['high']:.1%}),"
+            f" outcome changed in {changed['rate']:.1%}",
+            highlight=False,
+        )
+    print(f"written to {folder.path / 'why_trace.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

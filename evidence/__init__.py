@@ -1,0 +1,1 @@
+"""What a run has shown, and how sure that is: scores, certificates, horizons, comparisons, and explained episodes."""

@@ -1,0 +1,85 @@
+"""What the episodes of one condition amount to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.evaluation import Episodes, wilson_interval
+from evidence.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class LookedAgain:
+    """Episodes in which the cue came into sight again after it had been lost."""
+
+    episodes: int
+    success: float | None
+    """Success rate among them; None if there are none."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Success, return and length of episodes that were played alike."""
+
+    episodes: int
+    success: float | None
+    """Success rate in [0, 1]; None if the env does not tell success."""
+    success_low: float | None
+    """Ends of its 95 % Wilson interval."""
+    success_high: float | None
+    mean_return: float
+    mean_length: float
+    distinct_layouts: int
+    looked_again: LookedAgain | None = None
+    """None where the env does not tell success or the cue."""
+    return_low: float | None = None
+    """Ends of the 95 % bootstrap interval of the mean return; None for a single episode."""
+    return_high: float | None = None
+
+    @property
+    def successes(self) -> int | None:
+        """Number of episodes that succeeded."""
+        return None if self.success is None else round(self.success * self.episodes)
+
+    @property
+    def without_looking(self) -> float | None:
+        """Success rate of the episodes in which the cue did not come into sight again; None if unknown."""
+        again = self.looked_again
+        if again is None or self.successes is None or again.episodes == self.episodes:
+            return None
+        return (self.successes - round((again.success or 0.0) * again.episodes)) / (self.episodes - again.episodes)
+
+    @property
+    def shown(self) -> str:
+        """The success rate with its interval, for a table."""
+        if self.success is None:
+            return "-"
+        low, high = 100 * (self.success_low or 0.0), 100 * (self.success_high or 0.0)
+        return f"{self.success:.1%} ({low:.1f}-{high:.1f})"
+
+
+def score(played: Episodes, knows_success: bool) -> Score:
+    """Sum up episodes.
+
+    Args:
+        played: finished episodes.
+        knows_success: whether the env tells success at all.
+    """
+    n, successes = len(played.success), int(played.success.sum())
+    low, high = wilson_interval(successes, n)
+    of_return = mean_interval(played.episode_return) if n > 1 else (None, None)
+    again = played.success[played.looked_again]
+    return Score(
+        episodes=n,
+        success=successes / n if knows_success else None,
+        success_low=low if knows_success else None,
+        success_high=high if knows_success else None,
+        mean_return=float(played.episode_return.mean()),
+        mean_length=float(played.length.mean()),
+        distinct_layouts=len(set(played.layout) - {""}),
+        looked_again=LookedAgain(len(again), float(again.mean()) if len(again) else None)
+        if knows_success and played.tells_cue
+        else None,
+        return_low=of_return[0],
+        return_high=of_return[1],
+    )

@@ -1,0 +1,149 @@
+"""Episodes played back: as they were, and as they would have been had something never been stored."""
+
+import numpy as np
+import pytest
+import torch
+from cued import cued, cued_agent
+from own_memories import OWN_MEMORIES
+from stable_baselines3.common.vec_env import DummyVecEnv
+from staggered import ACTIONS, Masked, Staggered, agent, vec_env
+
+from agents.counterfactual import without
+from agents.recording import record
+from memory import MEMORIES
+from memory.events import deleted, happened_at
+
+LENGTH = 17
+# More slots than steps: nothing takes a slot that is not free.
+ROOM = {"slots": 19, "heads": 2, "step_embedding_size": 4}
+every_memory = pytest.mark.parametrize("memory", [*MEMORIES, *OWN_MEMORIES])
+
+
+def recorded(env=Staggered, memory="episodic", controller="lstm", deterministic=True, action_space=None, **kwargs):
+    """An agent, and an episode of 17 steps that it has played."""
+    spaces = {"action_space": action_space or ACTIONS["discrete"]}
+    policy = agent(vec_env(env=env, **spaces), memory=memory, controller=controller, **kwargs).policy
+    episode = DummyVecEnv([lambda: env(2, **spaces)])
+    torch.manual_seed(4)
+    recording = record(policy, episode, most_steps=99, deterministic=deterministic)
+    assert len(recording.steps) == LENGTH
+    return policy, recording
+
+
+@every_memory
+@pytest.mark.parametrize("controller", ["lstm", "gru", "feedforward"])
+def test_with_nothing_forgotten_it_is_as_it_was(memory, controller):
+    policy, recording = recorded(memory=memory, controller=controller, deterministic=False)
+    effects = without(policy, recording, [[], []])
+    probabilities = np.array([step.probabilities for step in recording.steps])
+    taken = probabilities[range(LENGTH), [int(step.action) for step in recording.steps]]
+    values = np.array([step.value for step in recording.steps])
+    assert np.allclose(effects.probability, taken, atol=1e-5)
+    assert np.allclose(effects.value, values, atol=1e-5)
+    assert np.allclose(effects.probability_without, taken, atol=1e-5)
+    assert np.allclose(effects.value_without, values, atol=1e-5)
+    assert np.abs(effects.probability_change).max() < 1e-5
+    assert (effects.action_without == probabilities.argmax(1)).all()
+
+
+@every_memory
+def test_a_step_forgotten_changes_nothing_until_it_is_over(memory):
+    # Neither in a memory that reads before it writes, nor, by what `unwritten` says, in one that writes first: what
+    # the step itself has read stays.
+    policy, recording = recorded(memory=memory, memory_kwargs=ROOM if memory == "episodic" else None)
+    forgotten = [[0], [5], [12], [5, 12], [LENGTH - 1]]
+    effects = without(policy, recording, forgotten)
+    for number, steps in enumerate(forgotten):
+        change = np.abs(effects.probability_change[number]) + np.abs(effects.value_without[number] - effects.value)
+        assert change[: min(steps) + 1].max() < 1e-5
+        if memory != "none" and min(steps) < LENGTH - 1:
+            assert change[min(steps) + 1 :].max() > 1e-5
+        if memory == "none":
+            assert change.max() < 1e-5
+    if memory != "none":
+        assert np.abs(effects.value_without[3] - effects.value_without[1])[: 12 + 1].max() < 1e-5
+
+
+@every_memory
+def test_sets_of_steps_are_forgotten_each_by_itself(memory):
+    policy, recording = recorded(memory=memory)
+    forgotten = [[3], [0, 7], [2, 3, 11], []]
+    together = without(policy, recording, forgotten)
+    for number, steps in enumerate(forgotten):
+        alone = without(policy, recording, [steps])
+        assert np.allclose(alone.probability_without[0], together.probability_without[number], atol=1e-5)
+        assert np.allclose(alone.value_without[0], together.value_without[number], atol=1e-5)
+        assert (alone.action_without[0] == together.action_without[number]).all()
+
+
+@torch.no_grad()
+def test_an_event_never_stored_is_an_event_deleted():
+    policy, recording = recorded(controller="feedforward", memory_kwargs=ROOM)
+    forgotten = [[1], [6], [1, 2, 9]]
+    effects = without(policy, recording, forgotten)
+    felt = 0.0
+    for number, gone in enumerate(forgotten):
+        state = recording.start
+        for time, step in enumerate(recording.steps):
+            starts, memory = torch.tensor([time == 0]), state.core.memory
+            left = deleted(memory, happened_at(memory, torch.tensor([gone])))
+            changed = state._replace(core=state.core._replace(memory=left))
+            _, unrolled = policy.unroll_step(step.observation, changed, starts)
+            distribution = policy.distribution(unrolled.features[0], step.observation, None)
+            probability = float(distribution.log_prob(step.action).exp())
+            assert effects.probability_without[number, time] == pytest.approx(probability, abs=1e-5)
+            felt = max(felt, abs(effects.probability_change[number, time]))
+            state = policy.act(step.observation, state, starts, deterministic=True).state
+    assert felt > 1e-3
+
+
+@torch.no_grad()
+def test_what_its_slot_held_before_is_there_again():
+    # Slots are taken as they were recorded, and what is never stored replaces nothing.
+    sizes = {"slots": 2, "heads": 2, "step_embedding_size": 0}
+    policy, recording = recorded(controller="feedforward", memory_kwargs=sizes)
+    taken = [time for time, step in enumerate(recording.steps) if int(step.writes) >= 0]
+    assert taken[:2] == [0, 1]
+    assert len(taken) > 4
+    effects = without(policy, recording, [taken[2:], [time for time in range(LENGTH) if time not in taken]])
+    assert np.abs(effects.probability_change[1]).max() < 1e-6  # what was not stored is not missed
+    state, first_two = recording.start, None
+    for time, step in enumerate(recording.steps):
+        if time == 2:
+            first_two = state.core.memory
+        starts, held = torch.tensor([time == 0]), state
+        if first_two is not None:
+            held = state._replace(core=state.core._replace(memory=first_two._replace(step=state.core.memory.step)))
+        value = policy.values_of(step.observation, held, starts)
+        assert effects.value_without[0, time] == pytest.approx(float(value), abs=1e-5)
+        state = policy.act(step.observation, state, starts, deterministic=True).state
+
+
+def test_masks_hold_when_it_is_played_back():
+    policy, recording = recorded(Masked, deterministic=False)
+    effects = without(policy, recording, [list(range(LENGTH))])
+    for time, action in enumerate(effects.action_without[0]):
+        assert action != (2 + time) % 3
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_of_other_actions_there_is_a_density_and_no_most_likely_one(kind):
+    policy, recording = recorded(action_space=ACTIONS[kind])
+    effects = without(policy, recording, [[2], [4]])
+    assert effects.probability_without.shape == (2, LENGTH)
+    assert ((effects.action_without == -1).all()) == (kind != "discrete")
+    assert np.isfinite(effects.probability_without).all()
+
+
+def test_no_sets_at_all_are_played_back_too():
+    policy, recording = recorded()
+    effects = without(policy, recording, [])
+    assert effects.probability.shape == (LENGTH,)
+    assert effects.probability_without.shape == effects.action_without.shape == (0, LENGTH)
+
+
+def test_progress_is_told_step_by_step():
+    env = cued((("01000",),))
+    model, told = cued_agent(cued()), []
+    without(model.policy, record(model.policy, env, 99), [[1]], lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -1,0 +1,180 @@
+"""The why-trace of an episode of an agent that was taught to recall its cue."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from agents import MemoryPPO
+from agents.recording import Recording, record
+from envs.tmaze import DOWN, FORWARD, UP, TMaze
+from evidence.explanation import WRITTEN, explain
+from evidence.page import write_page
+from memory.slots import NOT_WRITTEN
+
+DELAY = 6
+SLOTS, HEADS = 11, 3
+NAMES = TMaze.action_names
+
+
+def maze(answer: int | None = None) -> VecEnv:
+    """A T-Maze whose first episode has this answer."""
+    env = DummyVecEnv([lambda: TMaze(delay=(DELAY, DELAY))])
+    for seed in range(99):
+        env.seed(seed)
+        env.reset()
+        if answer in (None, env.envs[0].unwrapped.episode().answer):
+            env.seed(seed)
+            return env
+    raise AssertionError
+
+
+def agent(memory: str = "episodic", controller: str = "feedforward") -> MemoryPPO:
+    few: dict[str, Any] = {"slots": 5, "word_size": 4}
+    sizes = {"episodic": {"slots": SLOTS, "heads": HEADS}, "ntm": few, "dnc": few}.get(memory, {})
+    return MemoryPPO(
+        "MemoryPolicy", maze(), memory=memory, memory_kwargs=sizes, controller=controller, seed=0, device="cpu"
+    )
+
+
+@functools.cache
+def taught() -> MemoryPPO:
+    """An agent without a controller's state that walks on, turns as the cue said, and guesses if it has no cue."""
+    model = agent()
+    policy = model.policy
+    actions = torch.tensor([[FORWARD] * DELAY + [answer] for answer in (UP, DOWN, UP, DOWN)]).t()
+    seen = torch.zeros(DELAY + 1, 4, 4)
+    seen[0, [0, 2], 0] = seen[0, [1, 3], 1] = 1
+    seen[:DELAY, :, 2] = seen[DELAY, :, 3] = 1
+    starts = torch.zeros(DELAY + 1, 4, dtype=torch.bool)
+    starts[0] = True
+    writes = torch.arange(DELAY + 1).unsqueeze(1).repeat(1, 4)
+    writes[0, 2:] = NOT_WRITTEN
+    optimiser = torch.optim.Adam(policy.parameters(), 1e-2)
+    for _ in range(120):
+        said = policy.evaluate_chunk(seen, actions, policy.initial_state(4), starts, writes)
+        loss = -said.log_probs[:, :2].mean() - said.log_probs[:, 2:].mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < np.log(2) / (DELAY + 1) + 0.03
+    return model
+
+
+def explained(model: MemoryPPO, answer: int | None = None, most_steps: int = 99) -> tuple[Recording, dict[str, Any]]:
+    recording = record(model.policy, maze(answer), most_steps)
+    return recording, explain(model, recording, {"title": "a title"}, TMaze(delay=(3, 3)).channel_names, NAMES)
+
+
+@pytest.mark.parametrize("answer", [UP, DOWN])
+def test_the_choice_is_explained_by_the_cue(answer: int) -> None:
+    recording, content = explained(taught(), answer)
+    assert recording.success
+    assert content["success"]
+    assert content["length"] == DELAY + 1
+    choice = content["decisions"][-1]
+    assert (choice["step"], choice["action"]) == (DELAY, answer)
+    first, *others = choice["effects"]
+    assert (first["steps"], first["label"], first["shows_cue"]) == ([0], "everything that shows the cue", True)
+    assert first["probability_change"] < -0.3
+    assert first["probability"] == pytest.approx(
+        content["steps"][DELAY]["probabilities"][answer] + first["probability_change"], abs=2e-4
+    )
+    assert all(abs(other["probability_change"]) < abs(first["probability_change"]) / 2 for other in others)
+    assert not any(other["shows_cue"] for other in others)
+
+
+def test_effects_are_of_events_before_the_step_the_largest_first() -> None:
+    _, content = explained(taught(), UP)
+    steps = [decision["step"] for decision in content["decisions"]]
+    assert steps == sorted(set(steps))
+    for decision in content["decisions"]:
+        sizes = [abs(effect["probability_change"]) for effect in decision["effects"]]
+        assert sizes == sorted(sizes, reverse=True)
+        for effect in decision["effects"]:
+            assert all(step < decision["step"] for step in effect["steps"])
+            assert effect["steps"]
+            assert effect["group"] or len(effect["steps"]) == 1
+    alike = [effect for effect in content["decisions"][-1]["effects"] if effect["group"]]
+    assert [effect["steps"] for effect in alike] == [list(range(1, DELAY))]  # the corridor looks the same
+    assert alike[0]["label"] == "corridor"
+
+
+def test_every_step_tells_what_was_seen_stored_and_read() -> None:
+    recording, content = explained(taught(), DOWN)
+    captions = ["cue down, corridor", *["corridor"] * (DELAY - 1), "junction"]
+    assert [step["caption"] for step in content["steps"]] == captions
+    assert [step["cue"] for step in content["steps"]] == [True, *[False] * DELAY]
+    assert [step["action"] for step in content["steps"]] == [FORWARD] * DELAY + [DOWN]
+    assert [step["written"] for step in content["steps"]] == [[[slot, 1.0]] for slot in range(DELAY + 1)]
+    assert [step["reward"] for step in content["steps"]] == [0] * DELAY + [1]
+    assert content["return"] == 1
+    assert content["steps"][-1]["occupancy"] == pytest.approx((DELAY + 1) / SLOTS, abs=1e-4)
+    assert (content["heads"], content["slots"], content["action_names"]) == (HEADS, SLOTS, [*NAMES])
+    for time, (step, recorded) in enumerate(zip(content["steps"], recording.steps, strict=True)):
+        assert len(step["read"]) == HEADS
+        for number, head in enumerate(step["read"]):
+            assert all(source < time and slot == source for source, slot, _ in head["from"])
+            assert head["nothing"] + sum(weight for *_, weight in head["from"]) == pytest.approx(
+                1, abs=0.05
+            )  # faint parts are left out
+            assert recorded.access is not None
+            for source, slot, weight in head["from"]:
+                assert weight == pytest.approx(float(recorded.access.read[0, number, slot]), abs=1e-4), source
+        assert step["world"] is None
+        assert content["images"][step["seen"]].startswith("data:image/png;base64,")
+    assert len(content["images"]) == len(set(content["images"])) == 3  # each of them once
+    assert content["notes"] == []
+
+
+def test_the_page_can_show_it(tmp_path: Path) -> None:
+    _, content = explained(taught())
+    assert json.loads(json.dumps(content)) == content
+    write_page(content, tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("memory", ["ntm", "dnc"])
+def test_a_memory_that_blends_its_writes_is_explained_too(memory: str, tmp_path: Path) -> None:
+    recording, content = explained(agent(memory, "lstm"), most_steps=9)
+    assert not content["reads_before_writing"]
+    written = [
+        time
+        for time, step in enumerate(recording.steps)
+        if step.access is not None and float(step.access.written.max()) >= WRITTEN
+    ]
+    assert [time for time, step in enumerate(content["steps"]) if step["written"]] == written
+    assert any(head["from"] for step in content["steps"] for head in step["read"])
+    assert all(
+        source <= time
+        for time, step in enumerate(content["steps"])
+        for head in step["read"]
+        for source, *_ in head["from"]
+    )
+    assert content["decisions"][-1]["step"] == 8
+    sizes = [abs(effect["probability_change"]) for effect in content["decisions"][-1]["effects"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert content["notes"] == ["cut after 9 steps; the episode went on"]
+    write_page(content, tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("memory", ["none", "fast_weight", "transformer"])
+def test_a_memory_without_slots_is_told_of_as_such(memory: str, tmp_path: Path) -> None:
+    _, content = explained(agent(memory, "lstm"), most_steps=3)
+    assert (content["heads"], content["slots"], content["decisions"]) == (0, 0, [])
+    assert "this memory has no slots that could be looked into" in content["notes"]
+    assert np.isfinite([step["value"] for step in content["steps"]]).all()
+    write_page(content, tmp_path / "page.html")
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    recording = record(taught().policy, maze(), 4)
+    explain(taught(), recording, {}, on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

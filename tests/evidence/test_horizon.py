@@ -1,0 +1,54 @@
+"""The delay that a memory bridges."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from evidence.horizon import Horizon, Point, default_delays, falls_below
+from evidence.scores import Score
+
+
+def scored(success: float, low: float, high: float) -> Score:
+    return Score(100, success, low, high, success, 9.0, 3)
+
+
+def test_it_is_interpolated_on_a_logarithmic_axis() -> None:
+    # Half-way down between 10 and 1000 is 100.
+    assert falls_below([10, 1000, 5000], [1.0, 0.5, 0.5], 0.75) == 100
+    assert falls_below([10, 1000], [0.9, 0.8], 0.75) is None
+    assert falls_below([10, 1000], [0.7, 0.9], 0.75) == 0
+
+
+def test_the_first_fall_counts() -> None:
+    assert falls_below([1, 10, 100, 1000], [1.0, 0.5, 1.0, 0.5], 0.75) == round(math.sqrt(10))
+
+
+def test_the_interval_is_that_of_the_curves_ends() -> None:
+    points = [
+        Point(10, scored(1.0, 0.95, 1.0), None),
+        Point(100, scored(0.75, 0.65, 0.85), None),
+        Point(1000, scored(0.5, 0.4, 0.6), None),
+    ]
+    steps, low, high = Horizon(points, (5, 10), 0.5, {}).length
+    assert steps == 100
+    assert low is not None
+    assert high is not None
+    assert 10 < low < 100 < high < 1000
+    # (0.85 - 0.75) / (0.85 - 0.6) of a decade beyond 100.
+    assert high == pytest.approx(100 * 10**0.4, abs=1)
+
+
+def test_without_chance_the_middle_is_a_half() -> None:
+    points = [Point(10, scored(0.7, 0.6, 0.8), None), Point(100, scored(0.6, 0.55, 0.7), None)]
+    assert Horizon(points, (5, 10), None, {}).length.steps is None
+    assert Horizon(points, (5, 10), 0.5, {}).length.steps == 0
+
+
+def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
+    delays = default_delays((15, 25))
+    assert delays == sorted(set(delays))
+    assert (delays[0], delays[-1]) == (3, 10_000)
+    assert {15, 25} <= set(delays)
+    assert default_delays((1, 2))[0] == 1
