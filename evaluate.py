@@ -31,7 +31,7 @@ from evidence.horizon import print_horizon
 from evidence.opening import TEST_SEED, check_device, load_run, open_envs
 from evidence.recorded_run import find_runs, read_run
 from evidence.report import JSON_KEYS, print_report
-from evidence.run_evaluation import STANDARD, evaluate_run, explain_episode, horizon_of
+from evidence.run_evaluation import STANDARD, check_writable, evaluate_run, explain_episode, horizon_of
 from tracking import StopRequest
 from tracking.terminal import OneLineParser, remarks, results, warn_in_one_line
 from tracking.wandb_artifact import download, is_artifact
@@ -86,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except CannotRun as error:
             print(f"evaluate.py: {error}", file=sys.stderr)
             return 2
+        except OSError as error:
+            print(f"evaluate.py: {error.filename}: cannot be written ({error.strerror})", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             print("interrupted; what was written before is there still", file=sys.stderr)
             return request.exit_code
@@ -111,7 +114,9 @@ def _run(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise CannotRun(str(error)) from error
     paths = find_runs(names)
-    compared = len(paths) > 1 and options.horizon is None and not options.explain
+    if options.explain and options.horizon is not None:
+        raise CannotRun("--explain and --horizon: one after the other, please; each does nothing else")
+    compared = options.compare_only or (len(paths) > 1 and options.horizon is None and not options.explain)
     if compared:
         only_task([read_run(path) for path in paths])  # told now, and not when all have been played
     if not options.compare_only:
@@ -128,6 +133,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:
     folder, config, model, checkpoint = load_run(path, options.checkpoint, options.device)
+    check_writable(folder)
     episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
     how: dict[str, Any] = {"checkpoint": checkpoint, "seed": options.seed, "console": remarks()}
     try:

@@ -28,6 +28,7 @@ class Episodes(NamedTuple):
     length: NDArray[np.int64]
     layout: NDArray[np.object_]  # key of the layout, "" if the env tells none
     looked_again: NDArray[np.bool_]  # whether the cue came into sight again
+    applied: NDArray[np.bool_]  # whether the intervention was done in it: some wait for something that may not happen
     tells_cue: bool  # whether the env tells when the cue is in sight; where not, `looked_again` is false
 
 
@@ -81,7 +82,7 @@ def evaluate(
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
-    records: list[list[tuple[bool, float, int, str, bool]]] = [[] for _ in range(env.num_envs)]
+    records: list[list[tuple[bool, float, int, str, bool, bool]]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
@@ -105,6 +106,7 @@ def evaluate(
         looked_again = cue.step(infos, starts)
         returns += rewards
         lengths += 1
+        applied = intervention.applied
         for row in np.flatnonzero(starts):
             info = infos[row]
             if len(records[row]) < quota:
@@ -112,14 +114,14 @@ def evaluate(
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
                 success = bool(info.get("is_success", False))
                 key, again = str(info.get("layout", "")), bool(looked_again[row])
-                records[row].append((success, episode_return, int(lengths[row]), key, again))
+                records[row].append((success, episode_return, int(lengths[row]), key, again, bool(applied[row])))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)
             returns[row], lengths[row] = 0.0, 0
     columns = zip(*(record for row in records for record in row), strict=True)
-    successes, episode_returns, of_steps, layouts, seen_again = (np.array(column) for column in columns)
-    return Episodes(successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, cue.told)
+    successes, episode_returns, of_steps, layouts, seen_again, done_to = (np.array(column) for column in columns)
+    return Episodes(successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, done_to, cue.told)
 
 
 def _step(

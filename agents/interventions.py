@@ -38,6 +38,11 @@ class Intervention:
     def __init__(self, policy: MemoryPolicy, n_envs: int, seed: int = 0) -> None:
         self.policy, self.n_envs, self.dice = policy, n_envs, np.random.default_rng(seed)
 
+    @property
+    def applied(self) -> Flags:
+        """[B] whether it has been done in the episodes as they stand."""
+        return np.ones(self.n_envs, dtype=bool)
+
     def before(self, state: AgentState, starts: Flags, cue: Flags) -> AgentState:
         """Return the state that the agent acts from.
 
@@ -103,6 +108,10 @@ class AfterCue(Intervention):
         super().__init__(policy, n_envs, seed)
         self.shown, self.passed = np.zeros(n_envs, dtype=bool), np.zeros(n_envs, dtype=bool)
 
+    @property
+    def applied(self) -> Flags:
+        return self.passed.copy()
+
     def passes(self, starts: Flags, cue: Flags) -> Flags:
         """Tell which rows leave the cue behind at this step, for the first time in their episode."""
         self.shown &= ~starts
@@ -148,6 +157,10 @@ class SwappedAfterCue(AfterCue):
         super().__init__(policy, n_envs, seed)
         self.bank: State | None = None  # [B, ...] what each env's last episode remembered when it passed its cue
         self.banked, self.waiting = np.zeros(n_envs, dtype=bool), np.zeros(n_envs, dtype=bool)
+
+    @property
+    def applied(self) -> Flags:
+        return self.passed & ~self.waiting
 
     def before(self, state: AgentState, starts: Flags, cue: Flags) -> AgentState:
         now = self.passes(starts, cue)

@@ -15,11 +15,30 @@ from evidence.statistics import difference_interval
 
 Verdict = Literal[
     "needs its memory",
+    "breaks without it",
+    "follows it without needing it",
     "does not use it",
     "the controller's state suffices",
     "looks again",
     "has not solved the task",
+    "inconclusive",
 ]
+LEADS: dict[Verdict, str] = {
+    "needs its memory": "The agent needs its memory",
+    "breaks without it": "The agent breaks without its memory, but what is in it makes no difference",
+    "follows it without needing it": "The agent follows what it reads, but does without it",
+    "does not use it": "The agent does not use its memory",
+    "the controller's state suffices": "The controller's state suffices",
+    "looks again": "The agent looks again instead of remembering",
+    "has not solved the task": "The agent has not solved the task",
+    "inconclusive": "Too few episodes to tell",
+}
+LEADS_WITHOUT: dict[Verdict, str] = {
+    "the controller's state suffices": "The controller's state suffices, without a memory beside it",
+    "does not use it": "The agent needs no memory, and has none beside its controller",
+}
+MARGIN = 0.05
+"""An intervention costs nothing if success is surely not lower by more (return: by more than this share of it)."""
 
 CERTIFICATE = {
     "intact": "nothing",
@@ -50,6 +69,8 @@ class Certificate:
     """By the name of the intervention; `intact` is there, others may be missing."""
     chance: float | None
     """Success of a player that cannot recall, if known."""
+    has_memory: bool = True
+    """Whether there is a memory beside the controller at all."""
 
     def difference(self, name: str) -> Difference | None:
         """Return what an intervention changes; None if it was not played.
@@ -74,42 +95,58 @@ class Certificate:
         found = self.difference(name)
         return found is not None and found.high < 0
 
+    def costs_nothing(self, name: str) -> bool:
+        """Say whether it surely costs less than the margin: not to see a cost is not to see that there is none."""
+        found, intact = self.difference(name), self.scores["intact"]
+        margin = MARGIN if intact.success is not None else MARGIN * abs(intact.mean_return)
+        return found is not None and found.low > -margin
+
     @property
     def verdict(self) -> Verdict | None:
         """Tell what the scores prove; None if the memory was never wiped.
 
-        Wiping the memory must cost success, or it was not needed. If the agent, left alone, sees the cue again in most
-        episodes, and can do without what it knew before, it has not kept it either: it looks again.
+        The agent needs its memory if wiping it costs success, and another episode's memory does, too: an agent that has
+        never met an empty memory may break without one whatever is in it. If the agent, left alone, sees the cue again
+        in most episodes, and can do without what it knew before, it has not kept it either: it looks again.
         """
         intact = self.scores["intact"]
         if "wiped" not in self.scores:
             return None
-        if intact.success is not None and self.chance is not None and (intact.success_low or 0.0) <= self.chance:
-            return "has not solved the task"
-        if self.costs("wiped"):
-            again = 0 if intact.looked_again is None else intact.looked_again.episodes
-            can_do_without = "wiped_after_cue" in self.scores and not self.costs("wiped_after_cue")
-            return "looks again" if again > intact.episodes / 2 and can_do_without else "needs its memory"
-        if self.costs("controller_wiped") or self.costs("both_wiped"):
-            return "the controller's state suffices"
-        return "does not use it"
+        if intact.success is not None:
+            chance = self.chance or 0.0
+            if (intact.success_low or 0.0) <= chance:
+                solved = (intact.success_high or 0.0) > (1 + chance) / 2
+                return "inconclusive" if solved else "has not solved the task"
+        others = [name for name in ("reads_shuffled", "swapped_after_cue") if name in self.scores]
+        content_matters = any(self.costs(name) for name in others)
+        if not self.has_memory or self.costs_nothing("wiped"):
+            if content_matters:
+                return "follows it without needing it"
+            if self.costs("controller_wiped") or self.costs("both_wiped"):
+                return "the controller's state suffices"
+            return "does not use it" if self.costs_nothing("both_wiped") else "inconclusive"
+        if not self.costs("wiped"):
+            return "inconclusive"
+        if others and not content_matters:
+            return "breaks without it" if all(map(self.costs_nothing, others)) else "inconclusive"
+        again = 0 if intact.looked_again is None else intact.looked_again.episodes
+        if again > intact.episodes / 2 and self.costs_nothing("wiped_after_cue"):
+            return "looks again"
+        return "needs its memory"
 
     @property
     def sentence(self) -> str:
         """Say the verdict with its figures in one sentence."""
         intact, wiped = self.scores["intact"], self.scores.get("wiped")
-        figures = _figure(intact, "intact") + ("" if wiped is None else f", {_figure(wiped, 'wiped')}")
+        figures = _figure(intact, "intact")
+        for name, condition in (("wiped", "wiped"), ("reads_shuffled", "with another episode's memory")):
+            if self.has_memory and name in self.scores:
+                figures += f", {_figure(self.scores[name], condition)}"
         if self.chance is not None and intact.success is not None:
             figures += f", chance is {self.chance:.1%}"
         if self.verdict is None:
             return f"Its memory was left alone: {figures}."
-        lead = {
-            "needs its memory": "The agent needs its memory",
-            "does not use it": "The agent does not use its memory",
-            "the controller's state suffices": "The controller's state suffices",
-            "looks again": "The agent looks again instead of remembering",
-            "has not solved the task": "The agent has not solved the task",
-        }[self.verdict]
+        lead = LEADS[self.verdict] if self.has_memory else {**LEADS, **LEADS_WITHOUT}[self.verdict]
         in_part = (
             self.verdict == "needs its memory"
             and self.chance is not None
@@ -194,8 +231,9 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
         if again is not None:
             rates = ("-" if rate is None else f"{rate:.0%}" for rate in (again.success, score.without_looking))
             seen = f"{again.episodes / score.episodes:.0%} ({', '.join(rates)})"
+        done = "" if score.applied in (None, score.episodes) else f" (done in {score.applied / score.episodes:.0%})"
         table.add_row(
-            meaning,
+            meaning + done,
             score.shown if score.success is not None else f"return {score.mean_return:.3f}",
             "" if found is None else _points(found, 1 if score.success is None else 100),
             seen,

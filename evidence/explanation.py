@@ -12,6 +12,7 @@ from agents.counterfactual import Effects, without
 from agents.recording import RecordedStep, Recording
 from evidence.origins import HeadRead, trace
 from evidence.pictures import as_png, caption, picture
+from memory import Access
 
 MOST_SINGLE = 64
 """Events that are deleted one by one: those that were read most."""
@@ -72,17 +73,23 @@ def explain(
         read = origins[time] if origins else []
         content["steps"].append({**shown, **_step(step, read, filled)})
     content["images"] = images.found
-    if accesses and recording.steps[0].probabilities is not None:
+    if not model.policy.core.memory.read_size:
+        content["notes"].append("there is no memory beside the controller")
+    elif steps[0].probabilities is None:
+        content["notes"].append("actions are not discrete: no event was deleted to see what changes")
+    else:
         groups = [
-            (steps, label or captions[steps[0]] or ("events that look the same" if len(steps) > 1 else "one event"))
-            for steps, label in sets_to_forget(recording, _read_in_all(origins, len(steps)))
+            (
+                forgotten,
+                label or captions[forgotten[0]] or ("events alike" if forgotten[1:] else "one event"),
+            )
+            for forgotten, label in sets_to_forget(recording, _read_in_all(origins, len(steps)))
         ]
         effects = without(model.policy, recording, [group for group, _ in groups], on_progress)
         content["decisions"] = list(_decisions(recording, groups, effects))
-    elif not accesses:
-        content["notes"].append("this memory has no slots that could be looked into")
-    else:
-        content["notes"].append("actions are not discrete: no event was deleted to see what changes")
+        content["notes"].append("deleted is what the memory holds; the controller's state goes on as it was")
+        if not accesses:
+            content["notes"].append("this memory has no slots to be looked into")
     return content
 
 
@@ -140,11 +147,7 @@ def sets_to_forget(recording: Recording, read: np.ndarray[Any, Any] | None = Non
     """
     steps = recording.steps
     read = np.zeros(len(steps)) if read is None else read
-    written = [
-        time
-        for time, step in enumerate(steps)
-        if step.access is not None and float(step.access.written.max()) >= WRITTEN
-    ]
+    written = [time for time, step in enumerate(steps) if step.access is None or _was_written(step.access)]
     cue = [time for time in written if steps[time].cue]
     if cue:
         yield cue, "everything that shows the cue"
@@ -157,6 +160,10 @@ def sets_to_forget(recording: Recording, read: np.ndarray[Any, Any] | None = Non
     for time in sorted(written, key=lambda time: -read[time])[:MOST_SINGLE]:
         if cue != [time]:
             yield [time], ""
+
+
+def _was_written(access: Access) -> bool:
+    return float(access.written.max()) >= WRITTEN
 
 
 def _read_in_all(origins: Sequence[Sequence[HeadRead]], length: int) -> np.ndarray[Any, Any]:

@@ -155,4 +155,10 @@ def print_horizon(horizon: Horizon, console: Console) -> None:
     beyond = f"over {horizon.points[-1].delay:,}"
     bounds = f"{beyond if shortest is None else f'{shortest:,}'} to {beyond if longest is None else f'{longest:,}'}"
     shown = beyond if steps is None else f"{steps:,}"
-    console.print(f"Effective memory length: {shown} steps (95 % interval {bounds}).", highlight=False, soft_wrap=True)
+    said = f"Effective memory length: {shown} steps (95 % interval {bounds})."
+    middle = ((horizon.chance or 0.0) + ORACLE) / 2
+    if any(point.wiped is not None and (point.wiped.success_low or 0.0) > middle for point in horizon.points):
+        said += " With the memory wiped it gets as far at some delays: there it is not the memory that bridges them."
+    if horizon.chance is None:
+        said += " Chance is not known and taken as 0; env.chance tells it."
+    console.print(said, highlight=False, soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -114,11 +115,32 @@ def read_evaluation(run: RecordedRun) -> dict[str, Any]:
             place = place.get(key) if isinstance(place, dict) else None
         missing += [".".join(keys)] if not isinstance(place, dict) else []
         missing += [".".join((*keys, key)) for key in SCORE_KEYS if isinstance(place, dict) and key not in place]
+        for key in SCORE_KEYS if isinstance(place, dict) else ():
+            value = place.get(key)
+            if value is not None and (not isinstance(value, int | float) or not math.isfinite(value)):
+                at = ".".join((*keys, key))
+                raise CannotRun(f"{path}: {at}={value!r:.40} is no number; make it anew with: {run.evaluate_command}")
     if missing:
         raise CannotRun(
             f"{path}: it lacks '{missing[0]}', as an older format does; make it anew with: {run.evaluate_command}"
         )
     return content
+
+
+def read_certificate(run: RecordedRun) -> dict[str, Any] | None:
+    """Return a run's certificate, the whole one if it was ever asked for, else the part that every evaluation has.
+
+    Raises:
+        CannotRun: if it cannot be read; the message has the command that makes it.
+    """
+    path, command = RunFolder(run.path).certificate, f"{run.evaluate_command} --certificate"
+    found = _json(path, command) if path.is_file() else read_evaluation(run).get("certificate")
+    if found is None:
+        return None
+    conditions = found.get("conditions") if isinstance(found, dict) else None
+    if not isinstance(conditions, dict) or not all(isinstance(score, dict) for score in conditions.values()):
+        raise CannotRun(f"{path}: there is no certificate in it; make it anew with: {command}")
+    return dict(found)
 
 
 def read_horizon(run: RecordedRun) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from evidence.certificate import CERTIFICATE, Certificate
 from evidence.scores import Score
 
 AS_TRAINED = "as trained"
+FEW_LAYOUTS = 20
 WIPED = {"intact": "nothing", "wiped": "memory", "controller_wiped": "controller", "both_wiped": "both"}
 """What is emptied before every step; the other interventions stand in the certificate."""
 JSON_KEYS = """
@@ -43,6 +44,7 @@ keys of a score:
                               mean return and its 95 % bootstrap interval
   mean_length, episodes, distinct_layouts
   looked_again                episodes in which the cue came into sight again, and the success rate among them
+  applied                     episodes in which the intervention was done (one may wait in vain for the cue to be lost)
 """
 
 
@@ -67,7 +69,7 @@ class Report:
     def certificate(self) -> Certificate:
         """What the interventions show on the task as trained, with the most likely actions."""
         scores = {name: self.scores[Condition(intervention=name)] for name in CERTIFICATE if self.has(name)}
-        return Certificate(scores, self.about["chance"])
+        return Certificate(scores, self.about["chance"], has_memory=self.about["memory"] != "none")
 
     def has(self, intervention: str) -> bool:
         """Say whether an intervention was played on the task as trained."""
@@ -128,3 +130,7 @@ def print_report(report: Report, console: Console) -> None:
         before = condition.setting
     console.print(table)
     console.print(report.certificate.sentence, highlight=False, soft_wrap=True)
+    layouts = report.scores[Condition()].distinct_layouts
+    if 0 < layouts < FEW_LAYOUTS:
+        say = f"All on {layouts} distinct layouts or fewer: the intervals are of chance in the play, not over mazes."
+        console.print(say, highlight=False, soft_wrap=True)

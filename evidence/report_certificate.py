@@ -10,7 +10,7 @@ from configs import CannotRun
 from evidence.certificate import CERTIFICATE
 from evidence.comparison_table import LEGEND, Rows, as_percent
 from evidence.estimate import estimate_of
-from evidence.recorded_run import RecordedRun, read_evaluation
+from evidence.recorded_run import RecordedRun, read_certificate
 from evidence.report_html import TaskRuns, folded, missing, note, table
 
 
@@ -20,10 +20,10 @@ def certificate_part(runs: TaskRuns) -> str:
     lacking = []
     for run in (run for group in runs.agents.values() for run in group):
         try:
-            found = read_evaluation(run).get("certificate")
+            found = read_certificate(run)
         except CannotRun:  # said where the evaluation is shown
             found = None
-        if isinstance(found, dict) and isinstance(found.get("conditions"), dict):
+        if found is not None:
             certificates[run] = found
             if run.config["memory.name"] != "none" and "reads_shuffled" not in found["conditions"]:
                 lacking.append(f"only a part of the certificate of {run.path}: {run.evaluate_command} --certificate")

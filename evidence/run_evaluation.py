@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def evaluate_run(
         env.close()
 
     tested = examined.layouts[trained.label]
-    known = set(folder.layouts.read_text().split()) if folder.layouts.is_file() else None
+    known = set(folder.layouts.read_text(errors="replace").split()) if folder.layouts.is_file() else None
     about = {
         "run": str(folder.path),
         "env": trained.env_id,
@@ -107,9 +108,29 @@ def evaluate_run(
         **made_by(),
     }
     report = Report(about, examined.scores)
+    table = folder.evaluation.with_suffix(".csv")
+    say_kept(folder.keep_previous(folder.evaluation, table, *([folder.certificate] if certificate else [])), console)
     write_json(folder.evaluation, report.as_json())
-    write_text(folder.evaluation.with_suffix(".csv"), report.as_csv())
+    write_text(table, report.as_csv())
+    if certificate:
+        write_json(folder.certificate, {**about, **report.certificate.as_json()})
     return report
+
+
+def say_kept(before: Path | None, console: Console) -> None:
+    """Say where earlier results have gone, if there were any."""
+    if before is not None:
+        console.print(f"the results before are in {before}", highlight=False, markup=False, soft_wrap=True)
+
+
+def check_writable(folder: RunFolder) -> None:
+    """See, before anything is played, that results can be written.
+
+    Raises:
+        CannotRun: if they cannot.
+    """
+    if not os.access(folder.path, os.W_OK | os.X_OK):
+        raise CannotRun(f"{folder.path}: nothing can be written there, and that is where the results go")
 
 
 def made_by() -> dict[str, str | bool | None]:
@@ -156,6 +177,7 @@ def horizon_of(
     )
     about = {"run": str(folder.path), "checkpoint": checkpoint, "seed": seed, **made_by()}
     horizon = Horizon(points, (low, high), config.env.chance, about)
+    say_kept(folder.keep_previous(*(folder.horizon.with_suffix(end) for end in (".json", ".png", ".svg"))), console)
     write_json(folder.horizon, horizon.as_json())
     label = f"{config.memory.name} ({config.controller.name})"
     draw_horizon({label: horizon.as_json()}, folder.horizon.with_suffix(".png"))

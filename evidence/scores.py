@@ -32,6 +32,8 @@ class Score:
     distinct_layouts: int
     looked_again: LookedAgain | None = None
     """None where the env does not tell success or the cue."""
+    applied: int | None = None
+    """Episodes in which the intervention was done: one that waits for the cue to be lost may wait in vain."""
     return_low: float | None = None
     """Ends of the 95 % bootstrap interval of the mean return; None for a single episode."""
     return_high: float | None = None
@@ -80,6 +82,7 @@ def score(played: Episodes, knows_success: bool) -> Score:
         looked_again=LookedAgain(len(again), float(again.mean()) if len(again) else None)
         if knows_success and played.tells_cue
         else None,
+        applied=int(played.applied.sum()),
         return_low=of_return[0],
         return_high=of_return[1],
     )

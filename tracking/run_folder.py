@@ -49,6 +49,11 @@ class RunFolder(NamedTuple):
         return self.path / "evaluation.json"
 
     @property
+    def certificate(self) -> Path:
+        """The certificate of memory, as `evaluate.py --certificate` found it last."""
+        return self.path / "certificate.json"
+
+    @property
     def horizon(self) -> Path:
         """Success against delay, as `evaluate.py --horizon` found it last."""
         return self.path / "horizon.json"
@@ -98,6 +103,22 @@ class RunFolder(NamedTuple):
         except OSError as error:
             raise ValueError(f"runs_dir={runs_dir}: cannot make {parent} ({error.strerror})") from error
         raise ValueError(f"{parent / stem}: a thousand runs have this name already")
+
+    def keep_previous(self, *files: Path) -> Path | None:
+        """Move earlier results out of the way of new ones, into a folder of their own.
+
+        Returns:
+            that folder, or None if there were none.
+        """
+        there = [file for file in files if file.is_file()]
+        if not there:
+            return None
+        made = datetime.fromtimestamp(there[0].stat().st_mtime)
+        before = self.path / "earlier" / made.strftime("%Y%m%d-%H%M%S-%f")
+        before.mkdir(parents=True, exist_ok=True)
+        for file in there:
+            file.replace(before / file.name)
+        return before
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

@@ -17,11 +17,11 @@ ROWS = 16
 class StateDrift(BaseCallback):
     """Records how far a stale state moves what the heads see, before every rollout but the first.
 
-    The last chunk of the rollout before is run again with the weights as they are now, which gives the state that the
-    agent would carry had it always had these weights. `memory/drift` is the distance between the features that the next
-    observation gives with the memory carried and with the one recomputed, relative to their length;
-    `memory/controller_drift` is the same for the controller's state. A memory of events keeps nothing that changes with
-    the weights: its drift is zero.
+    The last chunk of the rollout before is run again, from the state that was carried into it and with the decisions
+    recorded, with the weights as they are now: what they change in that chunk is a lower bound of what they would
+    change in all. `memory/drift` is the distance between the features that the next observation gives with the memory carried
+    and with the one recomputed, relative to their length; `memory/controller_drift` is the same for the controller's
+    state. A memory of events keeps nothing that changes with the weights: its drift is zero.
     """
 
     model: MemoryPPO

@@ -27,24 +27,51 @@ def certificate(chance: float | None = 0.5, **successes: Any) -> Certificate:
 @pytest.mark.parametrize(
     ("verdict", "scores"),
     [
-        ("needs its memory", {"intact": 99, "wiped": 51, "controller_wiped": 98, "both_wiped": 50}),
-        ("the controller's state suffices", {"intact": 99, "wiped": 98, "controller_wiped": 52, "both_wiped": 50}),
+        ("needs its memory", {"intact": 395, "wiped": 204, "controller_wiped": 394, "both_wiped": 200}),
+        ("needs its memory", {"intact": 395, "wiped": 10, "reads_shuffled": 200, "swapped_after_cue": 394}),
+        # It has never met an empty memory: whatever is in it will do.
+        ("breaks without it", {"intact": 395, "wiped": 10, "reads_shuffled": 394, "swapped_after_cue": 396}),
+        (
+            "follows it without needing it",
+            {"intact": 395, "wiped": 396, "both_wiped": 204, "reads_shuffled": 200},
+        ),
+        ("the controller's state suffices", {"intact": 395, "wiped": 396, "controller_wiped": 204, "both_wiped": 200}),
         # Either of them is enough.
-        ("the controller's state suffices", {"intact": 99, "wiped": 98, "controller_wiped": 97, "both_wiped": 50}),
-        ("does not use it", {"intact": 99, "wiped": 98, "controller_wiped": 97, "both_wiped": 98}),
-        ("has not solved the task", {"intact": 53, "wiped": 20, "controller_wiped": 50, "both_wiped": 50}),
+        ("the controller's state suffices", {"intact": 395, "wiped": 394, "controller_wiped": 396, "both_wiped": 200}),
+        ("does not use it", {"intact": 395, "wiped": 394, "controller_wiped": 396, "both_wiped": 395}),
+        ("has not solved the task", {"intact": 210, "wiped": 80, "controller_wiped": 200, "both_wiped": 200}),
     ],
 )
 def test_verdicts(verdict: str, scores: dict[str, int]) -> None:
-    assert certificate(**scores).verdict == verdict
+    assert certificate(**{name: scored(successes, 400) for name, successes in scores.items()}).verdict == verdict
+
+
+@pytest.mark.parametrize(("intact", "wiped", "n"), [(10, 7, 10), (20, 17, 20), (100, 96, 100), (3, 0, 3)])
+def test_too_few_episodes_prove_nothing(intact: int, wiped: int, n: int) -> None:
+    assert certificate(intact=scored(intact, n), wiped=scored(wiped, n)).verdict == "inconclusive"
+    assert certificate(intact=99, wiped=5, reads_shuffled=96).verdict == "inconclusive"
+
+
+def test_no_success_at_all_solves_nothing_even_where_chance_is_unknown() -> None:
+    assert certificate(None, intact=0, wiped=0).verdict == "has not solved the task"
+
+
+def test_without_a_memory_the_controller_is_what_there_is() -> None:
+    scores = {"intact": scored(99), "wiped": scored(99), "controller_wiped": scored(50), "both_wiped": scored(50)}
+    found = Certificate(scores, 0.5, has_memory=False)
+    assert found.verdict == "the controller's state suffices"
+    assert found.sentence.startswith(
+        "The controller's state suffices, without a memory beside it: 99.0% intact, chance"
+    )
 
 
 def test_an_agent_that_sees_the_cue_again_by_itself_looks_again() -> None:
-    looking = scored(99, again=(90, 1.0))
-    scores = {"wiped": 51, "controller_wiped": 98, "both_wiped": 50}
-    assert certificate(intact=looking, wiped_after_cue=scored(98, again=(95, 1.0)), **scores).verdict == "looks again"
+    looking = scored(396, 400, again=(360, 1.0))
+    scores = {"wiped": scored(204, 400), "both_wiped": scored(200, 400)}
+    once = scored(395, 400, again=(380, 1.0))
+    assert certificate(intact=looking, wiped_after_cue=once, **scores).verdict == "looks again"
     # What it knew before was needed all the same.
-    found = certificate(intact=looking, wiped_after_cue=scored(60, again=(95, 0.6)), **scores)
+    found = certificate(intact=looking, wiped_after_cue=scored(240, 400, again=(380, 0.6)), **scores)
     assert found.verdict == "needs its memory"
     # It goes back only when its memory is taken.
     found = certificate(intact=scored(99, again=(3, 1.0)), wiped_after_cue=scored(98, again=(95, 1.0)), **scores)
@@ -61,7 +88,7 @@ def test_a_difference_has_the_right_sign_and_an_interval() -> None:
 
 
 def test_an_overlap_is_no_cost() -> None:
-    assert certificate(intact=90, wiped=85, chance=None).verdict == "does not use it"
+    assert certificate(intact=90, wiped=85, chance=None).verdict == "inconclusive"
     assert not certificate(intact=90, wiped=85).costs("wiped")
     assert not certificate(intact=50, wiped=99).costs("wiped")
 
@@ -80,12 +107,14 @@ def test_without_success_returns_are_compared_by_their_intervals() -> None:
     assert apart.verdict == "needs its memory"
     assert apart.difference("wiped") == (-6, -8, -4)
     assert apart.sentence == "The agent needs its memory: mean return 9.000 intact, mean return 3.000 wiped."
-    assert Certificate({"intact": returned(9, 8, 10), "wiped": returned(8, 7, 9)}, None).verdict == "does not use it"
+    assert Certificate({"intact": returned(9, 8, 10), "wiped": returned(8, 7, 9)}, None).verdict == "inconclusive"
+    sure = {name: returned(9, 8.9, 9.1) for name in ("intact", "wiped", "controller_wiped", "both_wiped")}
+    assert Certificate(sure, None).verdict == "does not use it"
     # Of a single episode nothing is known.
     alone = Score(1, None, None, None, 3.5, 9.0, 0)
     found = Certificate({"intact": alone, "wiped": alone}, None)
     assert found.difference("wiped") is None
-    assert found.verdict == "does not use it"
+    assert found.verdict == "inconclusive"
 
 
 def test_without_wiping_nothing_is_proved() -> None:

@@ -131,7 +131,7 @@ def test_every_step_tells_what_was_seen_stored_and_read() -> None:
         assert step["world"] is None
         assert content["images"][step["seen"]].startswith("data:image/png;base64,")
     assert len(content["images"]) == len(set(content["images"])) == 3  # each of them once
-    assert content["notes"] == []
+    assert content["notes"] == ["deleted is what the memory holds; the controller's state goes on as it was"]
 
 
 def test_the_page_can_show_it(tmp_path: Path) -> None:
@@ -160,15 +160,25 @@ def test_a_memory_that_blends_its_writes_is_explained_too(memory: str, tmp_path:
     assert content["decisions"][-1]["step"] == 8
     sizes = [abs(effect["probability_change"]) for effect in content["decisions"][-1]["effects"]]
     assert sizes == sorted(sizes, reverse=True)
-    assert content["notes"] == ["cut after 9 steps; the episode went on"]
+    assert content["notes"][0] == "cut after 9 steps; the episode went on"
     write_page(content, tmp_path / "page.html")
 
 
-@pytest.mark.parametrize("memory", ["none", "fast_weight", "transformer"])
-def test_a_memory_without_slots_is_told_of_as_such(memory: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", ["fast_weight", "transformer"])
+def test_a_memory_without_slots_is_told_of_by_its_effects(memory: str, tmp_path: Path) -> None:
     _, content = explained(agent(memory, "lstm"), most_steps=3)
+    assert (content["heads"], content["slots"]) == (0, 0)
+    (decision,) = (decision for decision in content["decisions"] if decision["step"] == 2)
+    assert {tuple(effect["steps"]) for effect in decision["effects"]} == {(0,), (1,)}
+    assert any(abs(effect["value_change"]) > 1e-3 for effect in decision["effects"])
+    assert "this memory has no slots to be looked into" in content["notes"]
+    write_page(content, tmp_path / "page.html")
+
+
+def test_without_a_memory_nothing_is_deleted(tmp_path: Path) -> None:
+    _, content = explained(agent("none", "lstm"), most_steps=3)
     assert (content["heads"], content["slots"], content["decisions"]) == (0, 0, [])
-    assert "this memory has no slots that could be looked into" in content["notes"]
+    assert content["notes"][-1] == "there is no memory beside the controller"
     assert np.isfinite([step["value"] for step in content["steps"]]).all()
     write_page(content, tmp_path / "page.html")
 

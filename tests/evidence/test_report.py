@@ -18,7 +18,9 @@ from evidence.scores import LookedAgain, Score, score
 def played(successes: int, n: int, again: tuple[int, ...] = (), tells_cue: bool = False) -> Episodes:
     layouts = np.array([f"layout {i % 3}" for i in range(n)], dtype=object)
     looked = np.isin(np.arange(n), again)
-    return Episodes(np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts, looked, tells_cue)
+    return Episodes(
+        np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts, looked, looked | True, tells_cue
+    )
 
 
 def scored(successes: int, n: int = 40) -> Score:
@@ -78,8 +80,9 @@ def test_the_sentence_is_that_of_the_certificate() -> None:
     assert report(39, 5, chance=0.5).as_json()["verdict"] == (
         "The agent needs its memory: 97.5% intact, 12.5% wiped, chance is 50.0%."
     )
-    assert report(24, 20).certificate.verdict == "does not use it"
-    assert report(24, 20, chance=0.5).certificate.verdict == "has not solved the task"
+    assert report(24, 20).certificate.verdict == "inconclusive"
+    assert report(20, 20, chance=0.5).certificate.verdict == "has not solved the task"
+    assert report(39, 39, memory="none").certificate.has_memory is False
     assert report(40, 30, chance=0.5).certificate.sentence.startswith("The agent needs its memory, in part: ")
 
 
