@@ -15,8 +15,9 @@ from agents.spaces import observation_tree
 from memory import State, tree_map
 from memory.ledger import Ledger
 
-UNUSED = 0.01
-"""An agent whose action probabilities move less than this on the average, when its memory is wiped, does not use it."""
+UNUSED = 0.02
+"""An agent does not use its memory if its action probabilities move no more than this at any step when the memory is
+wiped, on the average over episodes."""
 
 
 class MemoryPanel:
@@ -30,7 +31,9 @@ class MemoryPanel:
     def __init__(self, policy: MemoryPolicy, rows: int) -> None:
         self.policy, self.rows = policy, rows
         self.ledger = Ledger(rows, policy.core.memory.reads_before_writing)
-        self.use = 0.0
+        # The largest movement of the probabilities in each row's episode so far, and in those that have ended: a memory
+        # that is needed at one step of a thousand is used.
+        self.moved, self.largest = torch.zeros(rows), list[float]()
         self.gates, self.cue_steps = np.zeros(2), np.zeros(2)  # on cue, elsewhere
         self.has_slots = False
 
@@ -56,7 +59,9 @@ class MemoryPanel:
         without = state._replace(core=state.core._replace(memory=policy.core.memory.wiped(state.core.memory)))
         _, wiped = policy.unroll_step(seen, without, starting)
         likely, forgetful = (self._likely(seen, run.features[0]) for run in (unrolled, wiped))
-        self.use += float(_distance(likely, forgetful).sum())
+        self.largest += self.moved[starts[: self.rows] & bool(self.ledger.counts.steps)].tolist()
+        self.moved[torch.as_tensor(starts[: self.rows])] = 0.0
+        self.moved = torch.maximum(self.moved, _distance(likely, forgetful).cpu())
         access = policy.core.access(events, state.core, starting.unsqueeze(0), unrolled)
         if access is None:
             self.ledger.counts = self.ledger.counts._replace(steps=self.ledger.counts.steps + self.rows)
@@ -82,7 +87,8 @@ class MemoryPanel:
         """Return what was seen, by name.
 
         * use: how far the action probabilities move when the memory is wiped (total variation; for actions that are not
-          discrete, half the distance of the most likely ones, at most 1)
+          discrete, half the distance of the most likely ones, at most 1), the most at any step of an episode, on the
+          average over episodes
         * write_rate, occupancy: share of steps that wrote, of slots that hold something
         * nothing_read, read_entropy, read_age: weight of what was read from nothing stored, spread of the reads in
           nats, steps since what is read was written
@@ -91,7 +97,7 @@ class MemoryPanel:
         * write_selectivity: mean gate where the cue is in sight less that elsewhere
         """
         counts = self.ledger.finish()
-        found = {"use": self.use / max(counts.steps, 1)}
+        found = {"use": float(np.mean([*self.largest, *self.moved.tolist()]))}
         if not self.has_slots:
             return found
         found |= {

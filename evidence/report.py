@@ -132,5 +132,5 @@ def print_report(report: Report, console: Console) -> None:
     console.print(report.certificate.sentence, highlight=False, soft_wrap=True)
     layouts = report.scores[Condition()].distinct_layouts
     if 0 < layouts < FEW_LAYOUTS:
-        say = f"All on {layouts} distinct layouts or fewer: the intervals are of chance in the play, not over mazes."
+        say = f"Distinct layouts met: {layouts}; the intervals are of chance in the play, not over mazes."
         console.print(say, highlight=False, soft_wrap=True)

@@ -19,9 +19,9 @@ class StateDrift(BaseCallback):
 
     The last chunk of the rollout before is run again, from the state that was carried into it and with the decisions
     recorded, with the weights as they are now: what they change in that chunk is a lower bound of what they would
-    change in all. `memory/drift` is the distance between the features that the next observation gives with the memory carried
-    and with the one recomputed, relative to their length; `memory/controller_drift` is the same for the controller's
-    state. A memory of events keeps nothing that changes with the weights: its drift is zero.
+    change in all. `memory/drift` is the distance between the features that the next observation gives with the memory
+    carried and with the one recomputed, relative to their length; `memory/controller_drift` is the same for the
+    controller's state. A memory of events keeps nothing that changes with the weights: its drift is zero.
     """
 
     model: MemoryPPO

@@ -50,3 +50,15 @@ def test_the_episodic_memory_writes_every_step_while_there_is_room():
     figures = panel(agent(memory_kwargs={"slots": 50}))
     assert figures["write_rate"] == 1.0
     assert "overwritten_unread" not in figures
+
+
+def test_a_memory_that_is_needed_at_one_step_of_an_episode_is_used(monkeypatch):
+    moves = iter([(0.0, 0.5), (0.9, 0.0), (0.0, 0.1), (0.2, 0.0)])
+    monkeypatch.setattr("agents.memory_panel._distance", lambda one, other: torch.tensor(next(moves)))
+    model = agent()
+    watching, env = MemoryPanel(model.policy, 2), vec_env()
+    observations, state = env.reset(), model.policy.initial_state(ROWS)
+    for starts in ([True, True, True], [False, False, False], [False, True, False], [False, False, False]):
+        watching(observations, state, np.array(starts), None)
+    # Row 0 has one episode, row 1 has two: their largest are 0.9, 0.5 and 0.1.
+    assert watching.figures()["use"] == pytest.approx((0.9 + 0.5 + 0.1) / 3)
