@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"evaluate.py: {error}", file=sys.stderr)
             return 2
         except OSError as error:
-            print(f"evaluate.py: {error.filename}: cannot be written ({error.strerror})", file=sys.stderr)
+            print(f"evaluate.py: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted; what was written before is there still", file=sys.stderr)

@@ -35,7 +35,7 @@ class MemoryPanel:
         # that is needed at one step of a thousand is used.
         self.moved, self.largest = torch.zeros(rows), list[float]()
         self.gates, self.cue_steps = np.zeros(2), np.zeros(2)  # on cue, elsewhere
-        self.has_slots = False
+        self.has_slots = self.begun = False
 
     @torch.no_grad()
     def __call__(
@@ -59,12 +59,13 @@ class MemoryPanel:
         without = state._replace(core=state.core._replace(memory=policy.core.memory.wiped(state.core.memory)))
         _, wiped = policy.unroll_step(seen, without, starting)
         likely, forgetful = (self._likely(seen, run.features[0]) for run in (unrolled, wiped))
-        self.largest += self.moved[starts[: self.rows] & bool(self.ledger.counts.steps)].tolist()
-        self.moved[torch.as_tensor(starts[: self.rows])] = 0.0
+        if self.begun:
+            self.largest += self.moved[starts[: self.rows]].tolist()
+        self.begun = True
+        self.moved[starts[: self.rows]] = 0.0
         self.moved = torch.maximum(self.moved, _distance(likely, forgetful).cpu())
         access = policy.core.access(events, state.core, starting.unsqueeze(0), unrolled)
         if access is None:
-            self.ledger.counts = self.ledger.counts._replace(steps=self.ledger.counts.steps + self.rows)
             return
         self.has_slots = True
         self.ledger.step(access, starting)

@@ -32,10 +32,9 @@ from configs import CannotRun
 from configs.settings import trained_setting
 from evidence.explanation import sets_to_forget
 from evidence.opening import TEST_SEED, load_run, open_envs
+from evidence.run_evaluation import MOST_STEPS
 from tracking.atomic import write_json
 from tracking.terminal import results
-
-MOST_STEPS = 2000
 
 
 def share(flags: NDArray[np.bool_]) -> dict[str, Any]:

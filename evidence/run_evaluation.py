@@ -228,8 +228,7 @@ def explain_episode(
             "seed": seed,
             **made_by(),
         }
-        names = env.get_attr("action_names")[0] if env.has_attr("action_names") else ()
-        channels = env.get_attr("channel_names")[0] if env.has_attr("channel_names") else ()
+        channels, names = _names(env, "channel_names"), _names(env, "action_names")
         bar.update(task, description="counterfactuals")
         content = explain(
             model, recording, about, channels, names, lambda done, total: bar.update(task, completed=done, total=total)
@@ -249,9 +248,14 @@ def film_episode(folder: RunFolder, config: TrainConfig, model: MemoryPPO, *, se
     (env,) = open_envs(config, [trained_setting(config.env)], 1, model)
     env.seed(seed)
     recording = record(model.policy, env, MOST_FRAMES)
-    names = env.get_attr("action_names")[0] if env.has_attr("action_names") else ()
+    names = _names(env, "action_names")
     env.close()
     write_film(recording, model.observation_space, folder.film, names)
+
+
+def _names(env: VecEnv, attribute: str) -> tuple[str, ...]:
+    """Return what a task calls its actions or channels; nothing if it has no names for them."""
+    return tuple(env.get_attr(attribute)[0]) if env.has_attr(attribute) else ()
 
 
 def trained_delays(config: TrainConfig) -> tuple[int, int]:

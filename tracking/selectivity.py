@@ -17,7 +17,7 @@ class GateSelectivity(BaseCallback):
     """
 
     def _on_training_start(self) -> None:
-        self._shown = self._cue_visible(self.training_env.reset_infos)
+        self._shown = self._cue_visible(self.training_env.unwrapped.reset_infos)
 
     def _on_rollout_start(self) -> None:
         self._sums, self._counts = np.zeros(2), np.zeros(2)
