@@ -14,12 +14,14 @@ import sys
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from memory import Core
+from memory.dnc import DNC
+from memory.fused_dnc import FusedDNC
 
 INPUTS = 32
 
@@ -43,6 +45,7 @@ def main() -> None:
     steps = {
         "package dnc": _package(inputs, options),
         "ours: dnc": _ours("dnc", inputs, options.hidden_size, sizes),
+        "ours: dnc, not in C": _ours("dnc", inputs, options.hidden_size, sizes, in_c=False),
         "ours: dnc, no links": _ours("dnc", inputs, options.hidden_size, {**sizes, "links": False}),
         "ours: ntm": _ours("ntm", inputs, options.hidden_size, sizes),
     }
@@ -80,8 +83,13 @@ def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
     return step
 
 
-def _ours(memory: str, inputs: Tensor, hidden_size: int, sizes: dict[str, Any]) -> Callable[[], None]:
+def _ours(
+    memory: str, inputs: Tensor, hidden_size: int, sizes: dict[str, Any], in_c: bool = True
+) -> Callable[[], None]:
     core = Core(nn.Identity(), inputs[:1, 0], INPUTS, "lstm", memory, {"hidden_size": hidden_size}, sizes)
+    if not in_c:
+        dnc = cast(DNC, core.memory)
+        dnc.fused = FusedDNC(dnc.word_size, dnc.read_heads)
     starts = torch.zeros(inputs.shape[:2], dtype=torch.bool)
 
     def step() -> None:

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from memory.allocation import EPSILON, allocation, free_list, retention, used
 from memory.content import content_weights, masked_content_weights
-from memory.fused_dnc import FusedDNC
 from memory.fused_step import FusedStep, Leaves, SteppedMemory
 from memory.interface import Access, Encode
 from memory.links import follow_links, preceded
+from memory.native_dnc import NativeDNC
 from memory.sizes import whole_number, yes_or_no
 from memory.state import State
 
@@ -112,7 +112,7 @@ class DNC(SteppedMemory[DNCState]):
         nn.init.zeros_(self.from_hidden.bias)
         options = not links or masked_content or deallocate or sharpen_links or normalise_interface
         # A subclass may have another step.
-        self.fused: FusedStep | None = None if options or type(self) is not DNC else FusedDNC(width, reads)
+        self.fused: FusedStep | None = None if options or type(self) is not DNC else NativeDNC(width, reads)
 
     def initial_state(self, batch_size: int) -> DNCState:
         def zeros(*shape: int) -> Tensor:

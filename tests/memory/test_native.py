@@ -1,0 +1,133 @@
+"""The steps in C beside what they are held to, and what happens where they cannot be compiled."""
+
+import shutil
+
+import pytest
+import torch
+
+from memory import native
+from memory.fused_dnc import FusedDNC
+from memory.native_dnc import NativeDNC
+
+HAS_COMPILER = shutil.which("cc") is not None
+needs_a_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler (cc) here: the steps in C are not tested")
+SIZES = [(5, 11, 7, 3), (3, 1, 2, 1), (2, 64, 32, 4), (1, 130, 5, 2)]  # B, N, W, R
+
+
+@pytest.fixture(autouse=True)
+def _afresh(monkeypatch, tmp_path):
+    """Compile into an empty folder, and forget it afterwards."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("ENGRAM_NATIVE", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    native.library.cache_clear()
+    yield
+    native.library.cache_clear()
+
+
+def a_step(batch, slots, width, reads, dtype):
+    """What the controller says, a state, and the gradients of the state after it; many slots are equally used."""
+    torch.manual_seed(3)
+
+    def shares(*shape):
+        return torch.randn(*shape, dtype=dtype).softmax(-1) * 0.9
+
+    links = torch.rand(batch, slots, slots, dtype=dtype) / slots
+    links.diagonal(dim1=1, dim2=2).zero_()
+    usage = torch.rand(batch, slots, dtype=dtype).mul(4).round() / 4
+    memory, read = torch.randn(batch, slots, width, dtype=dtype), torch.randn(batch, reads * width, dtype=dtype)
+    before = (memory, usage, shares(batch, slots), links, shares(batch, slots), shares(batch, reads, slots), read)
+    said = 2 * torch.randn(batch, sum(FusedDNC(width, reads).groups), dtype=dtype)
+    return said, before, tuple(torch.randn_like(leaf) for leaf in before)
+
+
+def outcome(step, said, before, of_after, decided=None):
+    after, kept, order = step.forward(said, before, decided)
+    of_said, of_before = step.backward(tuple(leaf.clone() for leaf in of_after), kept)
+    return [*after, of_said, *of_before], order
+
+
+def assert_the_same(step, width, reads, tolerance, *arguments):
+    results, order = outcome(step, *arguments)
+    expected, expected_order = outcome(FusedDNC(width, reads), *arguments)
+    assert torch.equal(order, expected_order)
+    for one, other in zip(results, expected, strict=True):
+        assert torch.allclose(one, other, atol=tolerance, rtol=tolerance)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_the_dnc_in_c_is_the_one_in_torch(sizes, dtype, tolerance):
+    _, slots, width, reads = sizes
+    assert native.library("native_dnc.c", dtype, N=slots, W=width, R=reads) is not None
+    step = NativeDNC(width, reads)
+    assert_the_same(step, width, reads, tolerance, *a_step(*sizes, dtype))
+
+
+@needs_a_compiler
+def test_a_recorded_order_is_replayed():
+    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    order = torch.stack([torch.randperm(11) for _ in range(5)])
+    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, said, before, of_after, order)
+    assert not torch.equal(outcome(NativeDNC(7, 3), said, before, of_after)[1], order)
+
+
+@needs_a_compiler
+def test_arrays_need_not_lie_as_c_expects_them():
+    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    before = (before[0].transpose(1, 2).contiguous().transpose(1, 2), before[1][:1].expand(5, -1), *before[2:])
+    of_after = (torch.ones(1, dtype=torch.float64).expand(5, 11, 7), *of_after[1:])
+    assert not before[0].is_contiguous()
+    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, said, before, of_after)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("value", [1e4, -1e4, 0.0, float("nan")])
+def test_extremes_are_what_they_are_in_torch(value):
+    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    said = torch.full_like(said, value)
+    (after, _), (expected, _) = (outcome(step, said, before, of_after) for step in (NativeDNC(7, 3), FusedDNC(7, 3)))
+    for one, other in zip(after, expected, strict=True):
+        assert torch.equal(torch.isnan(one), torch.isnan(other))
+        assert torch.allclose(one, other, atol=1e-6, rtol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("variable", [("ENGRAM_NATIVE", "0"), ("CC", "no-such-compiler"), ("CC", "false")])
+def test_without_it_the_step_is_taken_in_torch(monkeypatch, variable):
+    monkeypatch.setenv(*variable)
+    assert native.library("native_dnc.c", torch.float64, N=11, W=7, R=3) is None
+    assert_the_same(NativeDNC(7, 3), 7, 3, 0.0, *a_step(5, 11, 7, 3, torch.float64))
+
+
+def test_other_types_and_large_memories_are_left_to_torch(monkeypatch):
+    assert native.library("native_dnc.c", torch.bfloat16, N=11, W=7, R=3) is None
+    asked = []
+    monkeypatch.setattr("memory.native_dnc.library", lambda *args, **sizes: asked.append(sizes))
+    for slots in (11, 100_000):
+        NativeDNC(7, 3)._compiled((torch.zeros(1, slots, 7),))
+    assert asked == [{"N": 11, "W": 7, "R": 3}]
+
+
+@needs_a_compiler
+def test_what_was_compiled_once_is_loaded(monkeypatch, tmp_path):
+    sizes = {"N": 11, "W": 7, "R": 3}
+    assert native.library("native_dnc.c", torch.float32, **sizes) is not None
+    (compiled,) = (tmp_path / "engram").iterdir()
+    stamp = compiled.stat().st_mtime_ns
+    native.library.cache_clear()
+    assert native.library("native_dnc.c", torch.float32, **sizes) is not None
+    assert compiled.stat().st_mtime_ns == stamp
+    assert native.library("native_dnc.c", torch.float32, **{**sizes, "N": 12}) is not None
+    assert len(list((tmp_path / "engram").iterdir())) == 2
+
+
+@needs_a_compiler
+def test_a_broken_file_in_the_cache_is_not_an_error(monkeypatch, tmp_path):
+    assert native.library("native_dnc.c", torch.float32, N=11, W=7, R=3) is not None
+    (compiled,) = (tmp_path / "engram").iterdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    (tmp_path / "other" / "engram").mkdir(parents=True)
+    (tmp_path / "other" / "engram" / compiled.name).write_bytes(b"cut off")
+    native.library.cache_clear()
+    assert native.library("native_dnc.c", torch.float32, N=11, W=7, R=3) is None
