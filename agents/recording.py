@@ -28,6 +28,7 @@ class RecordedStep(NamedTuple):
     value: float
     reward: float
     cue: bool | None  # whether the cue is in sight; None if the env does not tell
+    other_cue: Any | None  # `shown` had the other cue been there; None if none is in sight, or the env does not tell
     writes: State  # [1, ...] the memory's decisions
     access: Access | None  # None for a memory without slots
     world: NDArray[np.uint8] | None  # the whole scene, if the env can draw it
@@ -69,6 +70,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
     start = state = policy.initial_state(1)
     info: dict[str, Any] = inner.reset_infos[0]
     steps: list[RecordedStep] = []
+    tells_other = env.has_attr("other_cue")
     done, success = False, None
     while not done and len(steps) < most_steps:
         world = _scene(env)
@@ -83,6 +85,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
         action = distribution.get_actions(deterministic=deterministic)
         access = policy.core.access(events, state.core, starting.unsqueeze(0), unrolled)
         shown, cue = _first(observations), info.get("cue_visible")
+        other = env.env_method("other_cue", shown)[0] if cue and tells_other and not isinstance(shown, dict) else None
         observations, rewards, dones, infos = env.step(policy.env_actions(action))
         info, done = infos[0], bool(dones[0])
         steps.append(
@@ -97,6 +100,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
                 float(policy.value(features)),
                 float(rewards[0]),
                 None if cue is None else bool(cue),
+                other,
                 tree_map(lambda leaf: leaf[0], unrolled.writes),
                 access,
                 world,

@@ -30,7 +30,7 @@ from agents.interventions import Intervention
 from agents.recording import record
 from configs import CannotRun
 from configs.settings import trained_setting
-from evidence.explanation import sets_to_forget
+from evidence.event_sets import sets_to_forget
 from evidence.opening import TEST_SEED, load_run, open_envs
 from evidence.run_evaluation import MOST_STEPS
 from tracking.atomic import write_json
@@ -52,7 +52,7 @@ def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, co
         if not recording.success:
             continue
         groups = list(sets_to_forget(recording))
-        last = without(model.policy, recording, [steps for steps, _ in groups]).probability_change[:, -1]
+        last = without(model.policy, recording, [steps for steps, _ in groups]).likelihood_change[:, -1]
         largest = int(np.abs(last).argmax())
         hits.append(all(recording.steps[step].cue for step in groups[largest][0]))
         changes.append(last[largest])

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from PIL import Image, ImageDraw
 
 from agents.recording import RecordedStep, Recording
-from evidence.explanation import WRITTEN
+from evidence.event_sets import WRITTEN
 from evidence.pictures import Picture, picture
 from tracking.atomic import replacing
 

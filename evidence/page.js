@@ -5,6 +5,7 @@ The episode is the JSON in the page:
   title, env, memory, controller, run, command, checkpoint, layout: text; git_commit: text or null
   episode, seed, length, return: numbers; success: true, false or null; notes: list of text
   action_names: names of discrete actions, or null; heads, slots: numbers of read heads and of slots
+  likelihood: "probability" or, of continuous actions, "log density"; replaces: whether events can be replaced
   reads_before_writing: whether an event can be read only from the next step on
   images: list of "data:image/png;base64,…"; elsewhere a picture is an index into it, or null
   steps: one object a step,
@@ -12,9 +13,12 @@ The episode is the JSON in the page:
     action, probabilities (or null), value, reward; cue: whether it is in sight, or null; gate: 0 to 1, or null
     written: [[slot, strength], …]; occupancy: share of the slots that are filled
     read: per head {nothing: weight, from: [[step of the event, slot, weight], …]}
-  decisions: one object a decision, {step, action, effects}; an effect is what deleting some events does,
+    instead: what the event is replaced by, {seen, caption, source}, or null
+  decisions: one object a decision, {step, action, likelihood, effects, control}; an effect is what changing events does,
     steps: which; label: text; group: whether they are one kind; shows_cue: true, false or null
-    probability: that of the action after it; probability_change, value_change; action_after */
+    deleted, and replaced or null: {likelihood, that of the action then; likelihood_change, value_change; action_after}
+  control: what as many random others do as the first effect has, or null; events: how many; draws: how often drawn
+    deleted, and replaced or null: {likelihood_change: [mean size, largest], value_change, other_action: how often} */
 
 const episode = JSON.parse(document.getElementById("explanation").textContent);
 const steps = episode.steps;

@@ -1,8 +1,12 @@
-/* Why this action: what the nearest decision would have been without an event, or without a kind of events. */
+/* Why this action: what the nearest decision had been without some events, or with others in their place. */
 
 const decisions = [...episode.decisions].sort((one, other) => one.step - other.step);
+const isDensity = episode.likelihood === "log density";
+const outcomes = decisions.flatMap(({ effects }) => effects.flatMap(({ deleted, replaced }) => (replaced ? [deleted, replaced] : [deleted])));
+const widest = (key, least) => Math.max(least, ...outcomes.map((outcome) => Math.abs(outcome[key] ?? 0)));
 // Differences that round to nothing are to look like nothing.
-const widestValue = Math.max(0.05, ...decisions.flatMap(({ effects }) => effects.map((effect) => Math.abs(effect.value_change ?? 0))));
+const widestValue = widest("value_change", 0.05);
+const widestLikelihood = isDensity ? widest("likelihood_change", 0.05) : 1;
 let shownDecision = null;
 
 /** The decision nearest to a step; of two, the one that is still to come. */
@@ -27,7 +31,7 @@ function buildDecisions() {
   byId("decisions").replaceChildren(...chips);
   byId("decisions").hidden = !chips.length;
   if (chips.length) return;
-  byId("why-what").textContent = "No decision of this episode was examined by deleting events.";
+  byId("why-what").textContent = "No decision of this episode was examined by changing what is remembered.";
 }
 
 function drawWhy(step) {
@@ -44,23 +48,44 @@ function drawWhy(step) {
   }
   if (decision === shownDecision) return;
   shownDecision = decision;
-  const taken = steps[decision.step].probabilities?.[decision.action];
   byId("why-what").replaceChildren(
     `At step ${decision.step} it chose `,
     make("b", {}, actionName(decision.action)),
-    isNumber(taken) ? ` (${percent(taken)}). ` : ". ",
-    decision.effects.length ? "Had it never stored:" : "There was no event that could be deleted.",
+    ` (${likelihoodText(decision.likelihood)}). `,
+    decision.effects.length ? "Had its memory been another:" : "There was no event that could be changed.",
   );
-  const names = ["without", `chance of ${actionName(decision.action)}`, "value", "then chooses"];
-  byId("why").querySelector("thead").replaceChildren(make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name))));
-  byId("why").querySelector("tbody").replaceChildren(...decision.effects.map((effect) => effectRow(decision, effect)));
+  const measured = isDensity ? "log density of" : "chance of";
+  const names = ["events", `${measured} ${actionName(decision.action)}`, "value", isDensity ? "its mean then" : "then chooses"];
+  const head = make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name))));
+  const bodies = decision.effects.map((effect, place) => effectRows(decision, effect, place === 0 ? decision.control : null));
+  byId("why").querySelector("table").replaceChildren(head, ...bodies);
   byId("why").querySelector(".scroll").scrollTop = 0;
-  byId("why-hint").textContent = decision.effects.length
-    ? "Each row: the episode played back without these events, with all else that was observed and done as it was. Strongest first."
-    : "";
+  byId("why-hint").textContent = decision.effects.length ? hint : "";
 }
 
-function effectRow(decision, effect) {
+const hint = [
+  "The episode played back with these events deleted",
+  episode.replaces ? " or showing something else" : "",
+  ", all else that was observed and done as it was. Strongest first.",
+  episode.replaces ? "" : " This memory keeps no events: what it wrote can only be deleted, not replaced.",
+  isDensity ? " Of continuous actions there are densities: a change of the log by −0.5 is a mean that is off by one standard deviation." : "",
+].join("");
+
+/** The rows of one set of events: what it is, what follows when it is deleted, and when it shows something else. */
+function effectRows(decision, effect, control) {
+  const rows = [
+    make("tr", { class: "what" }, make("td", { colspan: 4 }, eventButton(effect))),
+    outcomeRow(decision, "deleted", ["deleted"], effect.deleted),
+  ];
+  if (effect.replaced) rows.push(outcomeRow(decision, "replaced", replacedBy(effect.steps), effect.replaced));
+  if (control) {
+    rows.push(controlRow(control, "deleted"));
+    if (effect.replaced && control.replaced) rows.push(controlRow(control, "replaced"));
+  }
+  return make("tbody", { class: effect.shows_cue ? "shows-cue" : null, "data-steps": effect.steps.join(" ") }, ...rows);
+}
+
+function eventButton(effect) {
   const pictures = make("span", { class: "stack" }, ...effect.steps.slice(0, 3).map(thumbnail));
   const event = make(
     "button",
@@ -74,19 +99,53 @@ function effectRow(decision, effect) {
     ),
   );
   event.addEventListener("click", () => jump(effect.steps.find(isEvent)));
-  const other = String(effect.action_after) !== String(decision.action);
+  return event;
+}
+
+function outcomeRow(decision, kind, name, outcome) {
+  const after = actionName(outcome.action_after);
+  const other = after !== actionName(decision.action);
   return make(
     "tr",
-    { class: effect.shows_cue ? "shows-cue" : null, "data-steps": effect.steps.join(" ") },
-    make("td", {}, event),
-    make("td", { class: "change" }, changeBar(effect.probability_change, 1), changeText(effect)),
-    make("td", { class: "change" }, changeBar(effect.value_change, widestValue), signed(effect.value_change)),
-    make("td", { class: other ? "changed" : "aside" }, other ? actionName(effect.action_after) : "the same"),
+    { class: kind },
+    make("th", { scope: "row" }, ...name),
+    make("td", { class: "change" }, changeBar(outcome.likelihood_change, widestLikelihood), changeText(outcome)),
+    make("td", { class: "change" }, changeBar(outcome.value_change, widestValue), signed(outcome.value_change)),
+    make("td", { class: other ? "changed" : "aside" }, other ? after : "the same"),
   );
 }
 
-const changeText = ({ probability, probability_change: change }) =>
-  make("span", {}, signed(change), make("span", { class: "aside" }, ` → ${isNumber(probability) ? percent(probability) : "–"}`));
+/** What the events show instead, and whence it is. */
+function replacedBy(changedSteps) {
+  const found = changedSteps.slice(0, 3).map((step) => steps[step]?.instead).filter(Boolean);
+  if (!found.length) return ["replaced"];
+  const nameOf = ({ caption, source }) => (caption ? `${source}: ${caption}` : source);
+  const pictures = found.map((instead) => {
+    const holder = make("span", { class: "thumb", title: nameOf(instead) });
+    setPicture(holder, instead.seen, nameOf(instead));
+    return holder;
+  });
+  return [make("span", { class: "by" }, make("span", { class: "stack" }, ...pictures), make("span", {}, `replaced by ${nameOf(found[0])}`))];
+}
+
+/** What as many other events do, drawn several times: the mean size of the change, and the largest. */
+function controlRow({ events, draws, ...outcome }, kind) {
+  const { likelihood_change: likelihood, value_change: value, other_action: others } = outcome[kind];
+  const sizes = ([mean, largest]) => make("td", { class: "change" }, `mean ${fixed(mean)}`, make("br"), `at most ${fixed(largest)}`);
+  return make(
+    "tr",
+    { class: `control ${kind}`, title: "To compare with: the size of the change when other events are drawn at random, on the average and at most" },
+    make("th", { scope: "row" }, `${events} random other${events === 1 ? "" : "s"} ${kind}, ${draws} draws`),
+    sizes(likelihood),
+    sizes(value),
+    make("td", {}, isDensity ? "" : others ? `another in ${others} of ${draws}` : "the same"),
+  );
+}
+
+const likelihoodText = (likelihood) => (!isNumber(likelihood) ? "–" : isDensity ? `log density ${fixed(likelihood)}` : percent(likelihood));
+
+const changeText = ({ likelihood, likelihood_change: change }) =>
+  make("span", {}, signed(change), make("span", { class: "aside" }, ` → ${isDensity ? fixed(likelihood) : percent(likelihood)}`));
 
 /** A bar that grows from the middle: to the left for less, to the right for more. */
 function changeBar(change, widest) {

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import MemoryPPO
+from agents.counterfactual import holds_events
 from agents.interventions import INTERVENTIONS
-from agents.recording import record
+from agents.recording import Recording, record
 from configs import CannotRun, TrainConfig
 from configs.settings import Setting, settings_of_delays, trained_setting
 from evidence.certificate import CERTIFICATE
@@ -42,6 +43,8 @@ WIPED_EPISODES = 100
 
 MOST_STEPS = 2000
 """Steps of an episode that a page can show."""
+DONORS = 3
+"""So many episodes after an explained one lend events to be put in the place of its own."""
 
 
 def evaluate_run(
@@ -207,16 +210,22 @@ def explain_episode(
     Raises:
         CannotRun: if there is no such episode, or its page would be too large.
     """
-    if not 0 <= number < 2**32 - seed:
+    if not 0 <= number < 2**32 - seed - DONORS:
         raise CannotRun(f"--explain {number}: there is no such episode; they are numbered from 0")
     setting = trained_setting(config.env)
     (env,) = open_envs(config, [setting], 1, model)
-    env.seed(seed + number)
+
+    def played(place: int) -> Recording:
+        env.seed(seed + place)
+        return record(model.policy, env, MOST_STEPS)
+
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
     ) as bar:
         task = bar.add_task(f"episode {number}", total=None)
-        recording = record(model.policy, env, MOST_STEPS)
+        recording = played(number)
+        lenders = range(number + 1, number + 1 + DONORS) if holds_events(model.policy) else ()
+        donors = {f"episode {other}": played(other) for other in lenders}
         about = {
             "title": f"{setting.env_id}, episode {number}",
             "env": setting.env_id,
@@ -231,7 +240,13 @@ def explain_episode(
         channels, names = _names(env, "channel_names"), _names(env, "action_names")
         bar.update(task, description="counterfactuals")
         content = explain(
-            model, recording, about, channels, names, lambda done, total: bar.update(task, completed=done, total=total)
+            model,
+            recording,
+            about,
+            channels,
+            names,
+            donors,
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     env.close()
     folder.explained.mkdir(exist_ok=True)
