@@ -75,6 +75,8 @@ def explanation(
         "action_names": ACTIONS,
         "heads": heads,
         "slots": slots,
+        "likelihood": "probability",
+        "replaces": True,
         "reads_before_writing": True,
         "images": images,
         "steps": [_step(draw, step, length, slot_of, slots, heads, world, seen) for step in range(length)],
@@ -116,6 +118,9 @@ def _step(
         "value": 0.9 - 0.6 * math.exp(-step / 20) + 0.02 * draw.random(),
         "reward": 0.94 if step == length - 1 else 0.0,
         "cue": cue,
+        "instead": {"seen": seen[(place + 7) % PLACES], "caption": "cue: ball", "source": "the other cue"}
+        if cue
+        else None,
         "gate": 0.97 if cue else 0.9 + 0.05 * draw.random(),
         "written": [[slot_of[step], 1.0]] if slots else [],
         "occupancy": min(1.0, step / slots) if slots else 0.0,
@@ -146,27 +151,41 @@ def _read(draw: random.Random, step: int, head: int, slots: int, slot_of: dict[i
 def _decision(made: dict[str, Any], step: int) -> dict[str, Any]:
     taken = made["steps"][step]["action"]
     before = (made["steps"][step]["probabilities"] or [1.0] * 3)[taken]
-    kinds = [
-        ([cue for cue in CUE_STEPS if cue < step], "all sights of the key", True, True, -0.83),
-        ([4], "cue: key", False, True, -0.31),
-        (list(range(6, min(step, 40))), "all of the corridor", True, False, 0.02),
-        *(([step - age], f"corridor, place {(step - age) % PLACES}", False, False, -0.02 / age) for age in (1, 2, 5)),
+
+    def outcome(change: float) -> dict[str, Any]:
+        then = max(0.0, before + change)
+        return {
+            "likelihood": then,
+            "likelihood_change": then - before,
+            "value_change": change * 0.6,
+            "action_after": (taken + 1) % 3 if change < -0.5 else taken,
+        }
+
+    kinds: list[tuple[list[int], str, bool, bool, float, float | None]] = [
+        ([cue for cue in CUE_STEPS if cue < step], "all sights of the key", True, True, -0.41, -0.83),
+        ([4], "cue: key", False, True, -0.31, -0.12),
+        (list(range(6, min(step, 40))), "all of the corridor", True, False, 0.02, None),
+        *(
+            ([step - age], f"corridor, place {(step - age) % PLACES}", False, False, -0.02 / age, None)
+            for age in (1, 2, 5)
+        ),
     ]
-    return {
-        "step": step,
-        "action": taken,
-        "effects": [
-            {
-                "steps": steps,
-                "label": label,
-                "group": group,
-                "shows_cue": shows_cue,
-                "probability": max(0.0, before + change),
-                "probability_change": max(0.0, before + change) - before,
-                "value_change": change * 0.6,
-                "action_after": (taken + 1) % 3 if change < -0.5 else taken,
-            }
-            for steps, label, group, shows_cue, change in kinds
-            if steps
-        ],
+    effects = [
+        {
+            "steps": steps,
+            "label": label,
+            "group": group,
+            "shows_cue": shows_cue,
+            "deleted": outcome(deleted),
+            "replaced": None if replaced is None else outcome(replaced),
+        }
+        for steps, label, group, shows_cue, deleted, replaced in kinds
+        if steps
+    ]
+    control = {
+        "events": len(effects[0]["steps"]) if effects else 0,
+        "draws": 10,
+        "deleted": {"likelihood_change": [0.013, 0.074], "value_change": [0.026, 0.058], "other_action": 0},
+        "replaced": {"likelihood_change": [0.037, 0.191], "value_change": [0.042, 0.083], "other_action": 3},
     }
+    return {"step": step, "action": taken, "likelihood": before, "effects": effects, "control": control}

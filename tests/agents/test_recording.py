@@ -72,6 +72,20 @@ def test_the_cue_is_told_of_step_by_step():
     assert (recording.success, recording.layout) == (True, "maze 0")
 
 
+class TellingTheOther(Cued):
+    def other_cue(self, observation):
+        """Depends on the time, so that it is seen when it was asked for."""
+        return observation * [1, 1, 1, 2 + self.time]
+
+
+def test_where_the_cue_is_in_sight_the_other_one_is_asked_for():
+    recording = record(agent(cued()).policy, cued((("0110100",),), TellingTheOther), most_steps=99)
+    assert [step.other_cue is not None for step in recording.steps] == [step.cue for step in recording.steps]
+    assert [step.other_cue.tolist() for step in recording.steps if step.cue] == [[0, 0, t, 2 + t] for t in (1, 2, 4)]
+    untold = record(agent(cued()).policy, cued((("0110100",),)), most_steps=99)
+    assert all(step.other_cue is None for step in untold.steps)
+
+
 def test_what_the_env_does_not_tell_is_unknown():
     recording = record(agent().policy, long_episode(), most_steps=5)
     assert {step.cue for step in recording.steps} == {None}

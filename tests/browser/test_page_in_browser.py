@@ -174,16 +174,80 @@ def test_decisions_can_be_reached_and_their_events_too(browser, open_page):
     decision = made["decisions"][2]
     browser.click(f'.chip[data-step="{decision["step"]}"]')
     assert browser.value(STATE) == expected(made, decision["step"])
-    rows = browser.value("[...document.querySelectorAll('#why tbody tr')].map((row) => row.innerText)")
-    assert len(rows) == len(decision["effects"])
-    for row, effect in zip(rows, decision["effects"], strict=True):
-        assert effect["label"] in row
-        change = effect["probability_change"]
-        assert (f"{'−' if change < 0 else '+'}{abs(change):.2f}" if abs(change) >= 0.005 else "0.00") in row
-    assert "left" in rows[0], "without the cue it would have done something else"
-    browser.click("#why tbody tr:nth-child(2) button")
+    sets = rows_of_why(browser)
+    assert len(sets) == len(decision["effects"])
+    for rows, effect in zip(sets, decision["effects"], strict=True):
+        assert effect["label"] in rows["what"]
+        assert change_text(effect["deleted"]["likelihood_change"]) in rows["deleted"]
+        assert ("replaced" in rows) == (effect["replaced"] is not None)
+    assert "the same" in sets[0]["deleted"], "without the cue it would have done the same"
+    assert change_text(decision["effects"][0]["replaced"]["likelihood_change"]) in sets[0]["replaced"]
+    assert "replaced by the other cue: cue: ball" in sets[0]["replaced"]
+    assert "left" in sets[0]["replaced"], "with the other cue it would have done something else"
+    browser.click("#why tbody:nth-of-type(2) button")
     assert browser.value(STATE) == expected(made, decision["effects"][1]["steps"][0])
     assert f"At step {made['decisions'][0]['step']} " in browser.value("document.getElementById('why-what').innerText")
+
+
+def rows_of_why(browser: Chromium) -> list[dict[str, str]]:
+    """Return what the table says of every set of events, from the kind of a row to its text."""
+    rows = "Object.fromEntries([...body.rows].map((row) => [row.className, row.innerText]))"
+    sets = browser.value(f"[...document.querySelectorAll('#why tbody')].map((body) => {rows})")
+    return [{kind: " ".join(text.split()) for kind, text in rows.items()} for rows in sets]
+
+
+def change_text(change: float) -> str:
+    return f"{'−' if change < 0 else '+'}{abs(change):.2f}" if abs(change) >= 0.005 else "0.00"
+
+
+def test_beside_the_strongest_events_stands_what_others_do(browser, open_page):
+    made = explanation(length=61, decisions=3)
+    open_page(made, f"#{made['decisions'][1]['step']}")
+    first, *others = rows_of_why(browser)
+    deleted, replaced = "mean 0.01 at most 0.07 mean 0.03 at most 0.06", "mean 0.04 at most 0.19 mean 0.04 at most 0.08"
+    assert first["control deleted"] == f"3 random others deleted, 10 draws {deleted} the same"
+    assert first["control replaced"] == f"3 random others replaced, 10 draws {replaced} another in 3 of 10"
+    assert not any("control deleted" in rows for rows in others)
+    pictures = browser.value("[...document.querySelectorAll('#why .replaced .by img')].map((image) => image.src)")
+    instead = [made["images"][made["steps"][step]["instead"]["seen"]] for step in (*CUE_STEPS, 4)]
+    assert pictures == instead
+    assert "can only be deleted" not in browser.value("document.getElementById('why-hint').innerText")
+
+
+def test_of_a_memory_without_events_the_page_says_that_they_can_only_be_deleted(browser, open_page):
+    made = explanation(length=61, decisions=3, replaces=False)
+    for decision in made["decisions"]:
+        decision["control"]["replaced"] = None
+        for effect in decision["effects"]:
+            effect["replaced"] = None
+    open_page(made, f"#{made['decisions'][1]['step']}")
+    sets = rows_of_why(browser)
+    assert {kind for rows in sets for kind in rows} == {"what", "deleted", "control deleted"}
+    hint = browser.value("document.getElementById('why-hint').innerText")
+    assert "This memory keeps no events: what it wrote can only be deleted, not replaced." in hint
+
+
+def test_of_continuous_actions_the_page_shows_densities(browser, open_page):
+    made = explanation(length=61, decisions=2, action_names=None, likelihood="log density")
+    for step in made["steps"]:
+        step.update(action=[0.25, -1.5], probabilities=None)
+    for decision in made["decisions"]:
+        decision.update(action=[0.25, -1.5], likelihood=1.234)
+        for effect in decision["effects"]:
+            for outcome in filter(None, (effect["deleted"], effect["replaced"])):
+                outcome.update(likelihood=-0.766, likelihood_change=-2.0, action_after=[0.25, 0.5])
+        decision["effects"][1]["deleted"].update(action_after=[0.2501, -1.4999])
+    open_page(made, f"#{made['decisions'][1]['step']}")
+    assert "(0.25, -1.50) (log density 1.23)" in browser.value("document.getElementById('why-what').innerText")
+    assert "log density of (0.25, -1.50)" in browser.value("document.querySelector('#why thead').innerText")
+    first, second, *_ = rows_of_why(browser)
+    assert "−2.00 → -0.77" in first["deleted"]
+    assert "(0.25, 0.50)" in first["deleted"]
+    assert "the same" in second["deleted"]
+    assert "%" not in " ".join(text for rows in rows_of_why(browser) for text in rows.values())
+    assert "one standard deviation" in browser.value("document.getElementById('why-hint').innerText")
+    browser.click("#why tbody:nth-of-type(2) button")
+    assert browser.value("now") == 4
 
 
 def test_the_map_is_coloured_where_something_was_read(browser, open_page):

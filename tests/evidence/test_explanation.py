@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from agents import MemoryPPO
 from agents.recording import Recording, record
 from envs.tmaze import DOWN, FORWARD, UP, TMaze
-from evidence.explanation import WRITTEN, explain
+from evidence.event_sets import DRAWS, WRITTEN
+from evidence.explanation import explain
 from evidence.page import write_page
 from memory.slots import NOT_WRITTEN
 
@@ -70,7 +72,8 @@ def taught() -> MemoryPPO:
 
 def explained(model: MemoryPPO, answer: int | None = None, most_steps: int = 99) -> tuple[Recording, dict[str, Any]]:
     recording = record(model.policy, maze(answer), most_steps)
-    return recording, explain(model, recording, {"title": "a title"}, TMaze(delay=(3, 3)).channel_names, NAMES)
+    donors = {f"episode {number}": record(model.policy, maze(other), 99) for number, other in ((7, UP), (8, DOWN))}
+    return recording, explain(model, recording, {"title": "a title"}, TMaze(delay=(3, 3)).channel_names, NAMES, donors)
 
 
 @pytest.mark.parametrize("answer", [UP, DOWN])
@@ -83,12 +86,40 @@ def test_the_choice_is_explained_by_the_cue(answer: int) -> None:
     assert (choice["step"], choice["action"]) == (DELAY, answer)
     first, *others = choice["effects"]
     assert (first["steps"], first["label"], first["shows_cue"]) == ([0], "everything that shows the cue", True)
-    assert first["probability_change"] < -0.3
-    assert first["probability"] == pytest.approx(
-        content["steps"][DELAY]["probabilities"][answer] + first["probability_change"], abs=2e-4
-    )
-    assert all(abs(other["probability_change"]) < abs(first["probability_change"]) / 2 for other in others)
+    deleted, replaced = first["deleted"], first["replaced"]
+    assert deleted["likelihood_change"] < -0.3
+    assert choice["likelihood"] == pytest.approx(content["steps"][DELAY]["probabilities"][answer], abs=2e-4)
+    assert deleted["likelihood"] == pytest.approx(choice["likelihood"] + deleted["likelihood_change"], abs=2e-4)
+    assert (replaced["likelihood"] < 0.1, replaced["action_after"]) == (True, UP + DOWN - answer)
+    assert content["steps"][0]["instead"]["source"] == "the other cue"
+    assert content["steps"][0]["instead"]["caption"] == f"cue {NAMES[UP + DOWN - answer]}, corridor"
+    assert all(abs(other["deleted"]["likelihood_change"]) < -deleted["likelihood_change"] / 2 for other in others)
     assert not any(other["shows_cue"] for other in others)
+
+
+@pytest.mark.parametrize("answer", [UP, DOWN])
+def test_beside_the_strongest_events_stand_as_many_others(answer: int) -> None:
+    _, content = explained(taught(), answer)
+    choice = content["decisions"][-1]
+    control, first = choice["control"], choice["effects"][0]
+    assert (control["events"], control["draws"]) == (1, DRAWS)
+    for kind in ("deleted", "replaced"):
+        mean, largest = control[kind]["likelihood_change"]
+        assert 0 <= mean <= largest < abs(first[kind]["likelihood_change"]) / 2
+        assert control[kind]["other_action"] == 0
+        # A draw is one of the single events, whose effects are shown, too: a mean of them, and one of them.
+        alone = [
+            abs(e[kind]["likelihood_change"]) for e in choice["effects"] if len(e["steps"]) == 1 and e is not first
+        ]
+        assert len(alone) == DELAY - 1
+        assert min(alone) - 1e-4 <= mean <= max(alone) + 1e-4
+        assert min(abs(largest - size) for size in alone) < 2e-4
+    assert explained(taught(), answer)[1]["decisions"] == content["decisions"]  # the same draws again
+
+
+def strength(effect: dict[str, Any]) -> float:
+    changes: list[float] = [effect[kind]["likelihood_change"] for kind in ("deleted", "replaced") if effect[kind]]
+    return max(map(abs, changes))
 
 
 def test_effects_are_of_events_before_the_step_the_largest_first() -> None:
@@ -96,7 +127,7 @@ def test_effects_are_of_events_before_the_step_the_largest_first() -> None:
     steps = [decision["step"] for decision in content["decisions"]]
     assert steps == sorted(set(steps))
     for decision in content["decisions"]:
-        sizes = [abs(effect["probability_change"]) for effect in decision["effects"]]
+        sizes = [strength(effect) for effect in decision["effects"]]
         assert sizes == sorted(sizes, reverse=True)
         for effect in decision["effects"]:
             assert all(step < decision["step"] for step in effect["steps"])
@@ -105,6 +136,9 @@ def test_effects_are_of_events_before_the_step_the_largest_first() -> None:
     alike = [effect for effect in content["decisions"][-1]["effects"] if effect["group"]]
     assert [effect["steps"] for effect in alike] == [list(range(1, DELAY))]  # the corridor looks the same
     assert alike[0]["label"] == "corridor"
+    shown = {step for effect in alike for step in effect["steps"][:3]}
+    assert {(content["steps"][step]["instead"]["caption"]) for step in shown} == {"junction"}
+    assert {(content["steps"][step]["instead"]["source"]) for step in shown} == {f"episode 7, step {DELAY}"}
 
 
 def test_every_step_tells_what_was_seen_stored_and_read() -> None:
@@ -130,14 +164,22 @@ def test_every_step_tells_what_was_seen_stored_and_read() -> None:
                 assert weight == pytest.approx(float(recorded.access.read[0, number, slot]), abs=1e-4), source
         assert step["world"] is None
         assert content["images"][step["seen"]].startswith("data:image/png;base64,")
-    assert len(content["images"]) == len(set(content["images"])) == 3  # each of them once
-    assert content["notes"] == ["deleted is what the memory holds; the controller's state goes on as it was"]
+    assert len(content["images"]) == len(set(content["images"])) == 4  # each of them once, and the other cue
+    assert content["notes"] == ["changed is what the memory holds; the controller's state goes on as it was"]
 
 
 def test_the_page_can_show_it(tmp_path: Path) -> None:
     _, content = explained(taught())
     assert json.loads(json.dumps(content)) == content
     write_page(content, tmp_path / "page.html")
+
+
+def assert_only_deleted(content: dict[str, Any]) -> None:
+    effects = [effect for decision in content["decisions"] for effect in decision["effects"]]
+    assert effects
+    assert all(effect["replaced"] is None for effect in effects)
+    assert (content["replaces"], {step["instead"] is None for step in content["steps"]}) == (False, {True})
+    assert "this memory keeps no events: what it wrote can be deleted, but not replaced" in content["notes"]
 
 
 @pytest.mark.parametrize("memory", ["ntm", "dnc"])
@@ -158,8 +200,9 @@ def test_a_memory_that_blends_its_writes_is_explained_too(memory: str, tmp_path:
         for source, *_ in head["from"]
     )
     assert content["decisions"][-1]["step"] == 8
-    sizes = [abs(effect["probability_change"]) for effect in content["decisions"][-1]["effects"]]
+    sizes = [strength(effect) for effect in content["decisions"][-1]["effects"]]
     assert sizes == sorted(sizes, reverse=True)
+    assert_only_deleted(content)
     assert content["notes"][0] == "cut after 9 steps; the episode went on"
     write_page(content, tmp_path / "page.html")
 
@@ -170,8 +213,33 @@ def test_a_memory_without_slots_is_told_of_by_its_effects(memory: str, tmp_path:
     assert (content["heads"], content["slots"]) == (0, 0)
     (decision,) = (decision for decision in content["decisions"] if decision["step"] == 2)
     assert {tuple(effect["steps"]) for effect in decision["effects"]} == {(0,), (1,)}
-    assert any(abs(effect["value_change"]) > 1e-3 for effect in decision["effects"])
+    assert any(abs(effect["deleted"]["value_change"]) > 1e-3 for effect in decision["effects"])
+    assert_only_deleted(content)
     assert "this memory has no slots to be looked into" in content["notes"]
+    write_page(content, tmp_path / "page.html")
+
+
+def test_continuous_actions_are_explained_by_their_density(tmp_path: Path) -> None:
+    env = DummyVecEnv([lambda: gym.make("Engram-PositionPendulum-v0")])
+    sizes = {"slots": SLOTS, "heads": HEADS}
+    model = MemoryPPO("MemoryPolicy", env, controller="feedforward", memory_kwargs=sizes, seed=0, device="cpu")
+    with torch.no_grad():  # an agent that has learned nothing does not heed its memory
+        model.policy.action_net.weight.copy_(100 * model.policy.action_net.weight)
+        model.policy.log_std.fill_(-3)
+    env.seed(3)
+    recording = record(model.policy, env, 8)
+    content = explain(model, recording, {"title": "a title"}, donors={"episode 1": record(model.policy, env, 8)})
+    assert content["likelihood"] == "log density"
+    assert [len(step["action"]) for step in content["steps"]] == [1] * 8
+    last = content["decisions"][-1]
+    mean, deviation = content["steps"][7]["action"][0], np.exp(-3)
+    assert last["likelihood"] == pytest.approx(-np.log(deviation * np.sqrt(2 * np.pi)), abs=2e-4)
+    for effect in last["effects"]:
+        for kind in ("deleted", "replaced"):
+            shift = (effect[kind]["action_after"][0] - mean) / deviation
+            assert effect[kind]["likelihood_change"] == pytest.approx(-(shift**2) / 2, abs=2e-2)
+    assert strength(last["effects"][0]) > 0.01
+    assert last["control"]["draws"] == DRAWS
     write_page(content, tmp_path / "page.html")
 
 
@@ -187,4 +255,4 @@ def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     recording = record(taught().policy, maze(), 4)
     explain(taught(), recording, {}, on_progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert told == [(done, 8) for done in range(1, 9)]  # once with the events changed, once with others
