@@ -107,6 +107,8 @@ def test_beside_the_strongest_events_stand_as_many_others(answer: int) -> None:
         mean, largest = control[kind]["likelihood_change"]
         assert 0 <= mean <= largest < abs(first[kind]["likelihood_change"]) / 2
         assert control[kind]["other_action"] == 0
+        mean_of_value, largest_of_value = control[kind]["value_change"]
+        assert mean_of_value < largest_of_value  # several were drawn
         # A draw is one of the single events, whose effects are shown, too: a mean of them, and one of them.
         alone = [
             abs(e[kind]["likelihood_change"]) for e in choice["effects"] if len(e["steps"]) == 1 and e is not first
