@@ -82,8 +82,8 @@ def explain(
     else:
         content["notes"].append("this memory keeps no events: what it wrote can be deleted, but not replaced")
     sets = [
-        (changed, label or captions[changed[0]] or ("events alike" if changed[1:] else "one event"))
-        for changed, label in sets_to_forget(recording, read_in_all(origins, len(steps)))
+        (chosen, label or captions[chosen[0]] or ("events alike" if chosen[1:] else "one event"))
+        for chosen, label in sets_to_forget(recording, read_in_all(origins, len(steps)))
     ]
     content["decisions"] = decisions(model.policy, recording, sets, instead, on_progress)
     for time in _pictured(content["decisions"]):
