@@ -6,8 +6,9 @@ import torch
 from cued import cued, cued_agent
 from own_memories import OWN_MEMORIES
 from stable_baselines3.common.vec_env import DummyVecEnv
-from staggered import ACTIONS, Masked, Staggered, agent, vec_env
+from staggered import ACTIONS, OBSERVATIONS, Masked, Staggered, agent, vec_env
 
+from agents import MemoryPPO
 from agents.counterfactual import changed, without
 from agents.encoder import Event
 from agents.recording import record
@@ -186,6 +187,17 @@ def recording_event(policy, recording, time):
     """The event of a step: what was observed, and the action before."""
     action = recording.steps[time - 1].action
     return Event(recording.steps[time].observation, policy.stored_action.store(action))
+
+
+@pytest.mark.parametrize("kind", OBSERVATIONS)
+def test_observations_of_any_kind_can_be_replaced(kind):
+    space = {"observation_space": OBSERVATIONS[kind]}
+    policy = agent(vec_env(**space), controller="feedforward", memory_kwargs=ROOM).policy
+    recording = record(policy, MemoryPPO._wrap_env(DummyVecEnv([lambda: Staggered(2, **space)])), most_steps=9)
+    by_itself = {time: step.observation for time, step in enumerate(recording.steps)}
+    effects = changed(policy, recording, [by_itself, {1: by_itself[6], 2: by_itself[5], 3: by_itself[8]}])
+    assert np.abs(effects.likelihood_change[0]).max() < 1e-6
+    assert np.abs(effects.value_then[1] - effects.value).max() > 1e-5
 
 
 def test_what_was_not_stored_cannot_show_anything_else():
