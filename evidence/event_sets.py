@@ -46,7 +46,7 @@ def sets_to_forget(recording: Recording, read: NDArray[Any] | None = None) -> It
 
 
 def random_others(chosen: Sequence[int], among: Sequence[int], dice: np.random.Generator) -> list[list[int]]:
-    """Draw sets of other events, each as many as were chosen, or all others if they are fewer.
+    """Draw sets of other events, each as many as were chosen.
 
     Args:
         chosen: steps.
@@ -54,11 +54,12 @@ def random_others(chosen: Sequence[int], among: Sequence[int], dice: np.random.G
         dice: source of chance.
 
     Returns:
-        `DRAWS` sets, each in order; none if there are no others.
+        `DRAWS` sets, each in order; if there are not more others than were chosen, all of these once.
     """
     others = sorted(set(among) - set(chosen))
-    size = min(len(chosen), len(others))
-    return [sorted(dice.choice(others, size, replace=False).tolist()) for _ in range(DRAWS if others else 0)]
+    if len(others) <= len(chosen):
+        return [others] if others else []
+    return [sorted(dice.choice(others, len(chosen), replace=False).tolist()) for _ in range(DRAWS)]
 
 
 def written_steps(recording: Recording) -> list[int]:

@@ -52,7 +52,7 @@ function drawWhy(step) {
     `At step ${decision.step} it chose `,
     make("b", {}, actionName(decision.action)),
     ` (${likelihoodText(decision.likelihood)}). `,
-    decision.effects.length ? "Had its memory been another:" : "There was no event that could be changed.",
+    decision.effects.length ? asked : "There was no event that could be changed.",
   );
   const measured = isDensity ? "log density of" : "chance of";
   const names = ["events", `${measured} ${actionName(decision.action)}`, "value", isDensity ? "its mean then" : "then chooses"];
@@ -63,11 +63,14 @@ function drawWhy(step) {
   byId("why-hint").textContent = decision.effects.length ? hint : "";
 }
 
+const asked = episode.replaces
+  ? "Had its memory been another:"
+  : "Had it never stored some of it (this memory keeps no events: what it wrote can only be deleted, not replaced):";
+
 const hint = [
   "The episode played back with these events deleted",
   episode.replaces ? " or showing something else" : "",
   ", all else that was observed and done as it was. Strongest first.",
-  episode.replaces ? "" : " This memory keeps no events: what it wrote can only be deleted, not replaced.",
   isDensity ? " Of continuous actions there are densities: a change of the log by −0.5 is a mean that is off by one standard deviation." : "",
 ].join("");
 
@@ -130,15 +133,16 @@ function replacedBy(changedSteps) {
 
 /** What as many other events do, drawn several times: the mean size of the change, and the largest. */
 function controlRow({ events, draws, ...outcome }, kind) {
-  const { likelihood_change: likelihood, value_change: value, other_action: others } = outcome[kind];
+  const { likelihood_change: likelihood, value_change: value, other_action: differs } = outcome[kind];
+  const others = events === 1 ? "other" : draws === 1 ? `${events} others` : "others";
   const sizes = ([mean, largest]) => make("td", { class: "change" }, `mean ${fixed(mean)}`, make("br"), `at most ${fixed(largest)}`);
   return make(
     "tr",
     { class: `control ${kind}`, title: "To compare with: the size of the change when other events are drawn at random, on the average and at most" },
-    make("th", { scope: "row" }, `${events} random other${events === 1 ? "" : "s"} ${kind}, ${draws} draws`),
+    make("th", { scope: "row" }, draws === 1 ? `the only ${others} ${kind}` : `${events} random ${others} ${kind}, ${draws} draws`),
     sizes(likelihood),
     sizes(value),
-    make("td", {}, isDensity ? "" : others ? `another in ${others} of ${draws}` : "the same"),
+    make("td", {}, isDensity ? "" : differs ? `another in ${differs} of ${draws}` : "the same"),
   );
 }
 

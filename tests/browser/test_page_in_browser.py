@@ -211,7 +211,17 @@ def test_beside_the_strongest_events_stands_what_others_do(browser, open_page):
     pictures = browser.value("[...document.querySelectorAll('#why .replaced .by img')].map((image) => image.src)")
     instead = [made["images"][made["steps"][step]["instead"]["seen"]] for step in (*CUE_STEPS, 4)]
     assert pictures == instead
-    assert "can only be deleted" not in browser.value("document.getElementById('why-hint').innerText")
+    assert "can only be deleted" not in browser.value("document.getElementById('why').innerText")
+
+
+def test_where_there_are_too_few_others_the_page_says_that_these_are_all(browser, open_page):
+    made = explanation(length=61, decisions=3)
+    for events, decision in enumerate(made["decisions"], start=1):
+        decision["control"].update(draws=1, events=events)
+    open_page(made, f"#{made['decisions'][0]['step']}")
+    assert rows_of_why(browser)[0]["control deleted"].startswith("the only other deleted mean")
+    browser.value(f"show({made['decisions'][1]['step']})")
+    assert rows_of_why(browser)[0]["control deleted"].startswith("the only 2 others deleted mean")
 
 
 def test_of_a_memory_without_events_the_page_says_that_they_can_only_be_deleted(browser, open_page):
@@ -223,8 +233,8 @@ def test_of_a_memory_without_events_the_page_says_that_they_can_only_be_deleted(
     open_page(made, f"#{made['decisions'][1]['step']}")
     sets = rows_of_why(browser)
     assert {kind for rows in sets for kind in rows} == {"what", "deleted", "control deleted"}
-    hint = browser.value("document.getElementById('why-hint').innerText")
-    assert "This memory keeps no events: what it wrote can only be deleted, not replaced." in hint
+    text = browser.value("document.getElementById('why-what').innerText")
+    assert "this memory keeps no events: what it wrote can only be deleted, not replaced" in text
 
 
 def test_of_continuous_actions_the_page_shows_densities(browser, open_page):
