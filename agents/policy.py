@@ -270,7 +270,8 @@ class MemoryPolicy(FirstStepPolicy):
         Raises:
             ValueError: if `state` is none, or an argument is of another number of envs than the observation.
         """
-        self.set_training_mode(False)
+        if self.training:  # it walks through all modules, which at every step of a long episode is felt
+            self.set_training_mode(False)
         tensors, vectorized = self.obs_to_tensor(observation)
         tree = observation_tree(tensors, self.observation_space, self.device)
         batch_size = self._batch_size(tree)

@@ -12,11 +12,11 @@ class RecentCache:
     """Holds the cache of the last step, handed out once, for the very state it came with and unchanged weights."""
 
     def __init__(self) -> None:
-        self._held: tuple[object, tuple[int, ...], State | None] | None = None
+        self._held: tuple[object, tuple[int, ...], State] | None = None
 
     def put(self, state: object, cache: State | None, weights: nn.Module, optimizer: Optimizer) -> None:
-        """Hold the cache that was returned with `state`."""
-        self._held = (state, _version(weights, optimizer), cache)
+        """Hold the cache that was returned with `state`, if there is one."""
+        self._held = None if cache is None else (state, _version(weights, optimizer), cache)
 
     def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> State | None:
         """Hand over the cache if it is of this state and of these weights, and hold nothing any more."""
