@@ -2,6 +2,8 @@
 
 import hashlib
 import warnings
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, Literal, SupportsFloat, get_args
 
 import gymnasium as gym
@@ -88,8 +90,26 @@ class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         self.layouts_seen: set[str] = set()
         self.episodes_begun = 0
         self._layout = ""
+        self._next: deque[int] = deque()
+
+    def layouts_of(self, seeds: Sequence[int]) -> list[str | None]:
+        """Reset with each of these seeds; return the keys of the layouts, None for those of another side."""
+        keys = []
+        for seed in seeds:
+            self.env.reset(seed=seed)
+            key = layout_key(self.env)
+            keys.append(key if self.side is None or side_of(key) == self.side else None)
+        return keys
+
+    def play_next(self, seeds: Sequence[int]) -> None:
+        """Use these seeds for the next resets that are given none; a reset with a seed ends that."""
+        self._next = deque(seeds)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            self._next.clear()
+        elif self._next:
+            seed = self._next.popleft()
         met = set()
         for _ in range(_REJECTED + 1):
             observation, info = self.env.reset(seed=seed, options=options)

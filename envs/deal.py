@@ -1,0 +1,72 @@
+"""Dealing out layouts: which episodes a set of environments plays next, so that none of its layouts is preferred."""
+
+from collections import Counter
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
+
+_BATCH = 64
+# Draws for each episode to be dealt, those on other sides included: where a layout is rarer it is dealt less often.
+_DRAWS = 200
+# So many draws without a new layout, for each that is known and these few more, and no other is expected: one that is a
+# third as likely as the others would be missed in 4 % of cases, one as likely as they in 5 of 100,000.
+_NOTHING_NEW, _MORE = 10, 5
+
+
+def deal_layouts(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]:
+    """Choose the seeds of the next episodes, so that the numbers of episodes of any two layouts differ by one at most.
+
+    Seeds are drawn, and the layout of each is looked at, until there are enough of every layout; then each layout gets
+    a first episode, each a second one, and so on. Where there are more layouts than episodes, all episodes are of
+    different layouts.
+
+    Args:
+        vec_env: B environments of one kind, as ``make_vec_env`` makes them; the first is reset meanwhile.
+        episodes: at least so many, rounded up to a multiple of B.
+        seed: the same seed deals the same episodes.
+
+    Returns:
+        B lists of seeds, for ``play_next``; empty ones where the environments have no layouts. A layout that is much
+        rarer than the others gets as many episodes as were found within 200 draws for each.
+    """
+    n_envs = vec_env.num_envs
+    if not vec_env.has_attr("layouts_of"):
+        return [[] for _ in range(n_envs)]
+    episodes = -(-episodes // n_envs) * n_envs
+    dice = np.random.default_rng(seed)
+    met: Counter[str] = Counter()
+    found: list[tuple[int, int]] = []  # how often its layout had been drawn before, seed
+    drawn = nothing_new = 0
+    while drawn < _DRAWS * episodes and not _enough(met, episodes, nothing_new):
+        seeds = dice.integers(2**31, size=_BATCH).tolist()
+        drawn += _BATCH
+        (keys,) = vec_env.env_method("layouts_of", seeds, indices=0)
+        for episode_seed, key in zip(seeds, keys, strict=True):
+            if key is not None:
+                nothing_new = nothing_new + 1 if key in met else 0
+                found.append((met[key], episode_seed))
+                met[key] += 1
+    dealt = [episode_seed for _, episode_seed in sorted(found, key=lambda one: one[0])][:episodes]
+    return [dealt[row::n_envs] for row in range(n_envs)]
+
+
+def play_next(vec_env: VecEnv, dealt: list[list[int]]) -> None:
+    """Have each environment play the episodes that were dealt to it, from its next reset on, and then go on by chance.
+
+    Args:
+        vec_env: B environments; all are reset.
+        dealt: B lists of seeds, from ``deal_layouts``.
+    """
+    vec_env.reset()  # a seed that waits for the next reset would go before those that were dealt
+    for row, seeds in enumerate(dealt):
+        if seeds:
+            vec_env.env_method("play_next", seeds, indices=row)
+
+
+def _enough(met: Counter[str], episodes: int, nothing_new: int) -> bool:
+    if len(met) >= episodes:
+        return True
+    if not met or nothing_new < _NOTHING_NEW * (len(met) + _MORE):
+        return False
+    rounds, left = divmod(episodes, len(met))
+    return min(met.values()) >= rounds and sum(count > rounds for count in met.values()) >= left
