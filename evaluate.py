@@ -5,10 +5,11 @@
     python evaluate.py RUN --horizon 10 1000 1e5    success against delay
     python evaluate.py RUN --explain 3              why it did what it did in episode 3, as a page to look at
     python evaluate.py 'runs/room-*/seed*'          compare runs, seeds together
+    python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
     python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
 
 Plays layouts of the test side, then harder settings: those that the run's config names, or --sizes and --delays. Prints
-a table and writes RUN/evaluation.json and RUN/evaluation.csv.
+a table and writes RUN/evaluation.json, RUN/evaluation.csv and, with every episode and its layout, RUN/episodes.csv.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from evidence.certificate import print_certificate
 from evidence.comparison import compare, only_task
 from evidence.comparison_figure import draw_comparison
 from evidence.comparison_table import print_comparison, write_comparison
-from evidence.horizon import print_horizon
+from evidence.horizon_comparison import compare_horizons, print_horizons, write_horizons
+from evidence.horizon_table import print_horizon
 from evidence.opening import TEST_SEED, check_device, load_run, open_envs
-from evidence.recorded_run import find_runs, read_run
+from evidence.recorded_run import RecordedRun, find_runs, read_run
 from evidence.report import JSON_KEYS, print_report
-from evidence.run_evaluation import STANDARD, check_writable, evaluate_run, explain_episode, horizon_of
+from evidence.result_files import check_writable
+from evidence.run_evaluation import STANDARD, evaluate_run
+from evidence.run_explanation import explain_episode
+from evidence.run_horizon import horizon_of
 from tracking import StopRequest
 from tracking.terminal import OneLineParser, remarks, results, warn_in_one_line
 from tracking.wandb_artifact import download, is_artifact
@@ -63,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DELAY",
         help="measure success against delay, and nothing else (default: from a quarter of the training's to 10,000)",
     )
+    parser.add_argument("--again", action="store_true", help="of --horizon: measure delays that were measured before")
     parser.add_argument(
         "--explain",
         nargs="+",
@@ -74,8 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("comparison"),
-        help="name of the comparison's JSON, CSV, PNG and SVG files, without suffix (default: %(default)s)",
+        help="name of the comparison's JSON, CSV, PNG and SVG files, without suffix (default: comparison, or horizon)",
     )
     options = parser.parse_args(arguments)
     warn_in_one_line()
@@ -116,19 +121,30 @@ def _run(options: argparse.Namespace) -> None:
     paths = find_runs(names)
     if options.explain and options.horizon is not None:
         raise CannotRun("--explain and --horizon: one after the other, please; each does nothing else")
-    compared = options.compare_only or (len(paths) > 1 and options.horizon is None and not options.explain)
+    is_compared = options.compare_only or (len(paths) > 1 and not options.explain)
+    compared = [read_run(path) for path in paths] if is_compared else []
     if compared:
-        only_task([read_run(path) for path in paths])  # told now, and not when all have been played
+        only_task(compared)  # told now, and not when all have been played
     if not options.compare_only:
         for path in paths:
             if len(paths) > 1:
                 results().print(path, highlight=False, soft_wrap=True)
             _evaluate(path, options)
     if compared:
-        comparison = compare(paths)
-        print_comparison(comparison, results())
-        files = (*write_comparison(comparison, options.out), *draw_comparison(comparison, options.out))
+        files = _compare_horizons(compared, options) if options.horizon is not None else _compare(paths, options)
         print(f"written to {', '.join(map(str, files))}")
+
+
+def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, ...]:
+    comparison, out = compare(paths), options.out or Path("comparison")
+    print_comparison(comparison, results())
+    return (*write_comparison(comparison, out), *draw_comparison(comparison, out))
+
+
+def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
+    curves = compare_horizons(runs)
+    print_horizons(curves, only_task(runs), results())
+    return write_horizons(curves, options.out or Path("horizon"))
 
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:
@@ -143,7 +159,8 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
                 print(f"written to {page}")
             return
         if options.horizon is not None:
-            print_horizon(horizon_of(folder, config, model, options.horizon, episodes=episodes, **how), results())
+            how |= {"episodes": episodes, "again": options.again}
+            print_horizon(horizon_of(folder, config, model, options.horizon, **how), results())
             print(f"written to {folder.horizon}, with a figure beside it")
             return
         harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)

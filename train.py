@@ -30,10 +30,12 @@ from envs import make_env, measure_leakage, warn_if_few_layouts
 from envs.leakage import Leakage
 from envs.split import Side
 from evidence.certificate import print_certificate
-from evidence.horizon import print_horizon
+from evidence.horizon_table import print_horizon
 from evidence.opening import TEST_SEED, check_device, env_arguments, make_envs, open_envs
 from evidence.report import print_report
-from evidence.run_evaluation import evaluate_run, film_episode, horizon_of
+from evidence.run_evaluation import evaluate_run
+from evidence.run_explanation import film_episode
+from evidence.run_horizon import horizon_of
 from tracking import (
     GateSelectivity,
     LayoutCount,

@@ -32,7 +32,7 @@ from configs import CannotRun
 from configs.settings import trained_setting
 from evidence.event_sets import sets_to_forget
 from evidence.opening import TEST_SEED, load_run, open_envs
-from evidence.run_evaluation import MOST_STEPS
+from evidence.run_explanation import MOST_STEPS
 from tracking.atomic import write_json
 from tracking.terminal import results
 

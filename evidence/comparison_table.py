@@ -95,11 +95,24 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the scores of every setting, the probabilities of improvement, and what a reader has to know."""
     for setting in comparison.settings:
         title = comparison.task if setting == AS_TRAINED else setting
-        console.print(_table(score_rows(comparison, setting), title))
+        console.print(as_table(score_rows(comparison, setting), title))
     if better := improvement_rows(comparison):
-        console.print(_table(better, "probability of improvement"))
+        console.print(as_table(better, "probability of improvement"))
     for line in (LEGEND, *((BETTER.format(metric=comparison.metric),) if better else ()), *comparison.notes):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def as_table(rows: Rows, title: str) -> Table:
+    """Return rows, the first of which is the heading, as a table for the terminal."""
+    table = Table(title=escape(title), box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column(escape(rows[0][0]), overflow="fold")
+    for cells in list(zip(*rows, strict=True))[1:]:
+        # On a narrow terminal cells are broken between their words, never within them.
+        longest = max(len(word) for cell in cells for word in cell.split())
+        table.add_column(escape(cells[0]), justify="right", min_width=longest)
+    for row in rows[1:]:
+        table.add_row(*map(escape, row))
+    return table
 
 
 def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
@@ -127,18 +140,6 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     writer.writerows(rows)
     write_text(csv_path, text.getvalue())
     return json_path, csv_path
-
-
-def _table(rows: Rows, title: str) -> Table:
-    table = Table(title=escape(title), box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column(escape(rows[0][0]), overflow="fold")
-    for cells in list(zip(*rows, strict=True))[1:]:
-        # On a narrow terminal cells are broken between their words, never within them.
-        longest = max(len(word) for cell in cells for word in cell.split())
-        table.add_column(escape(cells[0]), justify="right", min_width=longest)
-    for row in rows[1:]:
-        table.add_row(*map(escape, row))
-    return table
 
 
 def _all_agree(estimate: Estimate) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 from rich.console import Console
@@ -10,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import MemoryPPO
-from agents.evaluation import Episodes, evaluate
+from agents.evaluation import Episodes, Watch, evaluate
+from envs.deal import deal_layouts, play_next
 from evidence.report import Condition
 from evidence.scores import Score, score
 from tracking.success_watch import SuccessWatch
@@ -28,12 +32,30 @@ class Examined(NamedTuple):
     """What the trials have shown."""
 
     scores: dict[Condition, Score]
-    layouts: dict[str, set[str]]
-    """Layouts met, by the name of the setting."""
+    played: dict[Condition, Episodes]
+
+    def layouts(self, setting: str) -> set[str]:
+        """Return the layouts that were met in a setting."""
+        played = [episodes.layout for condition, episodes in self.played.items() if condition.setting == setting]
+        return set[str]().union(*played) - {""}
+
+    def as_csv(self) -> str:
+        """Return the content of `episodes.csv`: one row for each episode."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        columns = ("layout", "success", "return", "length", "looked_again", "applied")
+        writer.writerow((*asdict(Condition()), "episode", *columns))
+        for condition, episodes in self.played.items():
+            told = (self.scores[condition].success is not None, episodes.tells_cue)
+            rows = zip(*(column.tolist() for column in episodes[:6]), strict=True)
+            for number, (success, gained, length, layout, again, applied) in enumerate(rows):
+                known = (success if told[0] else None, gained, length, again if told[1] else None, applied)
+                writer.writerow((*asdict(condition).values(), number, layout, *known))
+        return text.getvalue()
 
 
 def examine(model: MemoryPPO, trials: Sequence[Trial], *, seed: int, console: Console) -> Examined:
-    """Play every trial; all of them begin with the same seed, so that they meet the same episodes.
+    """Play every trial; those in the same envs meet the same episodes.
 
     Args:
         model: the agent.
@@ -42,26 +64,55 @@ def examine(model: MemoryPPO, trials: Sequence[Trial], *, seed: int, console: Co
         console: where the bar is shown.
     """
     examined = Examined({}, {})
+    dealt: dict[tuple[VecEnv, int], list[list[int]]] = {}
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
     ) as bar:
         task = bar.add_task("evaluation", total=len(trials))
-        for number, (condition, env, episodes) in enumerate(trials):
+        for number, trial in enumerate(trials):
+            condition, env, episodes = trial
             bar.update(task, description=f"evaluation: {condition.setting}, {condition.intervention}")
 
             def on_progress(done: int, total: int, before: int = number) -> None:
                 bar.update(task, completed=before + done / total)
 
-            watch = SuccessWatch(env)
-            watch.seed(seed)
-            played: Episodes = evaluate(
-                model,
-                watch,
-                n_episodes=episodes,
-                deterministic=condition.deterministic,
-                intervention=condition.intervention,
-                on_progress=on_progress,
-            )
-            examined.scores[condition] = score(played, watch.knows_success)
-            examined.layouts.setdefault(condition.setting, set()).update(set(played.layout) - {""})
+            if (env, episodes) not in dealt:  # looking for layouts takes as long as resetting for all episodes
+                dealt[env, episodes] = deal_layouts(env, episodes, seed)
+            played, found = play(model, trial, dealt[env, episodes], seed=seed, on_progress=on_progress)
+            examined.played[condition], examined.scores[condition] = played, found
     return examined
+
+
+def play(
+    model: MemoryPPO,
+    trial: Trial,
+    dealt: list[list[int]],
+    *,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
+) -> tuple[Episodes, Score]:
+    """Play one trial.
+
+    Args:
+        model: the agent.
+        trial: what to play.
+        dealt: the episodes, from `envs.deal.deal_layouts`.
+        seed: of the episodes where there are no layouts to deal.
+        on_progress, watch: see `agents.evaluation.evaluate`.
+    """
+    condition, env, episodes = trial
+    watched = SuccessWatch(env)
+    watched.seed(seed)
+    if any(dealt):
+        play_next(watched, dealt)
+    played = evaluate(
+        model,
+        watched,
+        n_episodes=episodes,
+        deterministic=condition.deterministic,
+        intervention=condition.intervention,
+        on_progress=on_progress,
+        watch=watch,
+    )
+    return played, score(played, watched.knows_success)

@@ -58,8 +58,17 @@ def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, se
     return make_vec_env(**arguments, n_envs=n_envs, seed=seed, subprocess=config.env.subprocess and side == "train")
 
 
-def open_envs(config: TrainConfig, settings: Sequence[Setting], episodes: int, model: MemoryPPO) -> list[VecEnv]:
+def open_envs(
+    config: TrainConfig, settings: Sequence[Setting], episodes: int, model: MemoryPPO, n_envs: int | None = None
+) -> list[VecEnv]:
     """Make the test-side envs of all settings, and see that they work and fit the agent.
+
+    Args:
+        config: of the run.
+        settings: each gets envs of its own.
+        episodes: that are to be played in each setting.
+        model: the agent.
+        n_envs: how many play side by side; None for as many as the config says, and no more than there are episodes.
 
     Raises:
         ValueError: if one does not exist, has no layout on the test side, or shows or takes something else than what
@@ -67,7 +76,7 @@ def open_envs(config: TrainConfig, settings: Sequence[Setting], episodes: int, m
     """
     envs = []
     for setting in settings:
-        env = make_envs(config, setting, "test", min(config.eval.n_envs, episodes), TEST_SEED)
+        env = make_envs(config, setting, "test", n_envs or min(config.eval.n_envs, episodes), TEST_SEED)
         env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
         envs.append(env)
         env.reset()

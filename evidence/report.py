@@ -43,6 +43,8 @@ keys of a score:
   mean_return, return_low, return_high
                               mean return and its 95 % bootstrap interval
   mean_length, episodes, distinct_layouts
+  fewest_per_layout, most_per_layout
+                              episodes of the layout that was played least and most often; null without layouts
   looked_again                episodes in which the cue came into sight again, and the success rate among them
   applied                     episodes in which the intervention was done (one may wait in vain for the cue to be lost)
 """
@@ -132,5 +134,9 @@ def print_report(report: Report, console: Console) -> None:
     console.print(report.certificate.sentence, highlight=False, soft_wrap=True)
     layouts = report.scores[Condition()].distinct_layouts
     if 0 < layouts < FEW_LAYOUTS:
-        say = f"Distinct layouts met: {layouts}; the intervals are of chance in the play, not over mazes."
+        fewest, most = report.scores[Condition()].fewest_per_layout, report.scores[Condition()].most_per_layout
+        say = (
+            f"Distinct layouts met: {layouts}, each in {fewest if fewest == most else f'{fewest} to {most}'} episodes;"
+        )
+        say += " the intervals are of chance in the play, not over mazes."
         console.print(say, highlight=False, soft_wrap=True)

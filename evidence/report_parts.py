@@ -13,7 +13,8 @@ from evidence.comparison_table import BETTER, LEGEND, Rows, improvement_rows, sc
 from evidence.cost import cost_row, read_cost
 from evidence.curves import Curve, draw_curves, read_curve
 from evidence.figures import save_figure
-from evidence.horizon_figure import draw_horizon, over_seeds
+from evidence.horizon_comparison import over_seeds, write_horizons
+from evidence.horizon_table import LENGTH, horizon_rows
 from evidence.recorded_run import RecordedRun, read_evaluation, read_horizon
 from evidence.report import AS_TRAINED
 from evidence.report_html import TaskRuns, figure, folded, missing, note, table
@@ -76,7 +77,7 @@ def horizon_part(runs: TaskRuns) -> str:
     curves, lacking, commands = {}, [], []
     by = None
     for label, group in runs.agents.items():
-        found = []
+        found, seeds = [], []
         for run in group:
             try:
                 horizon = read_horizon(run)
@@ -92,17 +93,20 @@ def horizon_part(runs: TaskRuns) -> str:
                 lacking.append(f"left out: the horizon curve of {run.path} is over {horizon['by']}, not over {by}")
             else:
                 found.append(horizon)
+                seeds.append(run.seed)
                 commands.append((label, str(run.seed), str(horizon.get("command", "-"))))
-        if found and over_seeds(found)["points"]:
-            curves[label] = over_seeds(found)
+        if found and (pooled := over_seeds(found))["points"]:
+            curves[label] = {**pooled, "seeds": seeds}
         elif found:
             lacking.append(f"left out: the horizon curves of {label} have no {by} in common")
     if not curves:
         return missing(lacking) or note("This task has no delay that could be varied.")
-    saved = draw_horizon(curves, runs.file("horizon"), colours=runs.colours)
+    _, *saved = write_horizons(curves, runs.file("horizon"), colours=runs.colours)
     caption = "Success against the delay over which something had to be remembered, with 95 % intervals."
     measured = table([("agent", "seed", "measured with"), *commands], words=True)
-    return "\n".join([figure(saved, caption, runs.command), missing(lacking), folded("each run", measured)])
+    drawn = figure((saved[0], saved[1]), caption, runs.command)
+    lengths = table(horizon_rows(curves))
+    return "\n".join([drawn, lengths, note(LENGTH), missing(lacking), folded("each run", measured)])
 
 
 def cost_part(runs: TaskRuns) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from agents.evaluation import Episodes, wilson_interval
@@ -37,6 +38,9 @@ class Score:
     return_low: float | None = None
     """Ends of the 95 % bootstrap interval of the mean return; None for a single episode."""
     return_high: float | None = None
+    fewest_per_layout: int | None = None
+    """Episodes of the layout that was played least often, of those that were met; None if the env has no layouts."""
+    most_per_layout: int | None = None
 
     @property
     def successes(self) -> int | None:
@@ -54,10 +58,12 @@ class Score:
     @property
     def shown(self) -> str:
         """The success rate with its interval, for a table."""
-        if self.success is None:
-            return "-"
-        low, high = 100 * (self.success_low or 0.0), 100 * (self.success_high or 0.0)
-        return f"{self.success:.1%} ({low:.1f}-{high:.1f})"
+        return shown_rate(self.success, self.success_low, self.success_high)
+
+
+def shown_rate(rate: float | None, low: float | None, high: float | None) -> str:
+    """Return a rate with its interval, for a table; a dash if it is not known."""
+    return "-" if rate is None else f"{rate:.1%} ({100 * (low or 0.0):.1f}-{100 * (high or 0.0):.1f})"
 
 
 def score(played: Episodes, knows_success: bool) -> Score:
@@ -71,6 +77,7 @@ def score(played: Episodes, knows_success: bool) -> Score:
     low, high = wilson_interval(successes, n)
     of_return = mean_interval(played.episode_return) if n > 1 else (None, None)
     again = played.success[played.looked_again]
+    per_layout = Counter(key for key in played.layout if key)
     return Score(
         episodes=n,
         success=successes / n if knows_success else None,
@@ -78,11 +85,13 @@ def score(played: Episodes, knows_success: bool) -> Score:
         success_high=high if knows_success else None,
         mean_return=float(played.episode_return.mean()),
         mean_length=float(played.length.mean()),
-        distinct_layouts=len(set(played.layout) - {""}),
+        distinct_layouts=len(per_layout),
         looked_again=LookedAgain(len(again), float(again.mean()) if len(again) else None)
         if knows_success and played.tells_cue
         else None,
         applied=int(played.applied.sum()),
         return_low=of_return[0],
         return_high=of_return[1],
+        fewest_per_layout=min(per_layout.values(), default=None),
+        most_per_layout=max(per_layout.values(), default=None),
     )

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -101,16 +102,23 @@ def test_only_the_intact_agent_is_played_where_that_is_asked_for(run: Path) -> N
     assert found["certificate"]["verdict"] is None
 
 
-def test_the_horizon_is_measured_by_itself(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (run / "evaluation.json").read_bytes()
-    assert main([str(run), "--episodes", "3", "--horizon", "2e1", "3"]) == 0
-    found = json.loads((run / "horizon.json").read_text())
-    assert [point["delay"] for point in found["points"]] == [3, 20]
-    assert {point["episodes"] for point in found["points"]} == {3}
-    assert (found["trained"], found["chance"]) == ([2, 20], 0.5)
-    assert "Effective memory length" in capsys.readouterr().out
-    assert (run / "horizon.png").read_bytes()[1:4] == b"PNG"
-    assert (run / "evaluation.json").read_bytes() == before
+def test_every_episode_is_written_with_its_layout_and_layouts_are_played_equally_often(run: Path) -> None:
+    assert main([str(run), "--episodes", "21", "--no-harder"]) == 0
+    rows = list(csv.DictReader((run / "episodes.csv").open()))
+    found = evaluation(run)
+    played: dict[tuple[str, str], Counter[str]] = {}
+    for row in rows:
+        played.setdefault((row["intervention"], row["deterministic"]), Counter())[row["layout"]] += 1
+    assert len(played) == 6
+    for counts in played.values():
+        assert counts.total() == 21
+        assert max(counts.values()) - min(counts.values()) <= 1
+        assert counts == played["intact", "True"]  # the same episodes whatever is done to the agent
+    assert len(counts) == found["intact"]["distinct_layouts"] == found["layouts_tested"] > 1
+    assert found["intact"]["most_per_layout"] == max(counts.values())
+    intact = [row for row in rows if (row["intervention"], row["deterministic"]) == ("intact", "True")]
+    assert sum(row["success"] == "True" for row in intact) / 21 == found["success"]
+    assert sum(float(row["return"]) for row in intact) / 21 == pytest.approx(found["intact"]["mean_return"])
 
 
 def test_an_episode_is_explained_on_a_page(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,13 +225,6 @@ def test_broken_model_or_config_is_one_line(run: Path, capsys: pytest.CaptureFix
     assert len(lines) == 2
     assert "best.zip" in lines[0]
     assert "config.yaml" in lines[1]
-
-
-@pytest.mark.parametrize("delay", ["1.5", "inf", "nan", "long"])
-def test_a_delay_is_a_whole_number(run: Path, capsys: pytest.CaptureFixture[str], delay: str) -> None:
-    with pytest.raises(SystemExit):
-        main([str(run), "--horizon", delay])
-    assert f"invalid delay value: '{delay}'" in capsys.readouterr().err
 
 
 def test_command_line_as_it_is_typed(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_everything_is_on_the_page(runs: Path, tmp_path: Path, capsys: pytest.Ca
     assert "--certificate" not in page.text
     assert "no horizon curve" not in page.text
     files = {path.name for path in out.iterdir()}
-    assert files == {"report.html", "comparison.csv", "comparison.json"} | {
+    assert files == {"report.html", "comparison.csv", "comparison.json", "horizon.json"} | {
         f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")
     }
 

@@ -90,6 +90,7 @@ def test_run_folder_holds_the_record() -> None:
         "best.zip",
         "latest.zip",
         "evaluation.json",
+        "episodes.csv",
         "evaluation.csv",
         "film.gif",
         "wandb",

@@ -49,6 +49,11 @@ class RunFolder(NamedTuple):
         return self.path / "evaluation.json"
 
     @property
+    def episodes(self) -> Path:
+        """Every episode that `evaluate.py` played last, one a row."""
+        return self.path / "episodes.csv"
+
+    @property
     def certificate(self) -> Path:
         """The certificate of memory, as `evaluate.py --certificate` found it last."""
         return self.path / "certificate.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -27,9 +28,9 @@ def test_the_first_fall_counts() -> None:
 
 def test_the_interval_is_that_of_the_curves_ends() -> None:
     points = [
-        Point(10, scored(1.0, 0.95, 1.0), None),
-        Point(100, scored(0.75, 0.65, 0.85), None),
-        Point(1000, scored(0.5, 0.4, 0.6), None),
+        Point.of(10, scored(1.0, 0.95, 1.0)),
+        Point.of(100, scored(0.75, 0.65, 0.85)),
+        Point.of(1000, scored(0.5, 0.4, 0.6)),
     ]
     steps, low, high = Horizon(points, (5, 10), 0.5, {}).length
     assert steps == 100
@@ -41,7 +42,7 @@ def test_the_interval_is_that_of_the_curves_ends() -> None:
 
 
 def test_without_chance_the_middle_is_a_half() -> None:
-    points = [Point(10, scored(0.7, 0.6, 0.8), None), Point(100, scored(0.6, 0.55, 0.7), None)]
+    points = [Point.of(10, scored(0.7, 0.6, 0.8)), Point.of(100, scored(0.6, 0.55, 0.7))]
     assert Horizon(points, (5, 10), None, {}).length.steps is None
     assert Horizon(points, (5, 10), 0.5, {}).length.steps == 0
 
@@ -52,3 +53,10 @@ def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
     assert (delays[0], delays[-1]) == (3, 10_000)
     assert {15, 25} <= set(delays)
     assert default_delays((1, 2))[0] == 1
+
+
+def test_a_point_comes_back_from_its_file() -> None:
+    point = Point.of(10, scored(0.7, 0.6, 0.8), scored(0.5, 0.4, 0.6))
+    (written,) = Horizon([point], (5, 10), 0.5, {}).as_json()["points"]
+    assert Point.from_json(json.loads(json.dumps(written))) == point
+    assert (point.wiped_low, point.wiped, point.wiped_high) == (0.4, 0.5, 0.6)

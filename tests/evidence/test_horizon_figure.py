@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_runs import EPISODES, horizon
+from fake_runs import horizon
 from matplotlib.figure import Figure
 
 from evidence import horizon_figure
-from evidence.horizon_figure import draw_horizon, over_seeds
+from evidence.horizon_figure import draw_horizon
 
 
 @pytest.fixture
@@ -78,17 +78,3 @@ def test_curves_over_different_things_are_refused() -> None:
         draw_horizon({"a": horizon({3: 1}), "b": other}, Path("nowhere"))
     with pytest.raises(ValueError, match="not over nothing"):
         draw_horizon({}, Path("nowhere"))
-
-
-def test_over_seeds_is_the_interquartile_mean_at_shared_delays() -> None:
-    seeds = [horizon({3: 40, 30: k, 300 + k: 20}, length) for k, length in ((36, 80), (20, 50), (40, None))]
-    found = over_seeds(seeds)
-    assert [point["delay"] for point in found["points"]] == [3, 30]
-    at_30 = found["points"][1]
-    assert at_30["success"] == pytest.approx((36 + 20 + 40) / 3 / 40)
-    assert 20 / 40 <= at_30["success_low"] < at_30["success"] < at_30["success_high"] <= 1.0
-    assert (at_30["episodes"], at_30["wiped"]) == (3 * EPISODES, 0.5)
-    assert (found["by"], found["trained"], found["chance"]) == ("delay", [5, 30], 0.5)
-    assert found["effective_length"] == 80  # beyond what was played is the longest
-    assert over_seeds([seeds[2], seeds[2], seeds[0]])["effective_length"] is None
-    assert over_seeds(seeds[:1]) is seeds[0]

@@ -37,7 +37,7 @@ def test_score_sums_up_episodes() -> None:
     assert (result.episodes, result.success, result.mean_return, result.mean_length) == (5, 0.6, 0.5, 4.0)
     # Wilson (1927) for 3 of 5.
     assert (result.success_low, result.success_high) == pytest.approx((0.2307, 0.8824), abs=1e-4)
-    assert result.distinct_layouts == 3
+    assert (result.distinct_layouts, result.fewest_per_layout, result.most_per_layout) == (3, 1, 2)
 
 
 def test_unknown_success_is_not_zero() -> None:

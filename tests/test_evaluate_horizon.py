@@ -1,0 +1,90 @@
+"""The evaluation script's horizons, on a tiny run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from evaluate import main
+from evidence.examination import Trial, play
+from tiny_runs import tiny_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a copy of the tiny run."""
+    return Path(shutil.copytree(tiny_run(), tmp_path / "run", ignore=shutil.ignore_patterns("wandb")))
+
+
+def test_the_horizon_is_measured_by_itself(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "evaluation.json").read_bytes()
+    assert main([str(run), "--episodes", "3", "--horizon", "2e1", "3"]) == 0
+    found = json.loads((run / "horizon.json").read_text())
+    assert [point["delay"] for point in found["points"]] == [3, 20]
+    assert {point["episodes"] for point in found["points"]} == {3}
+    assert (found["trained"], found["chance"]) == ([2, 20], 0.5)
+    assert "Effective memory length" in capsys.readouterr().out
+    assert (run / "horizon.png").read_bytes()[1:4] == b"PNG"
+    assert (run / "evaluation.json").read_bytes() == before
+
+
+def test_a_delay_is_measured_once(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def points(*arguments: str) -> dict:
+        assert main([str(run), "--episodes", "3", "--horizon", *arguments]) == 0
+        return {point["delay"]: point for point in json.loads((run / "horizon.json").read_text())["points"]}
+
+    points("3", "20")
+    marked = json.loads((run / "horizon.json").read_text())
+    marked["points"][0]["mean_return"] = 77.0
+    (run / "horizon.json").write_text(json.dumps(marked))
+    capsys.readouterr()
+    found = points("3", "30")
+    assert list(found) == [3, 20, 30]
+    assert found[3]["mean_return"] == 77.0
+    assert "measured before, and kept: delay 3 (" in capsys.readouterr().err
+    assert not (run / "earlier").exists()
+    assert list(points("3", "30", "--again")) == [3, 30]
+    again = json.loads((run / "horizon.json").read_text())
+    assert again["points"][0]["mean_return"] <= 1
+    assert main([str(run), "--episodes", "4", "--horizon", "30"]) == 0
+    assert [point["episodes"] for point in json.loads((run / "horizon.json").read_text())["points"]] == [4]
+    assert len(list((run / "earlier").glob("*/horizon.json"))) == 2
+
+
+def test_an_interruption_loses_no_delay_that_was_measured(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(model: object, trial: Trial, *arguments: object, **more: object) -> object:
+        if trial.condition.setting == "delay 20":
+            raise KeyboardInterrupt
+        return play(model, trial, *arguments, **more)
+
+    monkeypatch.setattr("evidence.run_horizon.play", interrupted)
+    assert main([str(run), "--episodes", "3", "--horizon", "20", "3"]) == 130
+    assert [point["delay"] for point in json.loads((run / "horizon.json").read_text())["points"]] == [3]
+    assert (run / "horizon.png").is_file()
+
+
+def test_horizons_of_several_runs_end_in_one_figure(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    config = other / "config.yaml"
+    config.write_text(config.read_text().replace("\nseed: 0\n", "\nseed: 7\n"))
+    out = tmp_path / "together" / "both"
+    assert main([str(run), str(other), "--episodes", "3", "--horizon", "3", "20", "--out", str(out)]) == 0
+    assert {path.name for path in out.parent.iterdir()} == {"both.json", "both.png", "both.svg"}
+    (agent,) = json.loads(out.with_suffix(".json").read_text())["agents"].values()
+    assert (agent["seeds"], [point["episodes"] for point in agent["points"]]) == ([0, 7], [6, 6])
+    assert "Engram-TMaze-v0: horizon" in capsys.readouterr().out
+    (other / "horizon.json").unlink()
+    assert main([str(run), str(other), "--horizon", "--compare-only"]) == 2
+    assert "there is no horizon.json; make it with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("delay", ["1.5", "inf", "nan", "long"])
+def test_a_delay_is_a_whole_number(run: Path, capsys: pytest.CaptureFixture[str], delay: str) -> None:
+    with pytest.raises(SystemExit):
+        main([str(run), "--horizon", delay])
+    assert f"invalid delay value: '{delay}'" in capsys.readouterr().err
