@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -47,8 +48,9 @@ def draw_horizon(
             axes.annotate(" trained", (begin, 0.02), color="dimgrey", fontsize=8)
     _levels(axes, [curve.get("oracle") for curve in curves.values()], "oracle", "-.")
     _levels(axes, [curve.get("chance") for curve in curves.values()], "chance", ":")
-    for later, (label, curve) in zip(range(len(curves) - 1, -1, -1), sorted(curves.items()), strict=True):
-        _line(axes, label, curve, by, colours[label], width=2 + 1.2 * later)  # those that are drawn over are seen
+    # The first is the widest, so that those which are drawn over are seen.
+    for width, (label, curve) in zip(np.linspace(5, 2, len(curves)), sorted(curves.items()), strict=True):
+        _line(axes, label, curve, by, colours[label], float(width))
     if any(point.get("wiped") is not None for curve in curves.values() for point in curve["points"]):
         axes.plot([], [], "--", color="black", linewidth=1, label="memory wiped")
     axes.set_xscale("log")
