@@ -1,6 +1,5 @@
 """Match: look at an object in a dead end of a winding corridor, walk to its other end, choose the one like it."""
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -10,9 +9,8 @@ from envs.corridor import Corridor, draw_corridor
 from envs.grid_task import TRIES, GridTask, checked_objects, share_a_frame, thing
 from envs.observation import Image
 from envs.sizes import whole_number, whole_range
-from envs.visibility import HEADINGS, Cell, in_sight
-
-Start = tuple[Cell, int]  # where, and with which heading
+from envs.visibility import Cell, in_sight
+from envs.ways import Pose, after, fewest_actions
 
 
 class Scene(NamedTuple):
@@ -83,26 +81,20 @@ class Match(GridTask):
     def shortest_solution(self) -> int:
         """Count the fewest steps from this episode's start to a look at the cue, and on to the right object."""
         corridor, start, heading, right_arm = self.scene
-        cells = set(corridor.open_cells) - {corridor.cue, *corridor.arms}
         goal = corridor.doorsteps[right_arm]
-        cells.discard(corridor.doorsteps[1 - right_arm])
-        first = (start, heading, self._cue_in_sight(corridor, start, heading))
-        steps, queue = {first: 0}, deque([first])
-        while queue:
-            state = queue.popleft()
-            cell, heading, seen = state
-            if cell == goal:
-                if seen:
-                    return steps[state]
-                continue
-            ahead = (cell[0] + HEADINGS[heading][0], cell[1] + HEADINGS[heading][1])
-            for place, way in ((cell, (heading + 3) % 4), (cell, (heading + 1) % 4), (ahead, heading)):
-                if place in cells:
-                    following = (place, way, seen or self._cue_in_sight(corridor, place, way))
-                    if following not in steps:
-                        steps[following] = steps[state] + 1
-                        queue.append(following)
-        raise AssertionError("a corridor joins its ends")
+        cells = set(corridor.open_cells) - {corridor.cue, *corridor.arms, corridor.doorsteps[1 - right_arm]}
+
+        def following(state: tuple[Pose, bool], action: int) -> tuple[Pose, bool] | None:
+            before, seen = state
+            pose = after(before, action)
+            if before[0] == goal or pose[0] not in cells:
+                return None
+            return pose, seen or self._cue_in_sight(corridor, *pose)
+
+        first = ((start, heading), self._cue_in_sight(corridor, start, heading))
+        way = fewest_actions(first, following, lambda state: state[0][0] == goal and state[1])
+        assert way is not None, "a corridor joins its ends"
+        return len(way)
 
     def other_cue(self, observation: Image) -> Image:
         """Return the symbols that would be seen had the cue been the object that is wrong in this episode."""
@@ -128,7 +120,7 @@ class Match(GridTask):
         self._fill_grid(corridor.open_cells, things, (start, heading))
         self.cues = (corridor.cue,)
 
-    def _draw_layout(self, size: int) -> tuple[Corridor, list[Start]]:
+    def _draw_layout(self, size: int) -> tuple[Corridor, list[Pose]]:
         """Draw a corridor that keeps what the class promises, and the cells and headings the agent may start with."""
         for _ in range(TRIES):
             corridor = self._draw_corridor(size)
@@ -146,7 +138,7 @@ class Match(GridTask):
         """Draw a corridor, or None if it blocked itself."""
         return draw_corridor(self.np_random, size, int(self.np_random.integers(*self.length, endpoint=True)))
 
-    def _starts(self, corridor: Corridor) -> list[Start]:
+    def _starts(self, corridor: Corridor) -> list[Pose]:
         """List the cells from which the cue cannot be seen, with every heading."""
         return [
             (cell, heading)

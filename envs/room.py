@@ -3,9 +3,10 @@
 from typing import Any
 
 from envs.corridor import Corridor
-from envs.match import Match, Start
+from envs.match import Match
 from envs.sizes import whole_number
 from envs.visibility import HEADINGS, Cell
+from envs.ways import Pose
 
 _ROOM = 3  # cells across and deep
 
@@ -63,7 +64,7 @@ class Room(Match):
         way = (cue, *(place for place in (*room, *hall) if place != cue), cell(junction, 0))
         return Corridor(way, arms, doorsteps, frozenset((*way, *doorsteps, *arms)))
 
-    def _starts(self, corridor: Corridor) -> list[Start]:
+    def _starts(self, corridor: Corridor) -> list[Pose]:
         """List the cells and headings with which the cue is not seen."""
         return [
             (place, heading)
