@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import HumanOutputFormat, Logger
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import FloatSchedule, explained_variance
@@ -120,7 +122,13 @@ class MemoryPPO(PPO):
         super().set_random_seed(None if seed is None else seed + self.num_timesteps)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        # SB3's own logger makes a folder, in the temporary one if no other is named, even where it writes no file.
+        needs_no_folder = self.tensorboard_log is None and not self._custom_logger
+        if needs_no_folder:
+            self.set_logger(Logger(None, [HumanOutputFormat(sys.stdout)] if self.verbose else []))
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        if needs_no_folder:
+            self._custom_logger = False  # the next `learn` looks again at what it shall write
         # The first rollout comes before SB3's own update: its bonus would be that of the end of the last `learn`.
         self._update_current_progress_remaining(self.num_timesteps, max(1, total_timesteps))
         return total_timesteps, callback

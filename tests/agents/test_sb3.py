@@ -137,6 +137,22 @@ def test_tensorboard_log(tmp_path):
     assert list(tmp_path.rglob("events.out.tfevents.*"))
 
 
+def test_a_training_that_logs_to_no_file_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    temporary, asked = tmp_path / "temporary", tmp_path / "asked"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    model = small()
+    model.learn(2 * STEPS_OF_A_ROLLOUT)
+    assert capsys.readouterr().out == ""
+    model.verbose = 1
+    model.learn(2 * STEPS_OF_A_ROLLOUT)
+    assert "total_timesteps" in capsys.readouterr().out
+    model.tensorboard_log = str(asked)
+    model.learn(STEPS_OF_A_ROLLOUT)
+    assert list(asked.rglob("events.out.tfevents.*"))
+    assert not list(temporary.iterdir())
+
+
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
