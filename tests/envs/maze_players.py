@@ -2,6 +2,7 @@
 
 from minigrid.core.constants import OBJECT_TO_IDX
 from players import Played
+from search_order import best_search
 
 from envs.maze_match import MazeMatch
 from envs.maze_return import MazeReturn
@@ -76,7 +77,7 @@ def oracle(env):
 
 
 def blind(env, dice):
-    """Play knowing the maze, and guessing what had to be remembered; in *return* every trip is the first."""
+    """Play knowing the maze, and guessing what had to be remembered; in *return* searching every time, the best way."""
     game = Game(env)
     maze = game.maze
     if isinstance(maze, MazeMatch):
@@ -87,10 +88,14 @@ def blind(env, dice):
             if not game.over:
                 _choose(game, fork, int(dice.integers(2)))
     else:
-        assert isinstance(maze, MazeReturn)
-        while not game.over:
-            goal = search(game)
-            game.walk(lambda pose, goal=goal: pose[0] == goal)
+        _search_every_time(game, best_search(maze)[0])
+    return game.played()
+
+
+def nearest_first(env):
+    """Play *return* knowing the maze, and looking at the nearest cell not seen yet on every trip."""
+    game = Game(env)
+    _search_every_time(game, ())
     return game.played()
 
 
@@ -101,8 +106,8 @@ def at_random(env, dice):
     return game.played()
 
 
-def search(game):
-    """Look at the nearest cell not seen yet, until the goal is in sight; return where it is."""
+def search(game, walk=()):
+    """Take a walk, then look at the nearest cell not seen yet, until the goal is in sight; return where it is."""
     maze, unseen = game.maze, set(game.maze.open_cells)
 
     def goal_in_sight():
@@ -119,10 +124,21 @@ def search(game):
         return goal_in_sight() or len(unseen) < before
 
     found = []
+    for action in walk:
+        if goal_in_sight():
+            break
+        game.act(action)
     while not goal_in_sight():
         unseen.discard(maze.pose[0])
         game.walk(lambda pose: pose[0] in unseen, (), enough)
     return found[0]
+
+
+def _search_every_time(game, walk):
+    assert isinstance(game.maze, MazeReturn)
+    while not game.over:
+        goal = search(game, walk)
+        game.walk(lambda pose, goal=goal: pose[0] == goal)
 
 
 def _choose(game, ends, number):
