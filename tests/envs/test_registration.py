@@ -16,6 +16,47 @@ from envs import make_env
 
 IDS = [env_id for env_id in gym.registry if env_id.startswith("Engram-")]
 ROOT = Path(__file__).parents[2]
+EPISODES = {
+    "Engram-MatchS9-v0": "60e6b6505d",
+    "Engram-MatchS13-v0": "e13d651a75",
+    "Engram-MatchS17-v0": "b4faa2b6e9",
+    "Engram-MatchS25-v0": "985dfdc464",
+    "Engram-RoomS11-v0": "c351c3d65a",
+    "Engram-RoomS13-v0": "da4a5f6b0f",
+    "Engram-RoomS17-v0": "22c09aa7e5",
+    "Engram-RoomS25-v0": "292f7aa77e",
+    "Engram-MazeMatch-S9-v0": "3abbadef83",
+    "Engram-MazeReturn-S9-v0": "deda87f142",
+    "Engram-MazeMatch-S13-v0": "4c96890578",
+    "Engram-MazeReturn-S13-v0": "3375368dd1",
+    "Engram-MazeMatch-S25-v0": "5d1ed08a7c",
+    "Engram-MazeReturn-S25-v0": "897f7d4d91",
+    "Engram-MazeMatch-S51-v0": "8177409af5",
+    "Engram-MazeReturn-S51-v0": "0736b499bf",
+    "Engram-MazeSequence-S13-v0": "4ad6297098",
+    "Engram-MazeSequence-S25-v0": "c974280080",
+    "Engram-MazeSequence-S51-v0": "95d0b7da6e",
+    "Engram-TMaze-v0": "67669bf992",
+    "Engram-TMazeActive-v0": "8cccbeeea9",
+    "Engram-TMazeLong-v0": "d91d9b86b4",
+    "Engram-RepeatPreviousEasy-v0": "83ab1a98e6",
+    "Engram-ReverseRecallEasy-v0": "8b8ac63841",
+    "Engram-RepeatPreviousMedium-v0": "c22e9cf89f",
+    "Engram-ReverseRecallMedium-v0": "0f366d706e",
+    "Engram-RepeatPreviousHard-v0": "53b09c0995",
+    "Engram-ReverseRecallHard-v0": "8164148e71",
+    "Engram-Binding-v0": "c4ee6ad1f6",
+    "Engram-Chain1-v0": "601a72515e",
+    "Engram-Chain2-v0": "c439adaf36",
+    "Engram-Chain3-v0": "867573ad75",
+    "Engram-Counting-v0": "7f726e48a6",
+    "Engram-PositionCartPole-v0": "c6cf7cc26d",
+    "Engram-PositionPendulum-v0": "bca8bd2fe6",
+}
+"""The first digits of every task's `digest`, the same under Python 3.11, 3.12 and 3.13.
+
+Whoever changes what an id draws makes its published results those of another task: better register a new version.
+"""
 DIGESTS = """
 import sys
 import test_registration
@@ -31,10 +72,11 @@ def digest(env_id):
     for episode in range(1 if "S51" in env_id else 3):
         observation, info = env.reset(seed=5 if episode == 0 else None)
         env.action_space.seed(7)
-        for _ in range(40):
-            found.update(np.ascontiguousarray(observation).tobytes())
+        for _ in range(320):  # the longest sequence task to its end
+            # Where physics is computed the last digits may differ from machine to machine.
+            found.update((np.round(np.asarray(observation, dtype=np.float64), 4) + 0.0).tobytes())
             observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
-            found.update(np.float64(reward).tobytes() + info.get("layout", "").encode())
+            found.update(np.round(np.float64(reward), 4).tobytes() + info.get("layout", "").encode())
             if terminated or truncated:
                 break
     return found.hexdigest()
@@ -49,6 +91,11 @@ def test_the_checkers_accept_it(env_id):
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_checkers_accept_it_split(env_id):
     sb3_check(make_env(env_id, split="test"))
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_same_seed_same_episodes_as_ever(env_id):
+    assert digest(env_id)[:10] == EPISODES[env_id]
 
 
 def test_same_seed_same_episodes_in_another_process():
