@@ -38,12 +38,18 @@ GRIDS = (
     ("Engram-MatchS13-v0", 7),
     ("Engram-RoomS11-v0", 3),
     ("Engram-RoomS11-v0", 7),
+    ("Engram-MazeMatch-S13-v0", 3),
+    ("Engram-MazeMatch-S13-v0", 7),
+    ("Engram-MazeSequence-S13-v0", 3),
+    ("Engram-MazeReturn-S13-v0", 3),
+    ("Engram-MazeReturn-S13-v0", 7),
 )
 PIXELS = (
     ("MiniGrid-MemoryS13Random-v0", 7),
     ("MiniGrid-KeyCorridorS3R3-v0", 7),
     ("Engram-RoomS11-v0", 3),
     ("Engram-RoomS11-v0", 7),
+    ("Engram-MazeReturn-S13-v0", 7),
 )
 TMAZES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Engram-TMaze-v0", {}),
