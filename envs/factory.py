@@ -15,6 +15,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from envs.actions import UsefulActions
+from envs.arguments import check_environment, check_kinds
 from envs.flat_observation import FlatObservation, flat_space
 from envs.observation import SymbolView
 from envs.pixels import PixelView
@@ -64,6 +65,7 @@ def make_env(
     Raises:
         ValueError: if the id, the module or an argument does not exist or does not fit this environment.
     """
+    check_kinds(locals())
     env = _registered(env_id, dict(kwargs or {}), module)
     bare = env.unwrapped
     if isinstance(bare, MiniGridEnv):
@@ -130,6 +132,7 @@ def make_vec_env(
     Raises:
         ValueError: as ``make_env``, and if ``n_envs`` is below 1.
     """
+    check_kinds(locals())
     if n_envs < 1:
         raise ValueError(f"n_envs={n_envs} must be at least 1")
     make = partial(
@@ -152,8 +155,8 @@ def make_vec_env(
         vec_env = SubprocVecEnv([partial(_out_of_reach_of_ctrl_c, make)] * n_envs)
     else:
         first = make()
-        vec_env = (TMazeVecEnv if steps_in_arrays(first) else DummyVecEnv)([make] * n_envs)
-        first.close()
+        others = [make] * (n_envs - 1)
+        vec_env = (TMazeVecEnv if steps_in_arrays(first) else DummyVecEnv)([lambda: first, *others])
     vec_env.seed(seed)
     return vec_env
 
@@ -177,11 +180,12 @@ def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.
         close = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "is the module that registers it named in module=?"
         raise ValueError(f"no environment is registered as {env_id!r}: {hint}") from error
+    check_environment(env_id, kwargs)
     try:
         return gym.make(env_id, disable_env_checker=True, **kwargs)
-    except (TypeError, MemoryError, OverflowError) as error:
+    except (TypeError, AssertionError, MemoryError, OverflowError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
-        reason = str(error).split(" was raised from the environment creator")[0]
+        reason = str(error).split(" was raised from the environment creator")[0] or "it does not take that"
         raise ValueError(f"{env_id} cannot be made with {given or 'no arguments'}: {reason}") from error
 
 

@@ -11,6 +11,7 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
+from envs.sizes import view_side, whole_number
 from envs.visibility import Cell, image_shows, in_sight
 from envs.ways import Pose
 
@@ -51,11 +52,8 @@ class GridTask(MiniGridEnv):
     ):
         self._time_is_given = max_steps is not None
         max_steps = default_max_steps if max_steps is None else max_steps
-        for name, value in (("max_steps", max_steps), ("agent_view_size", agent_view_size)):
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-        if agent_view_size < 3 or agent_view_size % 2 == 0:
-            raise ValueError(f"agent_view_size={agent_view_size} must be an odd number of cells, 3 or more")
+        whole_number("max_steps", max_steps, 1)
+        view_side("agent_view_size", agent_view_size, size)
         super().__init__(
             mission_space=MissionSpace(mission_func=mission),
             grid_size=size,

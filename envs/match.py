@@ -8,7 +8,7 @@ from minigrid.core.world_object import WorldObj
 from envs.corridor import Corridor, draw_corridor
 from envs.grid_task import TRIES, GridTask, checked_objects, share_a_frame, thing
 from envs.observation import Image
-from envs.sizes import whole_number, whole_range
+from envs.sizes import MOST_SIDE, whole_number, whole_range
 from envs.visibility import Cell, in_sight
 from envs.ways import Pose, after, fewest_actions
 
@@ -38,7 +38,7 @@ class Match(GridTask):
     Info: ``cue_visible`` at every step, ``is_success`` at the last.
 
     Args:
-        size: side of the square grid in cells, border included, at least 7.
+        size: side of the square grid in cells, border included, at least 7 and at most 1,000.
         length: fewest and most cells of the corridor, dead end and junction included.
         objects: the (kind, colour) pairs that the cue and the choices are drawn from, at least two.
         max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, so
@@ -59,7 +59,7 @@ class Match(GridTask):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        whole_number("size", size, 7)
+        whole_number("size", size, 7, MOST_SIDE)
         most = (size - 2) ** 2 // 3
         self.length = whole_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
         if self.length[1] > most:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, SupportsFloat
 
 from envs.grid_task import TRIES, GridTask, Look
-from envs.sizes import whole_number
+from envs.sizes import MOST_SIDE, whole_number
 from envs.visibility import Cell
 from envs.ways import Pose, fewest_steps
 
@@ -34,7 +34,7 @@ class Maze(GridTask):
     def __init__(
         self, size: int, least_size: int, legs: int, distractors: int, max_steps: int | None, **kwargs: Any
     ) -> None:
-        whole_number("size", size, least_size)
+        whole_number("size", size, least_size, MOST_SIDE)
         self.legs = legs
         self.distractors = whole_number("distractors", distractors, 0)
         self.open_cells: frozenset[Cell] = frozenset()

@@ -9,6 +9,7 @@ from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT, OBJECT_TO_IDX
 from minigrid.core.world_object import Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
+from envs.sizes import view_side
 from envs.visibility import visible_mask
 
 Image = npt.NDArray[np.uint8]
@@ -122,10 +123,11 @@ class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
 
     Args:
         env: a MiniGrid environment, bare or wrapped by what leaves its observation alone.
-        view_size: side V of the square view in cells, odd and at least 3; None keeps that of the environment.
+        view_size: side V of the square view in cells, odd, from 3 to 63, at most twice the side of the grid less one,
+            which shows all of it; None keeps that of the environment.
 
     Raises:
-        ValueError: if the environment is no MiniGrid one or the view size is even or below 3.
+        ValueError: if the environment is no MiniGrid one or the view is of no such size.
     """
 
     def __init__(self, env: gym.Env[Any, Any], view_size: int | None = None):
@@ -135,8 +137,7 @@ class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         if not isinstance(grid_env, MiniGridEnv):
             raise ValueError(f"SymbolView needs a MiniGrid environment, got {type(grid_env).__name__}")
         if view_size is not None:
-            if view_size < 3 or view_size % 2 == 0:
-                raise ValueError(f"view_size={view_size} must be an odd number of cells, 3 or more")
+            view_size = view_side("view_size", view_size, max(grid_env.width, grid_env.height))
             grid_env.agent_view_size = view_size
         size = grid_env.agent_view_size
         high = np.broadcast_to(np.array(_HIGHEST, dtype=np.uint8), (size, size, 3))

@@ -12,7 +12,7 @@ from minigrid.minigrid_env import MiniGridEnv
 
 from envs.observation import Image
 
-_SMALLEST_TILE = 5
+_SMALLEST_TILE, _LARGEST_TILE = 5, 100
 _UNSEEN = OBJECT_TO_IDX["unseen"]
 _UP = 3  # the heading with which the agent is drawn in its own view
 
@@ -25,10 +25,10 @@ class PixelView(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstruct
 
     Args:
         env: a MiniGrid environment whose observation is the symbol image, as ``SymbolView`` makes it.
-        tile_size: side of a cell in pixels, at least 5: in smaller ones an open door looks like empty floor.
+        tile_size: side of a cell in pixels, from 5 to 100: in smaller ones an open door looks like empty floor.
 
     Raises:
-        ValueError: if the environment is no MiniGrid one or the tiles are too small.
+        ValueError: if the environment is no MiniGrid one or the tiles are too small or large.
     """
 
     def __init__(self, env: gym.Env[Any, Any], tile_size: int = 8):
@@ -37,8 +37,10 @@ class PixelView(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstruct
         space = env.observation_space
         if not isinstance(env.unwrapped, MiniGridEnv) or not isinstance(space, gym.spaces.Box):
             raise ValueError(f"PixelView needs a MiniGrid environment's symbols, got {type(env.unwrapped).__name__}")
-        if not isinstance(tile_size, SupportsIndex) or tile_size < _SMALLEST_TILE:
-            raise ValueError(f"pixels={tile_size} must be a whole number, {_SMALLEST_TILE} or more pixels a cell")
+        if not isinstance(tile_size, SupportsIndex) or not _SMALLEST_TILE <= tile_size <= _LARGEST_TILE:
+            raise ValueError(
+                f"pixels={tile_size} must be a whole number from {_SMALLEST_TILE} to {_LARGEST_TILE} pixels a cell"
+            )
         self._tile_size = tile_size
         side = len(space.high) * tile_size
         self.observation_space = gym.spaces.Box(0, 255, (side, side, 3), np.uint8)

@@ -62,3 +62,8 @@ def position_pendulum(**kwargs: Any) -> gym.Env[Vector, Any]:
         **kwargs: of Gymnasium's ``PendulumEnv``.
     """
     return PositionOnly(PendulumEnv(**kwargs), positions=(0, 1))
+
+
+# Where Gymnasium looks for the render modes of what an entry point makes.
+vars(position_cartpole)["metadata"] = CartPoleEnv.metadata
+vars(position_pendulum)["metadata"] = PendulumEnv.metadata

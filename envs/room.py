@@ -4,7 +4,7 @@ from typing import Any
 
 from envs.corridor import Corridor
 from envs.match import Match
-from envs.sizes import whole_number
+from envs.sizes import MOST_SIDE, whole_number
 from envs.visibility import HEADINGS, Cell
 from envs.ways import Pose
 
@@ -31,7 +31,7 @@ class Room(Match):
     """
 
     def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
-        whole_number("size", size, 10)
+        whole_number("size", size, 10, MOST_SIDE)
         if "length" in kwargs:
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
         super().__init__(size=size, max_steps=max_steps, **kwargs)

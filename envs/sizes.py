@@ -1,4 +1,4 @@
-"""One check for the whole numbers that describe a task, so that a wrong one is told the same way everywhere."""
+"""One check for the sizes that describe a task, so that a wrong one is told the same way everywhere."""
 
 from collections.abc import Sequence
 from typing import TypeGuard
@@ -7,6 +7,10 @@ import numpy as np
 
 _MOST = 10**8
 """More than that of anything would not fit into memory, or never end."""
+MOST_SIDE = 1000
+"""Side of the largest grid in cells: drawing a larger maze would take minutes."""
+MOST_VIEW = 63
+"""Side of the largest view in cells: a row of it is the bits of an integer."""
 
 
 def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
@@ -33,6 +37,29 @@ def whole_range(name: str, bounds: object, least: int) -> tuple[int, int]:
         if _is_whole(fewest) and _is_whole(most) and least <= fewest <= most <= _MOST:
             return int(fewest), int(most)
     raise ValueError(f"{name}={bounds!r} must be a pair (fewest, most) of whole numbers with {least} <= fewest <= most")
+
+
+def view_side(name: str, value: object, side: int) -> int:
+    """Return the side of an agent's view as an int.
+
+    Args:
+        name: of the argument.
+        value: the side of the view in cells.
+        side: that of the grid.
+
+    Raises:
+        ValueError: if it is not an odd whole number of at least 3, above 63, or so large that
+            a smaller one shows all there is.
+    """
+    if not _is_whole(value) or value < 3 or value % 2 == 0:
+        raise ValueError(f"{name}={value!r} must be an odd number of cells, 3 or more")
+    if value > 2 * side - 1:
+        raise ValueError(
+            f"{name}={value} must be at most {2 * side - 1}: that shows all of a grid of {side} cells a side"
+        )
+    if value > MOST_VIEW:
+        raise ValueError(f"{name}={value} must be at most {MOST_VIEW}")
+    return int(value)
 
 
 def _is_whole(value: object) -> TypeGuard[int | np.integer]:

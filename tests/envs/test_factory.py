@@ -178,7 +178,7 @@ def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
             {"env_id": "Engram-MatchS9-v0", "kwargs": {"sise": 9}},
             r"Engram-MatchS9-v0 cannot be made with sise=9",
         ),
-        ({"env_id": "Engram-MatchS9-v0", "kwargs": {"size": 3}}, "size=3 must be a whole number of at least 7"),
+        ({"env_id": "Engram-MatchS9-v0", "kwargs": {"size": 3}}, "size=3 must be a whole number from 7 to 1000"),
         ({"env_id": "Engram-MatchS9-v0", "random_actions": 1.1}, "random_actions=1.1 must be between 0 and 1"),
         ({"env_id": "Pendulum-v1", "random_actions": 0.1}, "random_actions is for Discrete actions, not for Box"),
         ({"env_id": "Engram-MatchS9-v0", "n_envs": 0}, "n_envs=0 must be at least 1"),

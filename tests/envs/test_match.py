@@ -207,7 +207,7 @@ def test_only_walking_does_anything():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 5}, "size=5 must be a whole number of at least 7"),
+        ({"size": 5}, "size=5 must be a whole number from 7 to 1000"),
         ({"length": (4, 9)}, r"length=\(4, 9\) must be a pair \(fewest, most\) of whole numbers with 5 <="),
         ({"length": 9}, "length=9 must be a pair"),
         ({"length": (9, 8)}, r"length=\(9, 8\)"),

@@ -68,8 +68,8 @@ def test_start_and_fork_are_far_apart():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"size": 8}, "size=8 must be a whole number of at least 9"),
-        ({"size": 9.5}, "size=9.5 must be a whole number of at least 9"),
+        ({"size": 8}, "size=8 must be a whole number from 9 to 1000"),
+        ({"size": 9.5}, "size=9.5 must be a whole number from 9 to 1000"),
         ({"cues": 4}, "cues=4 must be a whole number from 1 to 3"),
         ({"cues": 0}, "cues=0 must be a whole number from 1 to 3"),
         ({"choices": 1}, "choices=1 must be a whole number from 2 to 3"),

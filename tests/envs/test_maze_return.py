@@ -91,7 +91,7 @@ def test_the_goal_is_no_part_of_the_layout():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"size": 7}, "size=7 must be a whole number of at least 9"),
+        ({"size": 7}, "size=7 must be a whole number from 9 to 1000"),
         ({"trips": 1}, "trips=1 must be a whole number of at least 2"),
         ({"loops": None}, "loops=None must be a whole number of at least 0"),
     ],

@@ -110,7 +110,7 @@ def test_turns_are_fair_and_independent():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"size": 12}, "size=12 must be a whole number of at least 13"),
+        ({"size": 12}, "size=12 must be a whole number from 13 to 1000"),
         ({"cues": 0}, "cues=0 must be a whole number of at least 1"),
         ({"distractors": "many"}, "distractors='many' must be a whole number of at least 0"),
     ],

@@ -182,7 +182,8 @@ def test_a_run_on_pixels_is_trained_and_evaluated(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("env_id", "pixels", "message"),
     [
-        ("Engram-RoomS11-v0", 4, "pixels=4 must be a whole number, 5 or more pixels a cell"),
+        ("Engram-RoomS11-v0", 4, "pixels=4 must be a whole number from 5 to 100"),
+        ("Engram-RoomS11-v0", 101, "pixels=101 must be a whole number from 5 to 100"),
         ("Engram-RoomS11-v0", 0, "pixels=0 must be"),
         ("Engram-RoomS11-v0", 8.5, "pixels=8.5 must be a whole number"),
         ("CartPole-v1", 8, "CartPole-v1: pixels is for MiniGrid environments only"),

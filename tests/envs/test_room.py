@@ -55,7 +55,7 @@ def test_layouts_are_many():
 
 
 def test_what_does_not_fit_is_refused_in_one_line():
-    with pytest.raises(ValueError, match="size=9 must be a whole number of at least 10"):
+    with pytest.raises(ValueError, match="size=9 must be a whole number from 10 to 1000"):
         make_env("Engram-RoomS11-v0", kwargs={"size": 9})
     with pytest.raises(ValueError, match="length is not for the room"):
         make_env("Engram-RoomS11-v0", kwargs={"length": [5, 7]})

@@ -125,7 +125,7 @@ def test_the_list_has_each_of_our_ids_and_a_line_about_it(playing):
         (("Engram-Ropm-S11-v0",), "no environment is registered as 'Engram-Ropm-S11-v0': did you mean"),
         (("Engram-RoomS11-v0", "--kwargs", "size"), "--kwargs size: must be KEY=VALUE"),
         (("Engram-RoomS11-v0", "--kwargs", "size=[9"), "--kwargs size=[9: must be KEY=VALUE"),
-        (("Engram-RoomS11-v0", "--kwargs", "size=9"), "size=9 must be a whole number of at least 10"),
+        (("Engram-RoomS11-v0", "--kwargs", "size=9"), "size=9 must be a whole number from 10 to 1000"),
         (("Engram-RoomS11-v0", "--kwargs", "sise=11"), "cannot be made with sise=11"),
         (("MiniGrid-MemoryS7-v0", "--kwargs", "size=8"), "MiniGrid-MemoryS7-v0 refuses size=8"),
         (("Engram-TMaze-v0", "--whole"), "--whole is for MiniGrid tasks"),

@@ -1,0 +1,99 @@
+"""What the factory refuses before it builds anything: each in one line that says what would be right."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import load_env_creator
+from minigrid.minigrid_env import MiniGridEnv
+
+from envs.sizes import MOST_SIDE, MOST_VIEW
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _seed(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_text, value))
+
+
+def _by_name(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_text, value))
+
+
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "env_id": (_text, "the id of an environment, a text"),
+    "n_envs": (_whole, "a whole number"),
+    "seed": (_seed, "a whole number of at least 0, or None"),
+    "view_size": (_whole, "a whole number, or None"),
+    "useful_actions": (_names, "a list of names, or None"),
+    "pixels": (_whole, "a whole number, or None"),
+    "previous_reward": (_truth, "true or false"),
+    "random_actions": (_number, "a number"),
+    "reward_scale": (_number, "a number"),
+    "kwargs": (_by_name, "a dictionary of arguments by name, or None"),
+    "module": (_text, "the name of a module, or None"),
+    "subprocess": (_truth, "true or false"),
+    "monitor": (_truth, "true or false"),
+}
+
+# MiniGrid's own environments build their grid at once, whatever its size.
+_LARGEST = {"size": MOST_SIDE, "width": MOST_SIDE, "height": MOST_SIDE, "agent_view_size": MOST_VIEW}
+
+
+def check_kinds(arguments: Mapping[str, Any]) -> None:
+    """Refuse what is of another kind than an argument of `make_env` or `make_vec_env` of that name.
+
+    Args:
+        arguments: by name; what is not known here is left alone.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    for name, value in arguments.items():
+        fits, right = _KINDS.get(name, (None, ""))
+        if fits and not fits(value) and not (value is None and right.endswith("or None")):
+            raise ValueError(f"{name}={value!r} must be {right}")
+
+
+def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments of a registered environment that it would take, and do with them what nobody wants.
+
+    Args:
+        env_id: its id.
+        kwargs: its arguments.
+
+    Raises:
+        ValueError: if it has no such render mode, or is a MiniGrid too large to build.
+    """
+    entry_point = gym.spec(env_id).entry_point
+    creator: Any = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    if isinstance(creator, type) and issubclass(creator, MiniGridEnv):
+        for name, most in _LARGEST.items():
+            value: Any = kwargs.get(name)
+            if _whole(value) and value > most:
+                raise ValueError(f"{env_id}: {name}={value} must be at most {most}")
+    mode, modes = kwargs.get("render_mode"), getattr(creator, "metadata", {}).get("render_modes")
+    # Gymnasium itself turns "rgb_array" into "rgb_array_list".
+    if mode is None or modes is None or (isinstance(mode, str) and mode.removesuffix("_list") in modes):
+        return
+    right = f"one of {', '.join(modes)}, or None" if modes else "None: it draws nothing"
+    raise ValueError(f"{env_id}: render_mode={mode!r} must be {right}")
