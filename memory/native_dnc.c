@@ -40,6 +40,7 @@ typedef struct { /* what the controller said, bounded; in the order of DNC.inter
 
 typedef struct { /* what the backward pass needs of a row */
     Heard heard;
+    REAL slopes[R + 1];                                                  /* of the strengths' bound */
     REAL sought[N], sought_likeness[N], of_slot_before[N], of_write_key; /* memory.content.Found of the write head */
     REAL found[R * N], likeness[R * N], of_slot[N], of_keys[R];          /* and of the read heads */
     REAL allocated[N], backward[R * N], forward[R * N];
@@ -53,16 +54,16 @@ static REAL sigmoid(REAL x) { return 1 / (1 + exp(-x)); }
 /* e^x for x <= 0, to the last digit or two, without a call, so that a loop of it is vectorised: 2^k times a series. */
 static inline REAL decay(REAL x) {
     x = x < -80 ? -80 : x;
-    const REAL k = rint(x * (REAL)1.4426950408889634);
+    const REAL k = x > -81 ? rint(x * (REAL)1.4426950408889634) : 0; /* NaN stays one by the series */
     const REAL r = (x - k * (REAL)0.693145751953125) - k * (REAL)1.42860682030941723212e-6; /* ln 2 in two parts */
     const int terms = sizeof(REAL) == 4 ? 7 : 13;
     REAL series = 1;
     for (int i = terms; i > 0; i--) series = 1 + series * r * (1 / (REAL)i);
     if (sizeof(REAL) == 4) {
-        const union { int32_t bits; float value; } power = {((int32_t)k + 127) << 23};
+        const union { uint32_t bits; float value; } power = {(uint32_t)((int32_t)k + 127) << 23};
         return series * power.value;
     }
-    const union { int64_t bits; double value; } power = {((int64_t)k + 1023) << 52};
+    const union { uint64_t bits; double value; } power = {(uint64_t)((int64_t)k + 1023) << 52};
     return series * power.value;
 }
 
@@ -86,11 +87,12 @@ static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) 
 }
 
 /* DNC.interface */
-static void hear(const REAL *said, Heard *h) {
+static void hear(const REAL *said, Heard *h, REAL *slopes) {
     memcpy(h, said, S * sizeof(REAL));
     for (int i = 0; i <= R; i++) {
         REAL x = h->strengths[i];
         h->strengths[i] = 1 + (x > 20 ? x : log1p(exp(x)));
+        slopes[i] = sigmoid(x);
     }
     for (int i = 0; i < W + 2 + R; i++) h->gates[i] = sigmoid(h->gates[i]);
     for (int r = 0; r < R; r++) softmax(h->modes[r], 3);
@@ -108,7 +110,7 @@ static void sort_by_usage(const REAL *usage, int64_t *order) {
     int level[N], first[N], ends[2][129] = {{0}};
     for (int n = 0; n < N; n++) {
         REAL rounded = rint(usage[n] * RESOLUTION);
-        level[n] = rounded >= RESOLUTION ? (int)RESOLUTION : rounded > 0 ? (int)rounded : 0;
+        level[n] = rounded < RESOLUTION ? (rounded > 0 ? (int)rounded : 0) : (int)RESOLUTION + (rounded != rounded);
     }
     for (int n = 0; n < N; n++) ends[0][(level[n] & 127) + 1]++, ends[1][(level[n] >> 7) + 1]++;
     for (int i = 1; i <= 128; i++) ends[0][i] += ends[0][i - 1], ends[1][i] += ends[1][i - 1];
@@ -167,13 +169,16 @@ static void link(const State *before, const State *after, REAL *forward, REAL *b
     for (int n = 0; n < N; n++) after->precedence[n] = w[n] + blank * p[n];
 }
 
-/* FusedDNC.forward: `order` is found, or with `decided` replayed. */
-void dnc_forward(int64_t batch, const REAL *said, const State *before, const State *after, Kept *kept, int64_t *order,
+/* FusedDNC.forward: `order` is found, or with `decided` replayed. Returns 0, and stops, if it names no slot. */
+int dnc_forward(int64_t batch, const REAL *said, const State *before, const State *after, Kept *kept, int64_t *order,
                  int decided) {
     for (int64_t b = 0; b < batch; b++, kept++, order += N) {
         const State old = row(before, b), now = row(after, b);
         const Heard *h = &kept->heard;
-        hear(said + b * S, &kept->heard);
+        if (decided)
+            for (int n = 0; n < N; n++)
+                if (order[n] < 0 || order[n] >= N) return 0;
+        hear(said + b * S, &kept->heard, kept->slopes);
         use(&old, h->free, now.usage);
         if (!decided) sort_by_usage(now.usage, order);
         allocate(now.usage, order, kept->allocated);
@@ -196,6 +201,7 @@ void dnc_forward(int64_t batch, const REAL *said, const State *before, const Sta
             for (int n = 0; n < N; n++) add(now.read + r * W, now.reads[r * N + n], now.memory + n * W, W);
         }
     }
+    return 1;
 }
 
 /* memory.content.content_backward: adds to the gradient of the memory; overwrites `of_weights`. */
@@ -366,8 +372,8 @@ void dnc_backward(int64_t batch, const State *of_after, const State *before, con
         allocate_backward(of_allocated, now.usage, order, kept->allocated, of_usage);
         use_backward(of_usage, &old, h->free, &to, o->free);
 
-        /* Bounds: the slope of softplus is 1 - exp(-softplus). */
-        for (int i = 0; i <= R; i++) o->strengths[i] *= -expm1(1 - h->strengths[i]);
+        /* Bounds. */
+        for (int i = 0; i <= R; i++) o->strengths[i] *= kept->slopes[i];
         for (int i = 0; i < W + 2 + R; i++) o->gates[i] *= h->gates[i] * (1 - h->gates[i]);
     }
 }

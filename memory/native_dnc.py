@@ -12,29 +12,34 @@ from memory.fused_dnc import FusedDNC
 from memory.fused_step import Leaves, Stepped
 from memory.native import library
 
-_MOST = 2**17
-"""Numbers that the C code may keep on the stack, half a MB of float32; a larger memory is left to torch."""
+_MOST_BYTES = 2**18
+"""What the C code may keep on the stack; a larger memory is left to torch."""
+
+
+_KEPT = 16
+"""Tensors that the C code's forward pass leaves behind: its own, the order, and the states before and after."""
 
 
 class NativeDNC(FusedDNC):
     """A step that is taken in C where that is possible: in the memory of a CPU, in float32 or float64."""
 
     def forward(self, said: Tensor, before: Leaves, decided: Tensor | None) -> Stepped:
-        compiled = self._compiled(before)
+        compiled = self._compiled(said, before, decided)
         if compiled is None:
             return super().forward(said, before, decided)
         said, before = said.contiguous(), _contiguous(before)
         after = tuple(torch.empty_like(leaf) for leaf in before)
         kept = said.new_empty(len(said), compiled.dnc_kept())
         order = torch.empty_like(before[1], dtype=torch.int64) if decided is None else decided.contiguous()
-        compiled.dnc_forward(
+        done = compiled.dnc_forward(
             *(len(said), _at(said), _table(before), _table(after), _at(kept), _at(order), decided is not None)
         )
+        if not done:
+            raise IndexError(f"a recorded order of slots holds numbers that are not in 0..{before[1].shape[1] - 1}")
         return Stepped(after, (kept, order, *before, *after), order)
 
     def backward(self, of_after: Leaves, kept: Leaves) -> tuple[Tensor, Leaves]:
-        compiled = self._compiled(of_after)
-        if compiled is None:
+        if len(kept) != _KEPT:
             return super().backward(of_after, kept)
         kept_here, order, *leaves = kept
         before, after, of_after = tuple(leaves[:7]), tuple(leaves[7:]), _contiguous(of_after)
@@ -42,18 +47,30 @@ class NativeDNC(FusedDNC):
         of_before = tuple(torch.empty_like(leaf) for leaf in before)
         of_before[4].zero_()  # no gradient passes through the write weights into the usage
         of_before[6].zero_()  # the last read is not looked at
-        compiled.dnc_backward(
+        self._library(before[0]).dnc_backward(
             *(len(of_said), _table(of_after), _table(before), _table(after)),
             *(_at(kept_here), _at(order), _at(of_said), _table(of_before)),
         )
         return of_said, of_before
 
-    def _compiled(self, leaves: Leaves) -> Any:
-        memory = leaves[0]
-        slots = memory.shape[1]
-        if memory.device.type != "cpu" or slots * (self.width + 4 * self.reads + 16) > _MOST:
+    def _compiled(self, said: Tensor, before: Leaves, decided: Tensor | None) -> Any:
+        """Return the library if these tensors are what it expects; of others torch tells what is wrong with them."""
+        batch, (slots, width, reads) = len(said), (before[0].shape[1], self.width, self.reads)
+        shapes = ((slots, width), (slots,), (slots,), (slots, slots), (slots,), (reads, slots), (reads * width,))
+        like, on_cpu = said.dtype, said.device.type == "cpu"
+        if (
+            not on_cpu
+            or said.shape[1] != sum(self.groups)
+            or any(leaf.shape != (batch, *shape) for leaf, shape in zip(before, shapes, strict=True))
+            or any(leaf.dtype != like or leaf.device != said.device for leaf in before)
+            or (decided is not None and (decided.shape != (batch, slots) or decided.dtype != torch.int64))
+            or (slots * (width + 8 * reads + 16) + 3 * width) * said.itemsize > _MOST_BYTES
+        ):
             return None
-        return library("native_dnc.c", memory.dtype, N=slots, W=self.width, R=self.reads)
+        return self._library(before[0])
+
+    def _library(self, memory: Tensor) -> Any:
+        return library("native_dnc.c", memory.dtype, N=memory.shape[1], W=self.width, R=self.reads)
 
 
 def _contiguous(tensors: Leaves) -> Leaves:

@@ -21,6 +21,15 @@ def test_every_folder_with_code_or_yaml_is_a_package() -> None:
     assert sorted(folders) == sorted(PROJECT["tool"]["setuptools"]["packages"])
 
 
+def test_every_other_file_of_a_package_is_installed() -> None:
+    setuptools = PROJECT["tool"]["setuptools"]
+    folders = [ROOT.joinpath(*package.split(".")) for package in setuptools["packages"]]
+    others = [file for folder in folders for file in folder.iterdir() if file.is_file() and file.suffix != ".py"]
+    assert {file.suffix for file in others} >= {".c", ".html", ".yaml"}
+    for file in others:
+        assert any(file.match(pattern) for pattern in setuptools["package-data"]["*"]), file
+
+
 def test_every_module_beside_them_is_installed() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} == set(PROJECT["tool"]["setuptools"]["py-modules"])
 

@@ -1,6 +1,7 @@
 """The steps in C beside what they are held to, and what happens where they cannot be compiled."""
 
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -93,24 +94,77 @@ def test_extremes_are_what_they_are_in_torch(value):
         assert torch.allclose(one, other, atol=1e-6, rtol=1e-6, equal_nan=True)
 
 
-@pytest.mark.parametrize("variable", [("ENGRAM_NATIVE", "0"), ("CC", "no-such-compiler"), ("CC", "false")])
+@pytest.mark.parametrize(
+    "variable", [("ENGRAM_NATIVE", "0"), ("ENGRAM_NATIVE", "off"), ("CC", "no-such-compiler"), ("PATH", "")]
+)
 def test_without_it_the_step_is_taken_in_torch(monkeypatch, variable):
     monkeypatch.setenv(*variable)
     assert native.library("native_dnc.c", torch.float64, N=11, W=7, R=3) is None
     assert_the_same(NativeDNC(7, 3), 7, 3, 0.0, *a_step(5, 11, 7, 3, torch.float64))
 
 
+@needs_a_compiler
+@pytest.mark.parametrize("broken", ["compiler", "folder", "home"])
+def test_what_went_wrong_with_the_compiler_is_told_once(monkeypatch, tmp_path, broken):
+    if broken == "compiler":
+        monkeypatch.setenv("CC", "false")
+    elif broken == "folder":
+        (tmp_path / "engram").write_text("in the way")
+    else:
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(native.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home directory")))
+    with pytest.warns(UserWarning, match=r"native_dnc\.c could not be compiled, the slower step in torch is taken"):
+        assert native.library("native_dnc.c", torch.float64, N=11, W=7, R=3) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_the_same(NativeDNC(7, 3), 7, 3, 0.0, *a_step(5, 11, 7, 3, torch.float64))
+
+
+@needs_a_compiler
+def test_a_compiler_may_have_options(monkeypatch):
+    monkeypatch.setenv("CC", "cc -O1")
+    assert native.library("native_dnc.c", torch.float64, N=11, W=7, R=3) is not None
+
+
 def test_other_types_and_large_memories_are_left_to_torch(monkeypatch):
     assert native.library("native_dnc.c", torch.bfloat16, N=11, W=7, R=3) is None
     asked = []
     monkeypatch.setattr("memory.native_dnc.library", lambda *args, **sizes: asked.append(sizes))
-    for slots in (11, 100_000):
-        NativeDNC(7, 3)._compiled((torch.zeros(1, slots, 7),))
+    for sizes in ((1, 11, 7, 3), (1, 2, 20_000, 1), (1, 500, 100, 4)):
+        said, before, _ = a_step(*sizes, torch.float64)
+        NativeDNC(*sizes[2:])._compiled(said, before, None)
     assert asked == [{"N": 11, "W": 7, "R": 3}]
 
 
+ODD = {
+    "a batch of another size": lambda said, before: (said, tuple(leaf[:2] for leaf in before)),
+    "a leaf of another size": lambda said, before: (said, (*before[:3], before[3][:, :5, :5], *before[4:])),
+    "no links": lambda said, before: (said, (*before[:3], before[3][:, :0, :0], *before[4:])),
+    "another type": lambda said, before: (said.float(), before),
+    "too little said": lambda said, before: (said[:, :-1], before),
+}
+
+
 @needs_a_compiler
-def test_what_was_compiled_once_is_loaded(monkeypatch, tmp_path):
+@pytest.mark.parametrize("odd", ODD)
+def test_tensors_that_do_not_fit_are_refused_by_torch(odd):
+    said, before, _ = a_step(5, 11, 7, 3, torch.float64)
+    with pytest.raises(RuntimeError):
+        NativeDNC(7, 3).forward(*ODD[odd](said, before), None)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("number", [-1, 11, 20_000])
+def test_an_order_that_names_no_slot_is_refused(number):
+    said, before, _ = a_step(5, 11, 7, 3, torch.float64)
+    order = torch.arange(11).repeat(5, 1)
+    order[3, 4] = number
+    with pytest.raises(IndexError, match=r"holds numbers that are not in 0\.\.10"):
+        NativeDNC(7, 3).forward(said, before, order)
+
+
+@needs_a_compiler
+def test_what_was_compiled_once_is_loaded(tmp_path):
     sizes = {"N": 11, "W": 7, "R": 3}
     assert native.library("native_dnc.c", torch.float32, **sizes) is not None
     (compiled,) = (tmp_path / "engram").iterdir()
@@ -123,11 +177,15 @@ def test_what_was_compiled_once_is_loaded(monkeypatch, tmp_path):
 
 
 @needs_a_compiler
-def test_a_broken_file_in_the_cache_is_not_an_error(monkeypatch, tmp_path):
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_file_that_was_cut_off_is_compiled_again(monkeypatch, tmp_path, share):
     assert native.library("native_dnc.c", torch.float32, N=11, W=7, R=3) is not None
     (compiled,) = (tmp_path / "engram").iterdir()
+    whole = compiled.read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    (tmp_path / "other" / "engram").mkdir(parents=True)
-    (tmp_path / "other" / "engram" / compiled.name).write_bytes(b"cut off")
+    cut = tmp_path / "other" / "engram" / compiled.name
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(whole[: int(share * len(whole))])
     native.library.cache_clear()
-    assert native.library("native_dnc.c", torch.float32, N=11, W=7, R=3) is None
+    assert native.library("native_dnc.c", torch.float32, N=11, W=7, R=3) is not None
+    assert len(cut.read_bytes()) == len(whole)
