@@ -33,8 +33,8 @@ class EventAttention(nn.Module):
 
     Logits are `q·k/√W + log gate + bias(age) - c log(crowd)`, beside a null slot that means "nothing to recall".
 
-    * The key of an event carries a step embedding and the query a learned function of the current step, so that order
-      can be addressed as well as content.
+    * The key of an event carries a step embedding and the query a linear function of that of the current step, so that
+      order can be addressed as well as content.
     * The log gates are taken relative to the most open gate in reach: they rank events against each other, but cannot
       shut the memory as a whole; whether to recall anything is left to the null slot.
     * The crowd of an event is the number of events in reach that equal it, itself included. With c = 1, where it
@@ -85,11 +85,12 @@ class EventAttention(nn.Module):
         if step_embedding_size:
             self.step_embedding = StepEmbedding(step_embedding_size)
             self.key_of_step = nn.Linear(step_embedding_size, heads * key_size, bias=False)
-            last = nn.Linear(64, heads * key_size)
-            self.query_of_step = nn.Sequential(nn.Linear(step_embedding_size, 64), nn.ReLU(), last)
+            for of_head in self.key_of_step.weight.detach().split(key_size):
+                nn.init.orthogonal_(of_head)
+            # Another step relative to this one, or to a fixed one, is a linear function of the embedding.
+            self.query_of_step = nn.Linear(step_embedding_size, heads * key_size, bias=False)
             # Order plays no part until learning finds a use for it.
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            nn.init.zeros_(self.query_of_step.weight)
 
     def project(self, encoded: Tensor, birth: Tensor) -> Encodings:
         """Compute keys, values and gates of events encoded as [B, M, D] that happened at steps [B, M]."""
