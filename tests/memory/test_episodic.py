@@ -1,5 +1,7 @@
 """The episodic memory with weights set by hand: what is written can be read back, and nothing shuts it."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -266,17 +268,21 @@ def test_several_hops_see_what_the_one_before_returned():
 
 def test_order_can_be_addressed():
     made = by_hand(sharpness=0.0, null=0.0, step_embedding_size=8)
+    keys, queries = made.attention.key_of_step.weight, made.attention.query_of_step.weight
+    sine, cosine = 0, 4  # of the step, in radians
     with torch.no_grad():
         made.attention.queries[0].weight.zero_()
-        made.attention.key_of_step.weight.zero_()
-        made.attention.key_of_step.weight[0, 0] = 30.0  # the sine of the step, in radians
-    first = run(made, symbols(0, 1, 2, 3)).read
+        keys.zero_()
+        keys[0, sine] = keys[1, cosine] = 30.0
+    shown = symbols(0, 1, 2, 3, 3, 3)
+    first = run(made, shown).read
     with torch.no_grad():
-        made.attention.query_of_step[-1].bias[0] = 1.0
-    second = run(made, symbols(0, 1, 2, 3)).read
-    # Of 0, 1 and 2 the sine is largest at 2: that event is preferred at step 3.
+        # The step counted from the other end, 5 - t, by the formulas of a difference of angles.
+        queries[0, sine], queries[0, cosine] = -math.cos(5), math.sin(5)
+        queries[1, sine], queries[1, cosine] = math.sin(5), math.cos(5)
+    second = run(made, shown).read
     assert torch.allclose(first[3, 0, :3], torch.full((3,), 0.25), atol=1e-5)
-    assert second[3, 0].argmax() == 2
+    assert [second[t, 0].argmax().item() for t in (3, 4, 5)] == [2, 1, 0]
 
 
 def test_without_order_addressing_only_ages_count():
