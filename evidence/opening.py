@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from configs.messages import CONFIG_ERRORS
 from configs.settings import Setting
 from envs import make_vec_env
 from envs.split import Side
-from tracking import RunFolder
+from tracking import RunFolder, git_commit
 
 # Far from the seeds that one trains with; the split keeps the layouts apart in any case.
 TEST_SEED = 1_000_000_000
@@ -126,5 +127,17 @@ def load_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder
         model = MemoryPPO.load(folder.checkpoint(name), device=device)
     except Exception as error:  # a broken archive, other versions: whatever it is, it is this file's
         reason = " ".join(str(error).split())
-        raise CannotRun(f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]})") from error
+        raise CannotRun(
+            f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]}){_other_commit(folder.versions)}"
+        ) from error
     return folder, config, model, name
+
+
+def _other_commit(versions: Path) -> str:
+    """Say by which commit a run was made, if not by this one."""
+    try:
+        made = str(json.loads(versions.read_text())["git_commit"] or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    here, _ = git_commit(Path(__file__).resolve().parent.parent)
+    return f"; the run is of commit {made[:7]}, this is {here[:7]}" if made and here and made != here else ""

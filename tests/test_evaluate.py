@@ -227,6 +227,16 @@ def test_broken_model_or_config_is_one_line(run: Path, capsys: pytest.CaptureFix
     assert "config.yaml" in lines[1]
 
 
+def test_a_model_of_another_commit_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "best.zip").write_bytes(b"PK not quite")
+    versions = json.loads((run / "versions.json").read_text())
+    assert main([str(run)]) == 2
+    assert "is of commit" not in capsys.readouterr().err
+    (run / "versions.json").write_text(json.dumps({**versions, "git_commit": "0123456789"}))
+    assert main([str(run)]) == 2
+    assert "the run is of commit 0123456, this is " in capsys.readouterr().err
+
+
 def test_command_line_as_it_is_typed(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "evaluate.py"), "runs/nowhere"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=dict(os.environ))
