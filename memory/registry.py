@@ -13,7 +13,7 @@ from memory.episodic import EpisodicMemory
 from memory.fast_weight import FastWeightMemory
 from memory.feedforward import FeedForward
 from memory.gru import GRU
-from memory.interface import Encode, Memory
+from memory.interface import Encode, Memory, SequentialMemory
 from memory.lstm import LSTM
 from memory.none import NoMemory
 from memory.ntm import NTM
@@ -43,7 +43,7 @@ def build_controller(name: str, input_size: int, kwargs: Mapping[str, Any] | Non
     Raises:
         ValueError: if the name or an argument is unknown, or a size does not fit.
     """
-    kwargs = dict(kwargs or {})
+    kwargs = _named("controller", kwargs)
     controller: type[Controller[Any]] = _look_up("controller", name, CONTROLLERS)
     _check_arguments("controller", name, controller, kwargs, given={"input_size"})
     return controller(input_size, **kwargs)
@@ -62,15 +62,30 @@ def build_memory(
     Raises:
         ValueError: if the name or an argument is unknown, or a size does not fit.
     """
-    kwargs = dict(kwargs or {})
+    kwargs = _named("memory", kwargs)
     memory: type[Memory[Any]] = _look_up("memory", name, MEMORIES)
     _check_arguments("memory", name, memory, kwargs, given={"encode", "event", "encoded_size", "hidden_size"})
-    return memory(encode, event, encoded_size, hidden_size, **kwargs)
+    built = memory(encode, event, encoded_size, hidden_size, **kwargs)
+    if not hasattr(built, "read_size"):
+        raise ValueError(
+            f"{memory.__name__} has to set read_size: how many features its read adds to what the heads see"
+        )
+    if isinstance(built, SequentialMemory) and not built.feedback_size:
+        raise ValueError(
+            f"{memory.__name__} has to set feedback_size: its read of one step enters the controller at the next"
+        )
+    return built
+
+
+def _named(kind: str, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(kwargs, Mapping | None):
+        raise ValueError(f"{kind}_kwargs={kwargs!r} must be a dictionary from names to values")
+    return dict(kwargs or {})
 
 
 def _look_up(kind: str, name: str, classes: Mapping[str, Any]) -> Any:
-    if name not in classes:
-        raise ValueError(f"unknown {kind} '{name}'; choose one of {', '.join(sorted(classes))}")
+    if not isinstance(name, str) or name not in classes:
+        raise ValueError(f"unknown {kind} {name!r}; choose one of {', '.join(sorted(classes))}")
     return classes[name]
 
 

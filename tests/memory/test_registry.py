@@ -58,6 +58,26 @@ def test_an_own_memory_is_one_entry(monkeypatch):
     assert core(memory="counting", controller="gru").from_feedback.in_features == 1
 
 
+@pytest.mark.parametrize("size", ["read_size", "feedback_size"])
+def test_an_own_memory_that_does_not_tell_its_sizes_is_told_which_to_set(monkeypatch, size):
+    class Forgetful(Counting):
+        feedback_size = 0 if size == "feedback_size" else 1
+
+    if size == "read_size":
+        monkeypatch.delattr(Counting, "read_size")
+    monkeypatch.setitem(MEMORIES, "forgetful", Forgetful)
+    with pytest.raises(ValueError, match=rf"^Forgetful has to set {size}: "):
+        core(memory="forgetful")
+
+
+@pytest.mark.parametrize("kind", ["controller", "memory"])
+def test_what_is_no_name_or_no_dictionary_is_refused(kind):
+    with pytest.raises(ValueError, match=rf"^unknown {kind} \['lstm'\]; choose one of"):
+        core(**{kind: ["lstm"]})
+    with pytest.raises(ValueError, match=rf"^{kind}_kwargs=\['slots'\] must be a dictionary from names to values$"):
+        core(**{f"{kind}_kwargs": ["slots"]})
+
+
 def test_a_memory_that_feeds_nothing_back_says_so():
     memory = core(memory="none").memory
     with pytest.raises(TypeError, match="NoMemory feeds nothing back"):
