@@ -51,6 +51,14 @@ CERTIFICATE = {
     "both_wiped": "memory and controller wiped",
 }
 """Names of interventions and what they are, in the order of the table."""
+STATELESS = "feedforward"
+"""The controller that has no state to wipe."""
+
+
+def acts(name: str, has_memory: bool, has_state: bool) -> bool:
+    """Say whether an intervention has something to act on; where not, it shows another one a second time."""
+    on_memory, on_controller = name not in ("intact", "controller_wiped"), name in ("controller_wiped", "both_wiped")
+    return (has_memory or not on_memory) and (has_state or not on_controller)
 
 
 class Difference(NamedTuple):
@@ -71,6 +79,18 @@ class Certificate:
     """Success of a player that cannot recall, if known."""
     has_memory: bool = True
     """Whether there is a memory beside the controller at all."""
+    has_state: bool = True
+    """Whether the controller has a state."""
+
+    @property
+    def listed(self) -> list[str]:
+        """Names of what was played and has something to act on, in the order of the table."""
+        return [name for name in CERTIFICATE if name in self.scores and acts(name, self.has_memory, self.has_state)]
+
+    @property
+    def tells_success(self) -> bool:
+        """Whether the env does; where not, returns are compared."""
+        return self.scores["intact"].success is not None
 
     def difference(self, name: str) -> Difference | None:
         """Return what an intervention changes; None if it was not played.
@@ -167,16 +187,14 @@ class Certificate:
         return f"{sentence}." if rest is None else f"{sentence}; it was right in {rest:.0%} of the others."
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each intervention that was played, all with the same columns."""
+        """Return one row for each intervention that is listed, all with the same columns."""
         rows = []
-        for name, meaning in CERTIFICATE.items():
-            score, found = self.scores.get(name), None if name == "intact" else self.difference(name)
-            if score is None:
-                continue
+        for name in self.listed:
+            score, found = self.scores[name], None if name == "intact" else self.difference(name)
             again = score.looked_again
             rows.append(
                 {
-                    "done to the agent": meaning,
+                    "done to the agent": CERTIFICATE[name],
                     "success": score.success,
                     "low": score.success_low,
                     "high": score.success_high,
@@ -184,6 +202,8 @@ class Certificate:
                     "difference low": None if found is None else found.low,
                     "difference high": None if found is None else found.high,
                     "mean return": score.mean_return,
+                    "return low": score.return_low,
+                    "return high": score.return_high,
                     "looked again": None if again is None else again.episodes / score.episodes,
                     "right without": score.without_looking,
                 }
@@ -193,10 +213,10 @@ class Certificate:
     def as_json(self) -> dict[str, Any]:
         """Return the part `certificate` of `evaluation.json`."""
         conditions = {}
-        for name, score in self.scores.items():
+        for name in self.listed:
             found = None if name == "intact" else self.difference(name)
             conditions[name] = {
-                **asdict(score),
+                **asdict(self.scores[name]),
                 "difference": None if found is None else found.mean,
                 "difference_low": None if found is None else found.low,
                 "difference_high": None if found is None else found.high,
@@ -210,32 +230,36 @@ def _figure(score: Score, condition: str) -> str:
     return f"{score.success:.1%} {condition}"
 
 
-def _points(found: Difference, scale: float) -> str:
-    mean, low, high = (scale * number for number in (found.mean, found.low, found.high))
-    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+def _shown(found: Difference, tells_success: bool) -> str:
+    """Write a difference of success in points, of returns as they are."""
+    scale, digits = (100, 1) if tells_success else (1, 3)
+    mean, low, high = (f"{scale * number:+.{digits}f}" for number in found)
+    return f"{mean} ({low} to {high})"
 
 
 def print_certificate(certificate: Certificate, console: Console) -> None:
-    """Print every intervention with what it changes."""
+    """Print every intervention that is listed with what it changes."""
+    metric = "success" if certificate.tells_success else "return"
+    tells_again = any(certificate.scores[name].looked_again is not None for name in certificate.listed)
     table = Table(title="certificate of memory", box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("done to the agent")
-    for name in ("success (95 % int.)", "difference (95 % int.)", "looked again (right; else)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, meaning in CERTIFICATE.items():
-        score = certificate.scores.get(name)
-        if score is None:
-            continue
-        found = None if name == "intact" else certificate.difference(name)
+    again_heading = ["looked again (right; else)"] if tells_again else []
+    for heading in (f"{metric} (95 % int.)", "difference (95 % int.)", *again_heading):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in certificate.listed:
+        score, found = certificate.scores[name], None if name == "intact" else certificate.difference(name)
         again = score.looked_again
         seen = "-"
         if again is not None:
             rates = ("-" if rate is None else f"{rate:.0%}" for rate in (again.success, score.without_looking))
             seen = f"{again.episodes / score.episodes:.0%} ({', '.join(rates)})"
+        told = certificate.tells_success and score.success is not None
+        shown = score.shown if told else score.shown_return
         done = "" if score.applied in (None, score.episodes) else f" (done in {score.applied / score.episodes:.0%})"
         table.add_row(
-            meaning + done,
-            score.shown if score.success is not None else f"return {score.mean_return:.3f}",
-            "" if found is None else _points(found, 1 if score.success is None else 100),
-            seen,
+            CERTIFICATE[name] + done,
+            shown if told or not certificate.tells_success else f"return {shown}",
+            "" if found is None else _shown(found, told),
+            *([seen] if tells_again else []),
         )
     console.print(table)

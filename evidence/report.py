@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from evidence.certificate import CERTIFICATE, Certificate
+from evidence.certificate import CERTIFICATE, STATELESS, Certificate, acts
 from evidence.scores import Score
 
 AS_TRAINED = "as trained"
@@ -27,8 +27,10 @@ keys of evaluation.json:
                               emptied before every step; the most likely actions are taken
   sampled.intact, sampled.wiped
                               the same with sampled actions
-  certificate                 its verdict, its sentence, and the score under each intervention that was played, with
-                              the difference to the agent left alone and its 95 % interval (Newcombe)
+  certificate                 its verdict, its sentence, and the score under each intervention that was played and
+                              has something to act on, with the difference to the agent left alone and its 95 %
+                              interval (Newcombe); after --certificate also in certificate.json, which stays
+                              when the run is evaluated anew without it
   harder.SETTING.intact, harder.SETTING.wiped
                               other sizes and delays, all of whose layouts are unseen
   run, env, split, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
@@ -64,14 +66,15 @@ class Report:
     """The scores of all conditions, and what is needed to read and repeat them."""
 
     about: dict[str, Any]
-    """What was evaluated and how; among it `env`, the name of the `memory`, and `chance` (may be None)."""
+    """What was evaluated and how; among it `env`, the names `memory` and `controller`, and `chance` (may be None)."""
     scores: dict[Condition, Score] = field(default_factory=dict)
 
     @property
     def certificate(self) -> Certificate:
         """What the interventions show on the task as trained, with the most likely actions."""
         scores = {name: self.scores[Condition(intervention=name)] for name in CERTIFICATE if self.has(name)}
-        return Certificate(scores, self.about["chance"], has_memory=self.about["memory"] != "none")
+        has_memory, has_state = self.about["memory"] != "none", self.about["controller"] != STATELESS
+        return Certificate(scores, self.about["chance"], has_memory, has_state)
 
     def has(self, intervention: str) -> bool:
         """Say whether an intervention was played on the task as trained."""
@@ -110,33 +113,40 @@ class Report:
 
 def print_report(report: Report, console: Console) -> None:
     """Print the scores as a table, and the verdict."""
+    certificate, tells_success = report.certificate, any(score.success is not None for score in report.scores.values())
     table = Table(title=report.about["env"], box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
     for name in ("setting", "wiped", "actions"):
         table.add_column(name, no_wrap=True)
-    for name in ("success (95 % int.)", "return", "length"):
+    for name in (*(("success (95 % int.)", "return") if tells_success else ("return (95 % int.)",)), "length"):
         table.add_column(name, justify="right", no_wrap=True)
     before = AS_TRAINED
     for condition, result in report.scores.items():
-        if condition.intervention not in WIPED:
+        name = condition.intervention
+        if name not in WIPED or not acts(name, certificate.has_memory, certificate.has_state):
             continue
         if condition.setting != before:
             table.add_section()
         table.add_row(
             condition.setting if condition.setting != before or not table.row_count else "",
-            WIPED[condition.intervention],
+            WIPED[name],
             "greedy" if condition.deterministic else "sampled",
-            result.shown,
-            f"{result.mean_return:.3f}",
+            *((result.shown, f"{result.mean_return:.3f}") if tells_success else (result.shown_return,)),
             f"{result.mean_length:.1f}",
         )
         before = condition.setting
     console.print(table)
-    console.print(report.certificate.sentence, highlight=False, soft_wrap=True)
-    layouts = report.scores[Condition()].distinct_layouts
-    if 0 < layouts < FEW_LAYOUTS:
-        fewest, most = report.scores[Condition()].fewest_per_layout, report.scores[Condition()].most_per_layout
-        say = (
-            f"Distinct layouts met: {layouts}, each in {fewest if fewest == most else f'{fewest} to {most}'} episodes;"
-        )
-        say += " the intervals are of chance in the play, not over mazes."
-        console.print(say, highlight=False, soft_wrap=True)
+    console.print(certificate.sentence, highlight=False, soft_wrap=True)
+    if said := _layouts(report.scores[Condition()]):
+        console.print(said, highlight=False, soft_wrap=True)
+
+
+def _layouts(score: Score) -> str:
+    """Say how often few layouts were played; only where they had to be played again are they all that there are."""
+    layouts, fewest, most = score.distinct_layouts, score.fewest_per_layout, score.most_per_layout
+    if not 0 < layouts < FEW_LAYOUTS or fewest is None or most is None:
+        return ""
+    often = f"{fewest if fewest == most else f'{fewest} to {most}'} {'episode' if most == 1 else 'episodes'}"
+    each = often if layouts == 1 else f"each in {often}"
+    return f"Distinct layouts met: {layouts}, {each}" + (
+        "; the intervals are of chance in the play, not over mazes." if most > 1 else "."
+    )

@@ -11,9 +11,9 @@ from agents import MemoryPPO
 from agents.interventions import INTERVENTIONS
 from configs import TrainConfig
 from configs.settings import Setting
-from evidence.certificate import CERTIFICATE
+from evidence.certificate import CERTIFICATE, STATELESS, acts
 from evidence.examination import Trial, examine
-from evidence.report import Condition, Report
+from evidence.report import WIPED, Condition, Report
 from evidence.result_files import made_by, say_kept
 from tracking import RunFolder
 from tracking.atomic import write_json, write_text
@@ -53,13 +53,20 @@ def evaluate_run(
         seed: of the episodes.
         console: where the progress is shown.
         conditions: to play on the task as trained; the first is the agent left alone.
-        certificate: whether to play the interventions of the certificate, too, as far as the env tells the cue.
+        certificate: whether to play the interventions of the certificate, too, as far as they have something to act on
+            and the env tells the cue.
     """
     (trained, env), *harder = envs.items()
     conditions = [*conditions]
     if certificate:
         tells_cue = all("cue_visible" in info for info in env.unwrapped.reset_infos)
-        others = [name for name in CERTIFICATE if Condition(intervention=name) not in conditions]
+        has_memory, has_state = config.memory.name != "none", config.controller.name != STATELESS
+        others = [
+            name
+            for name in CERTIFICATE
+            # The verdict rests on what is emptied, even where that is nothing.
+            if Condition(intervention=name) not in conditions and (name in WIPED or acts(name, has_memory, has_state))
+        ]
         conditions += [
             Condition(intervention=name)
             for name in others

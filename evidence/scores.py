@@ -60,6 +60,14 @@ class Score:
         """The success rate with its interval, for a table."""
         return shown_rate(self.success, self.success_low, self.success_high)
 
+    @property
+    def shown_return(self) -> str:
+        """The mean return with its interval, for a table."""
+        if self.return_low is None or self.return_high is None:
+            return f"{self.mean_return:.3f}"
+        until = " to " if self.return_low < 0 else "-"  # a dash would look like another sign
+        return f"{self.mean_return:.3f} ({self.return_low:.3f}{until}{self.return_high:.3f})"
+
 
 def shown_rate(rate: float | None, low: float | None, high: float | None) -> str:
     """Return a rate with its interval, for a table; a dash if it is not known."""

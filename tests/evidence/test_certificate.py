@@ -117,6 +117,51 @@ def test_without_success_returns_are_compared_by_their_intervals() -> None:
     assert found.verdict == "inconclusive"
 
 
+def printed(found: Certificate, width: int = 140) -> str:
+    text = io.StringIO()
+    print_certificate(found, Console(file=text, width=width))
+    return text.getvalue()
+
+
+def test_returns_are_shown_as_returns_with_their_intervals() -> None:
+    found = Certificate({"intact": returned(1, 0.996, 1.002), "wiped": returned(-0.5, -0.52, -0.474)}, None)
+    shown = printed(found)
+    for words in ("return (95 % int.)", "1.000 (0.996-1.002)", "-0.500 (-0.520 to -0.474)"):
+        assert words in shown
+    assert "-1.500 (-1.522 to -1.470)" in shown
+    assert "success" not in shown
+    assert "looked again" not in shown  # nobody can tell
+    wiped = found.rows()[1]
+    assert (wiped["mean return"], wiped["return low"], wiped["return high"]) == (-0.5, -0.52, -0.474)
+    # Some envs tell success only when there is some.
+    mixed = printed(Certificate({"intact": scored(10, 10), "wiped": returned(0.25, 0.125, 0.5)}, None))
+    assert "100.0% (72.2-100.0)" in mixed
+    assert "return 0.250 (0.125-0.500)" in mixed
+
+
+ALL = {name: scored(99) for name in CERTIFICATE}
+
+
+@pytest.mark.parametrize(
+    ("has_memory", "has_state", "left_out"),
+    [
+        (True, True, set()),
+        (True, False, {"controller_wiped", "both_wiped"}),
+        (False, True, set(CERTIFICATE) - {"intact", "controller_wiped"}),
+        (False, False, set(CERTIFICATE) - {"intact"}),
+    ],
+)
+def test_what_has_nothing_to_act_on_is_not_listed(has_memory: bool, has_state: bool, left_out: set[str]) -> None:
+    found = Certificate(ALL, 0.5, has_memory, has_state)
+    listed = [name for name in CERTIFICATE if name not in left_out]
+    assert found.listed == list(found.as_json()["conditions"]) == listed
+    assert [row["done to the agent"] for row in found.rows()] == [CERTIFICATE[name] for name in listed]
+    shown = printed(found)
+    assert [name for name, meaning in CERTIFICATE.items() if f" {meaning} " in shown] == listed
+    # The verdict rests on them all the same.
+    assert found.verdict == "does not use it"
+
+
 def test_without_wiping_nothing_is_proved() -> None:
     found = certificate(intact=99)
     assert found.verdict is None
@@ -125,9 +170,7 @@ def test_without_wiping_nothing_is_proved() -> None:
 
 def test_the_table_and_the_file_have_what_was_played() -> None:
     found = certificate(**{name: 90 - 9 * number for number, name in enumerate(CERTIFICATE)})
-    text = io.StringIO()
-    print_certificate(found, Console(file=text, width=140))
-    shown = " ".join(text.getvalue().split())
+    shown = " ".join(printed(found).split())
     assert all(meaning in shown for meaning in CERTIFICATE.values())
     content = found.as_json()
     assert set(content["conditions"]) == set(CERTIFICATE)

@@ -27,8 +27,10 @@ def scored(successes: int, n: int = 40) -> Score:
     return score(played(successes, n), knows_success=True)
 
 
-def report(intact: int, wiped: int, memory: str = "episodic", chance: float | None = None) -> Report:
-    about = {"env": "Maze-v0", "memory": memory, "chance": chance}
+def report(
+    intact: int, wiped: int, memory: str = "episodic", chance: float | None = None, controller: str = "lstm"
+) -> Report:
+    about = {"env": "Maze-v0", "memory": memory, "controller": controller, "chance": chance}
     return Report(about, {Condition(): scored(intact), Condition(intervention="wiped"): scored(wiped)})
 
 
@@ -116,6 +118,65 @@ def test_file_has_its_documented_keys() -> None:
     assert all(key in JSON_KEYS for key in (*keys, "certificate", "verdict", "sampled.intact", "harder.SETTING.wiped"))
 
 
+def printed(found: Report) -> str:
+    text = io.StringIO()
+    print_report(found, Console(file=text, width=80))
+    return text.getvalue()
+
+
+def test_where_success_is_not_told_the_table_has_returns_with_their_intervals() -> None:
+    whole = report(39, 5)
+    whole.scores = {condition: score(played(0, 40), knows_success=False) for condition in whole.scores}
+    intact = whole.scores[Condition()]
+    shown = printed(whole)
+    assert "return (95 % int.)" in shown
+    assert "success" not in shown
+    assert f"0.500 ({intact.return_low:.3f}-{intact.return_high:.3f})" in shown
+
+
+@pytest.mark.parametrize(
+    ("memory", "controller", "wiped"),
+    [
+        ("episodic", "lstm", ["nothing", "memory", "controller", "both", "nothing", "memory"]),
+        ("episodic", "feedforward", ["nothing", "memory", "nothing", "memory"]),
+        ("none", "lstm", ["nothing", "controller", "nothing"]),
+    ],
+)
+def test_the_table_has_no_row_for_a_memory_or_a_state_that_is_not_there(
+    memory: str, controller: str, wiped: list[str]
+) -> None:
+    whole = report(39, 39, memory, controller=controller)
+    for condition in (
+        Condition(intervention="controller_wiped"),
+        Condition(intervention="both_wiped"),
+        Condition("size 13"),
+        Condition("size 13", "wiped"),
+    ):
+        whole.scores[condition] = scored(39)
+    rows = [line.split() for line in printed(whole).splitlines() if "greedy" in line]
+    assert [row[row.index("greedy") - 1] for row in rows] == wiped
+
+
+@pytest.mark.parametrize(
+    ("layouts", "said"),
+    [
+        ((1,) * 10, "Distinct layouts met: 10, each in 1 episode.\n"),
+        ((2, 2, 2), "Distinct layouts met: 3, each in 2 episodes; the intervals are of chance in the play, not over"),
+        ((1, 2, 2), "Distinct layouts met: 3, each in 1 to 2 episodes; the intervals are of chance"),
+        ((5,), "Distinct layouts met: 1, 5 episodes; the intervals are of chance"),
+        ((3,) * 20, None),
+        ((), None),
+    ],
+)
+def test_only_layouts_that_repeat_are_all_that_there_are(layouts: tuple[int, ...], said: str | None) -> None:
+    whole = report(39, 5)
+    keys = [f"layout {number}" for number, times in enumerate(layouts) for _ in range(times)] or [""]
+    episodes = played(len(keys), len(keys))._replace(layout=np.array(keys, dtype=object))
+    whole.scores[Condition()] = score(episodes, knows_success=True)
+    shown = printed(whole)
+    assert "Distinct" not in shown if said is None else said in shown
+
+
 def test_the_table_for_other_programs_has_a_row_for_each_condition() -> None:
     whole = report(39, 5)
     whole.scores[Condition("size 13", "wiped", deterministic=False)] = score(
@@ -135,9 +196,7 @@ def test_table_fits_a_narrow_terminal_and_says_everything() -> None:
     whole = report(39, 5)
     whole.scores[Condition("MemoryS17Random", "wiped")] = scored(20)
     whole.scores[Condition(intervention="frozen_after_cue")] = scored(31)
-    text = io.StringIO()
-    print_report(whole, Console(file=text, width=80))
-    shown = text.getvalue()
+    shown = printed(whole)
     for words in ("97.5%", "12.5%", "MemoryS17Random", "greedy", "The agent needs its memory"):
         assert words in shown
     assert "…" not in shown
