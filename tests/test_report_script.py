@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from fake_runs import add_horizon, add_metrics, certificate, fake_run
+from fake_runs import add_horizon, add_metrics, certificate, fake_run, score
 
 from evidence.cost import cost_row, read_cost
 from report import main
@@ -159,6 +159,66 @@ def test_files_that_are_broken_are_no_crash(runs: Path, tmp_path: Path) -> None:
     ):
         assert words in page.text
     assert len(page.pictures) == 4
+
+
+def test_a_certificate_says_how_it_was_played_and_where_that_is_not_how_the_scores_were(
+    runs: Path, tmp_path: Path
+) -> None:
+    run = runs / "tmaze-episodic-lstm" / "seed1"
+    shown = certificate("needs its memory", intact=38, wiped=20, reads_shuffled=19)
+    how = {"checkpoint": "latest", "checkpoint_timesteps": 12345, "episodes": 20, "command": "certified so"}
+    (run / "certificate.json").write_text(json.dumps({**how, "seed": 1_000_000_000, **shown}))
+    assert main([str(runs), "--out", str(tmp_path / "report")]) == 0
+    content = (tmp_path / "report" / "report.html").read_text()
+    # Only the one; all others are a part of their evaluation.
+    assert (
+        "Not played as the scores on the test side were: episodic-lstm, seed 1 "
+        "(checkpoint latest, there best; episodes 20, there 40).</p>"
+    ) in content
+    rows = re.findall("<tr><td>episodic-lstm</td><td class=.n.>(.*?)</tr>", content)
+    (of_file,) = [row for row in rows if "certified so" in row]
+    assert '1</td><td>latest (12,345 steps)</td><td class="n">20</td>' in of_file
+    (of_evaluation,) = [row for row in rows if row.startswith("0</td><td>best</td>")]
+    assert f"<td>python evaluate.py {runs / 'tmaze-episodic-lstm' / 'seed0'}</td>" in of_evaluation
+    # Without an evaluation there is nothing to compare with.
+    (run / "evaluation.json").unlink()
+    assert main([str(runs), "--out", str(tmp_path / "report")]) == 0
+    assert "Not played as" not in page_of(tmp_path / "report").text
+    assert "certified so" in page_of(tmp_path / "report").text
+
+
+def test_where_success_is_not_told_the_certificate_shows_returns(tmp_path: Path) -> None:
+    conditions = {
+        name: {**score(None, mean_return=mean), "return_low": mean - 0.125, "return_high": mean + 0.125}
+        for name, mean in (("intact", 0.75), ("wiped", -0.5), ("reads_shuffled", -0.25))
+    }
+    shown = {"verdict": "needs its memory", "sentence": "It needs it.", "conditions": conditions}
+    run = fake_run(tmp_path / "runs", successes=None, wiped=None, evaluation={"certificate": shown})
+    assert main([str(run), "--out", str(tmp_path / "report")]) == 0
+    text = page_of(tmp_path / "report").text
+    for words in ("0.750 (0.625-0.875)", "-0.500 (-0.625 to -0.375)", "and its return then", "95 % bootstrap interval"):
+        assert words in text
+    assert "its success then" not in text
+    assert "looked again" not in text
+
+
+def test_a_certificate_has_no_row_for_a_memory_or_a_state_that_is_not_there(tmp_path: Path) -> None:
+    for memory, controller in (("none", "lstm"), ("episodic", "feedforward")):
+        shown = certificate("does not use it", intact=40, wiped=39, reads_shuffled=38, controller_wiped=37)
+        fake_run(tmp_path / "runs", memory, controller, evaluation={"certificate": shown})
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "report")]) == 0
+    content = (tmp_path / "report" / "report.html").read_text()
+    (head,) = re.findall("<tr><th></th>(.*?)</tr>", content)
+    order = re.findall("<th>(.*?)</th>", head)
+    for meaning, share in (("memory wiped before every step", "97.5"), ("controller wiped before every step", "92.5")):
+        (row,) = re.findall(f"<tr><td>{meaning}</td>(.*?)</tr>", content)
+        cells = dict(zip(order, re.findall("<td.*?>(.*?)</td>", row), strict=True))
+        has, lacks = (
+            ("episodic-feedforward", "none-lstm") if "memory" in meaning else ("none-lstm", "episodic-feedforward")
+        )
+        assert cells[has].startswith(share)
+        assert cells[lacks] == "-"
+    assert "there is nothing to do it to" in content
 
 
 def test_tasks_have_sections_and_files_of_their_own(runs: Path, tmp_path: Path) -> None:
