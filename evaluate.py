@@ -1,4 +1,4 @@
-"""Evaluates runs on layouts that they were never trained on, with the memory intact and intervened on.
+"""Evaluates runs on layouts of the test side, never trained on, with the memory intact and intervened on.
 
     python evaluate.py RUN                          test side, memory wiped, harder settings
     python evaluate.py RUN --certificate            every intervention, and what they prove
@@ -8,8 +8,10 @@
     python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
     python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
 
-Plays layouts of the test side, then harder settings: those that the run's config names, or --sizes and --delays. Prints
-a table and writes RUN/evaluation.json, RUN/evaluation.csv and, with every episode and its layout, RUN/episodes.csv.
+Plays layouts of the test side, then harder settings: those that the run's config names, or --sizes and --delays. These
+have all layouts of their kind; where that are some of the training, as at a delay within its range, a line says so
+(harder_layouts_in_both). Prints a table and writes RUN/evaluation.json, RUN/evaluation.csv and, with every episode and
+its layout, RUN/episodes.csv.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="*",
         type=delay,
         metavar="DELAY",
-        help="measure success against delay, and nothing else (default: from a quarter of the training's to 10,000)",
+        help="measure success against delay, and nothing else (default: from a quarter of the training's to 10,000); "
+        "with --compare-only: show these of the delays that were measured before",
     )
     parser.add_argument("--again", action="store_true", help="of --horizon: measure delays that were measured before")
     parser.add_argument(
@@ -113,14 +116,13 @@ def _run(options: argparse.Namespace) -> None:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
     if not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
+    _check_options(options)
     check_device("--device ", options.device)
     try:
         names = [download(name, ARTIFACTS) if is_artifact(name) else name for name in options.runs]
     except ValueError as error:
         raise CannotRun(str(error)) from error
     paths = find_runs(names)
-    if options.explain and options.horizon is not None:
-        raise CannotRun("--explain and --horizon: one after the other, please; each does nothing else")
     is_compared = options.compare_only or (len(paths) > 1 and not options.explain)
     compared = [read_run(path) for path in paths] if is_compared else []
     if compared:
@@ -135,6 +137,29 @@ def _run(options: argparse.Namespace) -> None:
         print(f"written to {', '.join(map(str, files))}")
 
 
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse options that cannot be heeded together, before anything is read.
+
+    Raises:
+        CannotRun: if there are such; the message names them.
+    """
+    given = {f"--{name.replace('_', '-')}" for name, value in vars(options).items() if value}
+    if options.horizon == []:  # alone it stands for the usual delays
+        given.add("--horizon")
+    played = ("--certificate", "--intact-only", "--sizes", "--delays", "--no-harder")
+    for one, others, why in (
+        ("--explain", ("--horizon", *played), "one after the other, please; --explain does nothing else"),
+        ("--horizon", played, "one after the other, please; --horizon does nothing else"),
+        ("--compare-only", ("--explain", *played, "--again", "--episodes"), "--compare-only plays nothing"),
+        ("--intact-only", ("--certificate",), "a certificate is of what happens when the memory is not left alone"),
+    ):
+        for other in others:
+            if {one, other} <= given:
+                raise CannotRun(f"{one} and {other}: {why}")
+    if options.again and options.horizon is None:
+        raise CannotRun("--again: it belongs to --horizon")
+
+
 def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, ...]:
     comparison, out = compare(paths), options.out or Path("comparison")
     print_comparison(comparison, results())
@@ -142,9 +167,9 @@ def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, 
 
 
 def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
-    curves = compare_horizons(runs)
-    print_horizons(curves, only_task(runs), results())
-    return write_horizons(curves, options.out or Path("horizon"))
+    horizons = compare_horizons(runs, options.horizon if options.compare_only else ())
+    print_horizons(horizons, only_task(runs), results())
+    return write_horizons(horizons.curves, options.out or Path("horizon"), notes=horizons.notes)
 
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:

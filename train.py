@@ -169,7 +169,7 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
         for test_env in open_envs(config, settings_of(config), 1, model):
             test_env.close()
     if config.eval.horizon:
-        settings_of_delays(config.env, config.eval.horizon)
+        settings_of_delays(config.env, config.eval.horizon, "eval.horizon")
     return env, validation_env, model
 
 

@@ -53,21 +53,22 @@ def settings_of_sizes(env: EnvConfig, sizes: Sequence[str]) -> list[Setting]:
     return [setting for setting in found if setting.label]
 
 
-def settings_of_delays(env: EnvConfig, delays: Sequence[int]) -> list[Setting]:
+def settings_of_delays(env: EnvConfig, delays: Sequence[int], option: str = "--delays") -> list[Setting]:
     """Return the task with other delays.
 
     Args:
         env: the task that was trained on.
         delays: steps between cue and choice.
+        option: where they were asked for.
 
     Raises:
-        CannotRun: if a delay is not positive.
+        CannotRun: if a delay is not positive, or the task has none; the message names the option.
     """
     if delays and "delay" not in env.kwargs:
-        raise CannotRun(f"--delays: {env.id} has no env.kwargs.delay to change; a T-Maze has (env=tmaze)")
+        raise CannotRun(f"{option}: {env.id} has no env.kwargs.delay to change; a T-Maze has (env=tmaze)")
     for delay in delays:
         if delay < 1:
-            raise CannotRun(f"--delays: {delay} must be at least 1")
+            raise CannotRun(f"{option}: {delay} must be at least 1")
     found = [_setting(env, env.id, {"delay": [delay, delay]}, None) for delay in delays]
     return [setting for setting in found if setting.label]
 

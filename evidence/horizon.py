@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from evidence.scores import Score
 
 ORACLE = 1.0
+# At long delays an agent without its memory is not worth the time of many episodes.
+WIPED_EPISODES = 100
 HorizonJson = Mapping[str, Any]
 """The content of a `horizon.json`."""
 
@@ -27,6 +29,10 @@ class Point(NamedTuple):
     wiped: float | None  # success with the memory wiped before every step; None if that was not played
     wiped_low: float | None
     wiped_high: float | None
+    wiped_episodes: int | None = None
+    command: str | None = None  # what it was measured with
+    git_commit: str | None = None
+    git_dirty: bool | None = None
 
     @classmethod
     def of(cls, delay: int, intact: Score, wiped: Score | None = None) -> Point:
@@ -39,7 +45,7 @@ class Point(NamedTuple):
             intact.success_high,
             intact.mean_return,
             intact.mean_length,
-            *((wiped.success, wiped.success_low, wiped.success_high) if wiped else (None, None, None)),
+            *((wiped.success, wiped.success_low, wiped.success_high, wiped.episodes) if wiped else [None] * 4),
         )
 
     @classmethod
@@ -93,8 +99,9 @@ class Horizon:
         return Length.of([point._asdict() for point in self.points], "delay", self.chance)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the content of `horizon.json`."""
+        """Return the content of `horizon.json`; its command is all that the points were measured with."""
         steps, low, high = self.length
+        commands = dict.fromkeys(point.command for point in self.points if point.command)
         return {
             "by": "delay",
             "trained": list(self.trained),
@@ -105,6 +112,7 @@ class Horizon:
             "effective_low": low,
             "effective_high": high,
             **self.about,
+            **({"command": " && ".join(commands)} if commands else {}),
         }
 
 

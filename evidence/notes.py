@@ -17,7 +17,7 @@ def notes(
 
     Args:
         agents: label -> runs.
-        evaluations: of every run.
+        evaluations: of every run, the content of its `evaluation.json` or of its `horizon.json`.
     """
     found = []
     if few := [label for label, runs in agents.items() if len(runs) < FEW]:
@@ -28,9 +28,9 @@ def notes(
             found.append(f"Not independent, for they have the same seed ({_listed(twice)}): runs of {label}.")
     aspects: dict[str, Callable[[RecordedRun], Any]] = {
         "Trained for different numbers of steps": lambda run: run.config.get("total_timesteps"),
-        "Different checkpoints were evaluated": lambda run: evaluations[run]["checkpoint"],
-        "Different numbers of test episodes were played": lambda run: evaluations[run]["episodes"],
-        "The test episodes began from different seeds": lambda run: evaluations[run]["seed"],
+        "Different checkpoints were evaluated": lambda run: evaluations[run].get("checkpoint"),
+        "Different numbers of test episodes were played": lambda run: evaluations[run].get("episodes"),
+        "The test episodes began from different seeds": lambda run: evaluations[run].get("seed"),
     }
     for words, aspect in aspects.items():
         values = {label: sorted({aspect(run) for run in runs}, key=str) for label, runs in agents.items()}
@@ -39,7 +39,22 @@ def notes(
     for run, evaluation in evaluations.items():
         if both := evaluation.get("layouts_in_both"):
             found.append(f"{run.path}: {both} of the layouts that it was tested on had been trained on.")
+        found += [f"{run.path}: {said}" for said in trained_on(evaluation)]
     return tuple(found)
+
+
+def trained_on(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
+    """List, in one sentence each, the other sizes and delays in which layouts of the training were met.
+
+    Args:
+        evaluation: the content of an `evaluation.json`.
+    """
+    both = evaluation.get("harder_layouts_in_both") or {}
+    return tuple(
+        f"{label}: {count:,} of the layouts that it was tested on had been trained on."
+        for label, count in both.items()
+        if count
+    )
 
 
 def _listed(values: Sequence[Any]) -> str:

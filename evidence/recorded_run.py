@@ -17,6 +17,7 @@ from omegaconf import MISSING, OmegaConf
 from configs import CannotRun, one_line
 from configs.messages import CONFIG_ERRORS
 from configs.schema import EnvConfig, EvalConfig, PPOConfig
+from evidence.horizon_format import problem_of
 from tracking import RunFolder
 from tracking.run_folder import closest
 
@@ -25,7 +26,7 @@ GRID = "multirun.yaml"
 SCORE_KEYS = ("success", "success_low", "success_high", "mean_return", "episodes")
 EVALUATION_KEYS = ("env", "chance", "memory", "controller", "checkpoint", "seed", "episodes")
 SCORES = (("intact",), ("wiped",), ("sampled", "intact"))
-"""Where in `evaluation.json` the scores are that every evaluation has."""
+"""Where in `evaluation.json` the scores are of the task as trained; `--intact-only` leaves out all but the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ def read_evaluation(run: RecordedRun) -> dict[str, Any]:
     content = _json(path, run.evaluate_command)
     missing = [key for key in EVALUATION_KEYS if key not in content]
     for keys in SCORES:
+        if keys[0] not in content and keys != SCORES[0]:
+            continue
         place: Any = content
         for key in keys:
             place = place.get(key) if isinstance(place, dict) else None
@@ -147,16 +150,14 @@ def read_horizon(run: RecordedRun) -> dict[str, Any] | None:
     """Return a run's `horizon.json`, None if it has none.
 
     Raises:
-        CannotRun: if it cannot be read, or is no horizon curve.
+        CannotRun: if it cannot be read, or is no horizon curve; the message names the key and what makes it anew.
     """
     path, command = RunFolder(run.path).horizon, f"{run.evaluate_command} --horizon"
     if not path.is_file():
         return None
     content = _json(path, command)
-    keys = {content.get("by"), "episodes", "success", "success_low", "success_high"}
-    points = content.get("points")
-    if not isinstance(points, list) or not points or not all(keys <= set(point) for point in points):
-        raise CannotRun(f"{path}: there is no horizon curve in it; make it anew with: {command}")
+    if problem := problem_of(content):
+        raise CannotRun(f"{path}: {problem}, so there is no horizon curve in it; make it anew with: {command}")
     return content
 
 

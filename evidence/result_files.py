@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -28,7 +29,7 @@ def check_writable(folder: RunFolder) -> None:
         raise CannotRun(f"{folder.path}: nothing can be written there, and that is where the results go")
 
 
-def made_by() -> dict[str, str | bool | None]:
+def made_by() -> dict[str, Any]:
     """Return the command line and the commit, for the record."""
     commit, dirty = git_commit(Path(__file__).parent.parent)
     return {"command": command_line(), "git_commit": commit, "git_dirty": dirty}

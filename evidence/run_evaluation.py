@@ -13,6 +13,7 @@ from configs import TrainConfig
 from configs.settings import Setting
 from evidence.certificate import CERTIFICATE, STATELESS, acts
 from evidence.examination import Trial, examine
+from evidence.notes import trained_on
 from evidence.report import WIPED, Condition, Report
 from evidence.result_files import made_by, say_kept
 from tracking import RunFolder
@@ -96,6 +97,11 @@ def evaluate_run(
         "layouts_trained_on": None if known is None else len(known),
         "layouts_tested": len(tested),
         "layouts_in_both": None if known is None else len(tested & known),
+        # These are not split: a delay within the range of the training shows layouts of the training.
+        "harder_layouts_in_both": {
+            setting.label: None if known is None else len(examined.layouts(setting.label) & known)
+            for setting, _ in harder
+        },
         **made_by(),
     }
     report = Report(about, examined.scores)
@@ -104,6 +110,8 @@ def evaluate_run(
         folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])
     )
     say_kept(kept, console)
+    for said in trained_on(about):
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     write_json(folder.evaluation, report.as_json())
     write_text(table, report.as_csv())
     write_text(folder.episodes, examined.as_csv())

@@ -15,8 +15,9 @@ from configs import TrainConfig
 from configs.settings import settings_of_delays, trained_setting
 from envs.deal import deal_layouts
 from evidence.examination import Trial, play
-from evidence.horizon import Horizon, Point, default_delays
+from evidence.horizon import WIPED_EPISODES, Horizon, Point, default_delays
 from evidence.horizon_figure import draw_horizon
+from evidence.horizon_format import problem_of
 from evidence.opening import open_envs
 from evidence.report import Condition
 from evidence.result_files import made_by, say_kept
@@ -24,8 +25,6 @@ from evidence.scores import Score
 from tracking import RunFolder
 from tracking.atomic import write_json
 
-# At long delays an agent without its memory is not worth the time of many episodes.
-WIPED_EPISODES = 100
 # A step of many envs takes little longer than a step of one.
 MOST_ENVS = 256
 SAME = ("checkpoint", "checkpoint_timesteps", "episodes", "seed", "git_commit")
@@ -46,8 +45,9 @@ def horizon_of(
 ) -> Horizon:
     """Measure success against delay; write `horizon.json` after every delay, draw `horizon.png` and `.svg` in the end.
 
-    A delay that was measured before, with the same weights, episodes and commit, is kept; other earlier results move
-    out of the way. An interruption loses the delay that is being played, and no more.
+    A delay that was measured before, with the same weights, episodes and commit, is kept, unless the code had
+    uncommitted changes then or has them now; other earlier results move out of the way. An interruption loses the delay
+    that is being played, and no more.
 
     Args:
         folder, config, model, checkpoint, episodes, seed, console: as for `evaluate_run`.
@@ -58,21 +58,27 @@ def horizon_of(
         CannotRun: if the task has no delay to change.
     """
     trained = trained_delays(config)
-    settings = {delay: settings_of_delays(config.env, [delay]) for delay in delays or default_delays(trained)}
+    settings = {
+        delay: settings_of_delays(config.env, [delay], "--horizon") for delay in delays or default_delays(trained)
+    }
 
     def make_env(delay: int, n_envs: int) -> VecEnv:
         (setting,) = settings[delay] or [trained_setting(config.env)]
         return open_envs(config, [setting], episodes, model, n_envs)[0]
 
+    made = made_by()
     about = {
         "run": str(folder.path),
         "checkpoint": checkpoint,
         "checkpoint_timesteps": model.num_timesteps,
         "episodes": episodes,
         "seed": seed,
-        **made_by(),
+        **made,
     }
     known = {} if again else points_before(folder, about)
+    if made["git_dirty"] is not False and folder.horizon.is_file() and not again:
+        said = "nothing measured before is kept, for the code is of no commit or has uncommitted changes"
+        console.print(said, highlight=False, soft_wrap=True)
     if kept := sorted(known.keys() & settings.keys()):
         said = f"measured before, and kept: delay {', '.join(f'{delay:,}' for delay in kept)} (--again measures anew)"
         console.print(said, highlight=False, soft_wrap=True)
@@ -86,7 +92,7 @@ def horizon_of(
         for point in measure_horizon(model, missing, make_env, episodes=episodes, seed=seed, console=console):
             if not known:
                 say_kept(folder.keep_previous(*files), console)
-            known[point.delay] = point
+            known[point.delay] = point._replace(**made)
             write_json(folder.horizon, so_far().as_json())
     finally:
         if known:
@@ -148,14 +154,18 @@ def measure_horizon(
 
 
 def points_before(folder: RunFolder, about: dict[str, Any]) -> dict[int, Point]:
-    """Return the points of a run's `horizon.json`, by delay; none if they were measured with something else."""
+    """Return the points of a run's `horizon.json` that count, by delay.
+
+    Those that were measured with something else do not, nor those with uncommitted changes, which may be others now.
+    """
     try:
         content = json.loads(folder.horizon.read_text())
-        if all(content[key] == about[key] for key in SAME):
-            return {point["delay"]: Point.from_json(point) for point in content["points"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # there is none, or none that this version wrote
-    return {}
+        if about["git_dirty"] is not False or problem_of(content) or any(content[key] != about[key] for key in SAME):
+            return {}
+        points = [Point.from_json(point) for point in content["points"]]
+    except (OSError, ValueError, KeyError):
+        return {}  # there is none, or none that this version wrote
+    return {point.delay: point for point in points if point.git_dirty is False}
 
 
 def trained_delays(config: TrainConfig) -> tuple[int, int]:
@@ -164,7 +174,7 @@ def trained_delays(config: TrainConfig) -> tuple[int, int]:
     Raises:
         CannotRun: if the task has none.
     """
-    settings_of_delays(config.env, [1])
+    settings_of_delays(config.env, [1], "--horizon")
     delay = config.env.kwargs["delay"]
     low, high = (delay, delay) if isinstance(delay, int) else (min(delay), max(delay))
     return int(low), int(high)

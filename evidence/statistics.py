@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 import numpy as np
@@ -106,6 +106,28 @@ def stratified_interval(
     if statistic is interquartile_mean:  # all at once: twenty times as fast as one by one
         return _middle(trim_mean(resamples.reshape(RESAMPLES, -1), 0.25, axis=1), confidence)
     return _middle([statistic(resample) for resample in resamples], confidence)
+
+
+def success_interval(
+    successes: Sequence[int], episodes: Sequence[int], confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return the interval of the interquartile mean of the success of several runs.
+
+    The percentile interval of a bootstrap that draws runs anew, and within each its episodes; at each end at least as
+    wide as the Wilson interval of all episodes together. A bootstrap alone sees no doubt where all have succeeded.
+
+    Args:
+        successes: of each run.
+        episodes: of each run, at least 1.
+        confidence: of the interval.
+        seed: of the resampling.
+    """
+    n, rng = np.asarray(episodes), np.random.default_rng(seed)
+    drawn = rng.integers(len(n), size=(RESAMPLES, len(n)))
+    rates = rng.binomial(n[drawn], (np.asarray(successes) / n)[drawn]) / n[drawn]
+    low, high = _middle(trim_mean(rates, 0.25, axis=1), confidence)
+    least_low, least_high = wilson_interval(sum(successes), sum(episodes), confidence)
+    return min(low, least_low), max(high, least_high)
 
 
 def probability_of_improvement(

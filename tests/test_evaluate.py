@@ -78,6 +78,20 @@ def test_delays_of_ones_own_are_played(run: Path, capsys: pytest.CaptureFixture[
     assert found["verdict"] in table
 
 
+def test_delays_of_the_training_are_told_from_those_that_were_never_met(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run), "--episodes", "3", "--delays", "10", "29"]) == 0
+    assert evaluation(run)["layouts_in_both"] == 0
+    both = evaluation(run)["harder_layouts_in_both"]
+    assert list(both) == ["delay=10", "delay=29"]
+    assert both["delay=10"] > 0
+    assert both["delay=29"] == 0
+    told = f"delay=10: {both['delay=10']} of the layouts that it was tested on had been trained on."
+    said = capsys.readouterr()
+    assert [line for line in (said.out + said.err).splitlines() if "trained on" in line] == [told]
+
+
 def test_a_certificate_has_every_intervention(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run), "--episodes", "4", "--no-harder", "--certificate"]) == 0
     found = evaluation(run)
@@ -157,11 +171,18 @@ def test_runs_are_compared_as_they_were_evaluated(
     ("arguments", "named"),
     [
         (["--sizes", "13"], "no size"),
-        (["--horizon", "0"], "at least 1"),
         (["--explain", "-1"], "--explain -1: there is no such episode"),
         (["--delays", "0"], "at least 1"),
         (["--seed", "-1"], "--seed -1: must be from 0"),
         (["--episodes", "0"], "at least 1"),
+        (["--horizon", "0"], "evaluate.py: --horizon: 0 must be"),
+        (["--horizon", "--certificate"], "--horizon and --certificate: one after the other"),
+        (["--horizon", "5", "--delays", "7"], "--horizon and --delays: one after the other"),
+        (["--explain", "0", "--certificate"], "--explain and --certificate: one after the other"),
+        (["--explain", "0", "--horizon"], "--explain and --horizon: one after the other"),
+        (["--intact-only", "--certificate"], "--intact-only and --certificate: a certificate is of what"),
+        (["--compare-only", "--certificate"], "--compare-only and --certificate: --compare-only plays nothing"),
+        (["--again"], "--again: it belongs to --horizon"),
         (["--device", "nonsense"], "--device nonsense: torch cannot use it here; take --device auto"),
     ],
 )

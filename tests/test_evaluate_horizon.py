@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from evaluate import main
 from evidence.examination import Trial, play
@@ -31,7 +32,26 @@ def test_the_horizon_is_measured_by_itself(run: Path, capsys: pytest.CaptureFixt
     assert (run / "evaluation.json").read_bytes() == before
 
 
-def test_a_delay_is_measured_once(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+class Code:
+    """The code that measures, as far as the record tells."""
+
+    git_dirty: bool | None = False
+    calls = 0
+
+    def made_by(self) -> dict:
+        self.calls += 1
+        return {"command": f"call {self.calls}", "git_commit": "0123456", "git_dirty": self.git_dirty}
+
+
+@pytest.fixture
+def code(monkeypatch: pytest.MonkeyPatch) -> Code:
+    """Return what stands for the working copy, which may have changes."""
+    code = Code()
+    monkeypatch.setattr("evidence.run_horizon.made_by", code.made_by)
+    return code
+
+
+def test_a_delay_is_measured_once(run: Path, capsys: pytest.CaptureFixture[str], code: Code) -> None:
     def points(*arguments: str) -> dict:
         assert main([str(run), "--episodes", "3", "--horizon", *arguments]) == 0
         return {point["delay"]: point for point in json.loads((run / "horizon.json").read_text())["points"]}
@@ -52,6 +72,54 @@ def test_a_delay_is_measured_once(run: Path, capsys: pytest.CaptureFixture[str])
     assert main([str(run), "--episodes", "4", "--horizon", "30"]) == 0
     assert [point["episodes"] for point in json.loads((run / "horizon.json").read_text())["points"]] == [4]
     assert len(list((run / "earlier").glob("*/horizon.json"))) == 2
+
+
+def test_every_delay_has_what_it_was_measured_with(run: Path, code: Code) -> None:
+    for delays in (["3", "20"], ["30", "3"]):
+        assert main([str(run), "--episodes", "3", "--horizon", *delays]) == 0
+    found = json.loads((run / "horizon.json").read_text())
+    assert [point["command"] for point in found["points"]] == ["call 1", "call 1", "call 2"]
+    assert {(point["git_commit"], point["git_dirty"]) for point in found["points"]} == {("0123456", False)}
+    assert found["command"] == "call 1 && call 2"
+
+
+@pytest.mark.parametrize(("then", "now"), [(True, False), (False, True), (None, None)])
+def test_what_uncommitted_code_measured_is_not_kept(
+    run: Path, capsys: pytest.CaptureFixture[str], code: Code, then: bool | None, now: bool | None
+) -> None:
+    code.git_dirty = then
+    assert main([str(run), "--episodes", "3", "--horizon", "3", "20"]) == 0
+    code.git_dirty = now
+    capsys.readouterr()
+    assert main([str(run), "--episodes", "3", "--horizon", "3"]) == 0
+    (point,) = json.loads((run / "horizon.json").read_text())["points"]
+    assert (point["command"], point["git_dirty"]) == ("call 2", now)
+    assert ("nothing measured before is kept" in capsys.readouterr().err) == (now is not False)
+
+
+def test_a_file_that_was_edited_is_measured_anew(run: Path, code: Code) -> None:
+    assert main([str(run), "--episodes", "3", "--horizon", "3", "20"]) == 0
+    edited = json.loads((run / "horizon.json").read_text())
+    edited["points"][0]["success"] = "x"
+    (run / "horizon.json").write_text(json.dumps(edited))
+    assert main([str(run), "--episodes", "3", "--horizon", "3"]) == 0
+    (point,) = json.loads((run / "horizon.json").read_text())["points"]
+    assert 0 <= point["success"] <= 1
+
+
+def test_a_task_without_a_delay_has_no_horizon(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = run / "config.yaml"
+    content = yaml.safe_load(config.read_text())
+    assert main([str(run), "--compare-only", "--horizon", "999"]) == 2
+    content["env"]["kwargs"] = {}
+    config.write_text(yaml.safe_dump(content))
+    assert main([str(run), "--horizon"]) == 2
+    assert main([str(run), "--compare-only", "--horizon"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "there is no horizon.json; make it with: " in said[0]
+    assert said[1].startswith("evaluate.py: --horizon: Engram-TMaze-v0 has no env.kwargs.delay")
+    assert said[2].startswith("evaluate.py: --horizon: ")
 
 
 def test_an_interruption_loses_no_delay_that_was_measured(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +145,14 @@ def test_horizons_of_several_runs_end_in_one_figure(
     assert {path.name for path in out.parent.iterdir()} == {"both.json", "both.png", "both.svg"}
     (agent,) = json.loads(out.with_suffix(".json").read_text())["agents"].values()
     assert (agent["seeds"], [point["episodes"] for point in agent["points"]]) == ([0, 7], [6, 6])
-    assert "Engram-TMaze-v0: horizon" in capsys.readouterr().out
+    out_text = capsys.readouterr().out
+    assert "Engram-TMaze-v0: horizon" in out_text
+    assert "Fewer than 5 seeds" in out_text
+    assert main([str(run), str(other), "--compare-only", "--horizon", "3", "999", "--out", str(out)]) == 2
+    assert f"{run}: delay 999 was not measured; measure it with: " in capsys.readouterr().err
+    assert main([str(run), str(other), "--compare-only", "--horizon", "3", "--out", str(out)]) == 0
+    (agent,) = json.loads(out.with_suffix(".json").read_text())["agents"].values()
+    assert [point["delay"] for point in agent["points"]] == [3]
     (other / "horizon.json").unlink()
     assert main([str(run), str(other), "--horizon", "--compare-only"]) == 2
     assert "there is no horizon.json; make it with" in capsys.readouterr().err

@@ -151,13 +151,28 @@ def test_a_run_that_was_not_evaluated_is_refused_with_the_command(tmp_path: Path
         compare([run])
 
 
-@pytest.mark.parametrize("key", ["chance", "checkpoint", "intact", "wiped", "sampled"])
+@pytest.mark.parametrize("key", ["chance", "checkpoint", "intact"])
 def test_an_evaluation_of_an_older_format_is_refused_with_what_it_lacks(tmp_path: Path, key: str) -> None:
     run = fake_run(tmp_path)
     content = json.loads((run / "evaluation.json").read_text())
     del content[key]
     (run / "evaluation.json").write_text(json.dumps(content))
     with pytest.raises(CannotRun, match=f"lacks '{key}.*older format.*make it anew with: python evaluate.py {run}"):
+        compare([run])
+
+
+def test_an_evaluation_of_the_intact_agent_alone_is_compared(tmp_path: Path) -> None:
+    run = fake_run(tmp_path)
+    content = json.loads((run / "evaluation.json").read_text())
+    for key in ("wiped", "sampled", "harder"):
+        del content[key]
+    (run / "evaluation.json").write_text(json.dumps(content))
+    (agent,) = compare([run]).agents
+    scores = agent.settings["as trained"]
+    assert scores.success is not None
+    assert (scores.wiped, scores.sampled) == (None, None)
+    (run / "evaluation.json").write_text(json.dumps({**content, "sampled": {}}))
+    with pytest.raises(CannotRun, match=r"lacks 'sampled\.intact'"):
         compare([run])
 
 
@@ -192,7 +207,11 @@ def test_a_reader_is_told_what_makes_it_weak(tmp_path: Path) -> None:
     assert compare(runs).notes == ()
     again = fake_run(tmp_path, seed=4, name="again")
     leaky = fake_run(tmp_path, seed=5, evaluation={"layouts_in_both": 3, "checkpoint": "latest"})
-    control = fake_run(tmp_path, "none", evaluation={"episodes": 17})
+    control = fake_run(
+        tmp_path,
+        "none",
+        evaluation={"episodes": 17, "harder_layouts_in_both": {"delay=10": 4, "delay=60": 0, "delay=70": None}},
+    )
     found = compare([*runs, again, leaky, control]).notes
     for words in (
         "Fewer than 5 seeds, so that what is said over seeds is rough: none-lstm.",
@@ -200,9 +219,10 @@ def test_a_reader_is_told_what_makes_it_weak(tmp_path: Path) -> None:
         "Different checkpoints were evaluated: episodic-lstm best and latest; none-lstm best.",
         "Different numbers of test episodes were played: episodic-lstm 40; none-lstm 17.",
         f"{leaky}: 3 of the layouts",
+        f"{control}: delay=10: 4 of the layouts that it was tested on had been trained on.",
     ):
         assert sum(line.startswith(words) for line in found) == 1
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 def test_tables_say_everything_on_a_narrow_terminal(folders: list[Path]) -> None:

@@ -59,4 +59,12 @@ def test_a_point_comes_back_from_its_file() -> None:
     point = Point.of(10, scored(0.7, 0.6, 0.8), scored(0.5, 0.4, 0.6))
     (written,) = Horizon([point], (5, 10), 0.5, {}).as_json()["points"]
     assert Point.from_json(json.loads(json.dumps(written))) == point
+    assert point.wiped_episodes == 100
     assert (point.wiped_low, point.wiped, point.wiped_high) == (0.4, 0.5, 0.6)
+
+
+def test_a_curve_names_every_command_that_it_was_measured_with() -> None:
+    measured = {30: "python b", 10: "python a", 100: "python b"}
+    points = [Point.of(delay, scored(0.7, 0.6, 0.8))._replace(command=measured[delay]) for delay in sorted(measured)]
+    assert Horizon(points, (5, 10), 0.5, {"command": "python b"}).as_json()["command"] == "python a && python b"
+    assert Horizon([], (5, 10), 0.5, {"command": "python b"}).as_json()["command"] == "python b"

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, norm
 
+from agents.evaluation import wilson_interval
 from evidence.statistics import (
     difference_interval,
     interquartile_mean,
     mean_interval,
     probability_of_improvement,
     stratified_interval,
+    success_interval,
 )
 
 # Newcombe (1998), Statistics in Medicine 17, table II, method 10.
@@ -155,3 +157,15 @@ def test_interval_of_the_probability_of_improvement() -> None:
 def test_probability_of_improvement_needs_the_same_tasks() -> None:
     with pytest.raises(ValueError, match="x has 2 tasks and y has 1"):
         probability_of_improvement([[1, 2]], [[1]])
+
+
+def test_the_interval_of_success_over_runs_is_of_runs_and_of_their_episodes() -> None:
+    assert success_interval([7, 7, 7], [7, 7, 7]) == pytest.approx(wilson_interval(21, 21))
+    assert success_interval([0, 0], [7, 7]) == pytest.approx(wilson_interval(0, 14))
+    # Runs that agree are in doubt as far as their episodes are, and those that differ further.
+    low, high = success_interval([50, 50, 50], [100, 100, 100])
+    assert low <= wilson_interval(150, 300)[0] < wilson_interval(150, 300)[1] <= high
+    wide = success_interval([10, 50, 90], [100, 100, 100])
+    assert wide[0] < 0.25 < 0.75 < wide[1]
+    # One that failed often is cut off by the interquartile mean, but not unseen.
+    assert success_interval([0] + [9] * 19, [9] * 20)[0] < 1.0
