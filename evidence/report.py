@@ -32,13 +32,15 @@ keys of evaluation.json:
                               interval (Newcombe); after --certificate also in certificate.json, which stays
                               when the run is evaluated anew without it
   harder.SETTING.intact, harder.SETTING.wiped
-                              other sizes and delays, all of whose layouts are unseen
+                              other sizes and delays, not split by layout
   run, env, split, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
                               what was evaluated, and how
   chance                      success of a player that cannot recall, as the config says; null if unknown
   layouts_trained_on, layouts_tested, layouts_in_both
                               distinct layouts of the training, of this evaluation as trained, and common to both;
                               null if the run has not recorded those of its training
+  harder_layouts_in_both.SETTING
+                              layouts of another size or delay that had been trained on; null as above
 keys of a score:
   success, success_low, success_high
                               success rate and its 95 % Wilson interval; null if the env tells no success
