@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="+",
         type=int,
         metavar="EPISODE",
-        help="write a page that shows what was stored and read in an episode and why, and nothing else",
+        help="write a page that shows what was stored and read in an episode and why, and nothing else; EPISODE is its "
+        "number in episodes.csv (of an evaluation with other --seed, --episodes or --checkpoint: give these, too)",
     )
     parser.add_argument("--compare-only", action="store_true", help="compare evaluations that were made before")
     parser.add_argument(
@@ -180,7 +181,7 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
     try:
         if options.explain:
             for number in options.explain:
-                page = explain_episode(folder, config, model, number, **how)
+                page = explain_episode(folder, config, model, number, episodes=options.episodes, **how)
                 print(f"written to {page}")
             return
         if options.horizon is not None:

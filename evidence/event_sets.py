@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from agents.recording import RecordedStep, Recording
 from evidence.origins import HeadRead
 
-MOST_SINGLE = 64
-"""Events that are changed one by one: those that were read most."""
+TRIED = 40_000
+"""Events that are changed one by one, or decisions that are shown, times steps of the episode: all, in 200 steps."""
+LEAST_SINGLE = 64
 WRITTEN = 0.05
 """A write of less weight in every slot is none."""
 DRAWS = 10
@@ -23,7 +24,8 @@ def sets_to_forget(recording: Recording, read: NDArray[Any] | None = None) -> It
 
     Args:
         recording: the episode.
-        read: [T] how much each step's write was read in all, to choose the single ones by; None for all of them.
+        read: [T] how much each step's write was read in all, to choose the single ones by where not all can be tried;
+            None for the earliest.
 
     Yields:
         the steps in order, and a label, empty where the observation says it.
@@ -40,7 +42,8 @@ def sets_to_forget(recording: Recording, read: NDArray[Any] | None = None) -> It
     for group in sorted(alike.values(), key=lambda group: -read[group].sum()):
         if len(group) > 1 and group != cue:
             yield group, ""
-    for time in sorted(written, key=lambda time: -read[time])[:MOST_SINGLE]:
+    most = max(LEAST_SINGLE, TRIED // max(1, len(steps)))
+    for time in sorted(written, key=lambda time: -read[time])[:most]:
         if cue != [time]:
             yield [time], ""
 

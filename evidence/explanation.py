@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from agents import MemoryPPO
 from agents.counterfactual import holds_events, is_density
 from agents.recording import RecordedStep, Recording
-from evidence.decisions import as_json, decisions
-from evidence.event_sets import WRITTEN, read_in_all, sets_to_forget
+from evidence.counterfactuals import as_json
+from evidence.decisions import LEAST_CHANGE, MOST_SHOWN, decisions
+from evidence.event_sets import WRITTEN, read_in_all, sets_to_forget, written_steps
 from evidence.origins import HeadRead, trace
 from evidence.pictures import as_png, caption, picture
 from evidence.replacements import Replacement, replacements
@@ -61,6 +62,9 @@ def explain(
         "reads_before_writing": model.policy.core.memory.reads_before_writing,
         "notes": [] if recording.finished else [f"cut after {len(steps):,} steps; the episode went on"],
         "decisions": [],
+        "left_out": [],
+        "tried_alone": None,
+        "least_change": LEAST_CHANGE,
     }
     filled = np.zeros(content["slots"], dtype=bool)
     content["steps"] = []
@@ -85,7 +89,10 @@ def explain(
         (chosen, label or captions[chosen[0]] or ("events alike" if chosen[1:] else "one event"))
         for chosen, label in sets_to_forget(recording, read_in_all(origins, len(steps)))
     ]
-    content["decisions"] = decisions(model.policy, recording, sets, instead, on_progress)
+    content["decisions"], content["left_out"] = decisions(model.policy, recording, sets, instead, on_progress)
+    alone, written = sum(len(chosen) == 1 for chosen, _ in sets), len(written_steps(recording))
+    content["tried_alone"] = [alone, written]
+    content["notes"] += _left_out(content)
     for time in _pictured(content["decisions"]):
         if other := instead[time]:
             content["steps"][time]["instead"] = {
@@ -97,6 +104,18 @@ def explain(
     if not accesses:
         content["notes"].append("this memory has no slots to be looked into")
     return content
+
+
+def _left_out(content: Mapping[str, Any]) -> Iterator[str]:
+    """Say what the page does not have."""
+    shown, (alone, written) = content["decisions"], content["tried_alone"]
+    if content["left_out"]:
+        found = len(shown) + len(content["left_out"])
+        yield f"{len(shown)} of {found} decisions are shown, those that something stored moved most"
+    if alone < written:
+        yield f"{alone} of {written} events were changed one by one, those that were read most"
+    if any(decision["tried"] > len(decision["effects"]) for decision in shown):
+        yield f"of each decision the {MOST_SHOWN} sets of events are shown that moved it most"
 
 
 def _pictured(found: Iterable[Mapping[str, Any]]) -> set[int]:

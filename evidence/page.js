@@ -14,7 +14,10 @@ The episode is the JSON in the page:
     written: [[slot, strength], …]; occupancy: share of the slots that are filled
     read: per head {nothing: weight, from: [[step of the event, slot, weight], …]}
     instead: what the event is replaced by, {seen, caption, source}, or null
-  decisions: one object a decision, {step, action, likelihood, effects, control}; an effect is what changing events does,
+  left_out: steps of decisions that are not shown; least_change: of the likelihood, at which a step is a decision
+  tried_alone: [how many events were changed one by one, of how many], or null if there is no memory
+  decisions: one object a decision, {step, action, likelihood, effects, control, tried}, tried: of how many sets of events
+    the effects are the strongest; an effect is what changing events does,
     steps: which; label: text; group: whether they are one kind; shows_cue: true, false or null
     deleted, and replaced or null: {likelihood, that of the action then; likelihood_change, value_change; action_after}
   control: what as many random others do as the first effect has, or null; events: how many; draws: how often drawn

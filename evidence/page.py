@@ -34,15 +34,28 @@ def write_page(explanation: Mapping[str, Any], path: Path) -> None:
         PageTooLarge: if the page would be over 5 MB.
         ValueError: if a number is not finite.
     """
+    write_text(path, page_text(explanation, path.name))
+
+
+def page_text(explanation: Mapping[str, Any], name: str) -> str:
+    """Return the HTML of an explained episode.
+
+    Args:
+        explanation: see `write_page`.
+        name: of the file, for the error line.
+
+    Raises:
+        PageTooLarge, ValueError: see `write_page`.
+    """
     text = render(explanation)
     size = len(text.encode())
     if size > LIMIT:
         pictures = sum(map(len, explanation["images"]))
         raise PageTooLarge(
-            f"{path.name} would be {size / 1e6:.1f} MB ({pictures / 1e6:.1f} MB of it pictures) and may be "
+            f"{name} would be {size / 1e6:.1f} MB ({pictures / 1e6:.1f} MB of it pictures) and may be "
             f"{LIMIT / 1e6:.0f}: explain a shorter episode, or draw smaller pictures"
         )
-    write_text(path, text)
+    return text
 
 
 def render(explanation: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-/* Why this action: what the nearest decision had been without some events, or with others in their place. */
+/* Why this action: what the decision had been without some events, or with others in their place. */
 
 const decisions = [...episode.decisions].sort((one, other) => one.step - other.step);
 const isDensity = episode.likelihood === "log density";
@@ -7,7 +7,8 @@ const widest = (key, least) => Math.max(least, ...outcomes.map((outcome) => Math
 // Differences that round to nothing are to look like nothing.
 const widestValue = widest("value_change", 0.05);
 const widestLikelihood = isDensity ? widest("likelihood_change", 0.05) : 1;
-let shownDecision = null;
+const measured = isDensity ? "log density of" : "chance of";
+const leftOut = new Set(episode.left_out);
 
 /** The decision nearest to a step; of two, the one that is still to come. */
 function nearestDecision(step) {
@@ -35,32 +36,53 @@ function buildDecisions() {
 }
 
 function drawWhy(step) {
-  const decision = nearestDecision(step);
-  if (!decision) return;
-  const away = decision.step - step;
-  byId("why-title").textContent = away === 0 ? "Why this action?" : "Why? The nearest decision";
+  const nearest = nearestDecision(step);
+  if (!nearest) return;
+  const decision = nearest.step === step ? nearest : null;
   for (const chip of byId("decisions").children) {
-    const here = Number(chip.dataset.step) === decision.step;
-    chip.classList.toggle("nearest", here);
-    if (here) byId("decisions").scrollTop = chip.offsetTop - byId("decisions").clientHeight / 2;
-    if (here && away === 0) chip.setAttribute("aria-current", "step");
+    const isNearest = Number(chip.dataset.step) === nearest.step;
+    chip.classList.toggle("nearest", isNearest);
+    if (isNearest) byId("decisions").scrollTop = chip.offsetTop - byId("decisions").clientHeight / 2;
+    if (isNearest && decision) chip.setAttribute("aria-current", "step");
     else chip.removeAttribute("aria-current");
   }
-  if (decision === shownDecision) return;
-  shownDecision = decision;
+  const table = byId("why").querySelector("table");
+  if (!decision) {
+    table.replaceChildren();
+    byId("why-what").textContent = whyNot(step);
+    byId("why-hint").textContent = "";
+    return;
+  }
   byId("why-what").replaceChildren(
-    `At step ${decision.step} it chose `,
+    `At step ${step} it chose `,
     make("b", {}, actionName(decision.action)),
     ` (${likelihoodText(decision.likelihood)}). `,
     decision.effects.length ? asked : "There was no event that could be changed.",
   );
-  const measured = isDensity ? "log density of" : "chance of";
   const names = ["events", `${measured} ${actionName(decision.action)}`, "value", isDensity ? "its mean then" : "then chooses"];
   const head = make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name))));
   const bodies = decision.effects.map((effect, place) => effectRows(decision, effect, place === 0 ? decision.control : null));
-  byId("why").querySelector("table").replaceChildren(head, ...bodies);
+  table.replaceChildren(head, ...bodies);
   byId("why").querySelector(".scroll").scrollTop = 0;
-  byId("why-hint").textContent = decision.effects.length ? hint : "";
+  const { effects, tried } = decision;
+  byId("why-hint").textContent = !effects.length ? "" : tried > effects.length ? `${hint} The first ${effects.length} of ${tried}.` : hint;
+}
+
+/** Why there is nothing to show of a step: it was left out, or nothing has an effect. */
+function whyNot(step) {
+  const action = actionName(steps[step].action);
+  if (leftOut.has(step)) return `At step ${step} it chose ${action}. This decision was left out: something stored moves it, but others more.`;
+  const [alone, written] = episode.tried_alone;
+  const few = alone < written ? ` (of ${written} events, ${alone} were changed one by one)` : "";
+  return `At step ${step} nothing stored moves the ${measured} ${action} by ${episode.least_change} or more${few}.`;
+}
+
+/** How much of the episode is examined here. */
+function showExtent() {
+  if (!decisions.length) return;
+  const [alone, written] = episode.tried_alone;
+  const found = decisions.length + leftOut.size;
+  byId("why-extent").textContent = `${decisions.length} of ${found} decisions, ${alone} of ${written} events shown`;
 }
 
 const asked = episode.replaces
@@ -161,4 +183,5 @@ function changeBar(change, widest) {
 }
 
 buildDecisions();
+showExtent();
 views.push(drawWhy);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,15 +12,17 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents import MemoryPPO
 from agents.counterfactual import holds_events
-from agents.recording import Recording, record
+from agents.recording import record
 from configs import CannotRun, TrainConfig
 from configs.settings import trained_setting
+from evidence.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
 from evidence.explanation import explain
 from evidence.film import MOST_FRAMES, write_film
 from evidence.opening import open_envs
-from evidence.page import PageTooLarge, write_page
-from evidence.result_files import made_by
+from evidence.page import PageTooLarge, page_text
+from evidence.result_files import made_by, say_kept
 from tracking import RunFolder
+from tracking.atomic import write_text
 
 MOST_STEPS = 2000
 """Steps of an episode that a page can show."""
@@ -33,38 +37,38 @@ def explain_episode(
     number: int,
     *,
     checkpoint: str,
+    episodes: int | None,
     seed: int,
     console: Console,
 ) -> Path:
-    """Play one episode and write a page that shows what was stored and read in it, and why.
+    """Play an episode of an evaluation again and write a page that shows what was stored and read in it, and why.
 
     Args:
-        folder, config, model, checkpoint, console: as for `evaluate_run`.
-        number: of the episode; the same number is the same episode.
-        seed: of episode 0; that of the next is one more.
+        folder, config, model, checkpoint, seed, console: as for `evaluate_run`.
+        number: of the episode, as in `episodes.csv`.
+        episodes: of the evaluation; None for as many as the run's last one had, or else as its config says.
 
     Returns:
-        the page, in the run's folder `explained`.
+        the page, in the run's folder `explained`; one that was there is moved to the earlier results.
 
     Raises:
         CannotRun: if there is no such episode, or its page would be too large.
     """
-    if not 0 <= number < 2**32 - seed - DONORS:
-        raise CannotRun(f"--explain {number}: there is no such episode; they are numbered from 0")
-    setting = trained_setting(config.env)
-    (env,) = open_envs(config, [setting], 1, model)
-
-    def played(place: int) -> Recording:
-        env.seed(seed + place)
-        return record(model.policy, env, MOST_STEPS)
-
+    setting, last = trained_setting(config.env), last_evaluation(folder)
+    episodes = episodes or last.get("episodes") or config.eval.final_episodes or config.eval.episodes
+    evaluated = EvaluatedEpisodes(config, model, episodes, seed)
+    if not 0 <= number < evaluated.total:
+        reason = f"there is no such episode; the evaluation has {evaluated.total:,}, numbered from 0"
+        raise CannotRun(f"--explain {number}: {reason}")
+    env = evaluated.env
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
     ) as bar:
         task = bar.add_task(f"episode {number}", total=None)
-        recording = played(number)
-        lenders = range(number + 1, number + 1 + DONORS) if holds_events(model.policy) else ()
-        donors = {f"episode {other}": played(other) for other in lenders}
+        recording = evaluated.play(number, MOST_STEPS)
+        others = [(number + 1 + place) % evaluated.total for place in range(min(DONORS, evaluated.total - 1))]
+        lenders = others if holds_events(model.policy) else []
+        donors = {f"episode {other}": evaluated.play(other, MOST_STEPS) for other in lenders}
         about = {
             "title": f"{setting.env_id}, episode {number}",
             "env": setting.env_id,
@@ -88,12 +92,23 @@ def explain_episode(
             lambda done, total: bar.update(task, completed=done, total=total),
         )
     env.close()
-    folder.explained.mkdir(exist_ok=True)
+    note = f"episode {number} of the {evaluated.total:,} of evaluate.py --seed {seed} --episodes {episodes}"
+    content["notes"].insert(0, note)
+    asked = {"seed": seed, "episodes": episodes, "checkpoint": checkpoint}
+    if asked == last:
+        content["notes"].insert(1, against_its_row(folder, number, recording))
+    elif last:
+        note = f"{folder.episodes.name} is of another evaluation ({_in_words(last)}, not {_in_words(asked)})"
+        content["notes"].insert(1, note)
+        console.print(f"episode {number}: {note}", highlight=False, markup=False, soft_wrap=True)
     page = folder.explained / f"episode{number}.html"
     try:
-        write_page(content, page)
+        text = page_text(content, page.name)
     except PageTooLarge as error:
         raise CannotRun(str(error)) from error
+    say_kept(folder.keep_previous(page), console)
+    folder.explained.mkdir(exist_ok=True)
+    write_text(page, text)
     return page
 
 
@@ -105,6 +120,10 @@ def film_episode(folder: RunFolder, config: TrainConfig, model: MemoryPPO, *, se
     names = _names(env, "action_names")
     env.close()
     write_film(recording, model.observation_space, folder.film, names)
+
+
+def _in_words(evaluation: Mapping[str, Any]) -> str:
+    return f"--seed {evaluation['seed']} --episodes {evaluation['episodes']} --checkpoint {evaluation['checkpoint']}"
 
 
 def _names(env: VecEnv, attribute: str) -> tuple[str, ...]:

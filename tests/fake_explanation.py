@@ -81,6 +81,9 @@ def explanation(
         "images": images,
         "steps": [_step(draw, step, length, slot_of, slots, heads, world, seen) for step in range(length)],
         "decisions": [],
+        "left_out": [],
+        "least_change": 0.05,
+        "tried_alone": [length, length],
         "notes": ["Actions are the most probable ones.", "Made up for a test."],
     }
     made["decisions"] = [_decision(made, (place + 1) * length // (decisions + 1)) for place in range(decisions)]
@@ -188,4 +191,5 @@ def _decision(made: dict[str, Any], step: int) -> dict[str, Any]:
         "deleted": {"likelihood_change": [0.013, 0.074], "value_change": [0.026, 0.058], "other_action": 0},
         "replaced": {"likelihood_change": [0.037, 0.191], "value_change": [0.042, 0.083], "other_action": 3},
     }
-    return {"step": step, "action": taken, "likelihood": before, "effects": effects, "control": control}
+    made_of = {"effects": effects, "tried": len(effects), "control": control}
+    return {"step": step, "action": taken, "likelihood": before, **made_of}

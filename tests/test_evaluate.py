@@ -151,6 +151,42 @@ def test_an_episode_is_explained_on_a_page(run: Path, capsys: pytest.CaptureFixt
     assert explanation(pages[1])["steps"] == explained[1]["steps"]
 
 
+def test_the_episode_that_is_explained_is_the_row_of_episodes_csv(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--episodes", "21", "--seed", "5"]
+    assert main([str(run), "--intact-only", *asked]) == 0
+    rows = list(csv.DictReader((run / "episodes.csv").open()))
+    numbers = [0, 6, 7, 20]
+    assert main([str(run), "--seed", "5", "--explain", *map(str, numbers)]) == 0
+    for number in numbers:
+        made, row = explanation(run / "explained" / f"episode{number}.html"), rows[number]
+        assert (row["intervention"], row["deterministic"], row["episode"]) == ("intact", "True", str(number))
+        assert (made["layout"], made["length"]) == (row["layout"], int(row["length"]))
+        assert made["return"] == pytest.approx(float(row["return"]), abs=1e-5)
+        assert str(made["success"]) == row["success"]
+        assert made["notes"][0] == f"episode {number} of the 21 of evaluate.py --seed 5 --episodes 21"
+        assert made["notes"][1].startswith("it went as episodes.csv has it")
+    assert len({rows[number]["layout"] for number in numbers}) > 1
+    capsys.readouterr()
+    assert main([str(run), "--explain", "0"]) == 0
+    assert "episodes.csv is of another evaluation (--seed 5 " in capsys.readouterr().err
+    assert main([str(run), "--seed", "5", "--explain", "21"]) == 2
+    assert "--explain 21: there is no such episode; the evaluation has 21" in capsys.readouterr().err
+
+
+def test_an_earlier_page_is_kept(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--explain", "1"]) == 0
+    page = run / "explained" / "episode1.html"
+    before = page.read_bytes()
+    capsys.readouterr()
+    assert main([str(run), "--explain", "1", "--seed", "7"]) == 0
+    assert explanation(page)["seed"] == 7
+    (kept,) = (run / "earlier").glob("*/episode1.html")
+    assert kept.read_bytes() == before
+    assert f"the results before are in {kept.parent}" in capsys.readouterr().err
+
+
 def test_runs_are_compared_as_they_were_evaluated(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ STATE = """({
     return (document.getElementById("scrub").getBoundingClientRect().left - plot.left) / plot.width;
   })(),
 })"""
+HINT = "document.getElementById('why-hint').innerText"
 PLAYING = "document.getElementById('play').getAttribute('aria-label') === 'Pause'"
 
 
@@ -186,7 +187,26 @@ def test_decisions_can_be_reached_and_their_events_too(browser, open_page):
     assert "left" in sets[0]["replaced"], "with the other cue it would have done something else"
     browser.click("#why tbody:nth-of-type(2) button")
     assert browser.value(STATE) == expected(made, decision["effects"][1]["steps"][0])
-    assert f"At step {made['decisions'][0]['step']} " in browser.value("document.getElementById('why-what').innerText")
+    what = browser.value("document.getElementById('why-what').innerText")
+    assert what == "At step 4 nothing stored moves the chance of forward by 0.05 or more."
+    assert rows_of_why(browser) == [], "the reason of another step is not shown as that of this one"
+    assert browser.value("document.querySelectorAll('.chip[aria-current]').length") == 0
+
+
+def test_what_is_left_out_is_said(browser, open_page):
+    made = explanation(length=61, decisions=3, left_out=[7, 9], tried_alone=[50, 61])
+    at = made["decisions"][0]["step"]
+    made["decisions"][0]["tried"] = 30
+    open_page(made, f"#{at}")
+    assert browser.value("document.getElementById('why-extent').innerText") == "3 of 5 decisions, 50 of 61 events shown"
+    assert f"The first {len(made['decisions'][0]['effects'])} of 30." in browser.value(HINT)
+    what = "(show({}), document.getElementById('why-what').innerText)"
+    assert "This decision was left out" in browser.value(what.format(7))
+    assert rows_of_why(browser) == []
+    assert browser.value(what.format(8)).endswith("(of 61 events, 50 were changed one by one).")
+    assert browser.value(what.format(made["decisions"][1]["step"])).startswith("At step 30 it chose ")
+    assert rows_of_why(browser) != []
+    assert "The first" not in browser.value(HINT)
 
 
 def rows_of_why(browser: Chromium) -> list[dict[str, str]]:

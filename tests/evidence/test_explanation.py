@@ -14,9 +14,10 @@ import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import MemoryPPO
-from agents.recording import Recording, record
+from agents.recording import RecordedStep, Recording, record
 from envs.tmaze import DOWN, FORWARD, UP, TMaze
-from evidence.event_sets import DRAWS, WRITTEN
+from evidence.decisions import _before, decisions
+from evidence.event_sets import DRAWS, WRITTEN, sets_to_forget
 from evidence.explanation import explain
 from evidence.page import write_page
 from memory.slots import NOT_WRITTEN
@@ -42,7 +43,7 @@ def agent(memory: str = "episodic", controller: str = "feedforward") -> MemoryPP
     few: dict[str, Any] = {"slots": 5, "word_size": 4}
     sizes = {"episodic": {"slots": SLOTS, "heads": HEADS}, "ntm": few, "dnc": few}.get(memory, {})
     return MemoryPPO(
-        "MemoryPolicy", maze(), memory=memory, memory_kwargs=sizes, controller=controller, seed=0, device="cpu"
+        "MemoryPolicy", maze(), memory=memory, memory_kwargs=sizes, controller=controller, seed=1, device="cpu"
     )
 
 
@@ -166,6 +167,61 @@ def test_every_step_tells_what_was_seen_stored_and_read() -> None:
         assert content["images"][step["seen"]].startswith("data:image/png;base64,")
     assert len(content["images"]) == len(set(content["images"])) == 4  # each of them once, and the other cue
     assert content["notes"] == ["changed is what the memory holds; the controller's state goes on as it was"]
+
+
+def test_sets_that_are_the_same_until_a_step_stand_there_once() -> None:
+    policy, recording = taught().policy, record(taught().policy, maze(UP), 99)
+    sets = [([0], "cue"), ([2, 4], "alike"), ([2], "one"), ([4, 5], "later"), ([4], "")]
+    found = decisions(policy, recording, sets, [None] * len(recording.steps))
+    (last,) = (decision for decision in found.shown if decision["step"] == DELAY)
+    assert sorted(effect["steps"] for effect in last["effects"]) == [[0], [2], [2, 4], [4], [4, 5]]
+    assert _before([[0, 3], [2, 4], [2], [4, 5], [4]], 4) == [0, 2]
+    assert _before([[0, 1], [0, 2], [3]], 1) == [0]
+    assert _before([[0, 1], [0, 2], [3]], 5) == [0, 1, 2]
+    assert last["tried"] == 5
+
+
+def test_what_is_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, whole = explained(taught(), UP)
+    assert (whole["left_out"], whole["tried_alone"]) == ([], [DELAY + 1, DELAY + 1])
+    monkeypatch.setattr("evidence.decisions.LEAST_CHANGE", 0.0)  # any step is a decision
+    monkeypatch.setattr("evidence.decisions.TRIED", 3 * (DELAY + 1))
+    monkeypatch.setattr("evidence.decisions.LEAST_DECISIONS", 2)
+    monkeypatch.setattr("evidence.event_sets.TRIED", 4 * (DELAY + 1))
+    monkeypatch.setattr("evidence.event_sets.LEAST_SINGLE", 2)
+    monkeypatch.setattr("evidence.decisions.MOST_SHOWN", 2)
+    _, content = explained(taught(), UP)
+    shown = [decision["step"] for decision in content["decisions"]]
+    assert len(shown) == 3
+    assert sorted([*shown, *content["left_out"]]) == list(range(DELAY + 1))
+    alone, written = content["tried_alone"]
+    assert (alone in (4, 5), written) == (True, DELAY + 1)  # the cue is a set of its own
+    assert "3 of 7 decisions are shown, those that something stored moved most" in content["notes"]
+    assert f"{alone} of 7 events were changed one by one, those that were read most" in content["notes"]
+    assert any(note.startswith("of each decision the 20 sets") for note in content["notes"])
+    assert content["decisions"][-1]["tried"] > len(content["decisions"][-1]["effects"]) == 2
+
+
+def test_an_episode_of_two_hundred_steps_is_examined_whole() -> None:
+    shown = 200 * [taught_step()]
+    sets = list(sets_to_forget(Recording(taught().policy.initial_state(1), shown, None, "", True)))
+    assert sum(len(steps) == 1 for steps, _ in sets) == 200
+
+
+@functools.cache
+def taught_step() -> RecordedStep:
+    return record(taught().policy, maze(UP), 99).steps[1]
+
+
+def test_changes_are_played_back_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = explained(taught(), UP)[1]["decisions"]
+    monkeypatch.setattr("evidence.counterfactuals.AT_ONCE", 3)
+    parts = explained(taught(), UP)[1]["decisions"]
+    assert [decision["step"] for decision in parts] == [decision["step"] for decision in whole]
+    for one, other in zip(parts[-1]["effects"], whole[-1]["effects"], strict=True):
+        assert one["steps"] == other["steps"]
+        for kind in ("deleted", "replaced"):
+            assert one[kind]["likelihood"] == pytest.approx(other[kind]["likelihood"], abs=2e-4)
 
 
 def test_the_page_can_show_it(tmp_path: Path) -> None:
