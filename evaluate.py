@@ -3,7 +3,7 @@
     python evaluate.py RUN                          test side, memory wiped, harder settings
     python evaluate.py RUN --certificate            every intervention, and what they prove
     python evaluate.py RUN --horizon 10 1000 1e5    success against delay
-    python evaluate.py RUN --explain 3              why it did what it did in episode 3, as a page to look at
+    python evaluate.py RUN --explain 3              why it did what it did in episode 3 of episodes.csv, as a page
     python evaluate.py 'runs/room-*/seed*'          compare runs, seeds together
     python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
     python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
