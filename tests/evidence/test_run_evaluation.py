@@ -31,7 +31,7 @@ def read(file: Path) -> dict:
 def test_of_a_memory_that_is_not_there_only_what_the_verdict_rests_on_is_played(
     without_memory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(without_memory), "--episodes", "4", "--intact-only", "--certificate"]) == 0
+    assert main([str(without_memory), "--episodes", "4", "--no-harder", "--certificate"]) == 0
     played = {row["intervention"] for row in csv.DictReader((without_memory / "evaluation.csv").open())}
     assert played == set(WIPED)
     found = read(without_memory / "certificate.json")
