@@ -23,16 +23,17 @@ from rich.progress import track
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import MemoryPPO
-from agents.counterfactual import without
 from agents.evaluation import evaluate, wilson_interval
 from agents.event_interventions import CueDeleted, CueReplaced, OthersDeleted
 from agents.interventions import Intervention
-from agents.recording import record
+from agents.recording import Recording, record
 from configs import CannotRun
 from configs.settings import trained_setting
+from evidence.counterfactuals import Counterfactuals
 from evidence.event_sets import sets_to_forget
 from evidence.opening import TEST_SEED, load_run, open_envs
-from evidence.run_explanation import MOST_STEPS
+from evidence.replacements import replacements
+from evidence.run_explanation import DONORS, MOST_STEPS
 from tracking.atomic import write_json
 from tracking.terminal import results
 
@@ -44,17 +45,23 @@ def share(flags: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, console: Console) -> dict[str, Any]:
-    """Tell in how many episodes that were solved the cue had the largest effect on the last action."""
+    """Tell in how many solved episodes the cue, deleted or replaced, had the largest effect on the last action."""
     hits, changes = [], []
-    for number in track(range(episodes), "playing back", console=console, transient=True):
+
+    def played(number: int) -> Recording:
         env.seed(seed + number)
-        recording = record(model.policy, env, MOST_STEPS)
+        return record(model.policy, env, MOST_STEPS)
+
+    for number in track(range(episodes), "playing back", console=console, transient=True):
+        recording = played(number)
         if not recording.success:
             continue
-        groups = list(sets_to_forget(recording))
-        last = without(model.policy, recording, [steps for steps, _ in groups]).likelihood_change[:, -1]
-        largest = int(np.abs(last).argmax())
-        hits.append(all(recording.steps[step].cue for step in groups[largest][0]))
+        donors = {str(other): played(other) for other in range(number + 1, number + 1 + DONORS)}
+        groups = [steps for steps, _ in sets_to_forget(recording)]
+        instead = replacements(model.policy, recording, donors)
+        last = Counterfactuals(model.policy, recording, groups, instead, lambda done, total: None).strength[:, -1]
+        largest = int(last.argmax())
+        hits.append(all(recording.steps[step].cue for step in groups[largest]))
         changes.append(last[largest])
     return {**share(np.array(hits)), "mean_change": float(np.mean(changes))}
 
@@ -110,7 +117,7 @@ def main() -> int:
     console.print(
         f"the cue has the largest effect on the last action in {most['rate']:.1%}"
         f" ({most['low']:.1%}-{most['high']:.1%}) of {most['episodes']} solved episodes;"
-        f" mean change of its probability {most['mean_change']:+.2f}",
+        f" mean size of the change of its probability {most['mean_change']:+.2f}",
         highlight=False,
     )
     for name, scores in found["plays"].items():
