@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +15,7 @@ import pytest
 
 from evaluate import main
 from evidence.certificate import CERTIFICATE
-from tiny_runs import tiny_run
+from tiny_runs import as_another_seed, copy_of_run, tiny_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Return a copy of the tiny run."""
-    return Path(shutil.copytree(tiny_run(), tmp_path / "run", ignore=shutil.ignore_patterns("wandb")))
+    return copy_of_run(tmp_path / "run")
 
 
 def evaluation(run: Path) -> dict:
@@ -190,9 +189,7 @@ def test_an_earlier_page_is_kept(run: Path, capsys: pytest.CaptureFixture[str]) 
 def test_runs_are_compared_as_they_were_evaluated(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = Path(shutil.copytree(run, tmp_path / "other"))
-    config = other / "config.yaml"
-    config.write_text(config.read_text().replace("\nseed: 0\n", "\nseed: 7\n"))
+    other = as_another_seed(run, tmp_path / "other", 7)
     before = (run / "evaluation.json").read_bytes()
     out = tmp_path / "compared" / "both"
     assert main([str(run), str(other), "--compare-only", "--out", str(out)]) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,13 @@ import yaml
 
 from evaluate import main
 from evidence.examination import Trial, play
-from tiny_runs import tiny_run
+from tiny_runs import as_another_seed, copy_of_run
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Return a copy of the tiny run."""
-    return Path(shutil.copytree(tiny_run(), tmp_path / "run", ignore=shutil.ignore_patterns("wandb")))
+    return copy_of_run(tmp_path / "run")
 
 
 def test_the_horizon_is_measured_by_itself(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,9 +136,7 @@ def test_an_interruption_loses_no_delay_that_was_measured(run: Path, monkeypatch
 def test_horizons_of_several_runs_end_in_one_figure(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = Path(shutil.copytree(run, tmp_path / "other"))
-    config = other / "config.yaml"
-    config.write_text(config.read_text().replace("\nseed: 0\n", "\nseed: 7\n"))
+    other = as_another_seed(run, tmp_path / "other", 7)
     out = tmp_path / "together" / "both"
     assert main([str(run), str(other), "--episodes", "3", "--horizon", "3", "20", "--out", str(out)]) == 0
     assert {path.name for path in out.parent.iterdir()} == {"both.json", "both.png", "both.svg"}

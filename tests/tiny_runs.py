@@ -53,3 +53,16 @@ def tiny_run() -> Path:
     train(composed(*TINY, "tracking=offline", f"runs_dir={runs}"), "tiny")
     (folder,) = (runs / "tiny").iterdir()
     return folder
+
+
+def copy_of_run(path: Path) -> Path:
+    """Return a copy of the tiny run, in a folder of that name."""
+    return Path(shutil.copytree(tiny_run(), path, ignore=shutil.ignore_patterns("wandb")))
+
+
+def as_another_seed(run: Path, path: Path, seed: int) -> Path:
+    """Return a copy of a run that says of itself that it was trained with another seed."""
+    other = Path(shutil.copytree(run, path))
+    config = other / "config.yaml"
+    config.write_text(config.read_text().replace("\nseed: 0\n", f"\nseed: {seed}\n"))
+    return other
