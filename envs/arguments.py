@@ -1,7 +1,7 @@
 """What the factory refuses before it builds anything: each in one line that says what would be right."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import gymnasium as gym
 import numpy as np
@@ -11,16 +11,16 @@ from minigrid.minigrid_env import MiniGridEnv
 from envs.sizes import MOST_SIDE, MOST_VIEW
 
 
-def _whole(value: object) -> bool:
+def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _seed(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
+    return _whole(value) and bool(value >= 0)
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return _whole(value) or isinstance(value, float | np.floating)
 
 
 def _text(value: object) -> bool:
