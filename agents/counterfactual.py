@@ -47,11 +47,6 @@ def holds_events(policy: MemoryPolicy) -> bool:
     return isinstance(policy.core.memory, EpisodicMemory)
 
 
-def without(policy: MemoryPolicy, recording: Recording, forgotten: Sequence[Sequence[int]]) -> Effects:
-    """Play an episode back, once for each set of steps whose events are never stored; see `changed`."""
-    return changed(policy, recording, [dict.fromkeys(steps) for steps in forgotten])
-
-
 @torch.no_grad()
 def changed(
     policy: MemoryPolicy,

@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import ACTIONS, OBSERVATIONS, Masked, Staggered, agent, vec_env
 
 from agents import MemoryPPO
-from agents.counterfactual import changed, without
+from agents.counterfactual import changed
 from agents.encoder import Event
 from agents.recording import record
 from memory import MEMORIES
@@ -30,6 +30,11 @@ def recorded(env=Staggered, memory="episodic", controller="lstm", deterministic=
     recording = record(policy, episode, most_steps=99, deterministic=deterministic)
     assert len(recording.steps) == LENGTH
     return policy, recording
+
+
+def without(policy, recording, forgotten):
+    """Play an episode back, once for each set of steps whose events are never stored."""
+    return changed(policy, recording, [dict.fromkeys(steps) for steps in forgotten])
 
 
 @every_memory
