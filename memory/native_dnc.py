@@ -14,8 +14,6 @@ from memory.native import library
 
 _MOST_BYTES = 2**18
 """What the C code may keep on the stack; a larger memory is left to torch."""
-
-
 _KEPT = 16
 """Tensors that the C code's forward pass leaves behind: its own, the order, and the states before and after."""
 
@@ -57,12 +55,11 @@ class NativeDNC(FusedDNC):
         """Return the library if these tensors are what it expects; of others torch tells what is wrong with them."""
         batch, (slots, width, reads) = len(said), (before[0].shape[1], self.width, self.reads)
         shapes = ((slots, width), (slots,), (slots,), (slots, slots), (slots,), (reads, slots), (reads * width,))
-        like, on_cpu = said.dtype, said.device.type == "cpu"
         if (
-            not on_cpu
+            said.device.type != "cpu"
             or said.shape[1] != sum(self.groups)
             or any(leaf.shape != (batch, *shape) for leaf, shape in zip(before, shapes, strict=True))
-            or any(leaf.dtype != like or leaf.device != said.device for leaf in before)
+            or any(leaf.dtype != said.dtype or leaf.device != said.device for leaf in before)
             or (decided is not None and (decided.shape != (batch, slots) or decided.dtype != torch.int64))
             or (slots * (width + 8 * reads + 16) + 3 * width) * said.itemsize > _MOST_BYTES
         ):
