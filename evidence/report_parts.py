@@ -13,8 +13,10 @@ from evidence.comparison_table import BETTER, LEGEND, Rows, improvement_rows, sc
 from evidence.cost import cost_row, read_cost
 from evidence.curves import Curve, draw_curves, read_curve
 from evidence.figures import save_figure
+from evidence.horizon import HorizonJson
 from evidence.horizon_comparison import over_seeds, write_horizons
 from evidence.horizon_table import LENGTH, horizon_rows
+from evidence.notes import notes
 from evidence.recorded_run import RecordedRun, read_evaluation, read_horizon
 from evidence.report import AS_TRAINED
 from evidence.report_html import TaskRuns, figure, folded, missing, note, table
@@ -74,10 +76,12 @@ def comparison_part(runs: TaskRuns) -> str:
 
 def horizon_part(runs: TaskRuns) -> str:
     """Draw success against delay; one axis is for what is varied in the first curve that there is."""
-    curves, lacking, commands = {}, [], []
+    curves: dict[str, HorizonJson] = {}
+    read: dict[str, dict[RecordedRun, HorizonJson]] = {}
+    lacking, commands = [], []
     by = None
     for label, group in runs.agents.items():
-        found, seeds = [], []
+        found: dict[RecordedRun, HorizonJson] = {}
         for run in group:
             try:
                 horizon = read_horizon(run)
@@ -92,21 +96,23 @@ def horizon_part(runs: TaskRuns) -> str:
             if horizon["by"] != by:
                 lacking.append(f"left out: the horizon curve of {run.path} is over {horizon['by']}, not over {by}")
             else:
-                found.append(horizon)
-                seeds.append(run.seed)
+                found[run] = horizon
                 commands.append((label, str(run.seed), str(horizon.get("command", "-"))))
-        if found and (pooled := over_seeds(found))["points"]:
-            curves[label] = {**pooled, "seeds": seeds}
+        if found and (pooled := over_seeds(list(found.values())))["points"]:
+            curves[label], read[label] = {**pooled, "seeds": [run.seed for run in found]}, found
         elif found:
             lacking.append(f"left out: the horizon curves of {label} have no {by} in common")
     if not curves:
         return missing(lacking) or note("This task has no delay that could be varied.")
-    _, *saved = write_horizons(curves, runs.file("horizon"), colours=runs.colours)
+    of_runs = {run: horizon for found in read.values() for run, horizon in found.items()}
+    weak = notes({label: list(found) for label, found in read.items()}, of_runs)
+    _, *saved = write_horizons(curves, runs.file("horizon"), colours=runs.colours, notes=weak)
     caption = "Success against the delay over which something had to be remembered, with 95 % intervals."
     measured = table([("agent", "seed", "measured with"), *commands], words=True)
     drawn = figure((saved[0], saved[1]), caption, runs.command)
     lengths = table(horizon_rows(curves))
-    return "\n".join([drawn, lengths, note(LENGTH), missing(lacking), folded("each run", measured)])
+    said = [note(line) for line in (LENGTH, *weak)]
+    return "\n".join([drawn, lengths, *said, missing(lacking), folded("each run", measured)])
 
 
 def cost_part(runs: TaskRuns) -> str:

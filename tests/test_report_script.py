@@ -93,6 +93,9 @@ def test_everything_is_on_the_page(runs: Path, tmp_path: Path, capsys: pytest.Ca
     assert "no learning curve" not in page.text
     assert "--certificate" not in page.text
     assert "no horizon curve" not in page.text
+    (few, *_) = json.loads((out / "horizon.json").read_text())["notes"]
+    assert few.startswith("Fewer than 5 seeds")
+    assert page.text.count(few) == 2, "said of the scores, and of the horizons"
     files = {path.name for path in out.iterdir()}
     assert files == {"report.html", "comparison.csv", "comparison.json", "horizon.json"} | {
         f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")
