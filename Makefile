@@ -12,7 +12,7 @@ CODE := $(wildcard agents envs evidence memory tracking configs benchmarks train
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow test-browser lint format type play pictures bench-envs bench-chunks bench-memory clean
+.PHONY: help install train evaluate test test-slow test-browser test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -47,6 +47,9 @@ test-slow: $(STAMP) ## the learning checks
 test-browser: $(STAMP) ## the page of the why-trace in a headless Chromium
 	@$(BIN)/python tests/browser/chromium.py
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-gpu: $(STAMP) ## memories and agents on a CUDA device
+	$(BIN)/python -m pytest -m gpu $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -2,19 +2,18 @@
 
 Over the registries: each controller that has a faster path than the loop; each memory behind a memoryless controller,
 a whole sequence beside one step after the other (with the recorded writes, as in learning); and the scan of the
-fast-weight memory alone. Measured is CPU time, so that a busy machine disturbs little, and the two take turns; each
-number is the median over the repeats. What needs the step before it (`lstm`, `gru`) gains by a leaner loop only.
+fast-weight memory alone. The two take turns; each number is the median over the repeats, of CPU time where it
+runs on a CPU. What needs the step before it (`lstm`, `gru`) gains by a leaner loop only.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.timing import add_device, medians, where
 from memory import CONTROLLERS, MEMORIES, Controller, Core, tree_map
 from memory.core import CoreState
 from memory.delta_rule import DeltaSteps, delta_chunks, delta_loop
@@ -39,14 +38,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="sequences side by side (default 16)")
     parser.add_argument("--repeats", type=int, default=7, help="times that each is measured (default 7)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    add_device(parser)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
 
-    shape = f"T={arguments.length}, B={arguments.batch}"
+    shape = f"T={arguments.length}, B={arguments.batch}, {where(arguments.device)}"
     print(f"{'':<24}{'loop':>10}{'at once':>10}{'ratio':>8}   (ms forward and backward, {shape})")
-    for case in _cases(arguments.length, arguments.batch):
-        loop, fast = _medians([case.loop, case.fast], arguments.repeats)
+    with arguments.device:
+        cases = list(_cases(arguments.length, arguments.batch))
+    for case in cases:
+        steps = [_backward(case.loop), _backward(case.fast)]
+        loop, fast = medians(steps, arguments.repeats, arguments.device)
         print(f"{case.name:<24}{1000 * loop:>10.1f}{1000 * fast:>10.1f}{loop / fast:>8.1f}")
 
 
@@ -110,15 +113,8 @@ def _scan_case(starts: Tensor, heads: int = 4, key_size: int = 32, value_size: i
     return Case("scan delta_rule", lambda: loss(delta_chunks), lambda: loss(delta_loop))
 
 
-def _medians(losses: list[Callable[[], Tensor]], repeats: int) -> list[float]:
-    """Median CPU seconds of each, forward and backward, measured in turns after one turn to warm up."""
-    seconds: list[list[float]] = [[] for _ in losses]
-    for _ in range(repeats + 1):
-        for loss, taken in zip(losses, seconds, strict=True):
-            begin = time.process_time()
-            loss().backward()
-            taken.append(time.process_time() - begin)
-    return [statistics.median(taken[1:]) for taken in seconds]
+def _backward(loss: Callable[[], Tensor]) -> Callable[[], None]:
+    return lambda: loss().backward()
 
 
 if __name__ == "__main__":

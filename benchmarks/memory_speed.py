@@ -4,14 +4,12 @@
     python -m benchmarks.memory_speed
 
 Equal sizes, one LSTM layer in front of either and a linear layer behind it, the same inputs, both in this process and
-in turns. Measured is CPU time; each number is the median over the repeats. The other registered memories that feed
-their read back, at the same sizes where they have them, stand below for comparison.
+in turns; each number is the median over the repeats, of CPU time where it runs on a CPU. The other registered memories
+that feed their read back, at the same sizes where they have them, stand below for comparison.
 """
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
@@ -19,6 +17,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from benchmarks.timing import add_device, medians, where
 from memory import Core
 from memory.dnc import DNC
 from memory.feedback import Parts, Seen, run
@@ -37,23 +36,26 @@ def main() -> None:
     parser.add_argument("--read-heads", type=int, default=4, help="default %(default)s")
     parser.add_argument("--hidden-size", type=int, default=128, help="of the LSTM (default %(default)s)")
     parser.add_argument("--repeats", type=int, default=9, help="times that each is measured (default %(default)s)")
+    add_device(parser)
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
 
-    inputs = torch.randn(options.length, options.batch, INPUTS)
     sizes = {"slots": options.slots, "word_size": options.word_size, "read_heads": options.read_heads}
-    steps = {
-        "package dnc": _package(inputs, options),
-        "ours: dnc": _ours("dnc", inputs, options.hidden_size, sizes),
-        "ours: dnc, not in C": _ours("dnc", inputs, options.hidden_size, sizes, in_c=False),
-        "ours: dnc, no links": _ours("dnc", inputs, options.hidden_size, {**sizes, "links": False}),
-        "ours: ntm": _ours("ntm", inputs, options.hidden_size, sizes),
-    }
-    medians = _medians(list(steps.values()), options.repeats)
-    print(f"{'':<22}{'ms':>8}{'x faster':>10}   (T={options.length}, B={options.batch}, {sizes})")
-    for name, seconds in zip(steps, medians, strict=True):
-        print(f"{name:<22}{1000 * seconds:>8.1f}{medians[0] / seconds:>10.2f}")
+    with options.device:
+        inputs = torch.randn(options.length, options.batch, INPUTS)
+        steps = {
+            "package dnc": _package(inputs, options),
+            "ours: dnc": _ours("dnc", inputs, options.hidden_size, sizes),
+            "ours: dnc, not in C": _ours("dnc", inputs, options.hidden_size, sizes, in_c=False),
+            "ours: dnc, no links": _ours("dnc", inputs, options.hidden_size, {**sizes, "links": False}),
+            "ours: ntm": _ours("ntm", inputs, options.hidden_size, sizes),
+        }
+    taken = medians(list(steps.values()), options.repeats, options.device)
+    shape = f"T={options.length}, B={options.batch}, {sizes}, {where(options.device)}"
+    print(f"{'':<22}{'ms':>8}{'x faster':>10}   ({shape})")
+    for name, seconds in zip(steps, taken, strict=True):
+        print(f"{name:<22}{1000 * seconds:>8.1f}{taken[0] / seconds:>10.2f}")
 
 
 def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
@@ -63,19 +65,20 @@ def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
         from dnc import DNC
     except ImportError:
         sys.exit("the package dnc is not installed: pip install --no-deps dnc")
-    model: Any = DNC(
-        input_size=INPUTS,
-        hidden_size=options.hidden_size,
-        rnn_type="lstm",
-        num_layers=1,
-        num_hidden_layers=1,
-        nr_cells=options.slots,
-        cell_size=options.word_size,
-        read_heads=options.read_heads,
-        batch_first=False,
-        gpu_id=-1,
-        dropout=0,
-    )
+    with torch.device("cpu"):  # from where it moves itself
+        model: Any = DNC(
+            input_size=INPUTS,
+            hidden_size=options.hidden_size,
+            rnn_type="lstm",
+            num_layers=1,
+            num_hidden_layers=1,
+            nr_cells=options.slots,
+            cell_size=options.word_size,
+            read_heads=options.read_heads,
+            batch_first=False,
+            gpu_id=-1 if options.device.type == "cpu" else options.device.index or 0,
+            dropout=0,
+        )
 
     def step() -> None:
         outputs, _ = model(inputs, (None, None, None), reset_experience=True)
@@ -101,17 +104,6 @@ def _ours(
         output(torch.cat([done.hidden, done.recall.read], dim=2)).sum().backward()
 
     return step
-
-
-def _medians(steps: list[Callable[[], None]], repeats: int) -> list[float]:
-    """Median CPU seconds of each, measured in turns after one turn to warm up."""
-    seconds: list[list[float]] = [[] for _ in steps]
-    for _ in range(repeats + 1):
-        for step, taken in zip(steps, seconds, strict=True):
-            begin = time.process_time()
-            step()
-            taken.append(time.process_time() - begin)
-    return [statistics.median(taken[1:]) for taken in seconds]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -27,7 +28,8 @@ def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
     Returns:
         [B, N] in 0..1.
     """
-    return (1 - (1 - EPSILON) * free_gates.unsqueeze(2) * read_weights).prod(1)
+    # Factor by factor: the gradient of `prod` asks, at every step, whether any of them is zero.
+    return reduce(torch.mul, (1 - (1 - EPSILON) * free_gates.unsqueeze(2) * read_weights).unbind(1))
 
 
 def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:

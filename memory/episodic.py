@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from memory.attention import Encodings, EventAttention
 from memory.interface import Access, Encode, Memory, Recall, Steps
-from memory.slots import choose_slot, digest, last_writers, readable, step_numbers, superseded
+from memory.slots import choose_slot, digest, last_writers, placed, readable, step_numbers, superseded
 from memory.state import State, broadcast_like, tree_map
 
 
@@ -115,8 +115,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     ) -> Recall:
         starts = steps.episode_starts
         now = step_numbers(state.step, starts)  # [T, B]
-        # Slots fill from the first on: those that no row has used yet need not be looked at.
-        used = int((state.filled.any(0) * torch.arange(1, self.slots + 1, device=now.device)).max())
+        used = self.in_use(state.filled, len(starts))
         own = self.attention.project(steps.encoded.transpose(0, 1), now.t())
         digests = digest(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))  # [B, T]
         if cache is None:
@@ -137,12 +136,12 @@ class EpisodicMemory(Memory[EpisodicState]):
         attended = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
 
         writer, filled = last_writers(writes, state.filled, starts)
-        rows, taken = (writer >= 0).nonzero(as_tuple=True)
-        written_at = writer[rows, taken]
+        places = placed(writes, writer)
+        rows, _, steps_of, _ = places
 
         def after(slot: Tensor, event: Tensor) -> Tensor:  # [B, N, ...], [T, B, ...]
             slot = slot.clone()
-            slot[rows, taken] = event[written_at, rows].to(slot.dtype)
+            places.put(slot, event[steps_of, rows].to(slot.dtype))
             return slot
 
         new_state = EpisodicState(
@@ -154,9 +153,9 @@ class EpisodicMemory(Memory[EpisodicState]):
         )
         if cache is not None:  # handed over, not shared: what is not State may be updated in place
             slots = cast(Encodings, cache)
-            slots.keys[rows, :, taken] = own.keys[rows, :, written_at].detach()
-            slots.values[rows, :, taken] = own.values[rows, :, written_at].detach()
-            slots.log_gates[rows, taken] = own.log_gates[rows, written_at].detach()
+            places.put(slots.keys.transpose(1, 2), own.keys[rows, :, steps_of].detach())
+            places.put(slots.values.transpose(1, 2), own.values[rows, :, steps_of].detach())
+            places.put(slots.log_gates, own.log_gates[rows, steps_of].detach())
         trace = {
             "gate": own.log_gates.t().exp(),
             "write_rate": (writes >= 0).float(),
@@ -164,6 +163,15 @@ class EpisodicMemory(Memory[EpisodicState]):
             "null_read": attended.null_weight,
         }
         return Recall(attended.read, new_state, writes, cache, trace)
+
+    def in_use(self, filled: Tensor, length: int) -> int:
+        """Tell how many slots need to be looked at: they fill from the first on, and no row [B, N] has used the others.
+
+        On a GPU the question is a wait, which a single step is not worth.
+        """
+        if length == 1 and not filled.is_cpu:
+            return self.slots
+        return int((filled.any(0) * torch.arange(1, self.slots + 1, device=filled.device)).max())
 
     def encode_slots(self, state: EpisodicState, used: int, episode_start: Tensor) -> Encodings:
         """Encode the events in the first `used` slots with the current weights.
@@ -195,9 +203,13 @@ class EpisodicMemory(Memory[EpisodicState]):
 
         A weight of zero does not silence a NaN: what is dead must not be multiplied by anything but zero.
         """
-        rows = episode_start.nonzero().squeeze(1)
-        for leaf in cache:
-            leaf[rows] = 0.0
+        if episode_start.is_cpu:
+            rows = episode_start.nonzero().squeeze(1)
+            for leaf in cache:
+                leaf[rows] = 0.0
+        else:  # all of it is touched, but nothing is asked
+            for leaf in cache:
+                leaf.masked_fill_(broadcast_like(episode_start, leaf), 0.0)
         keys, values, log_gates = cache
         return Encodings(keys[:, :, :used], values[:, :, :used], log_gates[:, :used])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -192,5 +193,6 @@ def written(memory: Tensor, weights: Tensor, erase: Tensor, add: Tensor) -> Tens
     if weights.shape[1] == 1:
         kept = 1 - weights.transpose(1, 2) * erase
     else:
-        kept = (1 - weights.unsqueeze(3) * erase.unsqueeze(2)).prod(1)
+        # Factor by factor: the gradient of `prod` asks, at every step, whether any of them is zero.
+        kept = reduce(torch.mul, (1 - weights.unsqueeze(3) * erase.unsqueeze(2)).unbind(1))
     return torch.baddbmm(memory * kept, weights.transpose(1, 2), add)

@@ -7,11 +7,12 @@ gradient.
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from memory.state import State, leaves
+from memory.state import State, broadcast_like, leaves
 
 NOT_WRITTEN = -1
 
@@ -40,7 +41,7 @@ def digest(events: State) -> Tensor:
 def _multipliers(size: int, number: int, device: torch.device) -> Tensor:
     """Fixed random odd numbers; products and sums wrap around."""
     dice = torch.Generator().manual_seed(number)
-    return (torch.randint(-(2**62), 2**62, (size,), generator=dice) * 2 + 1).to(device)
+    return (torch.randint(-(2**62), 2**62, (size,), generator=dice, device="cpu") * 2 + 1).to(device)
 
 
 def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:
@@ -147,3 +148,32 @@ def last_writers(writes: Tensor, filled: Tensor, episode_starts: Tensor) -> tupl
     taken = (writes.unsqueeze(2) == torch.arange(slots, device=writes.device)) & in_last_episode
     writer = torch.where(taken, time.view(-1, 1, 1), NOT_WRITTEN).amax(0)
     return writer, (writer >= 0) | (filled & (episode[-1] == 0).unsqueeze(1))
+
+
+class Placed(NamedTuple):
+    """Which slots of a batch take the events of which steps."""
+
+    rows: Tensor  # [K]
+    slots: Tensor  # [K]
+    steps: Tensor  # [K]
+    written: Tensor | None  # [K] bool, false where the slot keeps what it holds; None where all are written
+
+    def put(self, slots: Tensor, values: Tensor) -> None:
+        """Put values [K, ...] into slots [B, N, ...], in place."""
+        if self.written is not None:
+            values = torch.where(broadcast_like(self.written, values), values, slots[self.rows, self.slots])
+        slots[self.rows, self.slots] = values
+
+
+def placed(writes: Tensor, writer: Tensor) -> Placed:
+    """Tell where the events of a sequence are put; how many is asked of the device for a whole sequence only.
+
+    Args:
+        writes: [T, B] slot taken by each step's event.
+        writer: [B, N] from `last_writers`.
+    """
+    if len(writes) == 1:
+        rows = torch.arange(len(writer), device=writer.device)
+        return Placed(rows, writes[0].clamp(min=0), torch.zeros_like(rows), writes[0] >= 0)
+    rows, slots = (writer >= 0).nonzero(as_tuple=True)
+    return Placed(rows, slots, writer[rows, slots], None)

@@ -15,3 +15,11 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(20)
+
+
+@pytest.fixture
+def gpu():
+    """The device of tests marked `gpu`, which fail where there is none."""
+    if not torch.cuda.is_available():
+        pytest.fail("no CUDA device: `make test-gpu` needs one, and a build of torch for it", pytrace=False)
+    return torch.device("cuda")
