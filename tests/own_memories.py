@@ -61,11 +61,12 @@ class Registers(Memory[RegistersState]):
     def forward(self, steps, state, writes=None, cache=None):
         chosen = self.choose(steps.encoded).argmax(-1) if writes is None else writes
         initial, reads = self.initial_state(steps.hidden.shape[1]), []
+        each = torch.arange(len(self.start), device=chosen.device)
         for hidden, choice, start in zip(steps.hidden, chosen, steps.episode_starts, strict=True):
             registers = reset(state, initial, start).registers
             weights = torch.einsum("bw,bkw->bk", self.query(hidden), registers).softmax(1)
             reads.append(torch.einsum("bk,bkw->bw", weights, registers))
-            here = nn.functional.one_hot(choice, len(self.start)).bool().unsqueeze(2)
+            here = (choice.unsqueeze(1) == each).unsqueeze(2)
             registers = torch.where(here, torch.tanh(self.value(hidden)).unsqueeze(1).to(registers.dtype), registers)
             state = RegistersState(registers, reads[-1].to(registers.dtype))
         return Recall(torch.stack(reads), state, chosen, None, {"chosen": chosen.float()})

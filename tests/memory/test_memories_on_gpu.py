@@ -107,7 +107,7 @@ def test_waits_are_few_and_do_not_grow_with_the_sequence(spec, gpu):
     for length in (TIME, 3 * TIME):
         starts = torch.zeros(length, BATCH, dtype=torch.bool)
         starts[[0, 4, 7], [1, 2, 0]] = True
-        parts = moved((events(length), core.initial_state(BATCH), starts), gpu)
+        parts = moved((events(length), tree_map(torch.detach, core.initial_state(BATCH)), starts), gpu)
         writes = core.unroll(*parts).writes
 
         def chunk(parts=parts, writes=writes):
