@@ -53,14 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")
     parser.add_argument("--checkpoint", choices=("best", "latest"), help="which weights (default: best)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
-    parser.add_argument("--seed", type=int, default=TEST_SEED, help="of the episodes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help=f"of the episodes (default: {TEST_SEED})")
     parser.add_argument("--sizes", nargs="+", default=[], metavar="SIZE", help="other sizes, such as 13 17Random")
     parser.add_argument("--delays", nargs="+", default=[], type=int, metavar="DELAY", help="other delays, in steps")
     parser.add_argument("--no-harder", action="store_true", help="leave the harder settings out")
     parser.add_argument(
         "--intact-only",
         action="store_true",
-        help="leave the memory alone, take the most likely actions, nothing harder",
+        help="leave the memory alone, take the most likely actions, nothing harder; with --horizon: leave it alone",
     )
     parser.add_argument("--certificate", action="store_true", help="play all interventions, and say what they prove")
     parser.add_argument(
@@ -115,7 +115,7 @@ def delay(text: str) -> int:
 def _run(options: argparse.Namespace) -> None:
     if options.episodes is not None and options.episodes < 1:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
-    if not 0 <= options.seed < 2**32 - 1000:
+    if options.seed is not None and not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
     _check_options(options)
     check_device("--device ", options.device)
@@ -125,6 +125,8 @@ def _run(options: argparse.Namespace) -> None:
         raise CannotRun(str(error)) from error
     paths = find_runs(names)
     is_compared = options.compare_only or (len(paths) > 1 and not options.explain)
+    if options.out and not is_compared:
+        raise CannotRun("--out: it names the files of a comparison; what is told of one run is written to its folder")
     compared = [read_run(path) for path in paths] if is_compared else []
     if compared:
         only_task(compared)  # told now, and not when all have been played
@@ -144,14 +146,26 @@ def _check_options(options: argparse.Namespace) -> None:
     Raises:
         CannotRun: if there are such; the message names them.
     """
-    given = {f"--{name.replace('_', '-')}" for name, value in vars(options).items() if value}
+    given = {
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if value is not None and value is not False and value != []
+    }
     if options.horizon == []:  # alone it stands for the usual delays
         given.add("--horizon")
-    played = ("--certificate", "--intact-only", "--sizes", "--delays", "--no-harder")
+    played = ("--certificate", "--sizes", "--delays", "--no-harder")
     for one, others, why in (
-        ("--explain", ("--horizon", *played), "one after the other, please; --explain does nothing else"),
+        (
+            "--explain",
+            ("--horizon", "--intact-only", *played),
+            "one after the other, please; --explain does nothing else",
+        ),
         ("--horizon", played, "one after the other, please; --horizon does nothing else"),
-        ("--compare-only", ("--explain", *played, "--again", "--episodes"), "--compare-only plays nothing"),
+        (
+            "--compare-only",
+            ("--explain", "--intact-only", *played, "--again", "--episodes", "--checkpoint", "--seed"),
+            "--compare-only plays nothing",
+        ),
         ("--intact-only", ("--certificate",), "a certificate is of what happens when the memory is not left alone"),
     ):
         for other in others:
@@ -177,7 +191,8 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
     folder, config, model, checkpoint = load_run(path, options.checkpoint, options.device)
     check_writable(folder)
     episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
-    how: dict[str, Any] = {"checkpoint": checkpoint, "seed": options.seed, "console": remarks()}
+    seed = TEST_SEED if options.seed is None else options.seed
+    how: dict[str, Any] = {"checkpoint": checkpoint, "seed": seed, "console": remarks()}
     try:
         if options.explain:
             for number in options.explain:
@@ -185,7 +200,7 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
                 print(f"written to {page}")
             return
         if options.horizon is not None:
-            how |= {"episodes": episodes, "again": options.again}
+            how |= {"episodes": episodes, "again": options.again, "intact_only": options.intact_only}
             print_horizon(horizon_of(folder, config, model, options.horizon, **how), results())
             print(f"written to {folder.horizon}, with a figure beside it")
             return

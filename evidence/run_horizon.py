@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -42,6 +42,7 @@ def horizon_of(
     seed: int,
     console: Console,
     again: bool = False,
+    intact_only: bool = False,
 ) -> Horizon:
     """Measure success against delay; write `horizon.json` after every delay, draw `horizon.png` and `.svg` in the end.
 
@@ -53,6 +54,7 @@ def horizon_of(
         folder, config, model, checkpoint, episodes, seed, console: as for `evaluate_run`.
         delays: in steps; none for the usual ones.
         again: whether to measure all of them, whatever was measured before.
+        intact_only: whether to leave the memory alone, which takes half the time.
 
     Raises:
         CannotRun: if the task has no delay to change.
@@ -75,7 +77,12 @@ def horizon_of(
         "seed": seed,
         **made,
     }
+    conditions = {"intact": episodes}
+    if model.policy.core.memory.read_size and not intact_only:
+        conditions["wiped"] = min(episodes, WIPED_EPISODES)
     known = {} if again else points_before(folder, about)
+    if "wiped" in conditions:
+        known = {delay: point for delay, point in known.items() if point.wiped is not None}
     if made["git_dirty"] is not False and folder.horizon.is_file() and not again:
         said = "nothing measured before is kept, for the code is of no commit or has uncommitted changes"
         console.print(said, highlight=False, soft_wrap=True)
@@ -89,7 +96,7 @@ def horizon_of(
     missing = [delay for delay in settings if delay not in known]
     files = [folder.horizon.with_suffix(end) for end in (".json", ".png", ".svg")]
     try:
-        for point in measure_horizon(model, missing, make_env, episodes=episodes, seed=seed, console=console):
+        for point in measure_horizon(model, missing, make_env, conditions, seed=seed, console=console):
             if not known:
                 say_kept(folder.keep_previous(*files), console)
             known[point.delay] = point._replace(**made)
@@ -105,24 +112,21 @@ def measure_horizon(
     model: MemoryPPO,
     delays: Sequence[int],
     make_env: Callable[[int, int], VecEnv],
+    conditions: Mapping[str, int],
     *,
-    episodes: int,
     seed: int,
     console: Console,
 ) -> Iterator[Point]:
-    """Play the task at each delay, with the memory intact and, if there is one, wiped; tell each delay when it is done.
+    """Play the task at each delay; tell each delay when it is done.
 
     Args:
         model: the agent.
         delays: in steps; the shortest is played first.
         make_env: makes so many envs of a delay; they are closed afterwards.
-        episodes: per delay; with the memory wiped 100 at most.
+        conditions: what is done to the memory, "intact" first -> episodes per delay.
         seed: of the episodes.
         console: where the progress is shown.
     """
-    conditions = {"intact": episodes}
-    if model.policy.core.memory.read_size:
-        conditions["wiped"] = min(episodes, WIPED_EPISODES)
     batches = {name: -(-number // MOST_ENVS) for name, number in conditions.items()}
     with Progress(
         TextColumn("{task.description}"),

@@ -73,6 +73,16 @@ def test_a_delay_is_measured_once(run: Path, capsys: pytest.CaptureFixture[str],
     assert len(list((run / "earlier").glob("*/horizon.json"))) == 2
 
 
+def test_with_the_memory_left_alone_it_is_not_wiped_until_that_is_asked_for(run: Path, code: Code) -> None:
+    def wiped(*arguments: str) -> list[bool]:
+        assert main([str(run), "--episodes", "3", "--horizon", *arguments]) == 0
+        return [point["wiped"] is not None for point in json.loads((run / "horizon.json").read_text())["points"]]
+
+    assert wiped("3", "--intact-only") == [False]
+    assert wiped("3", "5") == [True, True]
+    assert wiped("3", "7", "--intact-only") == [True, True, False]
+
+
 def test_every_delay_has_what_it_was_measured_with(run: Path, code: Code) -> None:
     for delays in (["3", "20"], ["30", "3"]):
         assert main([str(run), "--episodes", "3", "--horizon", *delays]) == 0
