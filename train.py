@@ -107,6 +107,9 @@ def train(config: TrainConfig, name: str) -> None:
         except KeyboardInterrupt:
             say(f"interrupted; to evaluate what there is: python evaluate.py {folder.path}")
             raise SystemExit(request.exit_code) from None
+        except FloatingPointError as error:
+            say(f"{error}; what was saved before is in {folder.path}")
+            raise SystemExit(1) from error
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise

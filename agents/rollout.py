@@ -73,6 +73,9 @@ def collect(
 
     Returns:
         where to go on, and the rollout, or None if `on_step` ended it early.
+
+    Raises:
+        FloatingPointError: if a reward is not finite, which would make all weights so, too.
     """
     device, space = policy.device, policy.observation_space
     observations, starts, state = cursor
@@ -90,6 +93,9 @@ def collect(
         step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
         actions = policy.env_actions(step.actions)
         new_observations, rewards, dones, infos = env.step(actions)
+        if not np.isfinite(rewards).all():
+            row = int(np.flatnonzero(~np.isfinite(rewards))[0])
+            raise FloatingPointError(f"env {row} gave a reward of {rewards[row]}: nothing can be learned from it")
         dones = dones.copy()  # an env may fill the same array again at its next step
         truncated = np.array(
             [done and info.get("TimeLimit.truncated", False) for done, info in zip(dones, infos, strict=True)]

@@ -7,7 +7,19 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
-from staggered import ACTIONS, LENGTHS, ROWS, STEPS, Telling, agent, collect_one, counting_agent, replay_error, vec_env
+from staggered import (
+    ACTIONS,
+    LENGTHS,
+    ROWS,
+    STEPS,
+    Staggered,
+    Telling,
+    agent,
+    collect_one,
+    counting_agent,
+    replay_error,
+    vec_env,
+)
 
 
 class StopAfter(BaseCallback):
@@ -139,3 +151,17 @@ def test_observations_are_stored_in_their_own_type():
     collect_one(model)
     assert model.chunks.steps.observation.dtype == torch.uint8
     assert model._state.core.memory.events.observation.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("reward", [np.nan, -np.inf])
+def test_a_reward_that_is_not_finite_is_named_before_anything_is_learned_from_it(reward):
+    class Broken(Staggered):
+        def step(self, action):
+            observation, usual, *rest = super().step(action)
+            return observation, reward if (self.row, self.time) == (1, 2) else usual, *rest
+
+    model = agent(vec_env(env=Broken))
+    before = torch.cat([parameter.flatten() for parameter in model.policy.parameters()])
+    with pytest.raises(FloatingPointError, match=f"env 1 gave a reward of {reward}"):
+        model.learn(10**4)
+    assert torch.equal(torch.cat([parameter.flatten() for parameter in model.policy.parameters()]), before)
