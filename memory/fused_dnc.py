@@ -133,5 +133,4 @@ class FusedDNC(FusedStep):
             dim=1,
         )
         nothing = torch.zeros_like(write_before)  # no gradient passes through the write weights into the usage
-        of_no_read = torch.zeros_like(of_read).flatten(1)  # the last read is not looked at
-        return of_said, (*(of_memory, of_usage_before, of_precedence, of_links, nothing, of_read_before, of_no_read),)
+        return of_said, (of_memory, of_usage_before, of_precedence, of_links, nothing, of_read_before)

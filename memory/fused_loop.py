@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from memory.fused_lstm import cell_backward, cell_forward
 from memory.fused_step import FusedStep, Leaves, Stepped
+from memory.native_lstm import cell_backward, cell_forward
 from memory.precision import in_full_precision
 from memory.state import broadcast_like, leaves, reset, tree_map
 
@@ -87,13 +87,13 @@ class _LSTMKept(NamedTuple):
 
 
 def _forward(
-    step: FusedStep, weights: Weights, projected: Tensor, state: LoopState, decided: Tensor | None
+    step: FusedStep, across: Weights, projected: Tensor, state: LoopState, decided: Tensor | None
 ) -> tuple[LoopState, Tensor, _LSTMKept, Stepped]:
-    """Take one step; return the state after it, what was said, and what each part leaves behind."""
+    """Take one step, with transposed weights; return the state after it, what was said, and what each part leaves."""
     inputs = torch.cat([state.hidden, state.memory[-1]], dim=1)
-    gates = torch.addmm(projected, inputs, weights.to_gates.t())
+    gates = torch.addmm(projected, inputs, across.to_gates)
     hidden, cell, squashed = cell_forward(gates, state.cell)
-    said = torch.addmm(weights.bias, hidden, weights.to_memory.t())
+    said = torch.addmm(across.bias, hidden, across.to_memory)
     stepped = step.forward(said, state.memory, decided)
     kept = _LSTMKept(inputs, gates, state.cell, squashed, hidden)
     return LoopState(hidden, cell, stepped.after), said, kept, stepped
@@ -103,11 +103,12 @@ def _backward(
     step: FusedStep, weights: Weights, of_after: LoopState, kept: _LSTMKept, kept_by_memory: Leaves
 ) -> tuple[LoopState, Tensor, Tensor]:
     """Return the gradients of the state before the step, of the gates, and of what was said."""
-    of_said, (*of_others, of_read) = step.backward(of_after.memory, kept_by_memory)
+    of_said, of_memory = step.backward(of_after.memory, kept_by_memory)
     of_hidden = torch.addmm(of_after.hidden, of_said, weights.to_memory)
     of_gates, of_cell = cell_backward(of_hidden, of_after.cell, kept.gates, kept.before, kept.squashed)
-    of_hidden, of_fed_back = (of_gates @ weights.to_gates).split([kept.hidden.shape[1], of_read.shape[1]], dim=1)
-    return LoopState(of_hidden, of_cell, (*of_others, of_read + of_fed_back)), of_gates, of_said
+    parts = [tensor.shape[1] for tensor in (of_hidden, of_after.memory[-1])]
+    of_hidden, of_read = (of_gates @ weights.to_gates).split(parts, dim=1)
+    return LoopState(of_hidden, of_cell, (*of_memory, of_read)), of_gates, of_said
 
 
 class _FusedLoop(torch.autograd.Function):
@@ -127,7 +128,7 @@ class _FusedLoop(torch.autograd.Function):
         projected: Tensor,
         *states: Tensor,
     ) -> tuple[Any, ...]:
-        weights = Weights(to_gates, to_memory, bias)
+        across = Weights(to_gates.t(), to_memory.t(), bias)
         state, initial = _state(states[: len(states) // 2]), _state(states[len(states) // 2 :])
         starts = episode_starts.unbind(0)
         choices = [None] * len(starts) if decided is None else decided.unbind(0)
@@ -135,7 +136,7 @@ class _FusedLoop(torch.autograd.Function):
         for t, inputs in enumerate(projected.unbind(0)):
             if begins[t]:
                 state = reset(state, initial, starts[t])
-            state, told, kept_here, stepped = _forward(step, weights, inputs, state, choices[t])
+            state, told, kept_here, stepped = _forward(step, across, inputs, state, choices[t])
             hiddens.append(state.hidden)
             said.append(told)
             passed.append(stepped.after)
@@ -143,7 +144,7 @@ class _FusedLoop(torch.autograd.Function):
             if with_graph:
                 kept.append((*kept_here, *stepped.kept))
         ctx.step, ctx.begins = step, begins
-        ctx.save_for_backward(*weights, episode_starts, *(tensor for here in kept for tensor in here))
+        ctx.save_for_backward(to_gates, to_memory, bias, episode_starts, *(tensor for here in kept for tensor in here))
         told = torch.stack(said)
         ctx.mark_non_differentiable(told)
         reads = torch.stack([after[-1] for after in passed])

@@ -85,7 +85,7 @@ class FusedNTM(FusedStep):
         ).flatten(1)
         of_bounded = torch.cat([of_heads, of_erase * (erase * (1 - erase)), of_add * (1 - add.square())], dim=1)
         of_said = of_bounded * (1 - squashed.square())
-        return of_said, (of_memory, of_read_before, of_write_before, torch.zeros_like(of_after[-1]))
+        return of_said, (of_memory, of_read_before, of_write_before)
 
 
 class _Heads(NamedTuple):

@@ -32,7 +32,8 @@ class Stepped(NamedTuple):
 class FusedStep(ABC):
     """A step of a memory with its backward pass written out: functions of tensors, which write to none of them.
 
-    `before` and `after` are the leaves of the memory's state in order. The last of them, [B, F], is what was read.
+    `before` and `after` are the leaves of the memory's state in order. The last of them, [B, F], is what was read. What
+    the step before has read is not looked at.
     """
 
     @abstractmethod
@@ -47,7 +48,7 @@ class FusedStep(ABC):
 
     @abstractmethod
     def backward(self, of_after: Leaves, kept: Leaves) -> tuple[Tensor, Leaves]:
-        """Return the gradients of `said` and of `before`, given those of `after`."""
+        """Return the gradients of `said` and of `before` but for its read, given those of `after`."""
 
 
 class SteppedMemory(Memory[MemoryState]):
@@ -168,4 +169,4 @@ class _FusedStep(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         of_said, of_before = ctx.step.backward(gradients[:-1], ctx.saved_tensors)
-        return None, None, of_said, *of_before
+        return None, None, of_said, *of_before, None

@@ -1,7 +1,7 @@
 """Steps in C, compiled on this machine when they are first used; without a C compiler only the speed is another.
 
 The compiler is what ``CC`` names, else ``cc``, ``gcc`` or ``clang``. The result lies in ``$XDG_CACHE_HOME/engram`` or
-``~/.cache/engram``, under a name made of the source, the flags and what the compiler knows of the processor.
+``~/.cache/engram``, under a name made of the sources, the flags and what the compiler knows of the processor.
 ``ENGRAM_NATIVE=0`` switches it off.
 """
 
@@ -12,6 +12,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import struct
 import subprocess
 import tempfile
 import warnings
@@ -19,11 +20,13 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-# Sums may be taken in any order, so that they can be vectorised. NaN and Inf stay what they are.
+# Sums may be taken in any order, so that they can be vectorised, and of products that were not rounded before. NaN and
+# Inf stay what they are.
 _FLAGS = (
     *("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fno-strict-aliasing"),
-    *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-ffp-contract=fast"),
 )
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 _END = b"engram: complete"
@@ -54,7 +57,8 @@ def library(source: str, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | None
     try:
         # The macros that the compiler predefines name every extension of the processor that it would use.
         target = _output([*compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull])
-        name = hashlib.sha256(b"\0".join([path.read_bytes(), " ".join(flags).encode(), target])).hexdigest()[:16]
+        texts = [file.read_bytes() for file in (path, *sorted(path.parent.glob("*.h")))]
+        name = hashlib.sha256(b"\0".join([*texts, " ".join(flags).encode(), target])).hexdigest()[:16]
         compiled = _folder() / f"{path.stem}-{name}.so"
         if not (compiled.exists() and compiled.read_bytes().endswith(_END)):
             _compile([*compiler, *flags, str(path), "-lm"], compiled)
@@ -63,6 +67,11 @@ def library(source: str, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | None
         told = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
         warnings.warn(f"{source} could not be compiled, the slower step in torch is taken: {told[:500]}", stacklevel=2)
         return None
+
+
+def addresses(*tensors: Tensor | None) -> bytes:
+    """Return where the numbers of contiguous tensors lie, as a struct of pointers in C; NULL for None."""
+    return struct.pack(f"{len(tensors)}P", *[0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
 def _compiler() -> list[str]:

@@ -6,9 +6,9 @@
  * length that the compiler knows, for the sizes are compiled in: N slots of width W, R read heads, numbers of the type
  * REAL. All arrays are contiguous.
  */
-#include <stdint.h>
 #include <string.h>
-#include <tgmath.h>
+
+#include "native_math.h"
 
 #define S ((R + 1) * W + W + (R + 1) + (W + 2 + R) + 3 * R) /* how many numbers are said */
 
@@ -49,24 +49,6 @@ typedef struct { /* what the backward pass needs of a row */
 /* How many numbers per row `dnc_forward` leaves behind for `dnc_backward`. */
 int64_t dnc_kept(void) { return sizeof(Kept) / sizeof(REAL); }
 
-static REAL sigmoid(REAL x) { return 1 / (1 + exp(-x)); }
-
-/* e^x for x <= 0, to the last digit or two, without a call, so that a loop of it is vectorised: 2^k times a series. */
-static inline REAL decay(REAL x) {
-    x = x < -80 ? -80 : x;
-    const REAL k = x > -81 ? rint(x * (REAL)1.4426950408889634) : 0; /* NaN stays one by the series */
-    const REAL r = (x - k * (REAL)0.693145751953125) - k * (REAL)1.42860682030941723212e-6; /* ln 2 in two parts */
-    const int terms = sizeof(REAL) == 4 ? 7 : 13;
-    REAL series = 1;
-    for (int i = terms; i > 0; i--) series = 1 + series * r * (1 / (REAL)i);
-    if (sizeof(REAL) == 4) {
-        const union { uint32_t bits; float value; } power = {(uint32_t)((int32_t)k + 127) << 23};
-        return series * power.value;
-    }
-    const union { uint64_t bits; double value; } power = {(uint64_t)((int64_t)k + 1023) << 52};
-    return series * power.value;
-}
-
 static inline void softmax(REAL *x, int n) {
     REAL most = x[0], sum = 0;
     for (int i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
@@ -84,6 +66,15 @@ static inline REAL dot(const REAL *a, const REAL *b, int n) {
 /* y += a x */
 static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) {
     for (int i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+/* y += a X, for X with rows of length n; four rows at a time, so that y is seldom loaded and stored */
+static inline void add_rows(REAL *restrict y, const REAL *a, const REAL *restrict x, const int rows, const int n) {
+    int i = 0;
+    for (; i + 4 <= rows; i += 4, x += 4 * n)
+        for (int j = 0; j < n; j++)
+            y[j] += a[i] * x[j] + a[i + 1] * x[n + j] + a[i + 2] * x[2 * n + j] + a[i + 3] * x[3 * n + j];
+    for (; i < rows; i++, x += n) add(y, a[i], x, n);
 }
 
 /* DNC.interface */
@@ -131,54 +122,54 @@ static void allocate(const REAL *usage, const int64_t *order, REAL *weights) {
 /* memory.content.content_forward, for H keys */
 static inline void look_up(const REAL *memory, const REAL *keys, const REAL *strengths, REAL *weights, REAL *likeness,
                            REAL *of_slot, REAL *of_key, const int H) {
-    REAL words[W][N]; /* across, so that all slots are compared at once */
-    for (int n = 0; n < N; n++)
-        for (int i = 0; i < W; i++) words[i][n] = memory[n * W + i];
-    for (int n = 0; n < N; n++) of_slot[n] = EPSILON;
-    for (int i = 0; i < W; i++)
-        for (int n = 0; n < N; n++) of_slot[n] += words[i][n] * words[i][n];
+    for (int n = 0; n < N; n++) {
+        const REAL *word = memory + n * W;
+        of_slot[n] = dot(word, word, W) + EPSILON;
+        for (int h = 0; h < H; h++) likeness[h * N + n] = dot(word, keys + h * W, W);
+    }
     for (int n = 0; n < N; n++) of_slot[n] = 1 / sqrt(of_slot[n]);
     for (int h = 0; h < H; h++) {
-        const REAL *key = keys + h * W;
-        REAL likely[N] = {0};
-        of_key[h] = 1 / sqrt(dot(key, key, W) + EPSILON);
-        for (int i = 0; i < W; i++) add(likely, key[i], words[i], N);
-        for (int n = 0; n < N; n++) likeness[h * N + n] = likely[n] * of_key[h] * of_slot[n];
+        of_key[h] = 1 / sqrt(dot(keys + h * W, keys + h * W, W) + EPSILON);
+        for (int n = 0; n < N; n++) likeness[h * N + n] *= of_key[h] * of_slot[n];
         for (int n = 0; n < N; n++) weights[h * N + n] = strengths[h] * likeness[h * N + n];
         softmax(weights + h * N, N);
     }
 }
 
 /* memory.links.links_forward and DNC's precedence */
-static void link(const State *before, const State *after, REAL *forward, REAL *backward) {
-    const REAL *w = after->write, *p = before->precedence;
-    memset(backward, 0, R * N * sizeof(REAL));
+static void link(const State *before, const State *after, REAL *restrict forward, REAL *restrict backward) {
+    const REAL *restrict w = after->write, *restrict p = before->precedence, *restrict reads = before->reads;
     for (int i = 0; i < N; i++) {
         const REAL *restrict old = before->links + i * N, kept = 1 - w[i], written = w[i];
         REAL *restrict now = after->links + i * N;
-        for (int j = 0; j < N; j++) now[j] = (kept - w[j]) * old[j] + written * p[j];
-        now[i] = 0;
-        for (int r = 0; r < R; r++) {
-            const REAL *reads = before->reads + r * N;
-            forward[r * N + i] = dot(now, reads, N);
-            add(backward + r * N, reads[i], now, N);
-        }
+        for (int j = 0; j < N; j++) now[j] = j == i ? 0 : (kept - w[j]) * old[j] + written * p[j];
+        for (int r = 0; r < R; r++) forward[r * N + i] = dot(now, reads + r * N, N);
     }
+    memset(backward, 0, R * N * sizeof(REAL));
+    for (int r = 0; r < R; r++) add_rows(backward + r * N, reads + r * N, after->links, N, N);
     REAL blank = 1;
     for (int n = 0; n < N; n++) blank -= w[n];
     for (int n = 0; n < N; n++) after->precedence[n] = w[n] + blank * p[n];
 }
 
+typedef struct { /* where the numbers of a step lie */
+    REAL *said; /* on the way back, its gradient */
+    Kept *kept;
+    int64_t *order;
+    State before, after, of_after, of_before; /* gradients on the way back alone; there is none of the read before */
+} Step;
+
 /* FusedDNC.forward: `order` is found, or with `decided` replayed. Returns 0, and stops, if it names no slot. */
-int dnc_forward(int64_t batch, const REAL *said, const State *before, const State *after, Kept *kept, int64_t *order,
-                 int decided) {
+int dnc_forward(int64_t batch, const Step *at, int decided) {
+    Kept *kept = at->kept;
+    int64_t *order = at->order;
     for (int64_t b = 0; b < batch; b++, kept++, order += N) {
-        const State old = row(before, b), now = row(after, b);
+        const State old = row(&at->before, b), now = row(&at->after, b);
         const Heard *h = &kept->heard;
         if (decided)
             for (int n = 0; n < N; n++)
                 if (order[n] < 0 || order[n] >= N) return 0;
-        hear(said + b * S, &kept->heard, kept->slopes);
+        hear(at->said + b * S, &kept->heard, kept->slopes);
         use(&old, h->free, now.usage);
         if (!decided) sort_by_usage(now.usage, order);
         allocate(now.usage, order, kept->allocated);
@@ -198,7 +189,7 @@ int dnc_forward(int64_t batch, const REAL *said, const State *before, const Stat
             const REAL *mode = h->modes[r];
             for (int at = r * N; at < (r + 1) * N; at++)
                 now.reads[at] = mode[0] * kept->backward[at] + mode[1] * kept->found[at] + mode[2] * kept->forward[at];
-            for (int n = 0; n < N; n++) add(now.read + r * W, now.reads[r * N + n], now.memory + n * W, W);
+            add_rows(now.read + r * W, now.reads + r * N, now.memory, N, W);
         }
     }
     return 1;
@@ -225,35 +216,32 @@ static inline void look_up_backward(REAL *of_weights, const REAL *memory, const 
     for (int n = 0; n < N; n++) {
         const REAL *restrict word = memory + n * W;
         REAL *restrict of_word = of_memory + n * W;
-        add(of_word, along_slot[n], word, W);
-        for (int h = 0; h < H; h++) {
-            add(of_word, of_weights[h * N + n], keys + h * W, W);
-            add(of_keys + h * W, of_weights[h * N + n], word, W);
+        for (int i = 0; i < W; i++) {
+            REAL sum = of_word[i] + along_slot[n] * word[i];
+            for (int h = 0; h < H; h++) sum += of_weights[h * N + n] * keys[h * W + i];
+            of_word[i] = sum;
         }
     }
+    for (int h = 0; h < H; h++) add_rows(of_keys + h * W, of_weights + h * N, memory, N, W);
 }
 
 /* memory.links.links_backward: adds to `of_write`; `of_before` gets the links', the precedence's and the reads'. */
-static void link_backward(const State *of_after, const REAL *of_forward, const REAL *of_backward, const State *before,
-                          const State *after, const State *of_before, REAL *restrict of_write) {
-    const REAL *w = after->write, *p = before->precedence, *reads = before->reads;
+static void link_backward(const State *of_after, const REAL *restrict of_forward, const REAL *restrict of_backward,
+                          const State *before, const State *after, const State *of_before, REAL *restrict of_write) {
+    const REAL *restrict w = after->write, *restrict p = before->precedence, *restrict reads = before->reads;
     REAL of_reads[R * N] = {0}, of_precedence[N] = {0};
+    for (int r = 0; r < R; r++) add_rows(of_reads + r * N, of_forward + r * N, after->links, N, N);
     for (int i = 0; i < N; i++) {
         const REAL *old = before->links + i * N, *now = after->links + i * N, *of = of_after->links + i * N;
         REAL *restrict of_old = of_before->links + i * N;
-        REAL kept = 1 - w[i], written = w[i], of_row = 0, of_read[R] = {0}, of_now[N];
+        REAL kept = 1 - w[i], written = w[i], of_row = 0, of_now[N];
         for (int j = 0; j < N; j++) {
             REAL sum = of[j];
             for (int r = 0; r < R; r++) sum += of_forward[r * N + i] * reads[r * N + j];
             for (int r = 0; r < R; r++) sum += reads[r * N + i] * of_backward[r * N + j];
-            of_now[j] = sum;
+            of_now[j] = j == i ? 0 : sum;
         }
-        for (int r = 0; r < R; r++) {
-            add(of_reads + r * N, of_forward[r * N + i], now, N);
-            of_read[r] = dot(of_backward + r * N, now, N);
-        }
-        for (int r = 0; r < R; r++) of_reads[r * N + i] += of_read[r];
-        of_now[i] = 0;
+        for (int r = 0; r < R; r++) of_reads[r * N + i] += dot(of_backward + r * N, now, N);
         for (int j = 0; j < N; j++) {
             REAL of_kept = of_now[j] * old[j];
             of_row += of_now[j] * p[j] - of_kept;
@@ -304,13 +292,15 @@ static void use_backward(const REAL *of_usage, const State *before, const REAL *
     }
 }
 
-/* FusedDNC.backward; of `of_before` the write weights' and the read's are left alone. */
-void dnc_backward(int64_t batch, const State *of_after, const State *before, const State *after, const Kept *kept,
-                  const int64_t *order, REAL *of_said, const State *of_before) {
+/* FusedDNC.backward */
+void dnc_backward(int64_t batch, const Step *at) {
+    const Kept *kept = at->kept;
+    const int64_t *order = at->order;
     for (int64_t b = 0; b < batch; b++, kept++, order += N) {
-        const State of = row(of_after, b), old = row(before, b), now = row(after, b), to = row(of_before, b);
+        const State old = row(&at->before, b), now = row(&at->after, b);
+        const State to = row(&at->of_before, b), of = row(&at->of_after, b);
         const Heard *h = &kept->heard;
-        Heard *o = (Heard *)(of_said + b * S);
+        Heard *o = (Heard *)(at->said + b * S);
         REAL of_write[N], of_usage[N], of_allocated[N], of_sought[N];
         REAL of_found[R * N], of_forward[R * N], of_backward[R * N];
 
@@ -318,11 +308,12 @@ void dnc_backward(int64_t batch, const State *of_after, const State *before, con
         for (int n = 0; n < N; n++) {
             const REAL *restrict word = now.memory + n * W;
             REAL *restrict of_word = to.memory + n * W;
-            memcpy(of_word, of.memory + n * W, W * sizeof(REAL));
-            for (int r = 0; r < R; r++) {
-                add(of_word, now.reads[r * N + n], of.read + r * W, W);
-                of_found[r * N + n] = of.reads[r * N + n] + dot(of.read + r * W, word, W);
+            for (int i = 0; i < W; i++) {
+                REAL sum = of.memory[n * W + i];
+                for (int r = 0; r < R; r++) sum += now.reads[r * N + n] * of.read[r * W + i];
+                of_word[i] = sum;
             }
+            for (int r = 0; r < R; r++) of_found[r * N + n] = of.reads[r * N + n] + dot(of.read + r * W, word, W);
         }
         for (int r = 0; r < R; r++) {
             const REAL *mode = h->modes[r];
@@ -371,6 +362,7 @@ void dnc_backward(int64_t batch, const State *of_after, const State *before, con
         memcpy(of_usage, of.usage, sizeof of_usage);
         allocate_backward(of_allocated, now.usage, order, kept->allocated, of_usage);
         use_backward(of_usage, &old, h->free, &to, o->free);
+        memset(to.write, 0, N * sizeof(REAL)); /* no gradient passes through the write weights into the usage */
 
         /* Bounds. */
         for (int i = 0; i <= R; i++) o->strengths[i] *= kept->slopes[i];

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from memory.fused_dnc import FusedDNC
 from memory.fused_step import Leaves, Stepped
-from memory.native import library
+from memory.native import addresses, library
 
 _MOST_BYTES = 2**18
 """What the C code may keep on the stack; a larger memory is left to torch."""
@@ -26,13 +25,10 @@ class NativeDNC(FusedDNC):
         if compiled is None:
             return super().forward(said, before, decided)
         said, before = said.contiguous(), _contiguous(before)
-        after = tuple(torch.empty_like(leaf) for leaf in before)
+        after = tuple(map(torch.empty_like, before))
         kept = said.new_empty(len(said), compiled.dnc_kept())
         order = torch.empty_like(before[1], dtype=torch.int64) if decided is None else decided.contiguous()
-        done = compiled.dnc_forward(
-            *(len(said), _at(said), _table(before), _table(after), _at(kept), _at(order), decided is not None)
-        )
-        if not done:
+        if not compiled.dnc_forward(len(said), addresses(said, kept, order, *before, *after), decided is not None):
             raise IndexError(f"a recorded order of slots holds numbers that are not in 0..{before[1].shape[1] - 1}")
         return Stepped(after, (kept, order, *before, *after), order)
 
@@ -42,26 +38,20 @@ class NativeDNC(FusedDNC):
         kept_here, order, *leaves = kept
         before, after, of_after = tuple(leaves[:7]), tuple(leaves[7:]), _contiguous(of_after)
         of_said = kept_here.new_empty(len(kept_here), sum(self.groups))
-        of_before = tuple(torch.empty_like(leaf) for leaf in before)
-        of_before[4].zero_()  # no gradient passes through the write weights into the usage
-        of_before[6].zero_()  # the last read is not looked at
-        self._library(before[0]).dnc_backward(
-            *(len(of_said), _table(of_after), _table(before), _table(after)),
-            *(_at(kept_here), _at(order), _at(of_said), _table(of_before)),
-        )
+        of_before = tuple(map(torch.empty_like, before[:-1]))
+        at = addresses(of_said, kept_here, order, *before, *after, *of_after, *of_before, None)
+        self._library(before[0]).dnc_backward(len(of_said), at)
         return of_said, of_before
 
     def _compiled(self, said: Tensor, before: Leaves, decided: Tensor | None) -> Any:
         """Return the library if these tensors are what it expects; of others torch tells what is wrong with them."""
-        batch, (slots, width, reads) = len(said), (before[0].shape[1], self.width, self.reads)
-        shapes = ((slots, width), (slots,), (slots,), (slots, slots), (slots,), (reads, slots), (reads * width,))
+        b, n, w, r = len(said), before[0].shape[1], self.width, self.reads
         if (
-            said.device.type != "cpu"
+            [leaf.shape for leaf in before] != [(b, n, w), (b, n), (b, n), (b, n, n), (b, n), (b, r, n), (b, r * w)]
             or said.shape[1] != sum(self.groups)
-            or any(leaf.shape != (batch, *shape) for leaf, shape in zip(before, shapes, strict=True))
-            or any(leaf.dtype != said.dtype or leaf.device != said.device for leaf in before)
-            or (decided is not None and (decided.shape != (batch, slots) or decided.dtype != torch.int64))
-            or (slots * (width + 8 * reads + 16) + 3 * width) * said.itemsize > _MOST_BYTES
+            or not all(leaf.is_cpu and leaf.dtype == said.dtype for leaf in (said, *before))
+            or (decided is not None and (decided.shape != (b, n) or decided.dtype != torch.int64))
+            or (n * (w + 8 * r + 16) + 3 * w) * said.itemsize > _MOST_BYTES
         ):
             return None
         return self._library(before[0])
@@ -72,11 +62,3 @@ class NativeDNC(FusedDNC):
 
 def _contiguous(tensors: Leaves) -> Leaves:
     return tuple(tensor.contiguous() for tensor in tensors)
-
-
-def _at(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-def _table(tensors: Leaves) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])

@@ -2,11 +2,12 @@
 
 import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
-from memory import native
+from memory import lstm_cell, native, native_lstm
 from memory.fused_dnc import FusedDNC
 from memory.native_dnc import NativeDNC
 
@@ -118,6 +119,104 @@ def test_what_went_wrong_with_the_compiler_is_told_once(monkeypatch, tmp_path, b
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_the_same(NativeDNC(7, 3), 7, 3, 0.0, *a_step(5, 11, 7, 3, torch.float64))
+
+
+def a_cell(batch, size, dtype):
+    """Gates, a cell, and the gradients of output and cell."""
+    torch.manual_seed(3)
+    gates = 3 * torch.randn(batch, 4 * size, dtype=dtype)
+    return gates, *torch.randn(3, batch, size, dtype=dtype).unbind(0)
+
+
+def cell_outcome(cell, gates, before, of_output, of_after):
+    gates = gates.clone()  # they are squashed in place
+    output, after, squashed = cell.cell_forward(gates, before)
+    return [gates, output, after, squashed, *cell.cell_backward(of_output, of_after, gates, before, squashed)]
+
+
+def assert_the_same_cell(tolerance, *arguments):
+    results = (cell_outcome(cell, *arguments) for cell in (native_lstm, lstm_cell))
+    for one, other in zip(*results, strict=True):
+        assert one.shape == other.shape
+        assert torch.equal(torch.isnan(one), torch.isnan(other))
+        assert torch.allclose(one, other, atol=tolerance, rtol=tolerance, equal_nan=True)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-14), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("sizes", [(5, 7), (3, 11), (1, 1), (2, 128), (0, 5)])
+def test_the_lstms_cell_in_c_is_the_one_in_torch(sizes, dtype, tolerance):
+    arguments = a_cell(*sizes, dtype)
+    assert native_lstm._compiled(*arguments) is not None
+    assert_the_same_cell(tolerance, *arguments)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("value", [1e4, -1e4, 0.0, float("inf"), -float("inf"), float("nan")])
+def test_extremes_in_the_lstms_cell_are_what_they_are_in_torch(value, dtype):
+    gates, before, *gradients = a_cell(5, 7, dtype)
+    gates[:, ::3] = value
+    before[2] = value
+    before.clamp_(-1e4, 1e4)  # nothing makes an infinite cell
+    assert_the_same_cell(1e-6, gates, before, *gradients)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_tiny_candidate_keeps_its_digits(dtype):
+    gates = torch.logspace(-20, -1, 44, dtype=dtype).mul(torch.tensor([1.0, -1.0]).repeat(22)).unsqueeze(0)
+    expected = gates[:, 33:].tanh()
+    native_lstm.cell_forward(gates, torch.zeros(1, 11, dtype=dtype))
+    assert torch.allclose(gates[:, 33:], expected, atol=0, rtol=4 * torch.finfo(dtype).eps)
+
+
+@needs_a_compiler
+def test_arrays_of_the_lstms_cell_need_not_lie_as_c_expects_them():
+    gates, before, of_output, _ = a_cell(5, 7, torch.float64)
+    before = before.t().contiguous().t()
+    of_after = torch.ones(1, 1, dtype=torch.float64).expand(5, 7)
+    assert not before.is_contiguous()
+    assert_the_same_cell(1e-14, gates, before, of_output, of_after)
+    across = gates.t().contiguous().t()
+    native_lstm.cell_forward(across, before)
+    native_lstm.cell_forward(gates, before)
+    assert torch.allclose(across, gates, atol=1e-14)
+
+
+def test_other_cells_are_left_to_torch(monkeypatch):
+    asked = []
+    monkeypatch.setattr("memory.native_lstm.library", lambda *args: asked.append(args))
+    gates, before, *_ = a_cell(5, 7, torch.float64)
+    for odd in ((gates[:, :27], before), (gates.float(), before), (gates.to("meta"), before)):
+        assert native_lstm._compiled(*odd) is None
+    for odd in (before[:1], before.float(), before.to("meta")):
+        assert native_lstm._compiled(gates, odd) is None
+        assert native_lstm._compiled(gates, before, odd) is None
+    assert not asked
+    native_lstm._compiled(gates, before)
+    assert asked == [("native_lstm.c", torch.float64)]
+
+
+def test_without_a_compiler_the_lstms_cell_is_that_of_torch(monkeypatch):
+    monkeypatch.setenv("ENGRAM_NATIVE", "0")
+    assert native_lstm._compiled(*a_cell(5, 7, torch.float64)) is None
+    assert_the_same_cell(0.0, *a_cell(5, 7, torch.float64))
+
+
+@needs_a_compiler
+def test_what_a_source_includes_is_part_of_its_name(monkeypatch, tmp_path):
+    source = Path(native.__file__).parent
+    for name in ("native_lstm.c", "native_math.h"):
+        shutil.copy(source / name, tmp_path)
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
+    gates, before, *_ = a_cell(5, 7, torch.float64)
+    native_lstm.cell_forward(gates.clone(), before)
+    header = tmp_path / "native_math.h"
+    header.write_text(header.read_text().replace("REAL sigmoid(REAL x) {", "REAL sigmoid(REAL x) { return 7;"))
+    native.library.cache_clear()
+    native_lstm.cell_forward(gates, before)
+    assert (gates[:, :21] == 7).all()
 
 
 @needs_a_compiler

@@ -1,0 +1,41 @@
+/* Exponentials to the last digit or two, without a call, so that a loop of them is vectorised. NaN stays NaN. */
+#include <stdint.h>
+#include <tgmath.h>
+
+typedef struct {
+    REAL power, beyond; /* 2^k and e^r - 1, where k ln 2 + r is the exponent and r is small */
+} Exponential;
+
+/* e^x for x <= 0 in two parts, of which e^x and, without loss for a small x, e^x - 1 can be made. */
+static inline Exponential exponential(REAL x) {
+    x = x < -80 ? -80 : x;
+    const REAL k = x > -81 ? rint(x * (REAL)1.4426950408889634) : 0; /* NaN stays one by the series */
+    const REAL r = (x - k * (REAL)0.693145751953125) - k * (REAL)1.42860682030941723212e-6; /* ln 2 in two parts */
+    const int terms = sizeof(REAL) == 4 ? 7 : 13;
+    REAL series = 1;
+    for (int i = terms; i > 1; i--) series = 1 + series * r * (1 / (REAL)i);
+    if (sizeof(REAL) == 4) {
+        const union { uint32_t bits; float value; } power = {(uint32_t)((int32_t)k + 127) << 23};
+        return (Exponential){power.value, series * r};
+    }
+    const union { uint64_t bits; double value; } power = {(uint64_t)((int32_t)k + 1023) << 52};
+    return (Exponential){power.value, series * r};
+}
+
+/* e^x for x <= 0 */
+static inline REAL decay(REAL x) {
+    const Exponential e = exponential(x);
+    return e.power + e.power * e.beyond;
+}
+
+static inline REAL sigmoid(REAL x) {
+    const REAL small = decay(-fabs(x));
+    return (x < 0 ? small : 1) / (1 + small);
+}
+
+/* tanh by e^-2|x| - 1, of which a small x keeps all digits */
+static inline REAL squash(REAL x) {
+    const Exponential e = exponential(-2 * fabs(x));
+    const REAL less = e.power == 1 ? e.beyond : e.power + e.power * e.beyond - 1;
+    return copysign(less / (2 + less), x);
+}
