@@ -1,7 +1,7 @@
 """What the recall tasks on MiniGrid have in common."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from minigrid.core.actions import Actions
@@ -12,7 +12,7 @@ from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
 from envs.sizes import view_side, whole_number
-from envs.visibility import Cell, image_shows, in_sight
+from envs.visibility import Cell, Sight, image_shows
 from envs.ways import Pose
 
 KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
@@ -140,32 +140,41 @@ def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
     return pairs
 
 
-def share_a_frame(
+def sharing_a_frame(
     open_cells: Collection[Cell],
     standing: Collection[Cell],
     view_size: int,
     some: Collection[Cell],
     others: Collection[Cell],
-) -> bool:
-    """Say whether any frame shows one cell of each of two groups.
+) -> Iterator[Cell]:
+    """Find the cells of a group that any frame shows together with one of another group, each once.
 
     Args:
         open_cells: the cells that light passes.
         standing: the cells from which a frame can be seen, with any heading.
         view_size: side of the view.
-        some, others: the groups.
+        some: the group.
+        others: the other group; they share no cell.
     """
-    for cell in some:
+
+    def near(place: Cell, cells: Iterable[Cell]) -> list[Cell]:
         # What one frame shows lies less than a view apart.
-        near = [other for other in others if max(abs(cell[0] - other[0]), abs(cell[1] - other[1])) < view_size]
-        if not near:
+        x, y = place
+        return [cell for cell in cells if abs(cell[0] - x) < view_size and abs(cell[1] - y) < view_size]
+
+    apart = {cell for cell in some if near(cell, others)}
+    if not apart:
+        return
+    sight = Sight(open_cells, view_size)
+    for place in standing:
+        there = near(place, others)
+        if not there or not near(place, apart):
             continue
-        for place in standing:
-            if max(abs(cell[0] - place[0]), abs(cell[1] - place[1])) >= view_size:
-                continue
-            for heading in range(4):
-                if in_sight(open_cells, place, heading, view_size, cell) and any(
-                    in_sight(open_cells, place, heading, view_size, other) for other in near
-                ):
-                    return True
-    return False
+        for heading in range(4):
+            sees = sight.frame(place, heading)
+            if any(map(sees, there)):
+                found = set(filter(sees, apart))
+                yield from found
+                apart -= found
+        if not apart:
+            return

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 from minigrid.core.world_object import WorldObj
 
 from envs.corridor import Corridor, draw_corridor
-from envs.grid_task import TRIES, GridTask, checked_objects, share_a_frame, thing
+from envs.grid_task import TRIES, GridTask, checked_objects, sharing_a_frame, thing
 from envs.observation import Image
 from envs.sizes import MOST_SIDE, whole_number, whole_range
 from envs.visibility import Cell, in_sight
@@ -149,7 +149,8 @@ class Match(GridTask):
 
     def _shows_both(self, corridor: Corridor) -> bool:
         standing = (*corridor.way[1:], *corridor.doorsteps)
-        return share_a_frame(corridor.open_cells, standing, self.agent_view_size, (corridor.cue,), corridor.arms)
+        cells = corridor.open_cells
+        return any(sharing_a_frame(cells, standing, self.agent_view_size, (corridor.cue,), corridor.arms))
 
     def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
         return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)

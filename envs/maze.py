@@ -13,6 +13,9 @@ OBJECTS: tuple[Look, ...] = tuple(
     (kind, colour) for kind in ("key", "ball", "box") for colour in ("red", "green", "blue")
 )
 
+_PATIENCE = 20
+"""Draws that fail before it is asked whether any can be hoped for."""
+
 
 class Maze(GridTask):
     """A maze drawn anew in every episode, in which the agent goes from place to place: in legs.
@@ -50,13 +53,19 @@ class Maze(GridTask):
         """Draw a maze and lay it out, or say that this draw failed."""
 
     def _gen_grid(self, width: int, height: int) -> None:
-        for _ in range(TRIES):
+        for tries in range(TRIES):
             if self._draw_maze(width):
                 return
+            if tries == _PATIENCE and self._is_hopeless(width):
+                break
         raise ValueError(
             f"no maze of size={width} found with distractors={self.distractors} that hides from a view of"
             f" {self.agent_view_size} cells what it has to: use a larger size, a smaller view or fewer objects"
         )
+
+    def _is_hopeless(self, size: int) -> bool:
+        """Say whether no draw can be hoped for, if there is a quicker way to tell than to go on drawing."""
+        return False
 
     def _draw_decoys(self, walls: Sequence[Cell]) -> list[Cell] | None:
         """Draw the walls that hold distractors; None if there are too few."""

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 from minigrid.core.world_object import WorldObj
 
-from envs.grid_task import Look, checked_objects, share_a_frame, thing
+from envs.grid_task import Look, checked_objects, sharing_a_frame, thing
 from envs.maze import OBJECTS, Maze
 from envs.observation import Image
 from envs.sizes import whole_number
 from envs.tree import ahead, beside, distances, grow, open_loops, walls_beside
-from envs.visibility import Cell, in_sight
+from envs.visibility import Cell, Sight
 from envs.ways import Pose, fewest_steps
 
 _AROUND = (0, 3, 1)
 """Where the cues are, in turns to the right: ahead, left, right."""
+_LOOKED_THROUGH = 100
+"""Mazes in which there is no start before it is believed that there is none in any."""
 
 
 class Fork(NamedTuple):
@@ -118,32 +121,53 @@ class MazeMatch(Maze):
 
     def _draw_maze(self, size: int) -> bool:
         dice = self.np_random
-        fork = self._draw_fork(size)
-        opened = {fork.entrance, fork.node, *fork.doorsteps, *fork.choices}
-        tree = grow(dice, size, tuple(opened), fork.entrance)
-        opened.update(tree)
-        tree += open_loops(dice, tree, opened, self.loops)
-        start = self._draw_start(size, tree, opened, fork)
-        if start is None:
+        fork, opened, tree = self._draw_ways(dice, size)
+        starts = self._starts(size, tree, opened, fork)
+        if not starts:
             return False
-        place, heading = start
-        cues = tuple(ahead(place, heading + turn) for turn in _AROUND[: self.n_cues])
+        place, heading = start = starts[int(dice.integers(len(starts)))]
+        cues = self._cues_around(start)
         walls = walls_beside((cell for cell in tree if cell != place), opened.union(beside(place)))
         # Only cues in the first frame: objects in walls let light through, so that some would be seen from far.
-        clear = opened.union(cues, walls)
-        decoys = self._draw_decoys([wall for wall in walls if not in_sight(clear, *start, self.agent_view_size, wall)])
+        sees = Sight(opened.union(cues, walls), self.agent_view_size).frame(place, heading)
+        decoys = self._draw_decoys([wall for wall in walls if not sees(wall)])
         if decoys is None:
             return False
         standing = opened.difference(fork.choices)
-        if share_a_frame(opened.union(cues, decoys), standing, self.agent_view_size, cues, fork.choices):
+        if any(sharing_a_frame(opened.union(cues, decoys), standing, self.agent_view_size, cues, fork.choices)):
             return False
         self._begin(standing, start)
         self._place(cues, fork, decoys)
         return True
 
-    def _draw_fork(self, size: int) -> Fork:
+    def _is_hopeless(self, size: int) -> bool:
+        """Say so if in many mazes some frame shows a cue and a choice, wherever the start.
+
+        The mazes are always the same, so that arguments are refused for good or never.
+        """
+        dice = np.random.default_rng(0)
+        for _ in range(_LOOKED_THROUGH):
+            fork, opened, tree = self._draw_ways(dice, size)
+            starts = [self._cues_around(start) for start in self._starts(size, tree, opened, fork)]
+            standing = [cell for cell in distances(opened, fork.node) if cell not in fork.choices]
+            cues = {cue for cues in starts for cue in cues}
+            seen = set(sharing_a_frame(opened, standing, self.agent_view_size, cues, fork.choices))
+            enough = len(walls_beside(tree, opened)) >= self.distractors
+            if enough and not all(seen.intersection(cues) for cues in starts):
+                return False
+        return True
+
+    def _draw_ways(self, dice: np.random.Generator, size: int) -> tuple[Fork, set[Cell], list[Cell]]:
+        """Draw a fork and the ways to it; return all that is open, and what of it is not of the fork, too."""
+        fork = self._draw_fork(dice, size)
+        opened = {fork.entrance, fork.node, *fork.doorsteps, *fork.choices}
+        tree = grow(dice, size, tuple(opened), fork.entrance)
+        opened.update(tree)
+        tree += open_loops(dice, tree, opened, self.loops)
+        return fork, opened, tree
+
+    def _draw_fork(self, dice: np.random.Generator, size: int) -> Fork:
         """Draw a fork that fits, entered with any heading."""
-        dice = self.np_random
         turns = (3, 1) if self.n_choices == 2 else (3, 0, 1)
         while True:
             x, y, heading = dice.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
@@ -153,20 +177,23 @@ class MazeMatch(Maze):
             if all(0 < cell_x < size - 1 and 0 < cell_y < size - 1 for cell_x, cell_y in (entrance, *choices)):
                 return Fork(entrance, (x, y), doorsteps, choices)
 
-    def _draw_start(self, size: int, tree: list[Cell], opened: set[Cell], fork: Fork) -> Pose | None:
-        """Draw a place in the farther half of the maze, facing a wall, with more walls beside it for more cues."""
+    def _starts(self, size: int, tree: list[Cell], opened: set[Cell], fork: Fork) -> list[Pose]:
+        """List the places in the farther half of the maze that face a wall, with more walls beside for more cues."""
         if len(tree) < (size - 2) ** 2 // 3:
-            return None  # the fork blocks the rest of the grid
+            return []  # the fork blocks the rest of the grid
         far = distances(opened, fork.node)
         least = max(far[cell] for cell in tree) / 2
-        starts = [
+        return [
             (cell, heading)
             for cell in tree
             if far[cell] >= least
             for heading in range(4)
             if not any(ahead(cell, heading + turn) in opened for turn in _AROUND[: self.n_cues])
         ]
-        return starts[int(self.np_random.integers(len(starts)))] if starts else None
+
+    def _cues_around(self, start: Pose) -> tuple[Cell, ...]:
+        place, heading = start
+        return tuple(ahead(place, heading + turn) for turn in _AROUND[: self.n_cues])
 
     def _place(self, cues: tuple[Cell, ...], fork: Fork, decoys: list[Cell]) -> None:
         """Draw what the objects are, last and independently: nothing of the layout tells it."""

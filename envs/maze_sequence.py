@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from envs.grid_task import Look, share_a_frame, thing
+from envs.grid_task import Look, sharing_a_frame, thing
 from envs.maze import Maze
 from envs.sizes import whole_number
 from envs.tree import ahead, beside, walls_beside
@@ -151,7 +151,7 @@ class MazeSequence(Maze):
         if len(signs) < self.n_cues or decoys is None:
             return False
         arms = [arm for fork in forks for arm in fork]
-        if share_a_frame(way.opened.union(signs, decoys), way.opened, self.agent_view_size, signs, arms):
+        if any(sharing_a_frame(way.opened.union(signs, decoys), way.opened, self.agent_view_size, signs, arms)):
             return False
         self._begin(way.opened, (way.cells[-1], int(dice.integers(4))))
         # What is right comes last: nothing of the maze tells it.

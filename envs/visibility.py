@@ -1,6 +1,7 @@
 """What an agent in a MiniGrid can see: light spreads from its cell, away from it, through clear cells."""
 
-from collections.abc import Container, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,21 +16,16 @@ HEADINGS: tuple[Cell, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 @lru_cache(maxsize=1 << 15)
 def _light_row(lit: int, clear: int, width: int) -> tuple[int, int]:
-    """Spread light along one row, first rightwards, then leftwards; bit i of an integer is column i.
+    """Spread light along one row, through its clear cells and one cell beyond; bit i of an integer is column i.
 
     Returns:
         The lit cells of this row, and those of the row above that it lights.
     """
-    above = 0
-    for column in range(width - 1):
-        if lit >> column & clear >> column & 1:
-            lit |= 2 << column
-            above |= 3 << column
-    for column in range(width - 1, 0, -1):
-        if lit >> column & clear >> column & 1:
-            lit |= 1 << (column - 1)
-            above |= 3 << (column - 1)
-    return lit, above
+    source = lit & clear
+    while (wider := (source | source << 1 | source >> 1) & clear) != source:
+        source = wider
+    spread = (source | source << 1 | source >> 1) & ((1 << width) - 1)
+    return lit | spread, spread
 
 
 def lit_rows(clear_rows: Sequence[int], width: int) -> list[int]:
@@ -127,3 +123,39 @@ def in_sight(open_cells: Container[Cell], place: Cell, heading: int, view_size: 
         )
         lit, light = _light_row(light, clear, view_size)
     return bool(lit >> seen_at[0] & 1)
+
+
+class Sight:
+    """What `in_sight` tells, for many frames and targets in one grid.
+
+    Args:
+        open_cells: the cells (x, y) that light passes.
+        view_size: side of the square view, in cells.
+    """
+
+    def __init__(self, open_cells: Iterable[Cell], view_size: int):
+        self._view_size = view_size
+        # The same cells in rows (by y, bit x) and in columns (by x, bit y), each bit half a view up, so that a view
+        # that ends beyond the grid begins at a bit from 0 on.
+        self._rows: dict[int, int] = defaultdict(int)
+        self._columns: dict[int, int] = defaultdict(int)
+        for x, y in open_cells:
+            self._rows[y] |= 1 << (x + view_size // 2)
+            self._columns[x] |= 1 << (y + view_size // 2)
+
+    def frame(self, place: Cell, heading: int) -> Callable[[Cell], bool]:
+        """Return what tells of a cell whether an agent with this pose sees it."""
+        is_upright = heading in (1, 3)
+        lines, (across, along) = (self._rows, place) if is_upright else (self._columns, place[::-1])
+        left, inside = across - self._view_size // 2, (1 << self._view_size) - 1
+        light, lit = 1 << self._view_size // 2, defaultdict[int, int](int)
+        for line in range(along, along + self._view_size * sum(HEADINGS[heading]), sum(HEADINGS[heading])):
+            if not light:
+                break
+            lit[line], light = _light_row(light, lines[line] >> across & inside, self._view_size)
+
+        def sees(cell: Cell) -> bool:
+            bit, line = cell if is_upright else cell[::-1]
+            return bit >= left and bool(lit[line] >> (bit - left) & 1)
+
+        return sees

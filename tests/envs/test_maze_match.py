@@ -93,3 +93,38 @@ def test_what_cannot_be_drawn_is_refused_at_the_reset(arguments):
     env = MazeMatch(**arguments)
     with pytest.raises(ValueError, match=r"no maze of size=9 found .* use a larger size, a smaller view or fewer"):
         env.reset(seed=0)
+
+
+class Counted(MazeMatch):
+    draws = 0
+
+    def _draw_maze(self, size):
+        self.draws += 1
+        return super()._draw_maze(size)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"agent_view_size": 9},
+        {"size": 25, "distractors": 6, "loops": 4, "agent_view_size": 49},
+        {"cues": 3, "agent_view_size": 17},
+        {"distractors": 200},
+    ],
+)
+def test_what_no_maze_has_is_refused_after_few_draws(arguments):
+    env = Counted(**arguments)
+    with pytest.raises(ValueError, match="no maze of size="):
+        env.reset(seed=0)
+    assert env.draws < 50
+
+
+@pytest.mark.parametrize("arguments", [{"agent_view_size": 7}, {"size": 13, "agent_view_size": 11}])
+def test_what_few_mazes_have_is_drawn_however_long_it_takes(arguments):
+    env = Counted(**arguments)
+    most = 0
+    for seed in range(25):
+        before = env.draws
+        env.reset(seed=seed)
+        most = max(most, env.draws - before)
+    assert most > 50

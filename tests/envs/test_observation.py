@@ -1,3 +1,5 @@
+from itertools import product
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 from envs import make_env
 from envs.actions import UsefulActions
 from envs.observation import SymbolView
-from envs.visibility import cell_in_view, image_shows, in_sight, visible_mask
+from envs.visibility import Sight, cell_in_view, image_shows, in_sight, visible_mask
 
 # Doors, keys, boxes, carrying from the start, moving obstacles, lava, see-through walls, many rooms.
 REPRESENTATIVE = [
@@ -159,6 +161,18 @@ def test_visibility_equals_minigrids(view):
         for y in range(size):
             # The agent stands below the view's middle column and looks up.
             assert in_sight(open_cells, (size // 2, size - 1), 3, size, (x, y)) == mask[x, y]
+
+
+@given(st.sets(st.tuples(st.integers(0, 8), st.integers(0, 6))), st.sampled_from((3, 5, 11, 17)))
+@settings(max_examples=60, deadline=None)
+def test_many_cells_in_one_frame_are_seen_as_each_by_itself(open_cells, view_size):
+    sight = Sight(open_cells, view_size)
+    cells = list(product(range(9), range(7)))
+    for place in ((0, 0), (8, 6), (4, 2), (1, 5)):
+        for heading in range(4):
+            sees = sight.frame(place, heading)
+            seen = {cell for cell in cells if in_sight(open_cells, place, heading, view_size, cell)}
+            assert set(filter(sees, cells)) == seen
 
 
 def test_cell_in_view_agrees_with_minigrid():
