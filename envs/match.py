@@ -59,7 +59,7 @@ class Match(GridTask):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        whole_number("size", size, 7, MOST_SIDE)
+        size = whole_number("size", size, 7, MOST_SIDE)
         most = (size - 2) ** 2 // 3
         self.length = whole_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
         if self.length[1] > most:

@@ -37,7 +37,7 @@ class Maze(GridTask):
     def __init__(
         self, size: int, least_size: int, legs: int, distractors: int, max_steps: int | None, **kwargs: Any
     ) -> None:
-        whole_number("size", size, least_size, MOST_SIDE)
+        size = whole_number("size", size, least_size, MOST_SIDE)
         self.legs = legs
         self.distractors = whole_number("distractors", distractors, 0)
         self.open_cells: frozenset[Cell] = frozenset()

@@ -31,7 +31,7 @@ class Room(Match):
     """
 
     def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
-        whole_number("size", size, 10, MOST_SIDE)
+        size = whole_number("size", size, 10, MOST_SIDE)
         if "length" in kwargs:
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
         super().__init__(size=size, max_steps=max_steps, **kwargs)

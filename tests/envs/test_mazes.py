@@ -10,9 +10,11 @@ from minigrid.minigrid_env import MiniGridEnv
 from scipy.stats import binomtest
 
 from envs import make_env
+from envs.match import Match
 from envs.maze_match import MazeMatch
 from envs.maze_return import MazeReturn
 from envs.maze_sequence import MazeSequence
+from envs.room import Room
 from envs.split import layout_key
 from envs.tree import distances
 
@@ -149,6 +151,33 @@ def test_a_maze_that_takes_longer_than_there_is_time_is_drawn_again(env_id):
     env = make_env(env_id, kwargs={"max_steps": 2})
     with pytest.raises(ValueError, match="max_steps=2 is too few: no maze found that takes no longer"):
         env.reset(seed=0)
+
+
+def test_far_too_little_time_is_refused_after_few_mazes(monkeypatch):
+    env, drawn = MazeMatch(max_steps=3), []
+    monkeypatch.setattr(MazeMatch, "shortest_solution", lambda maze: drawn.append(0) or 10)
+    with pytest.raises(ValueError, match="max_steps=3 is too few"):
+        env.reset(seed=0)
+    assert len(drawn) < 110
+    drawn.clear()
+    env = MazeMatch(max_steps=4)
+    with pytest.raises(ValueError, match="max_steps=4 is too few"):
+        env.reset(seed=0)
+    assert len(drawn) > 1900
+
+
+def test_as_many_legs_as_one_likes_are_given_their_time():
+    env = MazeReturn(trips=10**6)
+    env.reset(seed=0)
+    assert env.max_steps == 5 * 81 * 333_334
+
+
+@pytest.mark.parametrize("task", [MazeMatch, MazeReturn, MazeSequence, Match, Room])
+def test_numbers_of_numpy_are_numbers(task):
+    env = task(size=np.int64(15), max_steps=np.int64(200), agent_view_size=np.int64(3))
+    env.reset(seed=0)
+    assert (env.width, env.max_steps, env.agent_view_size) == (15, 200, 3)
+    assert isinstance(task(size=np.int64(15)).max_steps, int)
 
 
 @pytest.mark.parametrize("env_id", SMALLEST)
