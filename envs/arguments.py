@@ -1,26 +1,17 @@
 """What the factory refuses before it builds anything: each in one line that says what would be right."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.envs.registration import load_env_creator
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.sizes import MOST_SIDE, MOST_VIEW
-
-
-def _whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+from envs.sizes import MOST_SIDE, MOST_VIEW, is_number, is_whole
 
 
 def _seed(value: object) -> bool:
-    return _whole(value) and bool(value >= 0)
-
-
-def _number(value: object) -> bool:
-    return _whole(value) or isinstance(value, float | np.floating)
+    return is_whole(value) and bool(value >= 0)
 
 
 def _text(value: object) -> bool:
@@ -41,14 +32,14 @@ def _by_name(value: object) -> bool:
 
 _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "env_id": (_text, "the id of an environment, a text"),
-    "n_envs": (_whole, "a whole number"),
+    "n_envs": (is_whole, "a whole number"),
     "seed": (_seed, "a whole number of at least 0, or None"),
-    "view_size": (_whole, "a whole number, or None"),
+    "view_size": (is_whole, "a whole number, or None"),
     "useful_actions": (_names, "a list of names, or None"),
-    "pixels": (_whole, "a whole number, or None"),
+    "pixels": (is_whole, "a whole number, or None"),
     "previous_reward": (_truth, "true or false"),
-    "random_actions": (_number, "a number"),
-    "reward_scale": (_number, "a number"),
+    "random_actions": (is_number, "a number"),
+    "reward_scale": (is_number, "a number"),
     "kwargs": (_by_name, "a dictionary of arguments by name, or None"),
     "module": (_text, "the name of a module, or None"),
     "subprocess": (_truth, "true or false"),
@@ -89,7 +80,7 @@ def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
     if isinstance(creator, type) and issubclass(creator, MiniGridEnv):
         for name, most in _LARGEST.items():
             value: Any = kwargs.get(name)
-            if _whole(value) and value > most:
+            if is_whole(value) and value > most:
                 raise ValueError(f"{env_id}: {name}={value} must be at most {most}")
     mode, modes = kwargs.get("render_mode"), getattr(creator, "metadata", {}).get("render_modes")
     # Gymnasium itself turns "rgb_array" into "rgb_array_list".

@@ -19,9 +19,9 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     Raises:
         ValueError: if it is not a whole number of at least `least` and, if given, at most `most`.
     """
-    if not _is_whole(value) or not least <= value <= (_MOST if most is None else most):
+    if not is_whole(value) or not least <= value <= (_MOST if most is None else most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        bounds += f" and at most {_MOST:,}" if most is None and _is_whole(value) and value > _MOST else ""
+        bounds += f" and at most {_MOST:,}" if most is None and is_whole(value) and value > _MOST else ""
         raise ValueError(f"{name}={value!r} must be a whole number {bounds}")
     return int(value)
 
@@ -34,7 +34,7 @@ def whole_range(name: str, bounds: object, least: int) -> tuple[int, int]:
     """
     if isinstance(bounds, Sequence) and len(bounds) == 2:
         fewest, most = bounds
-        if _is_whole(fewest) and _is_whole(most) and least <= fewest <= most <= _MOST:
+        if is_whole(fewest) and is_whole(most) and least <= fewest <= most <= _MOST:
             return int(fewest), int(most)
     raise ValueError(f"{name}={bounds!r} must be a pair (fewest, most) of whole numbers with {least} <= fewest <= most")
 
@@ -51,7 +51,7 @@ def view_side(name: str, value: object, side: int) -> int:
         ValueError: if it is not an odd whole number of at least 3, above 63, or so large that
             a smaller one shows all there is.
     """
-    if not _is_whole(value) or value < 3 or value % 2 == 0:
+    if not is_whole(value) or value < 3 or value % 2 == 0:
         raise ValueError(f"{name}={value!r} must be an odd number of cells, 3 or more")
     if value > 2 * side - 1:
         raise ValueError(
@@ -62,5 +62,11 @@ def view_side(name: str, value: object, side: int) -> int:
     return int(value)
 
 
-def _is_whole(value: object) -> TypeGuard[int | np.integer]:
+def is_number(value: object) -> TypeGuard[float | np.number]:
+    """Say whether a value is a number, Python's or numpy's; true and false are none."""
+    return is_whole(value) or isinstance(value, float | np.floating)
+
+
+def is_whole(value: object) -> TypeGuard[int | np.integer]:
+    """Say whether a value is a whole number, Python's or numpy's; true and false are none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from envs.sizes import whole_number, whole_range
+from envs.sizes import is_number, whole_number, whole_range
 
 Observation = npt.NDArray[np.float32]
 
@@ -90,8 +90,8 @@ class TMaze(gym.Env[Observation, Any]):
             )
         whole_number("noise", noise, 0)
         whole_number("distractors", distractors, 0)
-        if not 0.0 <= penalty < math.inf:
-            raise ValueError(f"penalty={penalty} must be a number of at least 0")
+        if not is_number(penalty) or not 0.0 <= penalty < math.inf:
+            raise ValueError(f"penalty={penalty!r} must be a number of at least 0")
         self._cue_at = cue_at
         self.active, self.noise, self.distractors, self.penalty = active, noise, distractors, penalty
         self.delay = self.offset = self._answer = self._cue_step = self._junction = self._shortest = 0

@@ -243,6 +243,8 @@ def test_checkers_accept_every_id(env_id):
         ({"delay": (1, 10**22)}, "delay=.* must be a pair"),
         ({"active": "no"}, "active='no' must be true or false"),
         ({"penalty": float("nan")}, "penalty=nan must be a number of at least 0"),
+        ({"penalty": "much"}, "penalty='much' must be a number of at least 0"),
+        ({"penalty": None}, "penalty=None must be a number of at least 0"),
     ],
 )
 def test_impossible_mazes_are_refused_in_one_line(arguments, message):
