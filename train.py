@@ -83,8 +83,9 @@ def train(config: TrainConfig, name: str) -> None:
     with StopRequest() as request:
         folder = make_folder(config, name)
         say(f"run folder: {folder.path}")
+        if split := held_out(config, env, leaks):
+            say(split)
         if leaks is not None:
-            say(str(leaks))
             write_json(folder.leakage, leaks.as_json())
             if leaks.shared:
                 say("warning: two sides show the same, so that success on the test side says little about new episodes")
@@ -196,6 +197,15 @@ def check_leakage(config: TrainConfig) -> Leakage | None:
             " something; env.allow_overlap=true trains all the same"
         )
     return leaks
+
+
+def held_out(config: TrainConfig, env: VecEnv, leaks: Leakage | None) -> str:
+    """Say in a line what the split holds out; empty if nobody looked, or if there are no layouts."""
+    if leaks is not None:
+        return str(leaks)
+    if config.env.split or not env.has_attr("layouts_seen"):
+        return ""
+    return "no mazes are held out: env.split=true trains, validates and tests on different ones"
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from envs.split import SIDES
 from evidence.opening import make_envs
 from tiny_runs import TINY, composed, tiny_run
 from tracking import RunFolder
-from train import agent_arguments, check_leakage, train
+from train import agent_arguments, check_leakage, held_out, train
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,6 +119,24 @@ def test_a_maze_on_two_sides_stops_the_run_unless_that_is_allowed(monkeypatch: p
             assert check_leakage(config) is leaks
     assert check_leakage(composed(*TINY, "env.split=false")) is None
     assert check_leakage(composed(*TINY, "eval.leakage_resets=0")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["env.split=false"], "no mazes are held out: env.split=true trains, validates and tests on different ones"),
+        (["env=position_cartpole"], ""),
+        (["eval.leakage_resets=0"], ""),
+        ([], "split by layout: "),
+    ],
+)
+def test_a_training_says_what_it_holds_out(arguments: list[str], line: str) -> None:
+    tiny = [key for key in TINY if "kwargs" not in key or "env=position_cartpole" not in arguments]
+    config = composed(*tiny, *arguments)
+    env = make_envs(config, trained_setting(config.env), "train", 2, 0)
+    said = held_out(config, env, check_leakage(config))
+    assert said.startswith(line)
+    assert bool(said) == bool(line)
 
 
 def test_metrics_say_how_the_training_went() -> None:
