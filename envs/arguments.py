@@ -18,6 +18,10 @@ def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _module(value: object) -> bool:
+    return isinstance(value, str) and value[:1] not in ("", ".")
+
+
 def _truth(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -41,7 +45,7 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "random_actions": (is_number, "a number"),
     "reward_scale": (is_number, "a number"),
     "kwargs": (_by_name, "a dictionary of arguments by name, or None"),
-    "module": (_text, "the name of a module, or None"),
+    "module": (_module, "the name of a module, or None"),
     "subprocess": (_truth, "true or false"),
     "monitor": (_truth, "true or false"),
 }

@@ -73,8 +73,10 @@ def make_env(
         env = SymbolView(env, view_size)
         if isinstance(bare, MemoryEnv):
             env = CueVisible(env, (1, bare.height // 2 - 1))
-        actions = useful_actions or getattr(bare, "useful_actions", _WALKING if isinstance(bare, MemoryEnv) else None)
-        if actions:
+        actions = useful_actions
+        if actions is None:
+            actions = getattr(bare, "useful_actions", _WALKING if isinstance(bare, MemoryEnv) else None)
+        if actions is not None:
             env = UsefulActions(env, actions)
         if pixels is not None:
             env = PixelView(env, pixels)

@@ -100,7 +100,7 @@ class RandomActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         gym.utils.RecordConstructorArgs.__init__(self, probability=probability)
         super().__init__(env)
         self.probability = probability
-        self.choices = int(env.action_space.n)
+        self._first, self.choices = int(env.action_space.start), int(env.action_space.n)
         self._held, self._steps_left = 0, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -110,7 +110,7 @@ class RandomActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         if self._steps_left == 0 and self.np_random.random() < self.probability:
             self._steps_left = int(self.np_random.zipf(self.exponent))
-            self._held = int(self.np_random.integers(self.choices))
+            self._held = self._first + int(self.np_random.integers(self.choices))
         if self._steps_left:
             self._steps_left -= 1
             action = self._held

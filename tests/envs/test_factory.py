@@ -150,6 +150,15 @@ def test_random_actions_come_from_the_episodes_own_chance_and_end_with_it():
     assert len(firsts) > 190
 
 
+def test_random_actions_are_actions_wherever_these_start(monkeypatch):
+    monkeypatch.setattr(Recorder, "action_space", gym.spaces.Discrete(3, start=5))
+    env = RandomActions(Recorder(), 0.5)
+    env.reset(seed=3)
+    for _ in range(200):
+        env.step(6)
+    assert set(env.unwrapped.actions) == {5, 6, 7}
+
+
 def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
     (tmp_path / "my_own_maze.py").write_text(
         "import gymnasium as gym\ngym.register('MyOwnMaze-v0', entry_point='envs.match:Match', kwargs={'size': 11})\n"
