@@ -48,7 +48,7 @@ class MazeMatch(Maze):
     objects of the same kinds in other walls.
 
     Success: an oracle 1; a cue-blind oracle, which walks straight to one of the choices, 1/choices; a random player
-    0.07 at size 9, 0.02 at size 13, none beyond.
+    0.06 at size 9, 0.02 at size 13, none beyond.
 
     Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
 

@@ -82,7 +82,7 @@ class MazeSequence(Maze):
     No frame shows a sign and an arm of a fork together. Distractors are boxes in other walls.
 
     Success: right at every fork. An oracle 1; a cue-blind oracle, which walks straight on and guesses, 2**-cues; a
-    random player 0.1 at size 13.
+    random player 0.07 at size 13.
 
     Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
 
