@@ -12,6 +12,7 @@ from envs import make_env
 from envs.visibility import in_sight
 
 IDS = ["Engram-RoomS11-v0", "Engram-RoomS13-v0"]
+RANDOM = {"Engram-RoomS11-v0": 0.27, "Engram-RoomS13-v0": 0.28}
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -28,7 +29,8 @@ def test_players_on_the_test_side(env_id):
     assert all(played.success for played in oracle)
     blind = [grid_blind(env, dice).success for _ in range(400)]
     assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
-    assert np.mean([random_episode(env, dice).success for _ in range(100)]) < 0.55
+    lucky = [random_episode(env, dice).success for _ in range(300)]
+    assert binomtest(sum(lucky), len(lucky), RANDOM[env_id]).pvalue > 0.001
 
 
 @pytest.mark.parametrize(("env_id", "view_size"), [(env_id, view_size) for env_id in IDS for view_size in (3, 5, 7)])
