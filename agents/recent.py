@@ -13,17 +13,20 @@ class RecentCache:
 
     def __init__(self) -> None:
         self._held: tuple[object, tuple[int, ...], State] | None = None
+        self._version: tuple[int, ...] | None = None
 
     def put(self, state: object, cache: State | None, weights: nn.Module, optimizer: Optimizer) -> None:
-        """Hold the cache that was returned with `state`, if there is one."""
-        self._held = None if cache is None else (state, _version(weights, optimizer), cache)
+        """Hold the cache that was returned with `state`, if there is one; the weights are those of `take`."""
+        if cache is not None:
+            self._held = (state, self._version or _version(weights, optimizer), cache)
 
     def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> State | None:
         """Hand over the cache if it is of this state and of these weights, and hold nothing any more."""
-        held, self._held = self._held, None
-        if held is None or held[0] is not state or held[1] != _version(weights, optimizer):
+        held, self._held, self._version = self._held, None, None
+        if held is None or held[0] is not state:
             return None
-        return held[2]
+        self._version = _version(weights, optimizer)
+        return held[2] if held[1] == self._version else None
 
 
 def _version(weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:

@@ -240,9 +240,10 @@ class EpisodicMemory(Memory[EpisodicState]):
         writes = []
         for t, start in enumerate(episode_starts):
             filled = filled & ~start.unsqueeze(1)
-            equal = stored.unsqueeze(1) == stored.unsqueeze(2)
-            again = filled & (stored == digests[:, t : t + 1])
-            outdated = superseded(equal, birth, filled) | again
+            outdated = filled & (stored == digests[:, t : t + 1])
+            if not filled.is_cpu or bool(filled.all(1).any()):  # else there is a free slot in every row
+                equal = stored.unsqueeze(1) == stored.unsqueeze(2)
+                outdated = superseded(equal, birth, filled) | outdated
             slot = choose_slot(importance, birth, filled, outdated, candidates[:, t])
             writes.append(slot)
             if t + 1 < len(episode_starts):  # let it take effect

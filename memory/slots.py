@@ -116,6 +116,9 @@ def readable(writes: Tensor, filled: Tensor, episode_starts: Tensor) -> Tensor:
         [T, B, N + T] bool: first the carried slots, then the sequence's own events.
     """
     length, slots = len(writes), filled.shape[1]
+    if length == 1:  # nothing that is written can be read yet
+        carried = filled & ~episode_starts[0].unsqueeze(1)
+        return torch.cat([carried, carried.new_zeros(len(carried), 1)], dim=1).unsqueeze(0)
     time = torch.arange(length, device=writes.device)
     episode = episode_starts.cumsum(0)
 
@@ -141,11 +144,14 @@ def last_writers(writes: Tensor, filled: Tensor, episode_starts: Tensor) -> tupl
         [B, N] int64, the step whose event the slot holds, or NOT_WRITTEN where it holds what it held before the
         sequence (or nothing); and [B, N] bool, the slots filled.
     """
-    slots = filled.shape[1]
+    slots = torch.arange(filled.shape[1], device=writes.device)
+    if len(writes) == 1:
+        taken = writes[0].unsqueeze(1) == slots
+        return torch.where(taken, 0, NOT_WRITTEN), taken | (filled & ~episode_starts[0].unsqueeze(1))
     time = torch.arange(len(writes), device=writes.device)
     episode = episode_starts.cumsum(0)
     in_last_episode = (episode == episode[-1]).unsqueeze(2)
-    taken = (writes.unsqueeze(2) == torch.arange(slots, device=writes.device)) & in_last_episode
+    taken = (writes.unsqueeze(2) == slots) & in_last_episode
     writer = torch.where(taken, time.view(-1, 1, 1), NOT_WRITTEN).amax(0)
     return writer, (writer >= 0) | (filled & (episode[-1] == 0).unsqueeze(1))
 
@@ -166,13 +172,13 @@ class Placed(NamedTuple):
 
 
 def placed(writes: Tensor, writer: Tensor) -> Placed:
-    """Tell where the events of a sequence are put; how many is asked of the device for a whole sequence only.
+    """Tell where the events of a sequence are put; a GPU is not asked how many for a single step.
 
     Args:
         writes: [T, B] slot taken by each step's event.
         writer: [B, N] from `last_writers`.
     """
-    if len(writes) == 1:
+    if len(writes) == 1 and not writes.is_cpu:
         rows = torch.arange(len(writer), device=writer.device)
         return Placed(rows, writes[0].clamp(min=0), torch.zeros_like(rows), writes[0] >= 0)
     rows, slots = (writer >= 0).nonzero(as_tuple=True)

@@ -1,5 +1,6 @@
 """What all tests share: one thread, one seed, and imports from this working copy."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 torch.set_num_threads(1)
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # in the background of a shell; programs under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
