@@ -62,7 +62,9 @@ class Length(NamedTuple):
     high: int | None
 
     @classmethod
-    def of(cls, points: Sequence[Mapping[str, Any]], by: str, chance: float | None) -> Length:
+    def of(
+        cls, points: Sequence[Mapping[str, Any]], by: str, chance: float | None, trained: Sequence[int] | None
+    ) -> Length:
         """Find where success falls below the middle between chance and an oracle.
 
         Between two delays it is interpolated on a logarithmic axis. The interval is where the ends of the interval of
@@ -72,7 +74,9 @@ class Length(NamedTuple):
             points: as in `horizon.json`, in order of their delays.
             by: key of the delay.
             chance: success of a player that cannot recall; None counts as 0.
+            trained: shortest and longest delay of the training, if they are known.
         """
+        points = counted(points, by, trained)
         delays, middle = [point[by] for point in points], middle_of(chance)
         return cls(
             *(
@@ -96,7 +100,7 @@ class Horizon:
     @property
     def length(self) -> Length:
         """The effective memory length."""
-        return Length.of([point._asdict() for point in self.points], "delay", self.chance)
+        return Length.of([point._asdict() for point in self.points], "delay", self.chance, self.trained)
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of `horizon.json`; its command is all that the points were measured with."""
@@ -119,6 +123,14 @@ class Horizon:
 def middle_of(chance: float | None) -> float:
     """Return the success half-way between chance, 0 if unknown, and an oracle."""
     return ((chance or 0.0) + ORACLE) / 2
+
+
+def counted(points: Sequence[Mapping[str, Any]], by: str, trained: Sequence[int] | None) -> list[Mapping[str, Any]]:
+    """Return the points of which the effective length is made: from the training's shortest delay on, if there are any.
+
+    An agent that fails at shorter ones does so for another reason than that it forgets.
+    """
+    return [point for point in points if not trained or point[by] >= trained[0]] or list(points)
 
 
 def falls_below(delays: Sequence[int], successes: Sequence[float], middle: float) -> int | None:

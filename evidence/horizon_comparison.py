@@ -152,6 +152,6 @@ def _rate(name: str, rates: Sequence[float | None], episodes: Sequence[int]) -> 
 
 def _with_points(curve: HorizonJson, points: Sequence[Mapping[str, Any]]) -> HorizonJson:
     """Return a curve with other points, and the effective length of these."""
-    steps, low, high = Length.of(points, curve["by"], curve.get("chance"))
+    steps, low, high = Length.of(points, curve["by"], curve.get("chance"), curve.get("trained"))
     lengths = {"effective_length": steps, "effective_low": low, "effective_high": high}
     return {**curve, "points": list(points), **lengths}

@@ -10,7 +10,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from evidence.horizon import Horizon, HorizonJson, middle_of
+from evidence.horizon import Horizon, HorizonJson, counted, middle_of
 from evidence.scores import shown_rate
 
 Rows = list[tuple[str, ...]]
@@ -57,7 +57,7 @@ def horizon_rows(curves: Mapping[str, HorizonJson]) -> Rows:
 
 def shown_length(curve: HorizonJson) -> tuple[str, str]:
     """Return the effective memory length of a curve and its interval, for a table."""
-    delays = [point[curve["by"]] for point in curve["points"]]
+    delays = [point[curve["by"]] for point in counted(curve["points"], curve["by"], curve.get("trained"))]
 
     def shown(steps: Any) -> str:
         return f"over {max(delays):,}" if steps is None else f"below {min(delays):,}" if steps == 0 else f"{steps:,}"

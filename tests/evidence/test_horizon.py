@@ -41,6 +41,17 @@ def test_the_interval_is_that_of_the_curves_ends() -> None:
     assert high == pytest.approx(100 * 10**0.4, abs=1)
 
 
+def test_what_fails_at_delays_shorter_than_the_training_does_not_forget() -> None:
+    points = [
+        Point.of(5, scored(0.5, 0.4, 0.6)),
+        Point.of(10, scored(1.0, 0.95, 1.0)),
+        Point.of(1000, scored(0.5, 0.4, 0.6)),
+    ]
+    assert Horizon(points, (10, 20), 0.5, {}).length.steps == 100
+    assert Horizon(points, (5, 20), 0.5, {}).length.steps == 0
+    assert Horizon(points[:1], (10, 20), 0.5, {}).length.steps == 0  # nothing else was played
+
+
 def test_without_chance_the_middle_is_a_half() -> None:
     points = [Point.of(10, scored(0.7, 0.6, 0.8)), Point.of(100, scored(0.6, 0.55, 0.7))]
     assert Horizon(points, (5, 10), None, {}).length.steps is None
