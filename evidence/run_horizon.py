@@ -82,7 +82,7 @@ def horizon_of(
         conditions["wiped"] = min(episodes, WIPED_EPISODES)
     known = {} if again else points_before(folder, about)
     if "wiped" in conditions:
-        known = {delay: point for delay, point in known.items() if point.wiped is not None}
+        known = {delay: point for delay, point in known.items() if point.wiped is not None or delay not in settings}
     if made["git_dirty"] is not False and folder.horizon.is_file() and not again:
         said = "nothing measured before is kept, for the code is of no commit or has uncommitted changes"
         console.print(said, highlight=False, soft_wrap=True)

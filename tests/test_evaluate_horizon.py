@@ -81,6 +81,7 @@ def test_with_the_memory_left_alone_it_is_not_wiped_until_that_is_asked_for(run:
     assert wiped("3", "--intact-only") == [False]
     assert wiped("3", "5") == [True, True]
     assert wiped("3", "7", "--intact-only") == [True, True, False]
+    assert wiped("9") == [True, True, False, True], "what was not asked for stays as it was"
 
 
 def test_every_delay_has_what_it_was_measured_with(run: Path, code: Code) -> None:
