@@ -37,7 +37,9 @@ def medians(steps: list[Callable[[], None]], repeats: int, device: torch.device)
 
 def where(device: torch.device) -> str:
     """Name what was measured on."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, one thread"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, threads: {torch.get_num_threads()}"
 
 
 def _now(device: torch.device) -> float:
