@@ -12,9 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 torch.set_num_threads(1)
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # in the background of a shell; programs under test would inherit it
+# A shell lets what runs in its background ignore interrupts, and programs under test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
