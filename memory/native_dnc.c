@@ -47,7 +47,7 @@ typedef struct { /* what the backward pass needs of a row */
 } Kept;
 
 /* How many numbers per row `dnc_forward` leaves behind for `dnc_backward`. */
-int64_t dnc_kept(void) { return sizeof(Kept) / sizeof(REAL); }
+int dnc_kept(void) { return sizeof(Kept) / sizeof(REAL); }
 
 static inline void softmax(REAL *x, int n) {
     REAL most = x[0], sum = 0;

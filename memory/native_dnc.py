@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctypes import c_int64
 from typing import Any
 
 import torch
@@ -28,7 +29,8 @@ class NativeDNC(FusedDNC):
         after = tuple(map(torch.empty_like, before))
         kept = said.new_empty(len(said), compiled.dnc_kept())
         order = torch.empty_like(before[1], dtype=torch.int64) if decided is None else decided.contiguous()
-        if not compiled.dnc_forward(len(said), addresses(said, kept, order, *before, *after), decided is not None):
+        at = addresses(said, kept, order, *before, *after)
+        if not compiled.dnc_forward(c_int64(len(said)), at, decided is not None):
             raise IndexError(f"a recorded order of slots holds numbers that are not in 0..{before[1].shape[1] - 1}")
         return Stepped(after, (kept, order, *before, *after), order)
 
@@ -40,7 +42,7 @@ class NativeDNC(FusedDNC):
         of_said = kept_here.new_empty(len(kept_here), sum(self.groups))
         of_before = tuple(map(torch.empty_like, before[:-1]))
         at = addresses(of_said, kept_here, order, *before, *after, *of_after, *of_before, None)
-        self._library(before[0]).dnc_backward(len(of_said), at)
+        self._library(before[0]).dnc_backward(c_int64(len(of_said)), at)
         return of_said, of_before
 
     def _compiled(self, said: Tensor, before: Leaves, decided: Tensor | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctypes import c_int64
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return lstm_cell.cell_forward(gates, cell)
     cell = cell.contiguous()
     output, after, squashed = torch.empty_like(cell), torch.empty_like(cell), torch.empty_like(cell)
-    compiled.lstm_forward(*cell.shape, addresses(gates, cell, output, after, squashed))
+    compiled.lstm_forward(*map(c_int64, cell.shape), addresses(gates, cell, output, after, squashed))
     return output, after, squashed
 
 
@@ -31,7 +32,7 @@ def cell_backward(
         return lstm_cell.cell_backward(of_output, of_cell, gates, cell, squashed)
     given = [tensor.contiguous() for tensor in (gates, cell, squashed, of_output, of_cell)]
     of_gates, of_before = torch.empty_like(given[0]), torch.empty_like(given[1])
-    compiled.lstm_backward(*cell.shape, addresses(*given, of_gates, of_before))
+    compiled.lstm_backward(*map(c_int64, cell.shape), addresses(*given, of_gates, of_before))
     return of_gates, of_before
 
 
