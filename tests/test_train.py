@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from configs import CannotRun
 from configs.settings import trained_setting
 from envs.leakage import Leakage, SideMet
 from envs.split import SIDES
+from envs.tmaze_vec import TMazeVecEnv
 from evidence.opening import make_envs
 from tiny_runs import TINY, composed, tiny_run
 from tracking import RunFolder
@@ -179,6 +182,23 @@ def test_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path, monkeypa
     (folder,) = tmp_path.glob("full/*")
     assert MemoryPPO.load(folder / "best.zip", device="cpu").num_timesteps > 0
     assert (folder / "layouts.txt").read_text()
+
+
+def test_a_reward_that_is_not_finite_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = TMazeVecEnv.step_wait
+
+    def broken(env: TMazeVecEnv) -> tuple[object, ...]:
+        observations, rewards, *rest = step(env)
+        return observations, rewards * math.nan, *rest
+
+    monkeypatch.setattr(TMazeVecEnv, "step_wait", broken)
+    with pytest.raises(SystemExit) as stopped:
+        train(composed(*TINY, f"runs_dir={tmp_path}"), "broken")
+    assert stopped.value.code == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "gave a reward of" in line]
+    assert re.fullmatch(r"env 0 gave a reward of nan: nothing can be learned from it; what was saved .* is in .*", line)
 
 
 def test_one_seed_gives_one_result(tmp_path: Path) -> None:
