@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# Sums may be taken in any order, so that they can be vectorised, and of products that were not rounded before. NaN and
-# Inf stay what they are.
+# Sums may be taken in any order, so that they can be vectorised, and a product need not be rounded before it is added.
+# NaN and Inf stay what they are.
 _FLAGS = (
     *("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fno-strict-aliasing"),
     *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-ffp-contract=fast"),
