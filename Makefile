@@ -49,6 +49,7 @@ test-browser: $(STAMP) ## the page of the why-trace in a headless Chromium
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 test-gpu: $(STAMP) ## memories and agents on a CUDA device
+	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("no CUDA device, or a build of torch that has no use for it")'
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
