@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator
 
+from benchmarks.device import device_called
 from benchmarks.sequences import TASKS, Task
 from benchmarks.supervised import Draw, SequenceModel
 
@@ -40,7 +41,10 @@ def make_plan(options: argparse.Namespace) -> Plan:
     Raises:
         ValueError: if an option is wrong.
     """
-    device = _device(options.device)
+    try:
+        device = device_called(options.device)
+    except ValueError as error:
+        raise ValueError(f"--device {error}") from error
     task, sizes, changed = TASKS[options.task], options.task_set, options.test_set
     for settings in (sizes, changed):
         _check_arguments(options.task, task, settings)
@@ -77,17 +81,6 @@ def make_model(options: argparse.Namespace, plan: Plan) -> SequenceModel:
         return SequenceModel(*sizes, options.controller, options.memory, *settings).to(plan.device)
     except TypeError as error:  # such as a word where a number belongs
         raise ValueError(f"--controller-set, --memory-set: {error}") from error
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each is what some missing device raises
-        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
-    return device
 
 
 def _check_arguments(name: str, task: Task, settings: dict[str, Any]) -> None:

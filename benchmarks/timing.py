@@ -7,18 +7,19 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.device import device_called
+
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the option of where to measure."""
-    parser.add_argument("--device", type=_device, default="cpu", help="cpu, cuda, ... (default %(default)s)")
+    parser.add_argument("--device", type=_device, default="cpu", help="auto, cpu, cuda, ... (default %(default)s)")
 
 
 def _device(name: str) -> torch.device:
     try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:  # an AssertionError: a build of torch without this kind of device
-        raise argparse.ArgumentTypeError(f"{name!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    return torch.device(name)
+        return device_called(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def medians(steps: list[Callable[[], None]], repeats: int, device: torch.device) -> list[float]:

@@ -28,3 +28,14 @@ def gpu():
     if not torch.cuda.is_available():
         pytest.fail("no CUDA device: `make test-gpu` needs one, and a build of torch for it", pytrace=False)
     return torch.device("cuda")
+
+
+@pytest.fixture
+def own_memories(monkeypatch):
+    """Register memories as a user would write them, beside the others."""
+    from own_memories import OWN_MEMORIES  # not before the path is set
+
+    from memory import MEMORIES
+
+    for name, memory in OWN_MEMORIES.items():
+        monkeypatch.setitem(MEMORIES, name, memory)

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import pytest
 import torch
 from cores import BATCH, SIZES, SPECS, Spec, assert_equal_trees, build, carried_state, events, visible
-from own_memories import OWN_MEMORIES
 
-from memory import MEMORIES, Access, Core, CoreState, State, Unrolled, reset, tree_map
+from memory import Access, Core, CoreState, State, Unrolled, reset, tree_map
 from memory.dnc import DNC
 from memory.events import deleted
 from memory.state import leaves
@@ -17,14 +16,9 @@ HEADS = {"ntm": {"read_weights", "read"}, "dnc": {"read_weights", "read"}}
 MOVES_ON = {"episodic": {"step"}, **HEADS}
 """Parts of a state that a step moves on even if nothing of it is stored: the time, and what the heads have read."""
 
+pytestmark = pytest.mark.usefixtures("own_memories")
 every_core = pytest.mark.parametrize("spec", SPECS, ids=str)
 of_slots = pytest.mark.parametrize("spec", [spec for spec in SPECS if spec.memory in WITH_SLOTS], ids=str)
-
-
-@pytest.fixture(autouse=True)
-def _register(monkeypatch):
-    for name, memory in OWN_MEMORIES.items():
-        monkeypatch.setitem(MEMORIES, name, memory)
 
 
 class Step(NamedTuple):

@@ -16,20 +16,14 @@ from cores import (
     step_by_step,
     visible,
 )
-from own_memories import OWN_MEMORIES
 
-from memory import MEMORIES, tree_map
+from memory import tree_map
 from memory.state import leaves
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
+pytestmark = pytest.mark.usefixtures("own_memories")
 every_core = pytest.mark.parametrize("spec", SPECS, ids=str)
-
-
-@pytest.fixture(autouse=True)
-def _register(monkeypatch):
-    for name, memory in OWN_MEMORIES.items():
-        monkeypatch.setitem(MEMORIES, name, memory)
 
 
 def signature(state):

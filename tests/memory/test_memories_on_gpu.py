@@ -17,20 +17,13 @@ from cores import (
     step_by_step,
     visible,
 )
-from own_memories import OWN_MEMORIES
 
-from memory import MEMORIES, tree_map
+from memory import tree_map
 from memory.state import leaves
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("own_memories")]
 every_core = pytest.mark.parametrize("spec", SPECS, ids=str)
 TOLERANCE = 1e-4
-
-
-@pytest.fixture(autouse=True)
-def _register(monkeypatch):
-    for name, memory in OWN_MEMORIES.items():
-        monkeypatch.setitem(MEMORIES, name, memory)
 
 
 def moved(tree, device):

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import pytest
 import torch
 from cores import BATCH, SPECS, TIME, build, events
-from own_memories import OWN_MEMORIES
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from memory import MEMORIES, tree_map
+from memory import tree_map
+
+pytestmark = pytest.mark.usefixtures("own_memories")
 
 QUESTIONS = {
     *("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount"),
@@ -23,12 +24,6 @@ QUESTIONS = {
 FETCHES = {Tensor.tolist, Tensor.numpy, Tensor.cpu, torch.repeat_interleave, Tensor.repeat_interleave}
 """What on a CPU calls no operation that asks; of repetitions, the length of the result is asked."""
 BY_MASK = {"index", "index_put", "index_put_"}
-
-
-@pytest.fixture(autouse=True)
-def _register(monkeypatch):
-    for name, memory in OWN_MEMORIES.items():
-        monkeypatch.setitem(MEMORIES, name, memory)
 
 
 @pytest.fixture(autouse=True)
