@@ -6,7 +6,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CODE := $(wildcard agents envs evidence memory tracking configs benchmarks train.py evaluate.py report.py)
+CODE := engram benchmarks train.py evaluate.py report.py
 
 # Small recurrent steps are slower, not faster, with more threads per process.
 export OMP_NUM_THREADS ?= 1
@@ -33,10 +33,10 @@ evaluate: $(STAMP) ## evaluate a run folder: make evaluate RUN=runs/...
 	$(BIN)/python evaluate.py $(RUN) $(ARGS)
 
 play: $(STAMP) ## play a task by keyboard: make play ARGS="Engram-MazeMatch-S9-v0"
-	$(BIN)/python -m envs.play $(ARGS)
+	$(BIN)/python -m engram.envs.play $(ARGS)
 
 pictures: $(STAMP) ## draw the pictures of docs/tasks.md
-	$(BIN)/python tests/envs/draw_tasks.py
+	PYTHONPATH=tests/envs $(BIN)/python -m benchmarks.figures.tasks.draw_tasks
 
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -64,14 +64,14 @@ type: $(STAMP) ## mypy --strict
 	$(BIN)/mypy $(CODE)
 
 bench-envs: $(STAMP) ## steps per second of the environments
-	$(BIN)/python -m benchmarks.env_speed $(ARGS)
+	$(BIN)/python -m benchmarks.speed.envs $(ARGS)
 
 bench-chunks: $(STAMP) ## learning from a sequence at once beside the plain loop over time
-	$(BIN)/python -m benchmarks.chunk_speed $(ARGS)
+	$(BIN)/python -m benchmarks.speed.chunks $(ARGS)
 
 bench-memory: $(STAMP) ## our DNC beside the published package dnc
 	$(BIN)/python -m pip show --quiet dnc 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps dnc
-	$(BIN)/python -m benchmarks.memory_speed $(ARGS)
+	$(BIN)/python -m benchmarks.speed.memories $(ARGS)
 
 clean: ## remove caches (runs and .venv stay)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

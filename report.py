@@ -1,71 +1,8 @@
-"""Writes one page about a set of runs: learning curves, scores, certificates, horizon curves and cost.
+"""Writes one page about a set of runs: `python report.py --help`."""
 
-    python report.py runs --out report
-    python report.py 'runs/room-*/seed*' 'runs/tmaze-*/seed*' --out report
-    python report.py runs/room-episodic-lstm runs/room-none-lstm --out report --title "Room"
-
-RUNS are run folders, folders of run folders, or patterns, quoted or not. Runs of the same configuration up to the seed
-are seeds of one agent; runs of different tasks get sections of their own. The page, FOLDER/report.html, needs no other
-file; beside it are every figure as PNG and SVG, and the comparisons as CSV and JSON. Nothing is trained or played: what
-has not been measured is said on the page, with the command that measures it.
-"""
-
-from __future__ import annotations
-
-import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from configs import CannotRun
-from evidence.recorded_run import RecordedRun, find_runs, read_run
-from evidence.report_page import write_report
-from tracking.terminal import OneLineParser, warn_in_one_line
-from tracking.versions import command_line
-
-
-def read_runs(folders: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
-    """Read runs; say of those that cannot be read what is wrong.
-
-    Raises:
-        CannotRun: if none can be read.
-    """
-    runs, wrong = [], []
-    for folder in folders:
-        try:
-            runs.append(read_run(folder))
-        except CannotRun as error:
-            wrong.append(str(error))
-    if not runs:
-        raise CannotRun(wrong[0])
-    return runs, wrong
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
-    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="RUNS", help="run folders, folders of them, or patterns")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the report goes")
-    parser.add_argument("--title", default="Engram report", help="of the page (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    warn_in_one_line()
-    try:
-        runs, left_out = read_runs(find_runs(options.runs))
-        page = write_report(runs, options.out, command=command_line(), title=options.title, left_out=left_out)
-    except CannotRun as error:
-        print(f"report.py: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"report.py: {options.out}: cannot be written ({error.strerror or error})", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("report.py: interrupted", file=sys.stderr)
-        return 130
-    for line in left_out:
-        print(f"report.py: left out: {line}", file=sys.stderr)
-    print(f"written to {page}")
-    return 0
-
+from engram.cli.report import main
 
 if __name__ == "__main__":
     sys.exit(main())

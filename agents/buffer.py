@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from agents.policy import AgentState
-from memory import State, tree_map
-from memory.state import stack
+from engram.agents.policy import AgentState
+from engram.memory import State, tree_map
+from engram.memory.state import stack
 
 
 class Transition(NamedTuple):

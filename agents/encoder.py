@@ -11,8 +11,8 @@ from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_ima
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from agents.actions import PreviousAction
-from memory import State
+from engram.agents.actions import PreviousAction
+from engram.memory import State
 
 
 class Event(NamedTuple):

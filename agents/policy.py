@@ -15,13 +15,13 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtr
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
-from agents.actions import PreviousAction, apply_masks
-from agents.arguments import refuse_unknown
-from agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
-from agents.first_step import FirstStepPolicy
-from agents.recent import RecentCache
-from agents.spaces import ACTION_MASK, blank_observation, check_spaces, observation_tree
-from memory import Core, CoreState, State, Unrolled, reset, tree_map
+from engram.agents.actions import PreviousAction, apply_masks
+from engram.agents.arguments import refuse_unknown
+from engram.agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
+from engram.agents.encoding_cache import RecentCache
+from engram.agents.spaces import ACTION_MASK, blank_observation, check_spaces, observation_tree
+from engram.agents.stateless import FirstStepPolicy
+from engram.memory import Core, CoreState, State, Unrolled, reset, tree_map
 
 
 class AgentState(NamedTuple):

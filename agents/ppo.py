@@ -18,16 +18,16 @@ from stable_baselines3.common.utils import FloatSchedule, explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from agents.arguments import check_numbers, check_policy_arguments, check_stock_arguments
-from agents.buffer import ChunkBuffer
-from agents.chunks import fit_chunks
-from agents.losses import PPOLoss, clipped_values, normalised, ppo_loss
-from agents.novelty import EpisodicNovelty, news_rate, novelty_bonus
-from agents.policy import AgentState, MemoryPolicy
-from agents.returns import generalised_advantages
-from agents.rollout import Cursor, collect
-from agents.spaces import check_spaces
-from memory import tree_map
+from engram.agents.arguments import check_numbers, check_policy_arguments, check_stock_arguments
+from engram.agents.buffer import ChunkBuffer
+from engram.agents.chunks import fit_chunks
+from engram.agents.losses import PPOLoss, clipped_values, normalised, ppo_loss
+from engram.agents.novelty import EpisodicNovelty, news_rate, novelty_bonus
+from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.returns import generalised_advantages
+from engram.agents.rollout import Cursor, collect
+from engram.agents.spaces import check_spaces
+from engram.memory import tree_map
 
 
 class MemoryPPO(PPO):

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from agents.buffer import ChunkBuffer, Transition
-from agents.novelty import EpisodicNovelty
-from agents.policy import AgentState, MemoryPolicy
-from agents.returns import next_values
-from agents.spaces import observation_tree
-from memory import State, tree_map
-from memory.state import concatenate
+from engram.agents.buffer import ChunkBuffer, Transition
+from engram.agents.novelty import EpisodicNovelty
+from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.returns import next_values
+from engram.agents.spaces import observation_tree
+from engram.memory import State, tree_map
+from engram.memory.state import concatenate
 
 
 class Cursor(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
-from memory import State
+from engram.memory import State
 
 ACTION_MASK = "action_mask"
 """Key of a Dict observation that holds the actions allowed."""

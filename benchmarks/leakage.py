@@ -15,8 +15,8 @@ from typing import Any
 import gymnasium as gym
 from rich.progress import track
 
-from envs import make_env, measure_leakage
-from envs.split import Side
+from engram.envs import make_env, measure_leakage
+from engram.envs.split.by_layout import Side
 
 SMALLEST = ("Engram-MazeMatch-S9-v0", "Engram-MazeSequence-S13-v0", "Engram-MazeReturn-S9-v0", "Engram-MatchS9-v0")
 

@@ -24,20 +24,20 @@ from rich.console import Console
 from rich.progress import track
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents import MemoryPPO
-from agents.evaluation import evaluate, wilson_interval
-from agents.event_interventions import CueDeleted, CueReplaced, OthersDeleted
-from agents.interventions import Intervention
-from agents.recording import Recording, record
-from configs import CannotRun
-from configs.settings import trained_setting
-from evidence.counterfactuals import Counterfactuals
-from evidence.event_sets import sets_to_forget
-from evidence.opening import TEST_SEED, load_run, open_envs
-from evidence.replacements import replacements
-from evidence.run_explanation import DONORS, MOST_STEPS
-from tracking.atomic import write_json
-from tracking.terminal import results
+from engram.agents import MemoryPPO
+from engram.agents.evaluation.episodes import evaluate, wilson_interval
+from engram.agents.evaluation.event_interventions import CueDeleted, CueReplaced, OthersDeleted
+from engram.agents.evaluation.interventions import Intervention
+from engram.agents.evaluation.recording import Recording, record
+from engram.cli.terminal import results
+from engram.configs import CannotRun
+from engram.evidence.explanation.counterfactuals import Counterfactuals
+from engram.evidence.explanation.event_sets import sets_to_forget
+from engram.evidence.explanation.replacements import replacements
+from engram.evidence.explanation.run import DONORS, MOST_STEPS
+from engram.evidence.runs.open import TEST_SEED, load_run, open_envs
+from engram.evidence.runs.settings import trained_setting
+from engram.tracking.atomic import write_json
 
 
 def share(flags: NDArray[np.bool_]) -> dict[str, Any]:

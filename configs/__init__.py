@@ -1,7 +1,7 @@
 """The configuration: its schema, the YAML files that fill it in, and what is said when a value does not fit."""
 
-from configs.loading import checked, load
-from configs.messages import CannotRun, one_line
-from configs.schema import TrainConfig, own_keys, register
+from engram.configs.loading import checked, load
+from engram.configs.messages import CannotRun, one_line
+from engram.configs.schema import TrainConfig, own_keys, register
 
 __all__ = ["CannotRun", "TrainConfig", "checked", "load", "one_line", "own_keys", "register"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from configs.messages import CannotRun, describe, suggest_key
-from configs.schema import CHOICES, MemoryConfig, TrainConfig, schema_keys
+from engram.configs.messages import CannotRun, describe, suggest_key
+from engram.configs.schema import CHOICES, MemoryConfig, TrainConfig, schema_keys
 
 ANY = float("inf")
 RANGES: dict[str, tuple[float, float]] = {

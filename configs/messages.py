@@ -20,7 +20,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from configs.schema import GROUPS, TrainConfig, schema_keys
+from engram.configs.schema import GROUPS, TrainConfig, schema_keys
 
 
 class CannotRun(Exception):

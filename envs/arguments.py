@@ -7,7 +7,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.sizes import MOST_SIDE, MOST_VIEW, is_number, is_whole
+from engram.envs.checks import MOST_SIDE, MOST_VIEW, is_number, is_whole
 
 
 def _seed(value: object) -> bool:

@@ -14,14 +14,14 @@ from minigrid.minigrid_env import MiniGridEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from envs.actions import UsefulActions
-from envs.arguments import check_environment, check_kinds
-from envs.flat_observation import FlatObservation, flat_space
-from envs.observation import SymbolView
-from envs.pixels import PixelView
-from envs.split import Side, SplitByLayout, SplitBySeed, has_layouts
-from envs.tmaze_vec import TMazeVecEnv, steps_in_arrays
-from envs.wrappers import CueVisible, PreviousReward, RandomActions, RewardScale
+from engram.envs.arguments import check_environment, check_kinds
+from engram.envs.split.by_layout import Side, SplitByLayout, SplitBySeed, has_layouts
+from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, steps_in_arrays
+from engram.envs.wrappers.actions import UsefulActions
+from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
+from engram.envs.wrappers.pixels import PixelView
+from engram.envs.wrappers.reward import CueVisible, PreviousReward, RandomActions, RewardScale
+from engram.envs.wrappers.symbols import SymbolView
 
 _WALKING = ("left", "right", "forward")
 # Modules that an extra of ours, of the same name, installs.

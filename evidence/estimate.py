@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evidence.statistics import interquartile_mean, stratified_interval
+from engram.evidence.statistics import interquartile_mean, stratified_interval
 
 Metric = Literal["success", "return"]
 KEYS: dict[Metric, str] = {"success": "success", "return": "mean_return"}

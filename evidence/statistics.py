@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap, trim_mean
 
-from agents.evaluation import wilson_interval
+from engram.agents.evaluation.episodes import wilson_interval
 
 RESAMPLES = 2000
 Array = NDArray[np.float64]

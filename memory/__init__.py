@@ -1,10 +1,10 @@
 """Everything recurrent: controllers, memories, and the core that joins them. Depends on torch only."""
 
-from memory.controller import Controller
-from memory.core import Core, CoreState, Unrolled
-from memory.interface import Access, Memory, Recall, SequentialMemory, Steps
-from memory.registry import CONTROLLERS, MEMORIES
-from memory.state import State, reset, tree_map
+from engram.memory.controllers.interface import Controller
+from engram.memory.core import Core, CoreState, Unrolled
+from engram.memory.interface import Access, Memory, Recall, SequentialMemory, Steps
+from engram.memory.registry import CONTROLLERS, MEMORIES
+from engram.memory.state import State, reset, tree_map
 
 __all__ = [
     "CONTROLLERS",

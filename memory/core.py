@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from memory.controller import Controller
-from memory.feedback import Parts, Seen, run
-from memory.interface import Access, Memory, Steps
-from memory.registry import build_controller, build_memory
-from memory.state import State, reset, tree_map
+from engram.memory.controllers.interface import Controller
+from engram.memory.feedback.loop import Parts, Seen, run
+from engram.memory.interface import Access, Memory, Steps
+from engram.memory.registry import build_controller, build_memory
+from engram.memory.state import State, reset, tree_map
 
 
 class CoreState(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
-from memory.state import State, leaves
+from engram.memory.state import State, leaves
 
 MemoryState = TypeVar("MemoryState", bound=State)
 Encode = Callable[[State], Tensor]  # event leaves [X, ...] -> [X, D], for any number X of events
@@ -132,8 +132,8 @@ def the_only_step(memory: Memory[Any], steps: Steps) -> tuple[Tensor, Tensor]:
 class SequentialMemory(Memory[MemoryState]):
     """A memory whose read of step t-1 enters the controller at step t.
 
-    `memory.feedback` loops over time and does the resets; the memory takes one `step` after the other. What it reads is
-    part of its state: `feedback` picks it out.
+    `memory.feedback.loop` loops over time and does the resets; the memory takes one `step` after the other. What it
+    reads is part of its state: `feedback` picks it out.
     """
 
     @abstractmethod

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from memory.interface import Memory, Recall, Steps
-from memory.state import State
+from engram.memory.interface import Memory, Recall, Steps
+from engram.memory.state import State
 
 
 class NoMemory(Memory[tuple[()]]):

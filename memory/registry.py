@@ -7,19 +7,19 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from memory.controller import Controller
-from memory.dnc import DNC
-from memory.episodic import EpisodicMemory
-from memory.fast_weight import FastWeightMemory
-from memory.feedforward import FeedForward
-from memory.gru import GRU
-from memory.interface import Encode, Memory, SequentialMemory
-from memory.lstm import LSTM
-from memory.none import NoMemory
-from memory.ntm import NTM
-from memory.state import State
-from memory.transformer import Transformer
-from memory.transformer_memory import TransformerMemory
+from engram.memory.controllers.feedforward import FeedForward
+from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.interface import Controller
+from engram.memory.controllers.lstm.definition import LSTM
+from engram.memory.dnc.memory import DNC
+from engram.memory.episodic.memory import EpisodicMemory
+from engram.memory.fast_weight.memory import FastWeightMemory
+from engram.memory.interface import Encode, Memory, SequentialMemory
+from engram.memory.none import NoMemory
+from engram.memory.ntm.memory import NTM
+from engram.memory.state import State
+from engram.memory.transformer.memory import TransformerMemory
+from engram.memory.transformer.stack import Transformer
 
 CONTROLLERS: dict[str, type[Controller[Any]]] = {
     "lstm": LSTM,

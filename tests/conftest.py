@@ -1,14 +1,9 @@
 """What all tests share: one thread, one seed, and imports from this working copy."""
 
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-# `tests/memory` and `tests/agents` must not be taken for the packages of these names.
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 torch.set_num_threads(1)
 
@@ -35,7 +30,7 @@ def own_memories(monkeypatch):
     """Register memories as a user would write them, beside the others."""
     from own_memories import OWN_MEMORIES  # not before the path is set
 
-    from memory import MEMORIES
+    from engram.memory import MEMORIES
 
     for name, memory in OWN_MEMORIES.items():
         monkeypatch.setitem(MEMORIES, name, memory)

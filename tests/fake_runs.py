@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from agents.evaluation import wilson_interval
+from engram.agents.evaluation.episodes import wilson_interval
 
 EPISODES = 40
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from memory import Memory, Recall, SequentialMemory, reset
+from engram.memory import Memory, Recall, SequentialMemory, reset
 
 
 class CountState(NamedTuple):

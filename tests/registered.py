@@ -2,8 +2,8 @@
 
 from own_memories import OWN_MEMORIES
 
-from memory import CONTROLLERS, MEMORIES
-from memory.fused_step import SteppedMemory
+from engram.memory import CONTROLLERS, MEMORIES
+from engram.memory.feedback.fused_step import SteppedMemory
 
 _KINDS = ("none", "episodic", "registers")
 """One memory of each kind: none, one that takes a whole sequence at once, one that feeds its read back."""

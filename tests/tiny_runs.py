@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_module
 
-from configs import TrainConfig, checked, register
-from train import train
+from engram.cli.train import train
+from engram.configs import TrainConfig, checked, register
 
 TINY = (
     "env=tmaze",
@@ -41,7 +41,7 @@ TINY = (
 def composed(*overrides: str) -> TrainConfig:
     """Compose a configuration as `train.py` does."""
     register()
-    with initialize_config_module("configs", version_base="1.3"):
+    with initialize_config_module("engram.configs", version_base="1.3"):
         return checked(compose("train", list(overrides)))
 
 

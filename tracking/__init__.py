@@ -1,15 +1,15 @@
 """What happens around a run: its folder, its metrics, validation, progress on the terminal, a clean stop."""
 
-from tracking.interrupt import StopOnRequest, StopRequest
-from tracking.layouts import LayoutCount
-from tracking.metrics import MetricsFile
-from tracking.progress import ProgressLine
-from tracking.run_folder import RunFolder
-from tracking.selectivity import GateSelectivity
-from tracking.state_drift import StateDrift
-from tracking.validation import Validation
-from tracking.versions import git_commit, versions
-from tracking.wandb_writer import WandbWriter, open_wandb
+from engram.tracking.callbacks.gate_selectivity import GateSelectivity
+from engram.tracking.callbacks.layouts import LayoutCount
+from engram.tracking.callbacks.progress import ProgressLine
+from engram.tracking.callbacks.state_drift import StateDrift
+from engram.tracking.callbacks.validation import Validation
+from engram.tracking.interrupt import StopOnRequest, StopRequest
+from engram.tracking.run_folder import RunFolder
+from engram.tracking.versions import git_commit, versions
+from engram.tracking.writers.csv import MetricsFile
+from engram.tracking.writers.wandb import WandbWriter, open_wandb
 
 __all__ = [
     "GateSelectivity",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from tracking.atomic import replacing
+from engram.tracking.atomic import replacing
 
 
 class RunFolder(NamedTuple):

@@ -1,1 +1,1 @@
-"""Any task by keyboard in the terminal: `python -m envs.play --help`."""
+"""Any task by keyboard in the terminal: `python -m engram.envs.play --help`."""

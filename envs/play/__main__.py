@@ -1,10 +1,10 @@
 """Plays a task by keyboard in the terminal, or lets a random player show it.
 
-python -m envs.play Engram-MazeMatch-S9-v0                                  # as its agent sees it
-python -m envs.play MiniGrid-MemoryS13-v0 --whole --split test --seed 7     # the whole grid
-python -m envs.play Engram-Binding-v0 --kwargs cues=3 'delay=[2,5]'         # other arguments of the task
-python -m envs.play Engram-TMaze-v0 --random
-python -m envs.play --list
+python -m engram.envs.play Engram-MazeMatch-S9-v0                                  # as its agent sees it
+python -m engram.envs.play MiniGrid-MemoryS13-v0 --whole --split test --seed 7     # the whole grid
+python -m engram.envs.play Engram-Binding-v0 --kwargs cues=3 'delay=[2,5]'         # other arguments of the task
+python -m engram.envs.play Engram-TMaze-v0 --random
+python -m engram.envs.play --list
 """
 
 import argparse
@@ -20,12 +20,12 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
-from envs.factory import make_env
-from envs.play.controls import Command, Controls, has_keys
-from envs.play.game import Game
-from envs.play.keyboard import at_terminal, pressed_keys
-from envs.play.screen import Screen, about
-from envs.split import Side
+from engram.envs.factory import make_env
+from engram.envs.play.controls import Command, Controls, has_keys
+from engram.envs.play.game import Game
+from engram.envs.play.keyboard import at_terminal, pressed_keys
+from engram.envs.play.screen import Screen, about
+from engram.envs.split.by_layout import Side
 
 _PAUSE = 0.15  # seconds between the steps of a random player, where someone watches
 _KEYS = """\
@@ -34,7 +34,7 @@ keys at a terminal:
   0-9         the actions of any task, by number
   r           a new episode
   q, Ctrl-C   quit
-keys from a pipe are letters, as in: echo 'uulr q' | python -m envs.play Engram-MatchS9-v0
+keys from a pipe are letters, as in: echo 'uulr q' | python -m engram.envs.play Engram-MatchS9-v0
   f u l r     forward (f or u), left, right; in the T-Maze f u d b: forward, up, down, back
   0-9 n q     the actions by number, a new episode, quit
 """
@@ -97,7 +97,7 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
-        prog="python -m envs.play",
+        prog="python -m engram.envs.play",
         description=__doc__,
         epilog=_KEYS,
         formatter_class=argparse.RawDescriptionHelpFormatter,

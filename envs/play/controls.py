@@ -8,8 +8,8 @@ import gymnasium as gym
 from minigrid.core.actions import Actions
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.actions import UsefulActions
-from envs.tmaze import TMaze
+from engram.envs.tasks.tmaze.env import TMaze
+from engram.envs.wrappers.actions import UsefulActions
 
 _DIGITS = "0123456789"
 _SHOWN = {"up": "↑", "down": "↓", "left": "←", "right": "→"}

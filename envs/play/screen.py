@@ -11,9 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from envs.play.game import Game
-from envs.play.text_view import agents_view, carried, cut_out, draw, legend, whole_grid
-from envs.play.words import in_words
+from engram.envs.play.game import Game
+from engram.envs.play.text_view import agents_view, carried, cut_out, draw, legend, whole_grid
+from engram.envs.play.words import in_words
 
 # What stands around a picture: title, task, border, legend, keys; border and what the step brought.
 _LINES_AROUND, _COLUMNS_BESIDE = 10, 38

@@ -7,10 +7,10 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import agent
 
-from agents.evaluation import evaluate
-from agents.interventions import Intervention, make_intervention
-from memory import tree_map
-from memory.state import leaves
+from engram.agents.evaluation.episodes import evaluate
+from engram.agents.evaluation.interventions import Intervention, make_intervention
+from engram.memory import tree_map
+from engram.memory.state import leaves
 
 # What each row sees of the cue in each of its episodes, over and over; the last is seen after the last step.
 SCRIPTS = (("01000", "100110"), ("00110100", "10"), ("110000",))

@@ -7,7 +7,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import ROWS, Staggered, controller_sizes, vec_env
 
-from agents import MemoryPPO
+from engram.agents import MemoryPPO
 
 SMALL = {
     "n_steps": 10,

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from agents import MemoryPPO
+from engram.agents import MemoryPPO
 
 ROWS, STEPS, CHUNK = 3, 15, 5  # distinct, and chunks that episodes cross
 

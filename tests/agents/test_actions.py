@@ -8,7 +8,7 @@ from stable_baselines3.common.distributions import make_proba_distribution
 from stable_baselines3.common.vec_env import SubprocVecEnv
 from staggered import ACTIONS, ROWS, Masked, MaskedByObservation, agent, collect_one, rollouts, vec_env
 
-from agents.actions import PreviousAction, apply_masks
+from engram.agents.actions import PreviousAction, apply_masks
 
 BATCH = 400
 

@@ -6,8 +6,8 @@ import torch
 from small import STEPS_OF_A_ROLLOUT, observed, small, weights
 from staggered import OBSERVATIONS, agent, collect_one, replay_error, vec_env
 
-from agents import MemoryPPO
-from memory import CONTROLLERS, MEMORIES
+from engram.agents import MemoryPPO
+from engram.memory import CONTROLLERS, MEMORIES
 
 pytestmark = pytest.mark.gpu
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, vec_env
 
-from agents.buffer import ChunkBuffer, Transition
-from agents.policy import AgentState
-from memory.state import leaves
+from engram.agents.buffer import ChunkBuffer, Transition
+from engram.agents.policy import AgentState
+from engram.memory.state import leaves
 
 
 def stored(model):

@@ -7,9 +7,9 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import preprocess_obs
 from staggered import GRID, IMAGE, OBSERVATIONS, VECTOR, agent, vec_env
 
-from agents.actions import PreviousAction
-from agents.encoder import Event, EventEncoder, ImageEncoder, ObservationEncoder, SymbolEncoder, is_symbol_grid
-from agents.policy import Extract
+from engram.agents.actions import PreviousAction
+from engram.agents.encoder import Event, EventEncoder, ImageEncoder, ObservationEncoder, SymbolEncoder, is_symbol_grid
+from engram.agents.policy import Extract
 
 FEATURES, BATCH = 13, 5
 CHANNELS_FIRST = spaces.Box(0, 255, (3, 10, 14), np.uint8)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from agents.losses import clipped_values, normalised, ppo_loss
+from engram.agents.losses import clipped_values, normalised, ppo_loss
 
 LENGTH, CHUNKS = 5, 3
 

@@ -8,8 +8,8 @@ import torch
 from gymnasium import spaces
 from staggered import ACTIONS, OBSERVATIONS, ROWS, Telling, agent, collect_one, rollouts, vec_env
 
-from memory import tree_map
-from memory.state import leaves
+from engram.memory import tree_map
+from engram.memory.state import leaves
 
 
 def assert_same(one, other, tolerance=1e-6):

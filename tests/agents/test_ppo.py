@@ -10,7 +10,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import LinearSchedule
 from staggered import vec_env
 
-from agents import MemoryPPO
+from engram.agents import MemoryPPO
 
 
 def steps_taken(model):

@@ -23,11 +23,12 @@ from staggered import (
     vec_env,
 )
 
-from agents.buffer import ChunkBuffer
-from memory import episodic, tree_map
-from memory.attention import EventAttention
-from memory.gru import GRU
-from memory.lstm import LSTM
+from engram.agents.buffer import ChunkBuffer
+from engram.memory import tree_map
+from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.lstm.definition import LSTM
+from engram.memory.episodic import memory as episodic
+from engram.memory.episodic.attention import EventAttention
 
 TOLERANCE = 1e-5
 BROKEN = 1e-3
@@ -146,7 +147,7 @@ def test_it_fails_without_the_reset_of_the_controller_in_learning(controller, mo
     model = agent(controller=controller, memory="none")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    monkeypatch.setattr("memory.controller.reset", without_resets)
+    monkeypatch.setattr("engram.memory.controllers.interface.reset", without_resets)
     assert replay_error(model) > BROKEN
 
 
@@ -155,7 +156,7 @@ def test_it_fails_without_the_reset_of_the_controller_in_learning(controller, mo
 def test_it_fails_without_the_reset_of_the_controller_in_acting(controller, monkeypatch):
     model = agent(controller=controller, memory="none")
     with monkeypatch.context() as broken:
-        broken.setattr("memory.controller.reset", without_resets)
+        broken.setattr("engram.memory.controllers.interface.reset", without_resets)
         rollouts(model)
     assert replay_error(model) > BROKEN
 
@@ -163,7 +164,7 @@ def test_it_fails_without_the_reset_of_the_controller_in_acting(controller, monk
 @pytest.mark.usefixtures("looped")
 @pytest.mark.parametrize("controller", ["lstm", "gru"])
 def test_the_truth_fails_without_the_reset_of_the_controller_in_both(controller, monkeypatch):
-    monkeypatch.setattr("memory.controller.reset", without_resets)
+    monkeypatch.setattr("engram.memory.controllers.interface.reset", without_resets)
     assert episodes_alone_error(agent(controller=controller, memory="none")) > BROKEN
 
 
@@ -171,7 +172,7 @@ def test_it_fails_without_the_reset_of_a_memory_with_feedback(monkeypatch):
     model = agent(memory="counting")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    monkeypatch.setattr("memory.feedback.reset", without_resets)
+    monkeypatch.setattr("engram.memory.feedback.loop.reset", without_resets)
     assert replay_error(model) > BROKEN
 
 
@@ -179,7 +180,7 @@ def test_it_fails_without_the_reset_of_a_memory_in_one_loop_with_an_lstm(monkeyp
     model = agent(controller="lstm", memory="ntm", memory_kwargs=SIZES["ntm"][0])
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    monkeypatch.setattr("memory.fused_loop.reset", without_resets)
+    monkeypatch.setattr("engram.memory.feedback.fused_loop.reset", without_resets)
     assert replay_error(model) > BROKEN
 
 
@@ -198,7 +199,7 @@ def test_it_fails_without_the_reset_of_the_previous_action(monkeypatch):
     model = agent(controller="feedforward", memory="none")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    monkeypatch.setattr("agents.policy.reset", without_resets)
+    monkeypatch.setattr("engram.agents.policy.reset", without_resets)
     assert replay_error(model) > BROKEN
 
 

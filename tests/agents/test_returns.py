@@ -5,7 +5,7 @@ import pytest
 import torch
 from staggered import LENGTHS, ROWS, STEPS, collect_one, counting_agent
 
-from agents.returns import generalised_advantages, next_values
+from engram.agents.returns import generalised_advantages, next_values
 
 TIME, BATCH = 13, 5
 
@@ -82,7 +82,7 @@ def followed(model, monkeypatch):
         seen.append((rewards, following))
         return generalised_advantages(rewards, values, following, *rest)
 
-    monkeypatch.setattr("agents.ppo.generalised_advantages", spy)
+    monkeypatch.setattr("engram.agents.ppo.generalised_advantages", spy)
     collect_one(model)
     return seen[-1]
 

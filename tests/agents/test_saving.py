@@ -7,8 +7,8 @@ from small import STEPS_OF_A_ROLLOUT, observed, predictions, small, weights
 from stable_baselines3.common.utils import LinearSchedule
 from staggered import ROWS, Staggered, vec_env
 
-from agents import MemoryPolicy, MemoryPPO
-from memory import CONTROLLERS, MEMORIES
+from engram.agents import MemoryPolicy, MemoryPPO
+from engram.memory import CONTROLLERS, MEMORIES
 
 
 def test_a_loaded_agent_predicts_what_the_saved_one_did(tmp_path):

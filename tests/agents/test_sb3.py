@@ -13,8 +13,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecNormalize
 from staggered import ACTIONS, OBSERVATIONS, ROWS, Staggered, vec_env
 
-from agents import MemoryPPO
-from memory import CONTROLLERS, MEMORIES
+from engram.agents import MemoryPPO
+from engram.memory import CONTROLLERS, MEMORIES
 
 
 @pytest.mark.parametrize("observations", OBSERVATIONS)

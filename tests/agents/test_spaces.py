@@ -7,9 +7,9 @@ import torch
 from gymnasium import spaces
 from staggered import ACTIONS, GRID, IMAGE, OBSERVATIONS, VECTOR
 
-from agents import MemoryPolicy, MemoryPPO
-from agents.spaces import blank_observation, check_spaces, observation_tree
-from memory.state import leaves
+from engram.agents import MemoryPolicy, MemoryPPO
+from engram.agents.spaces import blank_observation, check_spaces, observation_tree
+from engram.memory.state import leaves
 
 
 class Spaced(gym.Env):

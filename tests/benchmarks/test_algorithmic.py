@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Generator
 
-from benchmarks.algorithmic import main
-from benchmarks.algorithmic_options import parse
-from benchmarks.memory_picture import find_weights, record
-from benchmarks.sequences import Sequences, copy
-from benchmarks.supervised import (
+from benchmarks.algorithmic.__main__ import main
+from benchmarks.algorithmic.options import parse
+from benchmarks.algorithmic.picture import find_weights, record
+from benchmarks.algorithmic.tasks import Sequences, copy
+from benchmarks.algorithmic.training import (
     Diverged,
     SequenceModel,
     bit_loss,
@@ -27,7 +27,7 @@ from benchmarks.supervised import (
     train,
     wrong_bits,
 )
-from memory import MEMORIES
+from engram.memory import MEMORIES
 
 ROOT = Path(__file__).parents[2]
 FILES = {"config.json", "evaluation.json", "memory.png", "model.pt", "progress.csv"}

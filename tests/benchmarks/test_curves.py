@@ -5,7 +5,7 @@ HEADER = "time/total_timesteps,rollout/success_rate,memory/gate\n"
 
 
 def curves(tmp_path, *arguments):
-    command = [sys.executable, "-m", "benchmarks.curves", *arguments, "--out", str(tmp_path / "out.png")]
+    command = [sys.executable, "-m", "benchmarks.figures.curves", *arguments, "--out", str(tmp_path / "out.png")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
-from benchmarks.sequences import TASKS, copy, copy_stream, priority_sort, repeat_copy, span_text
+from benchmarks.algorithmic.tasks import TASKS, copy, copy_stream, priority_sort, repeat_copy, span_text
 
 SEEDS = range(8)
 BATCH, BITS = 5, 7  # coprime to each other and to the lengths below

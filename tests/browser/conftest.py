@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chromium import MISSING, Chromium, find
 
-from evidence.page import write_page
+from engram.evidence.explanation.page import write_page
 
 
 @pytest.fixture(scope="package")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from configs import CannotRun, load, one_line
-from configs.command_line import run
-from configs.messages import CONFIG_ERRORS
 from tiny_runs import composed
+
+from engram.cli.hydra import run
+from engram.configs import CannotRun, load, one_line
+from engram.configs.messages import CONFIG_ERRORS
 
 WRONG = {
     "unknown key": (["ppo.learning_rat=1"], ["ppo.learning_rat", "ppo.learning_rate"]),

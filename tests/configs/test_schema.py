@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from stable_baselines3 import PPO
-
-from agents import MemoryPPO
-from configs import TrainConfig, load
-from configs.help import choices, help_text
-from configs.schema import CHOICES, CONTROLLER_SCHEMAS, MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
-from memory import CONTROLLERS, MEMORIES
 from tiny_runs import TINY, composed, tiny_run
+
+from engram.agents import MemoryPPO
+from engram.cli.help import choices, help_text
+from engram.configs import TrainConfig, load
+from engram.configs.schema import CHOICES, CONTROLLER_SCHEMAS, MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
+from engram.memory import CONTROLLERS, MEMORIES
 
 ENVS = [
     "binding",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory import MEMORIES
+from engram.memory import MEMORIES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "add_a_memory.md"
 

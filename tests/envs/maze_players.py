@@ -4,11 +4,11 @@ from minigrid.core.constants import OBJECT_TO_IDX
 from players import Played
 from search_order import best_search
 
-from envs.maze_match import MazeMatch
-from envs.maze_return import MazeReturn
-from envs.maze_sequence import SIGNS, MazeSequence
-from envs.visibility import cell_in_view
-from envs.ways import shortest_way
+from engram.envs.tasks.mazes.maze_match import MazeMatch
+from engram.envs.tasks.mazes.maze_return import MazeReturn
+from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence
+from engram.envs.tasks.mazes.shortest_paths import shortest_way
+from engram.envs.wrappers.visibility import cell_in_view
 
 
 class Game:

@@ -7,9 +7,9 @@ import gymnasium as gym
 import numpy as np
 from minigrid.envs.memory import MemoryEnv
 
-from envs.match import Match
-from envs.tmaze import BACK, DOWN, FORWARD, UP
-from envs.visibility import HEADINGS, Cell
+from engram.envs.tasks.mazes.match import Match
+from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP
+from engram.envs.wrappers.visibility import HEADINGS, Cell
 
 LEFT, RIGHT, AHEAD = range(3)  # the walking actions of the grid tasks
 

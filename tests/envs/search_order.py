@@ -9,9 +9,9 @@ stays, it is best to walk the same way on every later trip; success is to have s
 from collections import deque
 from typing import NamedTuple
 
-from envs.maze_return import SLACK, MazeReturn
-from envs.visibility import HEADINGS, Cell, in_sight
-from envs.ways import Pose, after
+from engram.envs.tasks.mazes.maze_return import SLACK, MazeReturn
+from engram.envs.tasks.mazes.shortest_paths import Pose, after
+from engram.envs.wrappers.visibility import HEADINGS, Cell, in_sight
 
 
 class Label(NamedTuple):

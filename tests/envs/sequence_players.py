@@ -6,11 +6,11 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from envs.binding import Binding
-from envs.chain import Chain
-from envs.counting import Counting
-from envs.repeat_previous import RepeatPrevious
-from envs.reverse_recall import ReverseRecall
+from engram.envs.tasks.sequences.binding import Binding
+from engram.envs.tasks.sequences.chain import Chain
+from engram.envs.tasks.sequences.counting import Counting
+from engram.envs.tasks.sequences.repeat_previous import RepeatPrevious
+from engram.envs.tasks.sequences.reverse_recall import ReverseRecall
 
 Seen = list[tuple[int, ...]]  # all observations of an episode so far, the one in sight last
 

@@ -5,10 +5,10 @@ import pytest
 from minigrid.core.grid import Grid
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs import make_env, make_vec_env
-from envs.match import Match
-from envs.maze_sequence import MazeSequence
-from envs.room import Room
+from engram.envs import make_env, make_vec_env
+from engram.envs.tasks.mazes.match import Match
+from engram.envs.tasks.mazes.maze_sequence import MazeSequence
+from engram.envs.tasks.mazes.room import Room
 
 IDS = [env_id for env_id in gym.registry if env_id.startswith("Engram-")]
 TASKS = ("Engram-MatchS9-v0", "Engram-RoomS11-v0", "Engram-MazeMatch-S9-v0", "MiniGrid-MemoryS9-v0")

@@ -8,8 +8,8 @@ from maze_players import variants
 from players import choices, kind_at
 from scipy.stats import binomtest
 
-from envs import make_env
-from envs.tmaze import UP
+from engram.envs import make_env
+from engram.envs.tasks.tmaze.env import UP
 
 EPISODES = 500
 

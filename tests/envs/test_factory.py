@@ -7,8 +7,8 @@ import pytest
 from players import grid_oracle
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from envs import make_env, make_vec_env
-from envs.wrappers import RandomActions
+from engram.envs import make_env, make_vec_env
+from engram.envs.wrappers.reward import RandomActions
 
 
 def rollout(vec_env, steps, seed=0):
@@ -161,7 +161,8 @@ def test_random_actions_are_actions_wherever_these_start(monkeypatch):
 
 def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
     (tmp_path / "my_own_maze.py").write_text(
-        "import gymnasium as gym\ngym.register('MyOwnMaze-v0', entry_point='envs.match:Match', kwargs={'size': 11})\n"
+        "import gymnasium as gym\nMATCH = 'engram.envs.tasks.mazes.match:Match'\n"
+        "gym.register('MyOwnMaze-v0', entry_point=MATCH, kwargs={'size': 11})\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     vec_env = make_vec_env("MyOwnMaze-v0", n_envs=2, module="my_own_maze", split="test")

@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.spaces import check_spaces
-from envs import make_env, make_vec_env
+from engram.agents.spaces import check_spaces
+from engram.envs import make_env, make_vec_env
 
 IDS = [env_id for env_id, spec in gym.registry.items() if str(spec.entry_point).startswith("minigrid.")]
 # Wheels of MiniGrid leave out the pictures that these are drawn after.

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from minigrid.minigrid_env import MiniGridEnv
 from players import shown
 
-from envs.match import Match
-from envs.maze_match import MazeMatch
-from envs.room import Room
-from envs.tmaze import BACK, DOWN, FORWARD, UP, TMaze
+from engram.envs.tasks.mazes.match import Match
+from engram.envs.tasks.mazes.maze_match import MazeMatch
+from engram.envs.tasks.mazes.room import Room
+from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, TMaze
 
 GRIDS = {
     "match": lambda: Match(size=9),

@@ -5,14 +5,14 @@ import sys
 
 import gymnasium as gym
 import pytest
-
-from configs.settings import trained_setting
-from envs import make_env, make_vec_env
-from envs.flat_observation import FlatObservation
-from envs.split import SIDES
-from evidence.opening import make_envs
 from tiny_runs import TINY, composed
-from train import train
+
+from engram.cli.train import train
+from engram.envs import make_env, make_vec_env
+from engram.envs.split.by_layout import SIDES
+from engram.envs.wrappers.flat_observation import FlatObservation
+from engram.evidence.runs.open import make_envs
+from engram.evidence.runs.settings import trained_setting
 
 OWN = """
 import gymnasium as gym

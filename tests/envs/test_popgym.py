@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from agents.spaces import check_spaces
-from envs import make_env, make_vec_env
+from engram.agents.spaces import check_spaces
+from engram.envs import make_env, make_vec_env
 
 pytest.importorskip("popgym", reason="needs pip install -e '.[popgym]'")
 IDS = [env_id for env_id in gym.registry if env_id.startswith("popgym-")]

@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
-from envs import make_env
+from engram.envs import make_env
 
 IDS = [env_id for env_id in gym.registry if env_id.startswith("Engram-")]
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, norm
 
-from agents.evaluation import wilson_interval
-from evidence.statistics import (
+from engram.agents.evaluation.episodes import wilson_interval
+from engram.evidence.statistics import (
     difference_interval,
     interquartile_mean,
     mean_interval,

@@ -6,8 +6,8 @@ import torch
 from registered import pairs
 from torch import nn
 
-from memory import Core, tree_map
-from memory.state import leaves, stack
+from engram.memory import Core, tree_map
+from engram.memory.state import leaves, stack
 
 # Distinct and coprime, so that a swapped axis cannot pass.
 TIME, BATCH, HIDDEN, ENCODED = 11, 3, 7, 5

@@ -2,8 +2,8 @@
 
 import torch
 
-from memory.fused_step import fused_step
-from memory.state import leaves
+from engram.memory.feedback.fused_step import fused_step
+from engram.memory.state import leaves
 
 
 def standing_alone(memory, hidden_size, kwargs):

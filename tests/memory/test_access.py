@@ -6,10 +6,10 @@ import pytest
 import torch
 from cores import BATCH, SIZES, SPECS, Spec, assert_equal_trees, build, carried_state, events, visible
 
-from memory import Access, Core, CoreState, State, Unrolled, reset, tree_map
-from memory.dnc import DNC
-from memory.events import deleted
-from memory.state import leaves
+from engram.memory import Access, Core, CoreState, State, Unrolled, reset, tree_map
+from engram.memory.dnc.memory import DNC
+from engram.memory.episodic.edit import deleted
+from engram.memory.state import leaves
 
 WITH_SLOTS = {"episodic", "ntm", "dnc"}
 HEADS = {"ntm": {"read_weights", "read"}, "dnc": {"read_weights", "read"}}

@@ -6,7 +6,7 @@ import io
 import torch
 from cores import BATCH, TIME, Spec, build, carried_state, episode_starts, events
 
-from memory import tree_map
+from engram.memory import tree_map
 
 SIZES = {"slots": 4, "heads": 2, "key_size": 3, "value_size": 13, "step_embedding_size": 6}
 EPISODIC = Spec("gru", "episodic", SIZES)

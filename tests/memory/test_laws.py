@@ -17,8 +17,8 @@ from cores import (
     visible,
 )
 
-from memory import tree_map
-from memory.state import leaves
+from engram.memory import tree_map
+from engram.memory.state import leaves
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 

@@ -18,8 +18,8 @@ from cores import (
     visible,
 )
 
-from memory import tree_map
-from memory.state import leaves
+from engram.memory import tree_map
+from engram.memory.state import leaves
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("own_memories")]
 every_core = pytest.mark.parametrize("spec", SPECS, ids=str)

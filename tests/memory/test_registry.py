@@ -7,9 +7,9 @@ import torch
 from cores import ENCODED, EventEncoder, events
 from own_memories import Counting
 
-from memory import CONTROLLERS, MEMORIES, Controller, Core, Memory, tree_map
-from memory.episodic import EpisodicMemory
-from memory.registry import build_controller, build_memory
+from engram.memory import CONTROLLERS, MEMORIES, Controller, Core, Memory, tree_map
+from engram.memory.episodic.memory import EpisodicMemory
+from engram.memory.registry import build_controller, build_memory
 
 EVENT = tree_map(lambda leaf: leaf[0, :1], events(1, 1))
 

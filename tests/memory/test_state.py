@@ -5,8 +5,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from memory import reset, tree_map
-from memory.state import broadcast_like, concatenate, leaves, may_start, stack
+from engram.memory import reset, tree_map
+from engram.memory.state import broadcast_like, concatenate, leaves, may_start, stack
 
 
 class Inner(NamedTuple):

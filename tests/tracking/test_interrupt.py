@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tracking import StopOnRequest, StopRequest
-from tracking.interrupt import Stopped
+from engram.tracking import StopOnRequest, StopRequest
+from engram.tracking.interrupt import Stopped
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tracking import RunFolder
-from tracking.atomic import replacing, write_json
+from engram.tracking import RunFolder
+from engram.tracking.atomic import replacing, write_json
 
 
 class Saved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tracking import git_commit, versions
+from engram.tracking import git_commit, versions
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -1,8 +1,8 @@
 import gymnasium as gym
 import pytest
 
-from envs.factory import make_env
-from envs.play.controls import Command, Controls, has_keys
+from engram.envs.factory import make_env
+from engram.envs.play.controls import Command, Controls, has_keys
 
 
 def wishes(env_id, keys, at_terminal, **arguments):

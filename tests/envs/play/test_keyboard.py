@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from envs.play.keyboard import keys_in, pressed_keys
+from engram.envs.play.keyboard import keys_in, pressed_keys
 
 
 def test_arrows_of_either_mode_among_characters():

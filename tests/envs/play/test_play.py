@@ -9,13 +9,13 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-from envs.factory import make_env
-from envs.play.__main__ import main
-from envs.play.game import Game
-from envs.ways import shortest_way
+from engram.envs.factory import make_env
+from engram.envs.play.__main__ import main
+from engram.envs.play.game import Game
+from engram.envs.tasks.mazes.shortest_paths import shortest_way
 
 ROOT = Path(__file__).parent.parent.parent.parent
-COMMAND = [sys.executable, "-m", "envs.play"]
+COMMAND = [sys.executable, "-m", "engram.envs.play"]
 
 
 @pytest.fixture

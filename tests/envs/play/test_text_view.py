@@ -5,8 +5,8 @@ from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.grid import Grid
 from minigrid.core.world_object import Ball, Box, Door, Goal, Key, Lava, Wall
 
-from envs.factory import make_env
-from envs.play.text_view import agents_view, carried, cut_out, draw, legend, name_of, whole_grid
+from engram.envs.factory import make_env
+from engram.envs.play.text_view import agents_view, carried, cut_out, draw, legend, name_of, whole_grid
 
 
 def image_of(*rows):

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from envs.binding import Binding
-from envs.chain import Chain
-from envs.counting import Counting
-from envs.factory import make_env
-from envs.play.words import in_numbers, in_words
-from envs.repeat_previous import RepeatPrevious
-from envs.reverse_recall import ReverseRecall
-from envs.tmaze import TMaze
+from engram.envs.factory import make_env
+from engram.envs.play.words import in_numbers, in_words
+from engram.envs.tasks.sequences.binding import Binding
+from engram.envs.tasks.sequences.chain import Chain
+from engram.envs.tasks.sequences.counting import Counting
+from engram.envs.tasks.sequences.repeat_previous import RepeatPrevious
+from engram.envs.tasks.sequences.reverse_recall import ReverseRecall
+from engram.envs.tasks.tmaze.env import TMaze
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""Playing episodes to measure an agent, with its memory left alone or intervened on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from stable_baselines3.common.vec_env import VecEnv
+
+from engram.agents.evaluation.interventions import Intervention, make_intervention
+from engram.agents.policy import AgentState
+from engram.agents.ppo import MemoryPPO
+from engram.agents.rollout import env_action_masks
+
+Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
+"""Told observations, the agent's state, which episodes start, and who sees the cue (None if the env does not tell)."""
+
+
+class Episodes(NamedTuple):
+    """Finished episodes, one entry each, in order of the envs that played them."""
+
+    success: NDArray[np.bool_]
+    episode_return: NDArray[np.float64]
+    length: NDArray[np.int64]
+    layout: NDArray[np.object_]  # key of the layout, "" if the env tells none
+    looked_again: NDArray[np.bool_]  # whether the cue came into sight again
+    applied: NDArray[np.bool_]  # whether the intervention was done in it: some wait for something that may not happen
+    tells_cue: bool  # whether the env tells when the cue is in sight; where not, `looked_again` is false
+
+
+class CueWatch:
+    """Follows who sees the cue, as far as the env tells by `info["cue_visible"]`."""
+
+    def __init__(self, env: VecEnv) -> None:
+        self.innermost = env.unwrapped  # wrappers have `reset_infos` too, but never fill them
+        self.told = all("cue_visible" in info for info in self.innermost.reset_infos)
+        self.visible = self._of(self.innermost.reset_infos)
+        self.left_behind, self.again = np.zeros(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
+
+    def step(self, infos: list[dict[str, Any]], starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Take in a step's infos; return [B] whether the cue came into sight again in the episode of each row."""
+        seen_before, visible = self.visible, self._of(infos)
+        self.left_behind |= seen_before & ~visible
+        self.again |= self.left_behind & visible
+        again = self.again.copy()
+        self.visible = np.where(starts, self._of(self.innermost.reset_infos), visible)
+        self.left_behind[starts] = self.again[starts] = False
+        return again
+
+    @staticmethod
+    def _of(infos: list[dict[str, Any]]) -> NDArray[np.bool_]:
+        return np.array([bool(info.get("cue_visible", False)) for info in infos])
+
+
+def evaluate(
+    model: MemoryPPO,
+    env: VecEnv,
+    n_episodes: int,
+    deterministic: bool = True,
+    intervention: str | Intervention = "intact",
+    on_progress: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
+) -> Episodes:
+    """Play episodes, the same number in every env, so that short episodes do not count more often.
+
+    Args:
+        model: the agent.
+        env: B envs; reset first.
+        n_episodes: at least so many, rounded up to a multiple of B.
+        deterministic: take the most likely actions instead of sampling.
+        intervention: what is done to the agent's state meanwhile, or its name in `INTERVENTIONS`.
+        on_progress: called with (finished, total) whenever an episode ends.
+        watch: shown every step before it is taken, such as a `MemoryPanel`.
+
+    Raises:
+        ValueError: if no episodes are asked for, the intervention is unknown, or it needs an env that tells the cue.
+    """
+    if n_episodes < 1:
+        raise ValueError(f"n_episodes={n_episodes} must be at least 1")
+    quota = -(-n_episodes // env.num_envs)
+    records: list[list[tuple[bool, float, int, str, bool, bool]]] = [[] for _ in range(env.num_envs)]
+    returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
+    observations: Any = env.reset()
+    state = model.policy.initial_state(env.num_envs)
+    starts = np.ones(env.num_envs, dtype=bool)
+    cue = CueWatch(env)
+    if isinstance(intervention, str):
+        intervention = make_intervention(intervention, model.policy, env.num_envs)
+    if intervention.needs_cue and not cue.told:
+        raise ValueError(f"{type(intervention).__name__} needs an env that tells info['cue_visible'] at every step")
+    has_masks = env.has_attr("action_masks")
+    finished, total = 0, quota * env.num_envs
+    while finished < total:
+        masks = env_action_masks(env) if has_masks else None
+        acted = intervention.before(state, starts, cue.visible)
+        if watch is not None:
+            watch(observations, acted, starts, cue.visible if cue.told else None)
+        step = partial(_step, model, observations, starts, deterministic, masks)
+        actions, after = step(acted)
+        state = intervention.after(state, acted, after, step)
+        observations, rewards, starts, infos = env.step(actions)
+        looked_again = cue.step(infos, starts)
+        returns += rewards
+        lengths += 1
+        applied = intervention.applied
+        for row in np.flatnonzero(starts):
+            info = infos[row]
+            if len(records[row]) < quota:
+                # Monitor knows the return before any VecNormalize.
+                episode_return = float(info.get("episode", {}).get("r", returns[row]))
+                success = bool(info.get("is_success", False))
+                key, again = str(info.get("layout", "")), bool(looked_again[row])
+                records[row].append((success, episode_return, int(lengths[row]), key, again, bool(applied[row])))
+                finished += 1
+                if on_progress is not None:
+                    on_progress(finished, total)
+            returns[row], lengths[row] = 0.0, 0
+    columns = zip(*(record for row in records for record in row), strict=True)
+    successes, episode_returns, of_steps, layouts, seen_again, done_to = (np.array(column) for column in columns)
+    return Episodes(successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, done_to, cue.told)
+
+
+def _step(
+    model: MemoryPPO,
+    observations: Any,
+    starts: NDArray[np.bool_],
+    deterministic: bool,
+    masks: NDArray[np.bool_] | None,
+    state: AgentState,
+) -> tuple[NDArray[Any], AgentState]:
+    return model.predict(observations, state, starts, deterministic, masks)
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a success probability."""
+    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)

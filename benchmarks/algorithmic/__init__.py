@@ -1,0 +1,1 @@
+"""Copying, recalling, sorting by supervised learning: `python -m benchmarks.algorithmic --help`."""

@@ -1,0 +1,1 @@
+"""Peers, trained by our own envs."""

@@ -1,0 +1,34 @@
+"""Measures what the players get in the recall mazes, on the test side: the table of docs/tasks.md.
+
+python benchmarks/figures/tasks/measure_mazes.py [ID ...]
+"""
+
+import sys
+
+import gymnasium as gym
+import numpy as np
+from maze_players import at_random, blind, oracle
+
+from engram.envs import make_env
+
+EPISODES = {"S9": (500, 1000, 300), "S13": (500, 1000, 300), "S25": (100, 200, 60), "S51": (20, 40, 10)}
+"""Of the oracle, the cue-blind oracle and the random player."""
+
+
+def main(ids):
+    print(f"{'id':<30}{'random':>8}{'blind':>8}{'oracle':>8}{'steps':>8}{'longest':>9}{'limit':>8}")
+    for env_id in ids or [env_id for env_id in gym.registry if env_id.startswith("Engram-Maze")]:
+        env, dice = make_env(env_id, split="test", seed=1), np.random.default_rng(0)
+        of_oracle, of_blind, of_random = EPISODES[env_id.split("-")[2]]
+        played = [oracle(env) for _ in range(of_oracle)]
+        steps = [one.steps for one in played]
+        guessed = np.mean([blind(env, dice).success for _ in range(of_blind)])
+        lucky = np.mean([at_random(env, dice).success for _ in range(of_random)])
+        right = np.mean([one.success for one in played])
+        limit = env.unwrapped.max_steps
+        row = f"{env_id:<30}{lucky:>8.2f}{guessed:>8.2f}{right:>8.2f}{np.mean(steps):>8.0f}{max(steps):>9,}{limit:>8,}"
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

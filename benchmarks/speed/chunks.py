@@ -1,0 +1,121 @@
+"""Learning from a sequence at once beside its own plain loop over time, forward and backward, in the same run.
+
+Over the registries: each controller that has a faster path than the loop; each memory behind a memoryless controller,
+a whole sequence beside one step after the other (with the recorded writes, as in learning); and the scan of the
+fast-weight memory alone. The two take turns; each number is the median over the repeats, of CPU time where it
+runs on a CPU. What needs the step before it (`lstm`, `gru`) gains by a leaner loop only.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed.timing import add_device, medians, where
+from engram.memory import CONTROLLERS, MEMORIES, Controller, Core, tree_map
+from engram.memory.core import CoreState
+from engram.memory.fast_weight.naive import DeltaSteps, delta_chunks, delta_loop
+from engram.memory.registry import build_controller
+from engram.memory.state import State
+
+EVENT_SIZE, FEATURES, EPISODE = 16, 64, 50  # an episode starts at one step out of 50
+
+
+class Case(NamedTuple):
+    """Two ways to the same loss, whose backward pass is part of what is measured."""
+
+    name: str
+    fast: Callable[[], Tensor]
+    loop: Callable[[], Tensor]
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--length", type=int, default=128, help="steps of a sequence (default 128)")
+    parser.add_argument("--batch", type=int, default=16, help="sequences side by side (default 16)")
+    parser.add_argument("--repeats", type=int, default=7, help="times that each is measured (default 7)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    add_device(parser)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(arguments.threads)
+
+    shape = f"T={arguments.length}, B={arguments.batch}, {where(arguments.device)}"
+    print(f"{'':<24}{'loop':>10}{'at once':>10}{'ratio':>8}   (ms forward and backward, {shape})")
+    with arguments.device:
+        cases = list(_cases(arguments.length, arguments.batch))
+    for case in cases:
+        steps = [_backward(case.loop), _backward(case.fast)]
+        loop, fast = medians(steps, arguments.repeats, arguments.device)
+        print(f"{case.name:<24}{1000 * loop:>10.1f}{1000 * fast:>10.1f}{loop / fast:>8.1f}")
+
+
+def _cases(length: int, batch: int) -> Iterator[Case]:
+    starts = torch.rand(length, batch) < 1 / EPISODE
+    for name, controller in CONTROLLERS.items():
+        if controller.run is not Controller.run:
+            yield _controller_case(name, starts)
+    for name in MEMORIES:
+        core = Core(nn.Linear(EVENT_SIZE, FEATURES), torch.zeros(1, EVENT_SIZE), FEATURES, "feedforward", name)
+        if core.memory.read_size and not core.memory.feedback_size:
+            yield _memory_case(name, core, starts)
+    yield _scan_case(starts)
+
+
+def _controller_case(name: str, starts: Tensor) -> Case:
+    controller = build_controller(name, FEATURES)
+    inputs = torch.randn(*starts.shape, FEATURES, requires_grad=True)
+    state = controller.initial_state(starts.shape[1])
+
+    def loss(run: Callable[..., tuple[Tensor, Any]]) -> Tensor:
+        return run(controller.from_input(inputs), state, starts)[0].square().sum()
+
+    return Case(f"controller {name}", lambda: loss(controller.run), lambda: loss(controller.loop))
+
+
+def _memory_case(name: str, core: Core, starts: Tensor) -> Case:
+    events = torch.randn(*starts.shape, EVENT_SIZE)
+    with torch.no_grad():
+        before = core.unroll(events, core.initial_state(starts.shape[1]), starts).state  # in use, as in a later rollout
+        writes = core.unroll(events, before, starts).writes
+
+    def unroll(state: CoreState, steps: slice) -> tuple[Tensor, CoreState]:
+        recorded: State = tree_map(lambda leaf: leaf[steps], writes)
+        unrolled = core.unroll(events[steps], state, starts[steps], recorded)
+        return unrolled.features, unrolled.state
+
+    def step_by_step() -> Tensor:
+        state, features = before, []
+        for t in range(len(starts)):
+            now, state = unroll(state, slice(t, t + 1))
+            features.append(now)
+        return torch.cat(features).square().sum()
+
+    return Case(f"memory {name}", lambda: unroll(before, slice(None))[0].square().sum(), step_by_step)
+
+
+def _scan_case(starts: Tensor, heads: int = 4, key_size: int = 32, value_size: int = 32) -> Case:
+    shape = (*starts.shape, heads)
+    unit = nn.functional.normalize
+    queries, keys = unit(torch.randn(*shape, key_size), dim=-1), unit(torch.randn(*shape, key_size), dim=-1)
+    steps = DeltaSteps(queries, keys, torch.randn(*shape, value_size), torch.rand(shape), -0.1 * torch.rand(shape))
+    for part in steps:
+        part.requires_grad_()
+    weights = torch.randn(starts.shape[1], heads, value_size, key_size, requires_grad=True)
+
+    def loss(scan: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:
+        reads, after = scan(steps, weights, starts)
+        return reads.square().sum() + after.square().sum()
+
+    return Case("scan delta_rule", lambda: loss(delta_chunks), lambda: loss(delta_loop))
+
+
+def _backward(loss: Callable[[], Tensor]) -> Callable[[], None]:
+    return lambda: loss().backward()
+
+
+if __name__ == "__main__":
+    main()

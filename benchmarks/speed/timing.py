@@ -1,0 +1,50 @@
+"""How long a few things take, one after the other in turns, so that a busy moment hits all of them."""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.speed.device import device_called
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option of where to measure."""
+    parser.add_argument("--device", type=_device, default="cpu", help="auto, cpu, cuda, ... (default %(default)s)")
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return device_called(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def medians(steps: list[Callable[[], None]], repeats: int, device: torch.device) -> list[float]:
+    """Return the median seconds of each, measured in turns after one turn to warm up.
+
+    On a CPU it is CPU time, so that a busy machine disturbs little; elsewhere the time until the device is done.
+    """
+    seconds: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats + 1):
+        for step, taken in zip(steps, seconds, strict=True):
+            begin = _now(device)
+            step()
+            taken.append(_now(device) - begin)
+    return [statistics.median(taken[1:]) for taken in seconds]
+
+
+def where(device: torch.device) -> str:
+    """Name what was measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, threads: {torch.get_num_threads()}"
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cpu":
+        return time.process_time()
+    torch.accelerator.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,219 @@
+"""Evaluates runs on layouts of the test side, never trained on, with the memory intact and intervened on.
+
+    python evaluate.py RUN                          test side, memory wiped, harder settings
+    python evaluate.py RUN --certificate            every intervention, and what they prove
+    python evaluate.py RUN --horizon 10 1000 1e5    success against delay
+    python evaluate.py RUN --explain 3              why it did what it did in episode 3 of episodes.csv, as a page
+    python evaluate.py 'runs/room-*/seed*'          compare runs, seeds together
+    python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
+    python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
+
+Plays layouts of the test side, then harder settings: those that the run's config names, or --sizes and --delays. These
+have all layouts of their kind; where that are some of the training, as at a delay within its range, a line says so
+(harder_layouts_in_both). Prints a table and writes RUN/evaluation.json, RUN/evaluation.csv and, with every episode and
+its layout, RUN/episodes.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gymnasium.error import Error as GymnasiumError
+
+from engram.cli.terminal import OneLineParser, remarks, results, warn_in_one_line
+from engram.configs import CannotRun
+from engram.evidence.comparison.compare import compare, only_task
+from engram.evidence.comparison.figure import draw_comparison
+from engram.evidence.comparison.table import print_comparison, write_comparison
+from engram.evidence.evaluation.certificate import print_certificate
+from engram.evidence.evaluation.result import JSON_KEYS, print_report
+from engram.evidence.evaluation.run import STANDARD, evaluate_run
+from engram.evidence.explanation.run import explain_episode
+from engram.evidence.horizon.compare import compare_horizons, print_horizons, write_horizons
+from engram.evidence.horizon.measure import horizon_of
+from engram.evidence.horizon.table import print_horizon
+from engram.evidence.runs.open import TEST_SEED, check_device, load_run, open_envs
+from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
+from engram.evidence.runs.result_files import check_writable
+from engram.evidence.runs.settings import harder_settings, settings_of_delays, settings_of_sizes, trained_setting
+from engram.tracking import StopRequest
+from engram.tracking.writers.wandb_artifact import download, is_artifact
+
+ARTIFACTS = Path("runs/artifacts")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = OneLineParser(description=__doc__, epilog=JSON_KEYS, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders of train.py, folders of them, or patterns")
+    parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")
+    parser.add_argument("--checkpoint", choices=("best", "latest"), help="which weights (default: best)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
+    parser.add_argument("--seed", type=int, help=f"of the episodes (default: {TEST_SEED})")
+    parser.add_argument("--sizes", nargs="+", default=[], metavar="SIZE", help="other sizes, such as 13 17Random")
+    parser.add_argument("--delays", nargs="+", default=[], type=int, metavar="DELAY", help="other delays, in steps")
+    parser.add_argument("--no-harder", action="store_true", help="leave the harder settings out")
+    parser.add_argument(
+        "--intact-only",
+        action="store_true",
+        help="leave the memory alone, take the most likely actions, nothing harder; with --horizon: leave it alone",
+    )
+    parser.add_argument("--certificate", action="store_true", help="play all interventions, and say what they prove")
+    parser.add_argument(
+        "--horizon",
+        nargs="*",
+        type=delay,
+        metavar="DELAY",
+        help="measure success against delay, and nothing else (default: from a quarter of the training's to 10,000); "
+        "with --compare-only: show these of the delays that were measured before",
+    )
+    parser.add_argument("--again", action="store_true", help="of --horizon: measure delays that were measured before")
+    parser.add_argument(
+        "--explain",
+        nargs="+",
+        type=int,
+        metavar="EPISODE",
+        help="write a page that shows what was stored and read in an episode and why, and nothing else; EPISODE is its "
+        "number in episodes.csv (of an evaluation with other --seed, --episodes or --checkpoint: give these, too)",
+    )
+    parser.add_argument("--compare-only", action="store_true", help="compare evaluations that were made before")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="name of the comparison's JSON, CSV, PNG and SVG files, without suffix (default: comparison, or horizon)",
+    )
+    options = parser.parse_args(arguments)
+    warn_in_one_line()
+    with StopRequest() as request:
+        request.raise_at_once()
+        try:
+            _run(options)
+        except CannotRun as error:
+            print(f"evaluate.py: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"evaluate.py: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted; what was written before is there still", file=sys.stderr)
+            return request.exit_code
+    return 0
+
+
+def delay(text: str) -> int:
+    """Read a delay such as 100 or 1e5."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.episodes is not None and options.episodes < 1:
+        raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
+    if options.seed is not None and not 0 <= options.seed < 2**32 - 1000:
+        raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
+    _check_options(options)
+    check_device("--device ", options.device)
+    try:
+        names = [download(name, ARTIFACTS) if is_artifact(name) else name for name in options.runs]
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+    paths = find_runs(names)
+    is_compared = options.compare_only or (len(paths) > 1 and not options.explain)
+    if options.out and not is_compared:
+        raise CannotRun("--out: it names the files of a comparison; what is told of one run is written to its folder")
+    compared = [read_run(path) for path in paths] if is_compared else []
+    if compared:
+        only_task(compared)  # told now, and not when all have been played
+    if not options.compare_only:
+        for path in paths:
+            if len(paths) > 1:
+                results().print(path, highlight=False, soft_wrap=True)
+            _evaluate(path, options)
+    if compared:
+        files = _compare_horizons(compared, options) if options.horizon is not None else _compare(paths, options)
+        print(f"written to {', '.join(map(str, files))}")
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse options that cannot be heeded together, before anything is read.
+
+    Raises:
+        CannotRun: if there are such; the message names them.
+    """
+    given = {
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if value is not None and value is not False and value != []
+    }
+    if options.horizon == []:  # alone it stands for the usual delays
+        given.add("--horizon")
+    played = ("--certificate", "--sizes", "--delays", "--no-harder")
+    for one, others, why in (
+        (
+            "--explain",
+            ("--horizon", "--intact-only", *played),
+            "one after the other, please; --explain does nothing else",
+        ),
+        ("--horizon", played, "one after the other, please; --horizon does nothing else"),
+        (
+            "--compare-only",
+            ("--explain", "--intact-only", *played, "--again", "--episodes", "--checkpoint", "--seed"),
+            "--compare-only plays nothing",
+        ),
+        ("--intact-only", ("--certificate",), "a certificate is of what happens when the memory is not left alone"),
+    ):
+        for other in others:
+            if {one, other} <= given:
+                raise CannotRun(f"{one} and {other}: {why}")
+    if options.again and options.horizon is None:
+        raise CannotRun("--again: it belongs to --horizon")
+
+
+def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, ...]:
+    comparison, out = compare(paths), options.out or Path("comparison")
+    print_comparison(comparison, results())
+    return (*write_comparison(comparison, out), *draw_comparison(comparison, out))
+
+
+def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
+    horizons = compare_horizons(runs, options.horizon if options.compare_only else ())
+    print_horizons(horizons, only_task(runs), results())
+    return write_horizons(horizons.curves, options.out or Path("horizon"), notes=horizons.notes)
+
+
+def _evaluate(path: Path, options: argparse.Namespace) -> None:
+    folder, config, model, checkpoint = load_run(path, options.checkpoint, options.device)
+    check_writable(folder)
+    episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
+    seed = TEST_SEED if options.seed is None else options.seed
+    how: dict[str, Any] = {"checkpoint": checkpoint, "seed": seed, "console": remarks()}
+    try:
+        if options.explain:
+            for number in options.explain:
+                page = explain_episode(folder, config, model, number, episodes=options.episodes, **how)
+                print(f"written to {page}")
+            return
+        if options.horizon is not None:
+            how |= {"episodes": episodes, "again": options.again, "intact_only": options.intact_only}
+            print_horizon(horizon_of(folder, config, model, options.horizon, **how), results())
+            print(f"written to {folder.horizon}, with a figure beside it")
+            return
+        harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
+        if not (options.sizes or options.delays or options.no_harder or options.intact_only):
+            harder = harder_settings(config.env)
+        settings = [trained_setting(config.env), *harder]
+        envs = dict(zip(settings, open_envs(config, settings, episodes, model), strict=True))
+    except (ValueError, GymnasiumError) as error:
+        raise CannotRun(" ".join(str(error).split())) from error
+    how |= {"conditions": STANDARD[:1] if options.intact_only else STANDARD, "certificate": options.certificate}
+    report = evaluate_run(folder, config, model, envs, episodes=episodes, **how)
+    print_report(report, results())
+    if options.certificate:
+        print_certificate(report.certificate, results())
+    print(f"written to {folder.evaluation}")

@@ -1,0 +1,43 @@
+"""Reinforcement learning with an episodic external memory: one import name for everything that is installed.
+
+In a checkout the packages (`agents/`, `envs/`, `memory/`, …) lie at the top of the repository, so that the folder tree
+is the block diagram; they are imported as `engram.agents`, `engram.envs`, …, from there as from a wheel.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engram.agents import AgentState, MemoryPolicy, MemoryPPO
+    from engram.envs import make_env, make_vec_env
+
+__version__ = "0.1.0"
+
+__all__ = ["AgentState", "MemoryPPO", "MemoryPolicy", "__version__", "make_env", "make_vec_env"]
+
+_HOMES = {
+    "AgentState": "engram.agents",
+    "MemoryPPO": "engram.agents",
+    "MemoryPolicy": "engram.agents",
+    "make_env": "engram.envs",
+    "make_vec_env": "engram.envs",
+}
+
+_checkout = Path(__file__).resolve().parent.parent
+if (_checkout / "pyproject.toml").is_file() and (_checkout / "memory" / "core.py").is_file():
+    # First, so that files have their real names in messages; the links beside this file are for type checkers only.
+    __path__.insert(0, str(_checkout))
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for, so that `engram.memory` alone needs torch alone."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'engram' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

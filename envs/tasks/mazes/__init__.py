@@ -1,0 +1,1 @@
+"""Mazes of MiniGrid in which something has to be recalled, and what draws them."""

@@ -1,0 +1,183 @@
+"""What the recall tasks on MiniGrid have in common."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, SupportsFloat
+
+from minigrid.core.actions import Actions
+from minigrid.core.constants import COLOR_NAMES
+from minigrid.core.grid import Grid
+from minigrid.core.mission import MissionSpace
+from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
+from minigrid.minigrid_env import MiniGridEnv
+
+from engram.envs.checks import view_side, whole_number
+from engram.envs.tasks.mazes.shortest_paths import Pose
+from engram.envs.wrappers.visibility import Cell, Sight, image_shows
+
+KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
+Look = tuple[str, str]
+"""The kind and the colour of an object."""
+TRIES = 2000
+"""Draws of a layout that may fail before its arguments are refused."""
+_MEASURED, _FAR_TOO_LONG = 100, 3
+"""Mazes after which no hope is left, if each of them takes so many times the steps that there are."""
+
+
+class GridTask(MiniGridEnv):
+    """A maze in which something is to be remembered, walked by turning left or right and going forward.
+
+    A subclass draws the maze in ``_gen_grid`` and judges every step in ``_judge``. An episode that ends says
+    ``is_success`` in its last info; every info says ``cue_visible``.
+
+    Args:
+        size: side of the square grid in cells, border included.
+        mission: returns what the agent is told, and does not see; a plain function without arguments.
+        default_max_steps: the episode is truncated after so many, unless `max_steps` says else.
+        max_steps: the same, from the user; a maze that takes longer is drawn again.
+        agent_view_size: side of the agent's view in cells.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+    """
+
+    useful_actions = ("left", "right", "forward")
+    cues: Sequence[Cell] = ()
+    """Cells that show what has to be remembered, in the order in which it will be needed."""
+
+    def __init__(
+        self,
+        size: int,
+        mission: Callable[[], str],
+        default_max_steps: int,
+        max_steps: int | None,
+        agent_view_size: int,
+        **kwargs: Any,
+    ):
+        self._time_is_given = max_steps is not None
+        max_steps = default_max_steps if max_steps is None else whole_number("max_steps", max_steps, 1)
+        agent_view_size = view_side("agent_view_size", agent_view_size, size)
+        super().__init__(
+            mission_space=MissionSpace(mission_func=mission),
+            grid_size=size,
+            max_steps=max_steps,
+            agent_view_size=agent_view_size,
+            see_through_walls=False,
+            **kwargs,
+        )
+        self.mission = mission()
+
+    @abstractmethod
+    def _judge(self) -> tuple[float, bool | None]:
+        """Return the reward of the step just taken, and whether the episode ended in success; None if it goes on."""
+
+    @abstractmethod
+    def shortest_solution(self) -> int:
+        """Count the fewest steps from this episode's start to success."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(seed=seed, options=options)
+        if self._time_is_given:
+            tries, fewest = 1, math.inf
+            while (takes := self.shortest_solution()) > self.max_steps:
+                fewest = min(fewest, takes)
+                if tries == TRIES or (tries == _MEASURED and fewest > _FAR_TOO_LONG * self.max_steps):
+                    raise ValueError(f"max_steps={self.max_steps} is too few: no maze found that takes no longer")
+                observation, info = super().reset(options=options)
+                tries += 1
+        info["cue_visible"] = self._sees_cue(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        if action > Actions.forward:
+            action = Actions.done
+        observation, _, _, truncated, info = super().step(action)
+        info["cue_visible"] = self._sees_cue(observation)
+        reward, success = self._judge()
+        if success is not None or truncated:
+            info["is_success"] = bool(success)
+        return observation, reward, success is not None, truncated and success is None, info
+
+    @property
+    def pose(self) -> Pose:
+        """Where the agent stands, and where it looks."""
+        return (int(self.agent_pos[0]), int(self.agent_pos[1])), int(self.agent_dir)
+
+    def _sees_cue(self, observation: dict[str, Any]) -> bool:
+        return any(image_shows(observation["image"], self.agent_pos, self.agent_dir, cue) for cue in self.cues)
+
+    def _fill_grid(self, open_cells: Collection[Cell], things: Mapping[Cell, WorldObj], start: Pose) -> None:
+        """Lay out open cells, walls everywhere else, things in either, and the agent."""
+        self.grid = Grid(self.width, self.height)
+        wall = Wall()
+        self.grid.grid = [wall] * (self.width * self.height)
+        for x, y in open_cells:
+            self.grid.grid[y * self.width + x] = None
+        for cell, thing in things.items():
+            self.put_obj(thing, *cell)
+        self.agent_pos, self.agent_dir = start
+
+
+def thing(look: Look) -> WorldObj:
+    """Make an object."""
+    return KINDS[look[0]](look[1])
+
+
+def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
+    """Return what an argument `objects` names.
+
+    Raises:
+        ValueError: if it is not at least so many different pairs of a kind and a colour.
+    """
+    try:
+        pairs = tuple((str(kind), str(colour)) for kind, colour in objects)
+    except (TypeError, ValueError):
+        raise ValueError(f"objects={objects!r} must be a list of (kind, colour) pairs, such as (key, green)") from None
+    if len(set(pairs)) < least or len(set(pairs)) != len(pairs):
+        number = "two" if least == 2 else str(least)
+        raise ValueError(f"objects={list(pairs)} must be at least {number} (kind, colour) pairs, all different")
+    for kind, colour in pairs:
+        if kind not in KINDS or colour not in COLOR_NAMES:
+            raise ValueError(
+                f"objects: ({kind}, {colour}) must be one of {', '.join(KINDS)} and one of {', '.join(COLOR_NAMES)}"
+            )
+    return pairs
+
+
+def sharing_a_frame(
+    open_cells: Collection[Cell],
+    standing: Collection[Cell],
+    view_size: int,
+    some: Collection[Cell],
+    others: Collection[Cell],
+) -> Iterator[Cell]:
+    """Find the cells of a group that any frame shows together with one of another group, each once.
+
+    Args:
+        open_cells: the cells that light passes.
+        standing: the cells from which a frame can be seen, with any heading.
+        view_size: side of the view.
+        some: the group.
+        others: the other group; they share no cell.
+    """
+
+    def near(place: Cell, cells: Iterable[Cell]) -> list[Cell]:
+        # What one frame shows lies less than a view apart.
+        x, y = place
+        return [cell for cell in cells if abs(cell[0] - x) < view_size and abs(cell[1] - y) < view_size]
+
+    apart = {cell for cell in some if near(cell, others)}
+    if not apart:
+        return
+    sight = Sight(open_cells, view_size)
+    for place in standing:
+        there = near(place, others)
+        if not there or not near(place, apart):
+            continue
+        for heading in range(4):
+            sees = sight.frame(place, heading)
+            if any(map(sees, there)):
+                found = set(filter(sees, apart))
+                yield from found
+                apart -= found
+        if not apart:
+            return

@@ -1,0 +1,160 @@
+"""Match: look at an object in a dead end of a winding corridor, walk to its other end, choose the one like it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from minigrid.core.world_object import WorldObj
+
+from engram.envs.checks import MOST_SIDE, whole_number, whole_range
+from engram.envs.tasks.mazes.corridor import Corridor, draw_corridor
+from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, checked_objects, sharing_a_frame, thing
+from engram.envs.tasks.mazes.shortest_paths import Pose, after, fewest_actions
+from engram.envs.wrappers.symbols import Image
+from engram.envs.wrappers.visibility import Cell, in_sight
+
+
+class Scene(NamedTuple):
+    """Where everything stands in one episode, cells as (x, y)."""
+
+    corridor: Corridor
+    start: Cell
+    heading: int
+    right_arm: int  # which arm (0 left, 1 right) holds the object that matches the cue
+
+
+class Match(GridTask):
+    """A winding corridor from a dead end that holds the cue to a junction whose arms hold the choices.
+
+    The corridor is a random path, one cell wide, that never touches itself. The agent starts inside it, at a random
+    cell from which the cue cannot be seen whatever the heading, so it has to go and look; no frame shows the cue and a
+    choice together. One arm holds an object like the cue, the other a different one; which object is the cue and which
+    arm is right are drawn independently of the corridor. Stepping into an arm ends the episode: reward
+    ``1 - 0.9 * steps / max_steps`` and ``is_success`` if its object is like the cue, else reward 0. Only left, right
+    and forward do anything.
+
+    Success: an oracle 1; a cue-blind oracle, which walks straight to one of the choices, 0.5; a random player 0.39 at
+    size 9, 0.33 at size 13.
+
+    Info: ``cue_visible`` at every step, ``is_success`` at the last.
+
+    Args:
+        size: side of the square grid in cells, border included, at least 7 and at most 1,000.
+        length: fewest and most cells of the corridor, dead end and junction included.
+        objects: the (kind, colour) pairs that the cue and the choices are drawn from, at least two.
+        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, so
+            that going to look costs little of the reward.
+        agent_view_size: side of the agent's view in cells; the guarantees above hold for this view.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+
+    Raises:
+        ValueError: if the arguments describe no such maze.
+    """
+
+    def __init__(
+        self,
+        size: int = 9,
+        length: Sequence[int] | None = None,
+        objects: Sequence[tuple[str, str]] = (("key", "green"), ("ball", "green")),
+        max_steps: int | None = None,
+        agent_view_size: int = 3,
+        **kwargs: Any,
+    ):
+        size = whole_number("size", size, 7, MOST_SIDE)
+        most = (size - 2) ** 2 // 3
+        self.length = whole_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
+        if self.length[1] > most:
+            raise ValueError(f"length={length} must not be above {most} at size={size}")
+        self.objects = checked_objects(objects, 2)
+        self.scene: Scene
+        super().__init__(size, _mission, self._default_max_steps(size), max_steps, agent_view_size, **kwargs)
+
+    def _default_max_steps(self, size: int) -> int:
+        return 5 * size**2
+
+    def _judge(self) -> tuple[float, bool | None]:
+        doorsteps, right_arm = self.scene.corridor.doorsteps, self.scene.right_arm
+        if self.agent_pos not in doorsteps:
+            return 0.0, None
+        right = self.agent_pos == doorsteps[right_arm]
+        return (self._reward() if right else 0.0), right
+
+    def shortest_solution(self) -> int:
+        """Count the fewest steps from this episode's start to a look at the cue, and on to the right object."""
+        corridor, start, heading, right_arm = self.scene
+        goal = corridor.doorsteps[right_arm]
+        cells = set(corridor.open_cells) - {corridor.cue, *corridor.arms, corridor.doorsteps[1 - right_arm]}
+
+        def following(state: tuple[Pose, bool], action: int) -> tuple[Pose, bool] | None:
+            before, seen = state
+            pose = after(before, action)
+            if before[0] == goal or pose[0] not in cells:
+                return None
+            return pose, seen or self._cue_in_sight(corridor, *pose)
+
+        first = ((start, heading), self._cue_in_sight(corridor, start, heading))
+        way = fewest_actions(first, following, lambda state: state[0][0] == goal and state[1])
+        assert way is not None, "a corridor joins its ends"
+        return len(way)
+
+    def other_cue(self, observation: Image) -> Image:
+        """Return the symbols that would be seen had the cue been the object that is wrong in this episode."""
+        cells = (self.scene.corridor.cue, self.scene.corridor.arms[1 - self.scene.right_arm])
+        cue, wrong = (cast(WorldObj, self.grid.get(*cell)).encode() for cell in cells)
+        other = observation.copy()
+        other[(observation[..., :2] == cue[:2]).all(-1)] = wrong
+        return other
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        corridor, starts = self._draw_layout(width)
+        dice = self.np_random
+        start, heading = starts[dice.integers(len(starts))]
+        # The cue and the answer are drawn last and independently: nothing of the layout tells them.
+        cue, other = dice.permutation(len(self.objects))[:2].tolist()
+        right_arm = int(dice.integers(2))
+        self.scene = Scene(corridor, start, heading, right_arm)
+        things = {
+            corridor.cue: thing(self.objects[cue]),
+            corridor.arms[right_arm]: thing(self.objects[cue]),
+            corridor.arms[1 - right_arm]: thing(self.objects[other]),
+        }
+        self._fill_grid(corridor.open_cells, things, (start, heading))
+        self.cues = (corridor.cue,)
+
+    def _draw_layout(self, size: int) -> tuple[Corridor, list[Pose]]:
+        """Draw a corridor that keeps what the class promises, and the cells and headings the agent may start with."""
+        for _ in range(TRIES):
+            corridor = self._draw_corridor(size)
+            if corridor is None or self._shows_both(corridor):
+                continue
+            starts = self._starts(corridor)
+            if starts:
+                return corridor, starts
+        raise ValueError(
+            f"no maze found at size={size} and length={self.length} that hides the cue from a view of"
+            f" {self.agent_view_size} cells: use a larger size, a longer one or a smaller view"
+        )
+
+    def _draw_corridor(self, size: int) -> Corridor | None:
+        """Draw a corridor, or None if it blocked itself."""
+        return draw_corridor(self.np_random, size, int(self.np_random.integers(*self.length, endpoint=True)))
+
+    def _starts(self, corridor: Corridor) -> list[Pose]:
+        """List the cells from which the cue cannot be seen, with every heading."""
+        return [
+            (cell, heading)
+            for cell in corridor.way[1:-1]
+            if not any(self._cue_in_sight(corridor, cell, heading) for heading in range(4))
+            for heading in range(4)
+        ]
+
+    def _shows_both(self, corridor: Corridor) -> bool:
+        standing = (*corridor.way[1:], *corridor.doorsteps)
+        cells = corridor.open_cells
+        return any(sharing_a_frame(cells, standing, self.agent_view_size, (corridor.cue,), corridor.arms))
+
+    def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
+        return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)
+
+
+def _mission() -> str:
+    return "look at the object in the dead end, then go to the one like it"

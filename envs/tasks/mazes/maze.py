@@ -1,0 +1,95 @@
+"""What the recall mazes have in common: ways drawn anew, walked in legs that are measured by the shortest."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from typing import Any, SupportsFloat
+
+from engram.envs.checks import MOST_SIDE, whole_number
+from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, Look
+from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
+from engram.envs.wrappers.visibility import Cell
+
+OBJECTS: tuple[Look, ...] = tuple(
+    (kind, colour) for kind in ("key", "ball", "box") for colour in ("red", "green", "blue")
+)
+
+_PATIENCE = 20
+"""Draws that fail before it is asked whether any can be hoped for."""
+
+
+class Maze(GridTask):
+    """A maze drawn anew in every episode, in which the agent goes from place to place: in legs.
+
+    A leg that is done pays ``fewest steps / steps taken``, divided by the number of legs, so that the return of an
+    episode is its score relative to the best: success weighted by path length (Anderson et al. 2018, arXiv 1807.06757).
+    It is also ``info["score"]`` at the last step. A subclass draws the maze in ``_draw_maze``.
+
+    Args:
+        size: side of the square grid in cells, border included.
+        least_size: the smallest size of this task.
+        legs: how many there are in an episode.
+        distractors: objects in the walls that mean nothing.
+        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, for
+            every three legs begun.
+        **kwargs: of `GridTask`.
+    """
+
+    def __init__(
+        self, size: int, least_size: int, legs: int, distractors: int, max_steps: int | None, **kwargs: Any
+    ) -> None:
+        size = whole_number("size", size, least_size, MOST_SIDE)
+        self.legs = legs
+        self.distractors = whole_number("distractors", distractors, 0)
+        self.open_cells: frozenset[Cell] = frozenset()
+        """The cells on which the agent can stand."""
+        self.start: Pose = ((0, 0), 0)
+        self.legs_done = 0
+        self._score = 0.0
+        self._leg_start, self._steps_before = self.start, 0
+        super().__init__(size=size, default_max_steps=5 * size**2 * -(-legs // 3), max_steps=max_steps, **kwargs)
+
+    @abstractmethod
+    def _draw_maze(self, size: int) -> bool:
+        """Draw a maze and lay it out, or say that this draw failed."""
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        for tries in range(TRIES):
+            if self._draw_maze(width):
+                return
+            if tries == _PATIENCE and self._is_hopeless(width):
+                break
+        raise ValueError(
+            f"no maze of size={width} found with distractors={self.distractors} that hides from a view of"
+            f" {self.agent_view_size} cells what it has to: use a larger size, a smaller view or fewer objects"
+        )
+
+    def _is_hopeless(self, size: int) -> bool:
+        """Say whether no draw can be hoped for, if there is a quicker way to tell than to go on drawing."""
+        return False
+
+    def _draw_decoys(self, walls: Sequence[Cell]) -> list[Cell] | None:
+        """Draw the walls that hold distractors; None if there are too few."""
+        if len(walls) < self.distractors:
+            return None
+        return [walls[number] for number in self.np_random.permutation(len(walls))[: self.distractors].tolist()]
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        if terminated or truncated:
+            info["score"] = self._score
+        return observation, reward, terminated, truncated, info
+
+    def _begin(self, open_cells: Collection[Cell], start: Pose) -> None:
+        """Note what maze has been drawn."""
+        self.open_cells, self.start = frozenset(open_cells), start
+        self.legs_done, self._score = 0, 0.0
+        self._leg_start, self._steps_before = start, 0
+
+    def _end_leg(self, goal: Cell, forbidden: Collection[Cell] = ()) -> float:
+        """Return what the leg pays that has just ended at its goal, and begin the next where the agent stands."""
+        fewest = fewest_steps(self.open_cells.difference(forbidden), self._leg_start, goal)
+        reward = fewest / (self.step_count - self._steps_before) / self.legs
+        self.legs_done += 1
+        self._score += reward
+        self._leg_start, self._steps_before = self.pose, self.step_count
+        return reward

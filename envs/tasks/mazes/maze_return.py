@@ -1,0 +1,138 @@
+"""Maze return: find the goal, be carried back to the start of the same maze, find it again and faster."""
+
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+from minigrid.core.world_object import Goal
+
+from engram.envs.checks import whole_number
+from engram.envs.tasks.mazes.grid_task import Look, checked_objects, thing
+from engram.envs.tasks.mazes.maze import OBJECTS, Maze
+from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
+from engram.envs.tasks.mazes.tree import dead_ends, grow, open_loops, walls_beside
+from engram.envs.wrappers.visibility import Cell, in_sight
+
+SLACK = 1.5
+"""How many times the fewest steps a later trip may take."""
+_BUSHY = 0.9
+"""Many dead ends, so that searching again costs more than remembering."""
+
+
+class MazeReturn(Maze):
+    """A maze with a goal that is out of sight from the start; whoever arrives is carried back to the start.
+
+    The episode ends after so many trips, all to the same goal through the same maze. Every arrival pays
+    ``fewest steps / steps of this trip``, divided by the number of trips. The goal is drawn independently of the
+    maze, among all dead ends that cannot be seen from the start and are some way off; it is no part of the layout key.
+    Distractors are objects in the walls: landmarks.
+
+    Success: every trip after the first took at most 1.5 times the fewest steps. An oracle, which searches the maze once
+    and then walks the shortest way, 1. A cue-blind oracle, which knows the maze, not the goal, and on every trip makes
+    the best search that there is: 0.67 at size 9, 0.5 at size 13 (going to the nearest cell not seen yet: 0.44 and
+    0.26). A random player 0.
+
+    Info: ``cue_visible`` at every step, whether the goal is in sight; ``is_success`` and ``score`` (see `Maze`) at the
+    last.
+
+    Args:
+        size: side of the square grid in cells, border included, at least 9.
+        trips: from the start to the goal, at least 2.
+        loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
+        distractors: objects in the walls.
+        objects: the (kind, colour) pairs that these are drawn from.
+        max_steps: the episode is truncated after so many steps; by default 5 size² for every three
+            trips begun.
+        agent_view_size: side of the agent's view in cells.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+
+    Raises:
+        ValueError: if the arguments describe no such maze.
+    """
+
+    def __init__(
+        self,
+        size: int = 9,
+        trips: int = 3,
+        loops: int = 0,
+        distractors: int = 0,
+        objects: Sequence[Look] = OBJECTS,
+        max_steps: int | None = None,
+        agent_view_size: int = 3,
+        **kwargs: Any,
+    ):
+        self.loops = whole_number("loops", loops, 0)
+        self.objects = checked_objects(objects, 1)
+        self.goal: Cell = (0, 0)
+        self.possible_goals: list[Cell] = []
+        """The cells out of which the goal is drawn."""
+        self.distractor_cells: list[Cell] = []
+        self._fewest, self._in_time = 0, True
+        super().__init__(
+            size=size,
+            least_size=9,
+            mission=_mission,
+            legs=whole_number("trips", trips, 2),
+            distractors=distractors,
+            max_steps=max_steps,
+            agent_view_size=agent_view_size,
+            **kwargs,
+        )
+
+    def layout_key(self) -> str:
+        """Name the maze and the start; the goal is what has to be remembered, and no part of it."""
+        return f"return {self.width} {self.start} {sorted(self.open_cells)} {sorted(self.distractor_cells)}"
+
+    def shortest_solution(self) -> int:
+        """Count the fewest steps of all trips of this episode."""
+        return self.legs * self._fewest
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        if not terminated and self.pose[0] == self.goal:
+            self.agent_pos, self.agent_dir = self._leg_start = self.start
+            untyped: Any = self
+            observation = untyped.gen_obs()
+            info["cue_visible"] = self._sees_cue(observation)
+        return observation, reward, terminated, truncated, info
+
+    def _judge(self) -> tuple[float, bool | None]:
+        if self.pose[0] != self.goal:
+            return 0.0, None
+        steps = self.step_count - self._steps_before
+        if self.legs_done and steps > SLACK * self._fewest:
+            self._in_time = False
+        reward = self._end_leg(self.goal)
+        return reward, self._in_time if self.legs_done == self.legs else None
+
+    def _draw_maze(self, size: int) -> bool:
+        dice = self.np_random
+        x, y, heading = dice.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
+        start: Pose = ((x, y), heading)
+        opened = {start[0]}
+        tree = grow(dice, size, tuple(opened), start[0], _BUSHY)
+        opened.update(tree)
+        tree += open_loops(dice, tree, opened, self.loops)
+        decoys = self._draw_decoys(walls_beside(tree, opened))
+        if decoys is None:
+            return False
+        clear = opened.union(decoys)
+        goals = [
+            cell
+            for cell in dead_ends(tree, opened)
+            if abs(cell[0] - x) + abs(cell[1] - y) >= size // 2
+            and not any(in_sight(clear, start[0], way, self.agent_view_size, cell) for way in range(4))
+        ]
+        if not goals:
+            return False
+        self._begin(opened, start)
+        # The goal and what the objects are come last: nothing of the maze tells them.
+        self.goal = goals[int(dice.integers(len(goals)))]
+        looks = [self.objects[number] for number in dice.integers(len(self.objects), size=len(decoys))]
+        self._fill_grid(opened, {**dict(zip(decoys, map(thing, looks), strict=True)), self.goal: Goal()}, start)
+        self.possible_goals, self.distractor_cells, self.cues = goals, decoys, (self.goal,)
+        self._fewest, self._in_time = fewest_steps(self.open_cells, start, self.goal), True
+        return True
+
+
+def _mission() -> str:
+    return "find the goal, again and again"

@@ -1,0 +1,207 @@
+"""Maze sequence: signs passed on the way tell, in their order, the turns at the forks that follow."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engram.envs.checks import whole_number
+from engram.envs.tasks.mazes.grid_task import Look, sharing_a_frame, thing
+from engram.envs.tasks.mazes.maze import Maze
+from engram.envs.tasks.mazes.shortest_paths import fewest_steps
+from engram.envs.tasks.mazes.tree import ahead, beside, walls_beside
+from engram.envs.wrappers.visibility import Cell
+
+SIGNS: tuple[Look, Look] = (("key", "yellow"), ("ball", "yellow"))
+"""Turn left, turn right."""
+_MEANINGLESS: tuple[Look, ...] = tuple(("box", colour) for colour in ("red", "green", "blue"))
+_TURNS = (0, 0, 0, 1, 3)  # mostly straight on: what curls up blocks itself
+_TRIES_PER_LEG = 20
+
+
+class Way(NamedTuple):
+    """A way under construction, from its end towards the start, that winds through a grid and touches nothing."""
+
+    size: int  # side of the grid in cells
+    back: int  # the direction in which it goes on, away from the end
+    cells: tuple[Cell, ...]  # in the order in which they were opened, those around blocks left out
+    opened: frozenset[Cell]  # all of them
+
+    def walk(self, dice: np.random.Generator, length: int) -> "Way | None":
+        """Go on for so many cells, straight at first; None if the way is blocked."""
+        back, cells, opened = self.back, list(self.cells), set(self.opened)
+        turns: Sequence[int] = (0,)
+        for chance in dice.random(length).tolist():
+            fitting = [turn for turn in turns if self._fits(ahead(cells[-1], back + turn), 1, opened)]
+            if not fitting:
+                return None
+            back += fitting[int(chance * len(fitting))]
+            cells.append(ahead(cells[-1], back))
+            opened.add(cells[-1])
+            turns = _TURNS
+        return self._replace(back=back, cells=tuple(cells), opened=frozenset(opened))
+
+    def around_block(self) -> "tuple[Way, tuple[Cell, Cell]] | None":
+        """Go around a block on both sides to a fork; return the first cells of its arms, too."""
+        back = self.back
+        behind = ahead(self.cells[-1], back)
+        block = ahead(behind, back)
+        fork = ahead(block, back)
+        beside_all = [(ahead(cell, back + 1), ahead(cell, back + 3)) for cell in (behind, block, fork)]
+        around = [cell for pair in beside_all for cell in pair]
+        fits = self._fits(behind, 1, self.opened)
+        if not fits or not all(self._fits(cell, 0, self.opened) for cell in (block, fork, *around)):
+            return None
+        opened = self.opened.union((behind, fork), around)
+        return self._replace(cells=(*self.cells, fork), opened=opened), beside_all[-1]
+
+    def _fits(self, cell: Cell, touching: int, opened: Collection[Cell]) -> bool:
+        """Say whether a cell inside the border can be opened, beside so many open ones."""
+        x, y = cell
+        if not (0 < x < self.size - 1 and 0 < y < self.size - 1) or cell in opened:
+            return False
+        return ((x + 1, y) in opened) + ((x, y + 1) in opened) + ((x - 1, y) in opened) + (
+            (x, y - 1) in opened
+        ) == touching
+
+
+class Scene(NamedTuple):
+    """Where everything is that matters, as cells (x, y)."""
+
+    signs: tuple[Cell, ...]
+    forks: tuple[tuple[Cell, Cell], ...]  # the first cells to the left and to the right of each
+    turns: tuple[int, ...]  # which of the two is right at each: 0 left, 1 right
+
+
+class MazeSequence(Maze):
+    """A winding way past signs in the walls, then through as many forks; the first sign is for the first fork.
+
+    A key says left, a ball says right. Both arms of a fork lead around the same block and on, so that nothing but the
+    sign tells which is right, and which it is, is drawn independently of the maze. A step into the wrong arm ends the
+    episode; into the right one it pays ``fewest steps / steps since the last fork``, divided by the number of forks.
+    No frame shows a sign and an arm of a fork together. Distractors are boxes in other walls.
+
+    Success: right at every fork. An oracle 1; a cue-blind oracle, which walks straight on and guesses, 2**-cues; a
+    random player 0.07 at size 13.
+
+    Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
+
+    Args:
+        size: side of the square grid in cells, border included, at least 13.
+        cues: signs, and forks.
+        distractors: boxes in the walls.
+        max_steps: the episode is truncated after so many steps; by default 5 size² for every three
+            forks begun.
+        agent_view_size: side of the agent's view in cells; the promise above holds for this view.
+        **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
+
+    Raises:
+        ValueError: if the arguments describe no such maze.
+    """
+
+    def __init__(
+        self,
+        size: int = 13,
+        cues: int = 2,
+        distractors: int = 0,
+        max_steps: int | None = None,
+        agent_view_size: int = 3,
+        **kwargs: Any,
+    ):
+        self.n_cues = whole_number("cues", cues, 1)
+        self.scene: Scene
+        super().__init__(
+            size=size,
+            least_size=13,
+            mission=_mission,
+            legs=self.n_cues,
+            distractors=distractors,
+            max_steps=max_steps,
+            agent_view_size=agent_view_size,
+            **kwargs,
+        )
+
+    def shortest_solution(self) -> int:
+        """Count the fewest steps from this episode's start through all right arms."""
+        _, forks, turns = self.scene
+        return fewest_steps(self.open_cells - self._wrong_arms(), self.start, forks[-1][turns[-1]])
+
+    def _wrong_arms(self) -> set[Cell]:
+        return {fork[1 - turn] for fork, turn in zip(self.scene.forks, self.scene.turns, strict=True)}
+
+    def _judge(self) -> tuple[float, bool | None]:
+        place, _ = self.pose
+        fork, turn = self.scene.forks[self.legs_done], self.scene.turns[self.legs_done]
+        if place not in fork:
+            return 0.0, None
+        if place != fork[turn]:
+            return 0.0, False
+        reward = self._end_leg(place, self._wrong_arms())
+        return reward, True if self.legs_done == self.legs else None
+
+    def _draw_maze(self, size: int) -> bool:
+        dice = self.np_random
+        drawn = self._draw_way(size)
+        if drawn is None:
+            return False
+        way, forks, passed = drawn
+        signs = self._draw_signs(passed, way.opened)
+        walls = [wall for wall in walls_beside(way.cells, way.opened) if wall not in signs]
+        decoys = self._draw_decoys(walls)
+        if len(signs) < self.n_cues or decoys is None:
+            return False
+        arms = [arm for fork in forks for arm in fork]
+        if any(sharing_a_frame(way.opened.union(signs, decoys), way.opened, self.agent_view_size, signs, arms)):
+            return False
+        self._begin(way.opened, (way.cells[-1], int(dice.integers(4))))
+        # What is right comes last: nothing of the maze tells it.
+        turns = tuple(dice.integers(2, size=self.n_cues).tolist())
+        looks = [_MEANINGLESS[number] for number in dice.integers(len(_MEANINGLESS), size=len(decoys))]
+        cells, all_looks = (*signs, *decoys), (*(SIGNS[turn] for turn in turns), *looks)
+        self._fill_grid(self.open_cells, dict(zip(cells, map(thing, all_looks), strict=True)), self.start)
+        self.scene, self.cues = Scene(tuple(signs), tuple(forks), turns), tuple(signs)
+        return True
+
+    def _draw_way(self, size: int) -> tuple[Way, list[tuple[Cell, Cell]], tuple[Cell, ...]] | None:
+        """Draw a way, the arms of its forks, and the cells between the start and the first; None if it is blocked."""
+        dice = self.np_random
+        x, y, back = dice.integers((2, 2, 0), (size - 2, size - 2, 4)).tolist()
+        arms = ahead((x, y), back + 1), ahead((x, y), back + 3)
+        way = Way(size, back, ((x, y),), frozenset(((x, y), *arms)))
+        forks = [arms]
+        while len(forks) < self.n_cues:
+            for _ in range(_TRIES_PER_LEG):
+                walked = way.walk(dice, int(dice.integers(1, 5)))
+                longer = walked and walked.around_block()
+                if longer:
+                    break
+            else:
+                return None
+            way, arms = longer
+            forks.append(arms)
+        for _ in range(_TRIES_PER_LEG):
+            length = 2 * self.n_cues + int(dice.integers(2, size - 5))
+            complete = way.walk(dice, length)
+            if complete:
+                return complete, forks[::-1], complete.cells[-2 : -length - 1 : -1]
+        return None
+
+    def _draw_signs(self, passed: Sequence[Cell], opened: Collection[Cell]) -> list[Cell]:
+        """Draw a wall for each sign, beside every other cell at most and seen from nowhere else; empty if none fit."""
+        dice, signs = self.np_random, list[Cell]()
+        spare = len(passed) - 2 * self.n_cues + 1
+        if spare < 0:
+            return []
+        for number, gap in enumerate(sorted(dice.integers(spare + 1, size=self.n_cues).tolist())):
+            cell = passed[2 * number + gap]
+            walls = [
+                wall for wall in walls_beside([cell], opened) if sum(other in opened for other in beside(wall)) == 1
+            ]
+            if not walls:
+                return []
+            signs.append(walls[int(dice.integers(len(walls)))])
+        return signs
+
+
+def _mission() -> str:
+    return "remember the signs in the walls: a key says left, a ball says right, at one fork after the other"

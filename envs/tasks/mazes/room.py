@@ -1,0 +1,74 @@
+"""Room: look at an object in a room, walk down a straight corridor, choose the one like it."""
+
+from typing import Any
+
+from engram.envs.checks import MOST_SIDE, whole_number
+from engram.envs.tasks.mazes.corridor import Corridor
+from engram.envs.tasks.mazes.match import Match
+from engram.envs.tasks.mazes.shortest_paths import Pose
+from engram.envs.wrappers.visibility import HEADINGS, Cell
+
+_ROOM = 3  # cells across and deep
+
+
+class Room(Match):
+    """`Match` in a scene like MiniGrid-Memory's, but drawn anew in every episode.
+
+    A room of 3 x 3 cells holds the cue, in any of the cells that do not block the door; a straight corridor of random
+    length leads to the junction. Where the scene stands in the grid, which way it points, where the cue lies and where
+    the agent starts, in the room or the corridor and with any heading, are random. The first frame never shows the
+    cue: the agent has to look for it.
+
+    Success: an oracle 1; a cue-blind oracle 0.5; a random player 0.27 at size 11, 0.24 at size 25.
+
+    Args:
+        size: side of the square grid in cells, at least 10.
+        max_steps: the episode is truncated after so many steps; by default 30 for every cell of the grid's side.
+        **kwargs: of `Match`, but for `length`.
+
+    Raises:
+        ValueError: if the arguments describe no such maze.
+    """
+
+    def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
+        size = whole_number("size", size, 10, MOST_SIDE)
+        if "length" in kwargs:
+            raise ValueError("length is not for the room: its corridor is as long as the size allows")
+        super().__init__(size=size, max_steps=max_steps, **kwargs)
+
+    def _default_max_steps(self, size: int) -> int:
+        return 30 * size
+
+    def _draw_corridor(self, size: int) -> Corridor:
+        dice = self.np_random
+        # Along the scene: room, corridor, junction; across it: the arms of the junction reach two cells to each side.
+        corridor_length = int(dice.integers(2, size - 2 - _ROOM))
+        first = int(dice.integers(1, size - 1 - _ROOM - corridor_length))
+        middle = int(dice.integers(3, size - 3))
+        turn = int(dice.integers(4))
+
+        def cell(along: int, across: int) -> Cell:
+            """Turn coordinates of the scene into those of the grid."""
+            x, y = first + along, middle + across
+            for _ in range(turn):
+                x, y = size - 1 - y, x
+            return x, y
+
+        room = [cell(along, across) for along in range(_ROOM) for across in (-1, 0, 1)]
+        hall = [cell(_ROOM + along, 0) for along in range(corridor_length)]
+        junction = _ROOM + corridor_length
+        lookouts = [place for place in room if place not in (cell(_ROOM - 1, 0), cell(1, 0))]
+        cue = lookouts[int(dice.integers(len(lookouts)))]
+        doorsteps = (cell(junction, -1), cell(junction, 1))
+        arms = (cell(junction, -2), cell(junction, 2))
+        way = (cue, *(place for place in (*room, *hall) if place != cue), cell(junction, 0))
+        return Corridor(way, arms, doorsteps, frozenset((*way, *doorsteps, *arms)))
+
+    def _starts(self, corridor: Corridor) -> list[Pose]:
+        """List the cells and headings with which the cue is not seen."""
+        return [
+            (place, heading)
+            for place in corridor.way[1:-1]
+            for heading in range(len(HEADINGS))
+            if not self._cue_in_sight(corridor, place, heading)
+        ]

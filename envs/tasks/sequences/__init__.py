@@ -1,0 +1,1 @@
+"""Sequences of symbols: repeat, reverse, bind, chain, count."""

@@ -1,0 +1,68 @@
+"""Binding: learn from one sight which answer belongs to which cue, anew in every episode."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engram.envs.checks import whole_number, whole_range
+from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+
+
+class Binding(Recall):
+    """Pairs of a cue and an answer are shown once each, in random order; then cues are asked for, in random order.
+
+    Every answer is drawn by itself, so that the other pairs tell nothing about it, and no cue is asked for twice, so
+    that a reward tells nothing, either.
+
+    Observation, MultiDiscrete: whether an answer is due now (0, 1); the cue (``alphabet``: none); its answer
+    (``answers``: none, as always when an answer is due). The space depends on ``alphabet`` and ``answers`` only, so
+    that an agent trained with few cues can be tested with more of the same alphabet.
+
+    Reward: 1/queries for a right answer, -1/queries for a wrong one; 0 before the queries. An episode has
+    cues + delay + queries steps.
+
+    Score: an oracle 1; a cue-blind oracle, which guesses, and a random player 1/answers. Memory of the last pair alone
+    is worth one cue: (1 + (cues - 1) / answers) / cues.
+
+    Success, which is every answer right: an oracle 1; a cue-blind oracle and a random player answers^-queries.
+
+    Info: ``cue_visible`` while pairs are shown; ``score`` and ``is_success`` at the last step.
+
+    Args:
+        cues: number of pairs, at least 1.
+        answers: number of answers and of actions, at least 2.
+        delay: fewest and most steps that show nothing, between the last pair and the first query, drawn uniformly.
+        queries: how many of the cues are asked for, all different; None asks for all.
+        alphabet: number of symbols that an episode's cues are drawn from, at least as many as cues.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        cues: int = 8,
+        answers: int = 4,
+        delay: Sequence[int] = (0, 0),
+        queries: int | None = None,
+        alphabet: int = 32,
+    ):
+        self.cues = whole_number("cues", cues, 1)
+        self.answers = whole_number("answers", answers, 2)
+        self.delay = whole_range("delay", delay, 0)
+        self.queries = self.cues if queries is None else whole_number("queries", queries, 1, self.cues)
+        self.alphabet = whole_number("alphabet", alphabet, 1)
+        if self.cues > self.alphabet:
+            raise ValueError(f"cues={cues} must be at most alphabet={alphabet}, as no two of them are the same symbol")
+        super().__init__((self.alphabet, self.answers), choices=self.answers, shown=self.cues, scored=self.queries)
+
+    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
+        delay = int(dice.integers(*self.delay, endpoint=True))
+        cues = dice.permutation(self.alphabet)[: self.cues]
+        answers = dice.integers(self.answers, size=self.cues)
+        asked = dice.permutation(self.cues)[: self.queries]
+        parts = self._blank(self.cues + delay + self.queries)
+        parts[: self.cues, 0] = cues
+        parts[: self.cues, 1] = answers
+        parts[-self.queries :, 0] = cues[asked]
+        return parts, answers[asked]

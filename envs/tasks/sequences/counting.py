@@ -1,0 +1,63 @@
+"""Counting: tell how often a symbol was shown."""
+
+import numpy as np
+
+from engram.envs.checks import whole_number
+from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+
+
+class Counting(Recall):
+    """A stream of symbols, one per step; then some of them are named, and each asks how often it was shown.
+
+    Which symbols will be asked for, and for each its count, uniform from 0 to ``most``, are drawn first and
+    independently, and then a stream that has these counts: symbols that are not asked for fill the rest of its fixed
+    length, in random order. So neither the length, nor the symbol asked for, nor earlier queries and rewards tell
+    anything.
+
+    Observation, MultiDiscrete: whether an answer is due now (0, 1); the symbol shown or asked for (``symbols``, after
+    the last action: none). The space does not depend on length and queries, so that an agent trained on short streams
+    can be tested on longer ones.
+
+    Reward: 1/queries for a right answer, -1/queries for a wrong one; 0 while the stream is shown. An episode has
+    length + queries steps.
+
+    Score: an oracle 1; a cue-blind oracle, which guesses, and a random player 1/(most + 1). Memory of any one step of
+    the stream, such as the last, makes it (1 + most/length)/(most + 1) at best.
+
+    Success, which is every answer right: an oracle 1; a cue-blind oracle and a random player (most + 1)^-queries.
+
+    Info: ``cue_visible`` while the stream is shown; ``score`` and ``is_success`` at the last step.
+
+    Args:
+        symbols: number of symbols, above queries.
+        most: the highest count asked for, at least 1; the actions are 0 to most. Symbols that are not asked for may be
+            shown more often. With length = symbols * most / 2 they are shown as often in the mean.
+        length: steps of the stream, at least queries * most.
+        queries: how many symbols are asked for, all different.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, symbols: int = 6, most: int = 4, length: int = 12, queries: int = 2):
+        self.symbols = whole_number("symbols", symbols, 2)
+        self.most = whole_number("most", most, 1)
+        self.length = whole_number("length", length, 1)
+        self.queries = whole_number("queries", queries, 1)
+        if self.queries >= self.symbols:
+            raise ValueError(f"queries={queries} must be below symbols={symbols}, as others fill the stream")
+        if self.length < self.queries * self.most:
+            raise ValueError(
+                f"length={length} must be at least {self.queries * self.most}, or queries={queries} symbols cannot be"
+                f" shown most={most} times each"
+            )
+        super().__init__((self.symbols,), choices=self.most + 1, shown=self.length, scored=self.queries)
+
+    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
+        order = dice.permutation(self.symbols)
+        asked, others = order[: self.queries], order[self.queries :]
+        counts = dice.integers(self.most + 1, size=self.queries)
+        shown = np.repeat(asked, counts)
+        rest = others[dice.integers(len(others), size=self.length - len(shown))]
+        stream = dice.permutation(np.concatenate([shown, rest]))
+        return np.concatenate([stream, asked])[:, None], counts

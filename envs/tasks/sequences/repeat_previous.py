@@ -1,0 +1,51 @@
+"""Repeat previous: name the symbol that was shown some steps ago, again and again."""
+
+import numpy as np
+
+from engram.envs.checks import whole_number
+from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+
+
+class RepeatPrevious(Recall):
+    """A stream of symbols; from step ``lag`` on, every step asks for the symbol seen ``lag`` steps ago.
+
+    After RepeatPrevious of POPGym (Morad et al. 2023, ICLR), whose lags and lengths the three levels have. There the
+    card in sight counts as the first of k, so that its k = 4 means three steps ago; here 4 means four. There decks are
+    dealt, so that a card tells a little about the others: the best guess from the card in sight is right in 13 of 51
+    cases. Here symbols are drawn independently, and nothing but memory helps.
+
+    Observation, MultiDiscrete: whether an answer is due now (0, 1); the symbol (``symbols``, after the last action:
+    none). The space depends on ``symbols`` only.
+
+    Reward: 1/n for a right answer, -1/n for a wrong one, where n = length - lag; 0 in the first ``lag`` steps, where
+    none is due. An episode has ``length`` steps.
+
+    Score: an oracle 1; a cue-blind oracle, which guesses, and a random player 1/symbols.
+
+    Success, which is every answer right: an oracle 1; a cue-blind oracle and a random player symbols^-n.
+
+    Info: ``cue_visible`` while what is shown will be asked for, so not in the last ``lag`` steps; ``score`` and
+    ``is_success`` at the last step.
+
+    Args:
+        lag: steps from the sight of a symbol to the answer, at least 1. No observation tells it, but that the first
+            answer is due at step ``lag``.
+        length: steps of an episode, above the lag.
+        symbols: number of symbols and of actions, at least 2.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, lag: int = 4, length: int = 52, symbols: int = 4):
+        self.lag = whole_number("lag", lag, 1)
+        self.length = whole_number("length", length, 2)
+        self.symbols = whole_number("symbols", symbols, 2)
+        if self.length <= self.lag:
+            raise ValueError(f"length={length} must be above lag={lag}, or no answer is ever due")
+        scored = self.length - self.lag
+        super().__init__((self.symbols,), choices=self.symbols, shown=scored, scored=scored)
+
+    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
+        stream = dice.integers(self.symbols, size=self.length)
+        return stream[:, None], stream[: -self.lag]

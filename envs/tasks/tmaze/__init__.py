@@ -1,0 +1,1 @@
+"""The T-Maze: one env, and many at once."""

@@ -1,0 +1,1 @@
+"""What stands between a task and the agent: symbols or pixels, actions, rewards, the cue."""

@@ -1,0 +1,79 @@
+"""A comparison as a figure: a panel for each setting, and in it a line of points with intervals for each agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from engram.evidence.comparison.compare import Comparison
+from engram.evidence.estimate import Estimate
+from engram.evidence.plotting import colours_of, save_figure
+
+COLUMNS = 3
+
+
+def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
+    """Draw what decides (success, or return) of all agents in all settings, memory intact and wiped.
+
+    Args:
+        comparison: what to draw.
+        path: see `evidence.plotting.save_figure`.
+
+    Returns:
+        the PNG file and the SVG file.
+    """
+    by_success = comparison.metric == "success"
+    columns = min(COLUMNS, len(comparison.settings))
+    rows = -(-len(comparison.settings) // columns)
+    height = 0.9 + 0.42 * len(comparison.agents)
+    names = [f"{agent.label} ({len(agent.seeds)})" for agent in comparison.agents]
+    width = 0.9 + 0.065 * max(map(len, names)) + 2.7 * columns
+    figure = Figure(figsize=(width, 0.5 + height * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=by_success, sharey=True).ravel()
+    colours = colours_of(agent.label for agent in comparison.agents)
+    for panel, setting in zip(panels, comparison.settings, strict=False):
+        for place, agent in enumerate(comparison.agents):
+            scores = agent.settings[setting]
+            intact, wiped = (scores.success, scores.wiped) if by_success else (scores.mean_return, scores.wiped_return)
+            _point(panel, intact, place - 0.12, colours[agent.label], filled=True)
+            _point(panel, wiped, place + 0.2, colours[agent.label], filled=False)
+        if by_success and comparison.chance is not None:
+            panel.axvline(comparison.chance, color="grey", linestyle=":", linewidth=1)
+        panel.set_title(setting, fontsize=9)
+        panel.grid(axis="x", alpha=0.25)
+        if by_success:
+            panel.set_xlim(-0.04, 1.04)
+    for panel in panels[len(comparison.settings) :]:
+        panel.remove()
+    panels[0].set_yticks(range(len(names)), names, fontsize=8)
+    panels[0].set_ylim(len(names) - 0.5, -0.5)  # the first agent on top
+    figure.supxlabel("success on the test side" if by_success else "return on the test side", fontsize=9)
+    _legend(figure, by_success and comparison.chance is not None)
+    return save_figure(figure, path)
+
+
+def _point(panel: Axes, estimate: Estimate | None, place: float, colour: str, filled: bool) -> None:
+    if estimate is None:
+        return
+    if estimate.low is not None and estimate.high is not None:
+        panel.plot([estimate.low, estimate.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+    if len(estimate.by_run) > 1:
+        panel.plot(estimate.by_run, [place] * len(estimate.by_run), "|", color=colour, alpha=0.5, markersize=7)
+    fill = colour if filled else "white"
+    panel.plot(estimate.value, place, "o", color=colour, markerfacecolor=fill, markersize=5.5, zorder=3)
+
+
+def _legend(figure: Figure, has_chance: bool) -> None:
+    axes = figure.axes[0]
+    marks = [
+        axes.plot([], [], "o", color="black", markersize=5)[0],
+        axes.plot([], [], "o", color="black", markerfacecolor="white", markersize=5)[0],
+        axes.plot([], [], "|", color="black", alpha=0.5, markersize=7)[0],
+    ]
+    names = ["memory intact", "memory wiped", "single seeds"]
+    if has_chance:
+        marks.append(axes.plot([], [], color="grey", linestyle=":", linewidth=1)[0])
+        names.append("chance")
+    figure.legend(marks, names, fontsize=8, frameon=False, ncols=len(names), loc="outside upper center")

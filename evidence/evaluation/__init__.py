@@ -1,0 +1,1 @@
+"""One run evaluated: which conditions are played, what they scored, what that proves."""

@@ -1,0 +1,265 @@
+"""The certificate of memory: how an agent fares with its memory intact and intervened on, and what it proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple, cast
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from engram.evidence.evaluation.scores import Score
+from engram.evidence.statistics import difference_interval
+
+Verdict = Literal[
+    "needs its memory",
+    "breaks without it",
+    "follows it without needing it",
+    "does not use it",
+    "the controller's state suffices",
+    "looks again",
+    "has not solved the task",
+    "inconclusive",
+]
+LEADS: dict[Verdict, str] = {
+    "needs its memory": "The agent needs its memory",
+    "breaks without it": "The agent breaks without its memory, but what is in it makes no difference",
+    "follows it without needing it": "The agent follows what it reads, but does without it",
+    "does not use it": "The agent does not use its memory",
+    "the controller's state suffices": "The controller's state suffices",
+    "looks again": "The agent looks again instead of remembering",
+    "has not solved the task": "The agent has not solved the task",
+    "inconclusive": "Too few episodes to tell",
+}
+LEADS_WITHOUT: dict[Verdict, str] = {
+    "the controller's state suffices": "The controller's state suffices, without a memory beside it",
+    "does not use it": "The agent needs no memory, and has none beside its controller",
+}
+MARGIN = 0.05
+"""An intervention costs nothing if success is surely not lower by more (return: by more than this share of it)."""
+
+CERTIFICATE = {
+    "intact": "nothing",
+    "wiped": "memory wiped before every step",
+    "wiped_after_cue": "memory wiped once, after the cue",
+    "frozen_after_cue": "nothing written after the cue",
+    "reads_shuffled": "reads from another episode's memory",
+    "swapped_after_cue": "memory of another episode after the cue",
+    "controller_wiped": "controller wiped before every step",
+    "both_wiped": "memory and controller wiped",
+}
+"""Names of interventions and what they are, in the order of the table."""
+STATELESS = "feedforward"
+"""The controller that has no state to wipe."""
+
+
+def acts(name: str, has_memory: bool, has_state: bool) -> bool:
+    """Say whether an intervention has something to act on; where not, it shows another one a second time."""
+    on_memory, on_controller = name not in ("intact", "controller_wiped"), name in ("controller_wiped", "both_wiped")
+    return (has_memory or not on_memory) and (has_state or not on_controller)
+
+
+class Difference(NamedTuple):
+    """Success under an intervention less that of the same agent left alone, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was played, and what it shows."""
+
+    scores: Mapping[str, Score]
+    """By the name of the intervention; `intact` is there, others may be missing."""
+    chance: float | None
+    """Success of a player that cannot recall, if known."""
+    has_memory: bool = True
+    """Whether there is a memory beside the controller at all."""
+    has_state: bool = True
+    """Whether the controller has a state."""
+
+    @property
+    def listed(self) -> list[str]:
+        """Names of what was played and has something to act on, in the order of the table."""
+        return [name for name in CERTIFICATE if name in self.scores and acts(name, self.has_memory, self.has_state)]
+
+    @property
+    def tells_success(self) -> bool:
+        """Whether the env does; where not, returns are compared."""
+        return self.scores["intact"].success is not None
+
+    def difference(self, name: str) -> Difference | None:
+        """Return what an intervention changes; None if it was not played.
+
+        Of success the interval is Newcombe's. Where the env tells none it is that of the mean return, from the ends of
+        the two bootstrap intervals, which is wider than it need be.
+        """
+        intact, other = self.scores["intact"], self.scores.get(name)
+        if other is None:
+            return None
+        if intact.successes is not None and other.successes is not None:
+            low, high = difference_interval(other.successes, other.episodes, intact.successes, intact.episodes)
+            return Difference(other.successes / other.episodes - intact.successes / intact.episodes, low, high)
+        ends = (intact.return_low, intact.return_high, other.return_low, other.return_high)
+        if None in ends:  # of a single episode
+            return None
+        least, most, others_least, others_most = cast(tuple[float, float, float, float], ends)
+        return Difference(other.mean_return - intact.mean_return, others_least - most, others_most - least)
+
+    def costs(self, name: str) -> bool:
+        """Say whether it costs success (or return): the whole interval of the difference is below zero."""
+        found = self.difference(name)
+        return found is not None and found.high < 0
+
+    def costs_nothing(self, name: str) -> bool:
+        """Say whether it surely costs less than the margin: not to see a cost is not to see that there is none."""
+        found, intact = self.difference(name), self.scores["intact"]
+        margin = MARGIN if intact.success is not None else MARGIN * abs(intact.mean_return)
+        return found is not None and found.low > -margin
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Tell what the scores prove; None if the memory was never wiped.
+
+        The agent needs its memory if wiping it costs success, and another episode's memory does, too: an agent that has
+        never met an empty memory may break without one whatever is in it. If the agent, left alone, sees the cue again
+        in most episodes, and can do without what it knew before, it has not kept it either: it looks again.
+        """
+        intact = self.scores["intact"]
+        if "wiped" not in self.scores:
+            return None
+        if intact.success is not None:
+            chance = self.chance or 0.0
+            if (intact.success_low or 0.0) <= chance:
+                solved = (intact.success_high or 0.0) > (1 + chance) / 2
+                return "inconclusive" if solved else "has not solved the task"
+        others = [name for name in ("reads_shuffled", "swapped_after_cue") if name in self.scores]
+        content_matters = any(self.costs(name) for name in others)
+        if not self.has_memory or self.costs_nothing("wiped"):
+            if content_matters:
+                return "follows it without needing it"
+            if self.costs("controller_wiped") or self.costs("both_wiped"):
+                return "the controller's state suffices"
+            return "does not use it" if self.costs_nothing("both_wiped") else "inconclusive"
+        if not self.costs("wiped"):
+            return "inconclusive"
+        if others and not content_matters:
+            return "breaks without it" if all(map(self.costs_nothing, others)) else "inconclusive"
+        again = 0 if intact.looked_again is None else intact.looked_again.episodes
+        if again > intact.episodes / 2 and self.costs_nothing("wiped_after_cue"):
+            return "looks again"
+        return "needs its memory"
+
+    @property
+    def sentence(self) -> str:
+        """Say the verdict with its figures in one sentence."""
+        intact, wiped = self.scores["intact"], self.scores.get("wiped")
+        figures = _figure(intact, "intact")
+        for name, condition in (("wiped", "wiped"), ("reads_shuffled", "with another episode's memory")):
+            if self.has_memory and name in self.scores:
+                figures += f", {_figure(self.scores[name], condition)}"
+        if self.chance is not None and intact.success is not None:
+            figures += f", chance is {self.chance:.1%}"
+        if self.verdict is None:
+            return f"Its memory was left alone: {figures}."
+        lead = LEADS[self.verdict] if self.has_memory else {**LEADS, **LEADS_WITHOUT}[self.verdict]
+        in_part = (
+            self.verdict == "needs its memory"
+            and self.chance is not None
+            and wiped is not None
+            and (wiped.success_low or 0.0) > self.chance
+        )
+        return f"{lead}{', in part' if in_part else ''}: {figures}.{self._looking()}"
+
+    def _looking(self) -> str:
+        """Say what an agent does whose memory is lost once, if it tends to look again then."""
+        once = self.scores.get("wiped_after_cue")
+        again = None if once is None else once.looked_again
+        if once is None or again is None or again.success is None or again.episodes < once.episodes / 10:
+            return ""
+        share = again.episodes / once.episodes
+        sentence = f" Wiped once, it looked again in {share:.0%} of episodes ({again.success:.0%} right)"
+        rest = once.without_looking
+        return f"{sentence}." if rest is None else f"{sentence}; it was right in {rest:.0%} of the others."
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row for each intervention that is listed, all with the same columns."""
+        rows = []
+        for name in self.listed:
+            score, found = self.scores[name], None if name == "intact" else self.difference(name)
+            again = score.looked_again
+            rows.append(
+                {
+                    "done to the agent": CERTIFICATE[name],
+                    "success": score.success,
+                    "low": score.success_low,
+                    "high": score.success_high,
+                    "difference": None if found is None else found.mean,
+                    "difference low": None if found is None else found.low,
+                    "difference high": None if found is None else found.high,
+                    "mean return": score.mean_return,
+                    "return low": score.return_low,
+                    "return high": score.return_high,
+                    "looked again": None if again is None else again.episodes / score.episodes,
+                    "right without": score.without_looking,
+                }
+            )
+        return rows
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the part `certificate` of `evaluation.json`."""
+        conditions = {}
+        for name in self.listed:
+            found = None if name == "intact" else self.difference(name)
+            conditions[name] = {
+                **asdict(self.scores[name]),
+                "difference": None if found is None else found.mean,
+                "difference_low": None if found is None else found.low,
+                "difference_high": None if found is None else found.high,
+            }
+        return {"verdict": self.verdict, "sentence": self.sentence, "conditions": conditions}
+
+
+def _figure(score: Score, condition: str) -> str:
+    if score.success is None:
+        return f"mean return {score.mean_return:.3f} {condition}"
+    return f"{score.success:.1%} {condition}"
+
+
+def _shown(found: Difference, tells_success: bool) -> str:
+    """Write a difference of success in points, of returns as they are."""
+    scale, digits = (100, 1) if tells_success else (1, 3)
+    mean, low, high = (f"{scale * number:+.{digits}f}" for number in found)
+    return f"{mean} ({low} to {high})"
+
+
+def print_certificate(certificate: Certificate, console: Console) -> None:
+    """Print every intervention that is listed with what it changes."""
+    metric = "success" if certificate.tells_success else "return"
+    tells_again = any(certificate.scores[name].looked_again is not None for name in certificate.listed)
+    table = Table(title="certificate of memory", box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column("done to the agent")
+    again_heading = ["looked again (right; else)"] if tells_again else []
+    for heading in (f"{metric} (95 % int.)", "difference (95 % int.)", *again_heading):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in certificate.listed:
+        score, found = certificate.scores[name], None if name == "intact" else certificate.difference(name)
+        again = score.looked_again
+        seen = "-"
+        if again is not None:
+            rates = ("-" if rate is None else f"{rate:.0%}" for rate in (again.success, score.without_looking))
+            seen = f"{again.episodes / score.episodes:.0%} ({', '.join(rates)})"
+        told = certificate.tells_success and score.success is not None
+        shown = score.shown if told else score.shown_return
+        done = "" if score.applied in (None, score.episodes) else f" (done in {score.applied / score.episodes:.0%})"
+        table.add_row(
+            CERTIFICATE[name] + done,
+            shown if told or not certificate.tells_success else f"return {shown}",
+            "" if found is None else _shown(found, told),
+            *([seen] if tells_again else []),
+        )
+    console.print(table)

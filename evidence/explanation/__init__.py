@@ -1,0 +1,1 @@
+"""One episode explained: what was read, where it was written, and what it changed."""

@@ -1,0 +1,105 @@
+"""A film of an episode with the memory drawn in: what is seen, what every slot holds, and which of it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from PIL import Image, ImageDraw
+
+from engram.agents.evaluation.recording import RecordedStep, Recording
+from engram.evidence.explanation.event_sets import WRITTEN
+from engram.evidence.explanation.rendering import Picture, picture
+from engram.tracking.atomic import replacing
+
+_SCENE = 240
+_SLOT, _GAP, _COLUMNS = 30, 4, 8
+_LINE = 16
+_READ, _EMPTY, _PAPER, _INK = (230, 120, 0), (214, 214, 214), (250, 250, 250), (40, 40, 40)
+MOST_FRAMES = 400
+
+
+def write_film(
+    recording: Recording, space: spaces.Space[Any], path: Path, names: tuple[str, ...] = (), seconds: float = 0.25
+) -> None:
+    """Write a GIF.
+
+    Args:
+        recording: the episode; a longer one than 400 steps is shown up to there.
+        space: of its observations.
+        path: of the GIF.
+        names: of the actions.
+        seconds: that each step is shown.
+    """
+    steps = recording.steps[:MOST_FRAMES]
+    slots = 0 if steps[0].access is None else steps[0].access.written.shape[1]
+    held: list[Picture | None] = [None] * slots
+    frames = []
+    for number, step in enumerate(steps):
+        frames.append(_frame(step, number, held, space, names))
+        if step.access is not None:
+            for slot in np.flatnonzero(step.access.written[0].cpu().numpy() >= WRITTEN):
+                held[slot] = picture(step.shown, space)
+    with replacing(path) as file:
+        frames[0].save(
+            file, "gif", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=0, optimize=True
+        )
+
+
+def _frame(
+    step: RecordedStep,
+    number: int,
+    held: list[Picture | None],
+    space: spaces.Space[Any],
+    names: tuple[str, ...],
+) -> Image.Image:
+    """Draw one step: the scene to the left, the slots as they are read at this step to the right."""
+    rows = -(-len(held) // _COLUMNS)
+    right = _COLUMNS * (_SLOT + _GAP) + _GAP if held else 0
+    height = max(_SCENE, rows * (_SLOT + _GAP)) + 2 * _LINE
+    image = Image.new("RGB", (_SCENE + right, height), _PAPER)
+    pen = ImageDraw.Draw(image)
+    scene = picture(step.shown, space) if step.world is None else step.world
+    image.paste(_fitted(scene, _SCENE), (0, _LINE))
+    pen.text((4, 2), f"step {number}", _INK)
+    pen.text((4, height - _LINE + 2), _said(step, names), _INK)
+    if step.access is None:
+        return image
+    weights = step.access.read[0].amax(0).cpu().numpy()
+    pen.text((_SCENE + _GAP, 2), "memory (orange: what is read now)", _INK)
+    for slot, content in enumerate(held):
+        left = _SCENE + _GAP + slot % _COLUMNS * (_SLOT + _GAP)
+        top = _LINE + slot // _COLUMNS * (_SLOT + _GAP)
+        if content is None:
+            pen.rectangle((left, top, left + _SLOT - 1, top + _SLOT - 1), outline=_EMPTY)
+            continue
+        image.paste(_fitted(content, _SLOT), (left, top))
+        strength = float(weights[slot])
+        if strength >= 0.05:
+            colour = tuple(
+                round(strength * read + (1 - strength) * paper) for read, paper in zip(_READ, _PAPER, strict=True)
+            )
+            pen.rectangle((left - 2, top - 2, left + _SLOT + 1, top + _SLOT + 1), outline=colour, width=2)
+    return image
+
+
+def _said(step: RecordedStep, names: tuple[str, ...]) -> str:
+    action = step.action[0].cpu().numpy()
+    if action.ndim:
+        return f"value {step.value:.2f}"
+    name = names[int(action)] if int(action) < len(names) else f"action {int(action)}"
+    sure = "" if step.probabilities is None else f" ({step.probabilities[int(action)]:.0%})"
+    gate = "" if step.access is None else f", write gate {float(step.access.gate[0]):.2f}"
+    return f"{name}{sure}, value {step.value:.2f}{gate}"
+
+
+def _fitted(content: Picture, side: int) -> Image.Image:
+    """Scale a picture into a square, its proportions kept."""
+    image = Image.fromarray(content)
+    scale = side / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    square = Image.new("RGB", (side, side), _PAPER)
+    square.paste(image.resize(size, Image.Resampling.NEAREST), ((side - size[0]) // 2, (side - size[1]) // 2))
+    return square

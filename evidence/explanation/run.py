@@ -1,0 +1,131 @@
+"""Explaining one episode of a run, as a page or as a film; written to the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.vec_env import VecEnv
+
+from engram.agents import MemoryPPO
+from engram.agents.evaluation.counterfactual import holds_events
+from engram.agents.evaluation.recording import record
+from engram.configs import CannotRun, TrainConfig
+from engram.evidence.explanation.explain import explain
+from engram.evidence.explanation.film import MOST_FRAMES, write_film
+from engram.evidence.explanation.page import PageTooLarge, page_text
+from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
+from engram.evidence.runs.open import open_envs
+from engram.evidence.runs.result_files import made_by, say_kept
+from engram.evidence.runs.settings import trained_setting
+from engram.tracking import RunFolder
+from engram.tracking.atomic import write_text
+
+MOST_STEPS = 2000
+"""Steps of an episode that a page can show."""
+DONORS = 3
+"""So many episodes after an explained one lend events to be put in the place of its own."""
+
+
+def explain_episode(
+    folder: RunFolder,
+    config: TrainConfig,
+    model: MemoryPPO,
+    number: int,
+    *,
+    checkpoint: str,
+    episodes: int | None,
+    seed: int,
+    console: Console,
+) -> Path:
+    """Play an episode of an evaluation again and write a page that shows what was stored and read in it, and why.
+
+    Args:
+        folder, config, model, checkpoint, seed, console: as for `evaluate_run`.
+        number: of the episode, as in `episodes.csv`.
+        episodes: of the evaluation; None for as many as the run's last one had, or else as its config says.
+
+    Returns:
+        the page, in the run's folder `explained`; one that was there is moved to the earlier results.
+
+    Raises:
+        CannotRun: if there is no such episode, or its page would be too large.
+    """
+    setting, last = trained_setting(config.env), last_evaluation(folder)
+    episodes = episodes or last.get("episodes") or config.eval.final_episodes or config.eval.episodes
+    evaluated = EvaluatedEpisodes(config, model, episodes, seed)
+    if not 0 <= number < evaluated.total:
+        reason = f"there is no such episode; the evaluation has {evaluated.total:,}, numbered from 0"
+        raise CannotRun(f"--explain {number}: {reason}")
+    env = evaluated.env
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task(f"episode {number}", total=None)
+        recording = evaluated.play(number, MOST_STEPS)
+        others = [(number + 1 + place) % evaluated.total for place in range(min(DONORS, evaluated.total - 1))]
+        lenders = others if holds_events(model.policy) else []
+        donors = {f"episode {other}": evaluated.play(other, MOST_STEPS) for other in lenders}
+        about = {
+            "title": f"{setting.env_id}, episode {number}",
+            "env": setting.env_id,
+            "memory": config.memory.name,
+            "controller": config.controller.name,
+            "run": str(folder.path),
+            "checkpoint": checkpoint,
+            "episode": number,
+            "seed": seed,
+            **made_by(),
+        }
+        channels, names = _names(env, "channel_names"), _names(env, "action_names")
+        bar.update(task, description="counterfactuals")
+        content = explain(
+            model,
+            recording,
+            about,
+            channels,
+            names,
+            donors,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    env.close()
+    note = f"episode {number} of the {evaluated.total:,} of evaluate.py --seed {seed} --episodes {episodes}"
+    content["notes"].insert(0, note)
+    asked = {"seed": seed, "episodes": episodes, "checkpoint": checkpoint}
+    if asked == last:
+        content["notes"].insert(1, against_its_row(folder, number, recording))
+    elif last:
+        note = f"{folder.episodes.name} is of another evaluation ({_in_words(last)}, not {_in_words(asked)})"
+        content["notes"].insert(1, note)
+        console.print(f"episode {number}: {note}", highlight=False, markup=False, soft_wrap=True)
+    page = folder.explained / f"episode{number}.html"
+    try:
+        text = page_text(content, page.name)
+    except PageTooLarge as error:
+        raise CannotRun(str(error)) from error
+    say_kept(folder.keep_previous(page), console)
+    folder.explained.mkdir(exist_ok=True)
+    write_text(page, text)
+    return page
+
+
+def film_episode(folder: RunFolder, config: TrainConfig, model: MemoryPPO, *, seed: int) -> None:
+    """Film the first test-side episode of a seed; writes `film.gif`."""
+    (env,) = open_envs(config, [trained_setting(config.env)], 1, model)
+    env.seed(seed)
+    recording = record(model.policy, env, MOST_FRAMES)
+    names = _names(env, "action_names")
+    env.close()
+    write_film(recording, model.observation_space, folder.film, names)
+
+
+def _in_words(evaluation: Mapping[str, Any]) -> str:
+    return f"--seed {evaluation['seed']} --episodes {evaluation['episodes']} --checkpoint {evaluation['checkpoint']}"
+
+
+def _names(env: VecEnv, attribute: str) -> tuple[str, ...]:
+    """Return what a task calls its actions or channels; nothing if it has no names for them."""
+    return tuple(env.get_attr(attribute)[0]) if env.has_attr(attribute) else ()

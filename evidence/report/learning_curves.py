@@ -1,0 +1,123 @@
+"""Learning curves: metrics over environment steps, one colour for one agent, with an interval over its seeds."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import trim_mean
+
+from engram.evidence.plotting import colours_of
+
+STEPS = "time/total_timesteps"
+POINTS = 200
+RESAMPLES = 1000
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class Band(NamedTuple):
+    """What the curves of several seeds amount to."""
+
+    steps: NDArray[np.float64]  # [points]
+    middle: NDArray[np.float64]  # [points], interquartile mean
+    low: NDArray[np.float64]  # [points], ends of its 95 % interval
+    high: NDArray[np.float64]
+
+
+def read_metrics(run: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's `metrics.csv`; what was not recorded in a row is empty.
+
+    Raises:
+        ValueError: if the run has no such file.
+    """
+    path = run / "metrics.csv"
+    if not path.is_file():
+        raise ValueError(f"{run}: there is no metrics.csv; name run folders that train.py has made")
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_curve(run: Path, metric: str) -> Curve:
+    """Return steps and values of a metric in a run's `metrics.csv`.
+
+    Raises:
+        ValueError: if the run has no such file or metric.
+    """
+    rows = [(float(row[STEPS]), float(row[metric])) for row in read_metrics(run) if row.get(metric) and row.get(STEPS)]
+    if not rows:
+        raise ValueError(f"{run / 'metrics.csv'}: there is no metric '{metric}'")
+    steps, values = zip(*rows, strict=True)
+    return np.array(steps), np.array(values)
+
+
+def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return the running mean over the last `width` values."""
+    sums = np.cumsum(np.insert(values, 0, 0.0))
+    ends = np.arange(1, len(values) + 1)
+    begins = np.maximum(ends - width, 0)
+    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / (ends - begins)
+    return means
+
+
+def band(curves: Sequence[Curve], seed: int = 0) -> Band:
+    """Sum up the curves of several seeds, as far as all of them go.
+
+    At every step the interquartile mean of the seeds and its 95 % percentile interval under resampling of whole curves:
+    Agarwal et al. (2021), "Deep reinforcement learning at the edge of the statistical precipice".
+
+    Args:
+        curves: at least one; of a single one the interval is the curve itself.
+        seed: of the resampling.
+    """
+    begin, end = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
+    shared = np.linspace(min(begin, end), end, POINTS)
+    values = np.array([np.interp(shared, steps, values) for steps, values in curves])  # [seeds, points]
+    rows = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    found = trim_mean(values[rows], 0.25, axis=1)  # [resamples, points]
+    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    return Band(shared, trim_mean(values, 0.25, axis=0), low, high)
+
+
+def draw_curves(
+    groups: Mapping[str, Sequence[Curve]],
+    *,
+    ylabel: str,
+    title: str = "",
+    chance: float | None = None,
+    width: int = 1,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw curves: a thin line for each seed, a thick one for each group with its interval.
+
+    Args:
+        groups: label -> the curves of its seeds.
+        ylabel: of the axis.
+        title: of the figure.
+        chance: where to draw a dotted line; None draws none.
+        width: values to average over before anything else.
+        colours: of the labels; by default in alphabetical order.
+    """
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    colours = colours or colours_of(groups)
+    for label, curves in sorted(groups.items()):
+        smooth = [(steps, smoothed(values, width)) for steps, values in curves]
+        for steps, values in smooth:
+            axes.plot(steps / 1e6, values, color=colours[label], alpha=0.35, linewidth=0.8)
+        steps, middle, low, high = band(smooth)
+        axes.plot(steps / 1e6, middle, color=colours[label], linewidth=2.2, label=f"{label} ({len(curves)})")
+        axes.fill_between(steps / 1e6, low, high, color=colours[label], alpha=0.18, linewidth=0)
+    if chance is not None:
+        axes.axhline(chance, color="grey", linestyle=":", linewidth=1)
+    axes.set(xlabel="million environment steps", ylabel=ylabel, title=title)
+    axes.grid(alpha=0.25)
+    if len(groups) > 4:  # so many names would hide the curves
+        figure.legend(fontsize=8, frameon=False, loc="outside right upper")
+    else:
+        axes.legend(fontsize=8, frameon=False)
+    return figure

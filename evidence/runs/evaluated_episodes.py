@@ -1,0 +1,90 @@
+"""The episodes that an evaluation plays in the task as trained, each of them to be played again alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from typing import Any
+
+from engram.agents import MemoryPPO
+from engram.agents.evaluation.recording import Recording, record
+from engram.configs import TrainConfig
+from engram.evidence.runs.settings import trained_setting
+from engram.envs.split.balanced_episodes import deal_layouts, play_next
+from engram.evidence.runs.open import open_envs
+from engram.evidence.evaluation.result import Condition
+from engram.tracking import RunFolder
+
+ROUNDED = 1e-5  # `episodes.csv` has returns to six places
+
+
+class EvaluatedEpisodes:
+    """Numbered as the rows of `episodes.csv` are: those of the first env, then those of the second, and so on.
+
+    Args:
+        config: of the run.
+        model: the agent.
+        episodes: how many the evaluation was asked for.
+        seed: its seed.
+    """
+
+    def __init__(self, config: TrainConfig, model: MemoryPPO, episodes: int, seed: int) -> None:
+        setting = trained_setting(config.env)
+        (several,) = open_envs(config, [setting], episodes, model)
+        self._dealt = deal_layouts(several, episodes, seed)
+        self._in_each = -(-episodes // several.num_envs)
+        self.total = self._in_each * several.num_envs
+        several.close()
+        (self.env,) = open_envs(config, [setting], 1, model)
+        self._model, self._seed = model, seed
+
+    def play(self, number: int, most_steps: int) -> Recording:
+        """Play one of them, with the agent left alone and its most likely actions, and record it.
+
+        Args:
+            number: from 0 to `total` - 1.
+            most_steps: where to cut.
+        """
+        row, before = divmod(number, self._in_each)
+        self.env.seed(self._seed + row)
+        if any(self._dealt):
+            play_next(self.env, [self._dealt[row]])
+        for _ in range(before):
+            self.env.reset()
+        return record(self._model.policy, self.env, most_steps)
+
+
+def last_evaluation(folder: RunFolder) -> dict[str, Any]:
+    """Return the seed, episodes and checkpoint of a run's last evaluation; nothing if there is none to be read."""
+    try:
+        found = json.loads(folder.evaluation.read_text())
+        return {key: found[key] for key in ("seed", "episodes", "checkpoint")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def against_its_row(folder: RunFolder, number: int, recording: Recording) -> str:
+    """Say whether an episode went as `episodes.csv` has it.
+
+    Args:
+        folder: of the run; its `episodes.csv` is of the evaluation that the episode belongs to.
+        number: of the episode.
+        recording: the episode, played again.
+    """
+    wanted = {key: str(value) for key, value in (asdict(Condition()) | {"episode": number}).items()}
+    try:
+        rows = list(csv.DictReader(folder.episodes.read_text().splitlines()))
+        row = next(row for row in rows if wanted.items() <= row.items())
+        gained, length, layout = float(row["return"]), int(row["length"]), row["layout"]
+    except (OSError, ValueError, KeyError, StopIteration):
+        return f"{folder.episodes.name} has no row to compare it with"
+    if not recording.finished:
+        return f"{folder.episodes.name} has it whole: {length:,} steps, return {gained:g}"
+    same = (length, layout) == (len(recording.steps), recording.layout)
+    if same and abs(gained - recording.episode_return) <= ROUNDED:
+        return f"it went as {folder.episodes.name} has it: {length:,} steps, return {gained:g}"
+    return (
+        f"it did not go as {folder.episodes.name} has it ({length:,} steps, return {gained:g}): the agent was another"
+        " then, or the env draws by chance that no seed governs"
+    )

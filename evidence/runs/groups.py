@@ -1,0 +1,93 @@
+"""Which runs are seeds of the same agent, and which were trained on the same task."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engram.evidence.runs.recorded_run import RecordedRun
+
+TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.actions", "env.pixels")
+# What changes neither the agent nor which of its weights are kept.
+BESIDE = (
+    "seed",
+    "device",
+    "torch_threads",
+    "runs_dir",
+    "tracking",
+    "eval.final_episodes",
+    "eval.harder",
+    "eval.leakage_resets",
+    "eval.n_envs",
+    "env.allow_overlap",
+    "env.chance",
+    "env.harder",
+    "env.module",
+    "env.subprocess",
+)
+NAMED = 3  # differences that a name tells in full
+
+
+def tasks(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
+    """Sort runs by what they were trained and evaluated on.
+
+    Returns:
+        name of the task -> its runs; the name is the id of the env, and what differs where the id is the same.
+    """
+    return _named(runs, lambda run: run.config["env.id"], lambda key: _within(key, TASK))
+
+
+def agents(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
+    """Sort runs of one task by their configuration up to the seed.
+
+    Returns:
+        name of the agent -> its runs in order of their seeds; the name is its memory and controller, as in the name of
+        a run folder, and what differs where these are the same.
+    """
+
+    def name(run: RecordedRun) -> str:
+        return f"{run.config['memory.name']}-{run.config['controller.name']}"
+
+    named = _named(runs, name, lambda key: not _within(key, TASK + BESIDE))
+    return {label: sorted(group, key=lambda run: (run.seed, str(run.path))) for label, group in named.items()}
+
+
+def _named(
+    runs: Sequence[RecordedRun], name: Callable[[RecordedRun], str], belongs: Callable[[str], bool]
+) -> dict[str, list[RecordedRun]]:
+    """Group runs by those items of their config that belong; groups of the same name are told apart in it."""
+    groups: dict[str, dict[str, list[RecordedRun]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        items = {key: value for key, value in run.config.items() if belongs(key)}
+        groups[name(run)][json.dumps(items, sort_keys=True, default=str)].append(run)
+    named = {}
+    for label, variants in groups.items():
+        configs = [json.loads(items) for items in variants]
+        keys = _telling_apart(configs)
+        for config, group in zip(configs, variants.values(), strict=True):
+            named[" ".join([label, *(f"{key}={_short(config.get(key))}" for key in keys)])] = group
+    return dict(sorted(named.items()))
+
+
+def _telling_apart(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys that differ; if they are many, so many that no two configs look alike."""
+    keys = sorted({key for config in configs for key in config})
+    differing = [key for key in keys if len({_short(config.get(key)) for config in configs}) > 1]
+    if len(differing) <= NAMED:
+        return differing
+    chosen: list[str] = []
+    for key in differing:
+        looks = [{tuple(_short(config.get(k)) for k in [*chosen, *more]) for config in configs} for more in ([], [key])]
+        if len(looks[1]) > len(looks[0]):
+            chosen.append(key)
+    return chosen
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value).strip('"').replace(" ", "")
+
+
+def _within(key: str, parts: Sequence[str]) -> bool:
+    return any(key == part or key.startswith(f"{part}.") for part in parts)

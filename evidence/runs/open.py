@@ -1,0 +1,143 @@
+"""Opening a run: its configuration, its agent, and the envs in which it is examined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.vec_env import VecEnv
+
+from engram.agents import MemoryPPO
+from engram.configs import CannotRun, TrainConfig, load, one_line
+from engram.configs.messages import CONFIG_ERRORS
+from engram.evidence.runs.settings import Setting
+from engram.envs import make_vec_env
+from engram.envs.split.by_layout import Side
+from engram.tracking import RunFolder, git_commit
+
+# Far from the seeds that one trains with; the split keeps the layouts apart in any case.
+TEST_SEED = 1_000_000_000
+
+
+def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str, Any]:
+    """Return the arguments of `envs.make_env` for one setting, as it is played on one side.
+
+    Args:
+        config: of the run.
+        setting: the task as trained, or a harder one.
+        side: whose layouts are shown, if the setting is split.
+    """
+    return {
+        "env_id": setting.env_id,
+        "split": side if setting.split else None,
+        "view_size": config.env.view_size,
+        "useful_actions": config.env.actions,
+        "pixels": config.env.pixels,
+        "previous_reward": config.env.previous_reward,
+        "random_actions": config.env.random_actions if side == "train" else 0.0,
+        "reward_scale": config.env.reward_scale if side == "train" else 1.0,
+        "kwargs": setting.kwargs,
+        "module": config.env.module,
+    }
+
+
+def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:
+    """Make the envs of one setting.
+
+    Args:
+        config, setting, side: see `env_arguments`.
+        n_envs: how many play side by side.
+        seed: of the first episodes.
+
+    Raises:
+        ValueError: if there is no such env, or an argument does not fit it.
+    """
+    arguments = env_arguments(config, setting, side)
+    return make_vec_env(**arguments, n_envs=n_envs, seed=seed, subprocess=config.env.subprocess and side == "train")
+
+
+def open_envs(
+    config: TrainConfig, settings: Sequence[Setting], episodes: int, model: MemoryPPO, n_envs: int | None = None
+) -> list[VecEnv]:
+    """Make the test-side envs of all settings, and see that they work and fit the agent.
+
+    Args:
+        config: of the run.
+        settings: each gets envs of its own.
+        episodes: that are to be played in each setting.
+        model: the agent.
+        n_envs: how many play side by side; None for as many as the config says, and no more than there are episodes.
+
+    Raises:
+        ValueError: if one does not exist, has no layout on the test side, or shows or takes something else than what
+            the agent was trained with.
+    """
+    envs = []
+    for setting in settings:
+        env = make_envs(config, setting, "test", n_envs or min(config.eval.n_envs, episodes), TEST_SEED)
+        env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
+        envs.append(env)
+        env.reset()
+        spaces = ((env.observation_space, model.observation_space), (env.action_space, model.action_space))
+        for space, trained in spaces:
+            if space != trained:
+                raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {space}")
+    return envs
+
+
+def check_device(option: str, device: str) -> None:
+    """Try whether torch can use a device.
+
+    Raises:
+        CannotRun: if it cannot; the message names the option.
+    """
+    try:
+        torch.empty(0, device=None if device == "auto" else device)
+    except (RuntimeError, AssertionError) as error:
+        raise CannotRun(f"{option}{device}: torch cannot use it here; take {option}auto or {option}cpu") from error
+
+
+def load_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
+    """Load a run's configuration and agent.
+
+    Args:
+        path: the run folder.
+        checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.
+        device: where the agent computes.
+
+    Raises:
+        CannotRun: if the run folder lacks something.
+    """
+    try:
+        folder = RunFolder.open(path)
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+    try:
+        config = load(folder.config)
+    except CONFIG_ERRORS as error:
+        raise CannotRun(f"{folder.config}: {one_line(error)}") from error
+    name = checkpoint or ("best" if folder.checkpoint("best").is_file() else "latest")
+    if not folder.checkpoint(name).is_file():
+        raise CannotRun(f"{path}: there is no {name}.zip; take --checkpoint {'latest' if name == 'best' else 'best'}")
+    torch.set_num_threads(config.torch_threads)
+    try:
+        model = MemoryPPO.load(folder.checkpoint(name), device=device)
+    except Exception as error:  # a broken archive, other versions: whatever it is, it is this file's
+        reason = " ".join(str(error).split())
+        raise CannotRun(
+            f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]}){_other_commit(folder.versions)}"
+        ) from error
+    return folder, config, model, name
+
+
+def _other_commit(versions: Path) -> str:
+    """Say by which commit a run was made, if not by this one."""
+    try:
+        made = str(json.loads(versions.read_text())["git_commit"] or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    here, _ = git_commit(Path(__file__).resolve().parents[2])
+    return f"; the run is of commit {made[:7]}, this is {here[:7]}" if made and here and made != here else ""

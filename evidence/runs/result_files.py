@@ -1,0 +1,35 @@
+"""What goes with every file of results: may it be written, where are the earlier ones, how was it made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from engram.configs import CannotRun
+from engram.tracking import RunFolder, git_commit
+from engram.tracking.versions import command_line
+
+
+def say_kept(before: Path | None, console: Console) -> None:
+    """Say where earlier results have gone, if there were any."""
+    if before is not None:
+        console.print(f"the results before are in {before}", highlight=False, markup=False, soft_wrap=True)
+
+
+def check_writable(folder: RunFolder) -> None:
+    """See, before anything is played, that results can be written.
+
+    Raises:
+        CannotRun: if they cannot.
+    """
+    if not os.access(folder.path, os.W_OK | os.X_OK):
+        raise CannotRun(f"{folder.path}: nothing can be written there, and that is where the results go")
+
+
+def made_by() -> dict[str, Any]:
+    """Return the command line and the commit, for the record."""
+    commit, dirty = git_commit(Path(__file__).resolve().parents[2])
+    return {"command": command_line(), "git_commit": commit, "git_dirty": dirty}

@@ -1,0 +1,83 @@
+"""The settings of an evaluation: the task as trained, and harder ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engram.configs.messages import CannotRun
+from engram.configs.schema import EnvConfig
+
+AS_TRAINED = "as trained"
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One env to evaluate in."""
+
+    label: str
+    env_id: str
+    split: bool
+    """Show layouts of the test side only; otherwise all of them, which suits settings that were not trained on."""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    episodes: int | None = None
+
+
+def trained_setting(env: EnvConfig) -> Setting:
+    """Return the setting that was trained on."""
+    return Setting(AS_TRAINED, env.id, env.split, env.kwargs)
+
+
+def harder_settings(env: EnvConfig) -> list[Setting]:
+    """Return the settings that the config calls harder, without the one that was trained on."""
+    found = [_setting(env, harder.id or env.id, harder.kwargs, harder.episodes) for harder in env.harder.values()]
+    return [setting for setting in found if setting.label]
+
+
+def settings_of_sizes(env: EnvConfig, sizes: Sequence[str]) -> list[Setting]:
+    """Return the task in other sizes: the same id with another `S<size>`.
+
+    Args:
+        env: the task that was trained on.
+        sizes: such as `13` or `17Random`.
+
+    Raises:
+        CannotRun: if the id names no size.
+    """
+    pattern = r"S\d+(Random)?(?=-v\d+$)"
+    if sizes and not re.search(pattern, env.id):
+        raise CannotRun(f"--sizes: {env.id} has no size in its name (as MiniGrid-MemoryS9-v0 has)")
+    found = [_setting(env, re.sub(pattern, f"S{size}", env.id), {}, None) for size in sizes]
+    return [setting for setting in found if setting.label]
+
+
+def settings_of_delays(env: EnvConfig, delays: Sequence[int], option: str = "--delays") -> list[Setting]:
+    """Return the task with other delays.
+
+    Args:
+        env: the task that was trained on.
+        delays: steps between cue and choice.
+        option: where they were asked for.
+
+    Raises:
+        CannotRun: if a delay is not positive, or the task has none; the message names the option.
+    """
+    if delays and "delay" not in env.kwargs:
+        raise CannotRun(f"{option}: {env.id} has no env.kwargs.delay to change; a T-Maze has (env=tmaze)")
+    for delay in delays:
+        if delay < 1:
+            raise CannotRun(f"{option}: {delay} must be at least 1")
+    found = [_setting(env, env.id, {"delay": [delay, delay]}, None) for delay in delays]
+    return [setting for setting in found if setting.label]
+
+
+def _setting(env: EnvConfig, env_id: str, kwargs: Mapping[str, Any], episodes: int | None) -> Setting:
+    """Label a setting by what differs from the one trained on; with nothing to name, the label is empty."""
+    differs = [re.sub(r"^(Engram|MiniGrid)-|-v\d+$", "", env_id)] if env_id != env.id else []
+    for name, value in kwargs.items():
+        if value != env.kwargs.get(name):
+            same = isinstance(value, list) and len(set(map(str, value))) == 1
+            differs.append(f"{name}={value[0] if same else value}")
+    return Setting(" ".join(differs), env_id, False, {**env.kwargs, **kwargs}, episodes)

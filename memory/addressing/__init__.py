@@ -1,0 +1,1 @@
+"""What NTM and DNC share: content addressing, erase and add."""

@@ -1,0 +1,1 @@
+"""Controllers: the network in front of a memory."""

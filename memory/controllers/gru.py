@@ -1,0 +1,46 @@
+"""The GRU as a controller."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engram.memory.arguments import whole_number
+from engram.memory.controllers.fused_gru import fused_gru
+from engram.memory.controllers.interface import Controller
+from engram.memory.precision import full_precision
+
+
+class GRU(Controller[Tensor]):
+    """Gated recurrent unit (Cho et al. 2014, in the form of cuDNN), the state [B, H] is its output.
+
+    Args:
+        input_size: D.
+        hidden_size: H.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int = 64) -> None:
+        hidden_size = whole_number("hidden_size", hidden_size)
+        super().__init__(input_size, 3 * hidden_size, hidden_size)
+        self.from_hidden = nn.Linear(hidden_size, 3 * hidden_size)
+        nn.init.orthogonal_(self.from_input.weight)
+        nn.init.orthogonal_(self.from_hidden.weight)
+        nn.init.zeros_(self.from_input.bias)
+        nn.init.zeros_(self.from_hidden.bias)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.from_hidden.weight.new_zeros(batch_size, self.hidden_size)
+
+    def step(self, projected: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        with full_precision(projected):
+            input_r, input_z, input_n = projected.to(state.dtype).chunk(3, dim=-1)
+            hidden_r, hidden_z, hidden_n = self.from_hidden(state).chunk(3, dim=-1)
+            candidate = torch.tanh(input_n + torch.sigmoid(input_r + hidden_r) * hidden_n)
+            hidden = torch.lerp(candidate, state, torch.sigmoid(input_z + hidden_z))
+        return hidden, hidden
+
+    def run(self, projected: Tensor, state: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
+        with full_precision(projected):
+            weight, bias = self.from_hidden.weight, self.from_hidden.bias
+            outputs = fused_gru(projected.to(weight.dtype), weight, bias, state, episode_starts)
+        return outputs, outputs[-1].clone()

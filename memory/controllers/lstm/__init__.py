@@ -1,0 +1,1 @@
+"""The LSTM: its definition, and faster paths held to it."""

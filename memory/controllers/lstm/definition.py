@@ -1,0 +1,62 @@
+"""The LSTM as a controller."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engram.memory.arguments import whole_number
+from engram.memory.controllers.interface import Controller
+from engram.memory.controllers.lstm.fused import fused_cell, fused_lstm
+from engram.memory.precision import full_precision
+
+
+class LSTMState(NamedTuple):
+    """Hidden vector, which is also the output, and cell."""
+
+    hidden: Tensor  # [B, H]
+    cell: Tensor  # [B, H]
+
+
+class LSTM(Controller[LSTMState]):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates that start open.
+
+    Args:
+        input_size: D.
+        hidden_size: H.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int = 64) -> None:
+        hidden_size = whole_number("hidden_size", hidden_size)
+        super().__init__(input_size, 4 * hidden_size, hidden_size)
+        self.from_hidden = nn.Linear(hidden_size, 4 * hidden_size, bias=False)
+        nn.init.orthogonal_(self.from_input.weight)
+        nn.init.orthogonal_(self.from_hidden.weight)
+        with torch.no_grad():
+            self.from_input.bias.zero_()
+            self.from_input.bias[hidden_size : 2 * hidden_size] = 1.0  # the forget gates
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        zeros = self.from_hidden.weight.new_zeros(batch_size, self.hidden_size)
+        return LSTMState(zeros, zeros)
+
+    def step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        with full_precision(projected):
+            weight = self.from_hidden.weight
+            hidden, cell = fused_cell(projected.to(weight.dtype), weight, state.hidden, state.cell)
+        return hidden, LSTMState(hidden, cell)
+
+    def plain_step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Take one step by the paper's equations: the definition that `step` is held to."""
+        i, f, o, g = torch.addmm(projected, state.hidden, self.from_hidden.weight.t()).chunk(4, dim=-1)
+        cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
+        hidden = torch.sigmoid(o) * torch.tanh(cell)
+        return hidden, LSTMState(hidden, cell)
+
+    def run(self, projected: Tensor, state: LSTMState, episode_starts: Tensor) -> tuple[Tensor, LSTMState]:
+        with full_precision(projected):
+            weight = self.from_hidden.weight
+            outputs, cell = fused_lstm(projected.to(weight.dtype), weight, state.hidden, state.cell, episode_starts)
+        return outputs, LSTMState(outputs[-1].clone(), cell)

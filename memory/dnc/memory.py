@@ -1,0 +1,231 @@
+"""The Differentiable Neural Computer (Graves et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engram.memory.addressing.content import content_weights, masked_content_weights
+from engram.memory.arguments import whole_number, yes_or_no
+from engram.memory.dnc.allocation import EPSILON, allocation, free_list, retention, used
+from engram.memory.dnc.links import follow_links, preceded
+from engram.memory.dnc.native import NativeDNC
+from engram.memory.feedback.fused_step import FusedStep, Leaves, SteppedMemory
+from engram.memory.interface import Access, Encode
+from engram.memory.state import State
+
+
+class DNCState(NamedTuple):
+    """Content of the memory and all that addressing goes by."""
+
+    memory: Tensor  # [B, N, W]
+    usage: Tensor  # [B, N]
+    precedence: Tensor  # [B, N]
+    links: Tensor  # [B, N, N], or [B, 0, 0] without links
+    write_weights: Tensor  # [B, N]
+    read_weights: Tensor  # [B, R, N]
+    read: Tensor  # [B, R * W]
+
+
+class Interface(NamedTuple):
+    """What the controller says, each part within its bounds; W of the word, R read heads."""
+
+    read_keys: Tensor  # [B, R, W]
+    write_key: Tensor  # [B, 1, W]
+    write_vector: Tensor  # [B, 1, W]
+    read_strengths: Tensor  # [B, R] at least 1
+    write_strength: Tensor  # [B, 1] at least 1
+    sharpness: Tensor  # [B, 2R] at least 1, of the forward and backward links; [B, 0] without
+    erase: Tensor  # [B, W] in 0..1
+    allocation_gate: Tensor  # [B, 1] in 0..1
+    write_gate: Tensor  # [B, 1] in 0..1
+    free_gates: Tensor  # [B, R] in 0..1
+    read_masks: Tensor  # [B, R, W] in 0..1; [B, R, 0] without
+    write_mask: Tensor  # [B, 1, W] in 0..1; [B, 1, 0] without
+    modes: Tensor  # [B, R, 3] backward, content, forward; on the simplex; [B, R, 0] without links
+
+
+class DNC(SteppedMemory[DNCState]):
+    """Slots written by content or into free space, and read by content or in the order of writing.
+
+    Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
+    recorded while acting and replayed in learning. `docs/memories.md` tells of the options.
+
+    Args:
+        encode, event, encoded_size, hidden_size: see `Memory`; only the hidden vector is used.
+        slots: N.
+        word_size: W.
+        read_heads: R.
+        links: whether to keep temporal links (N² numbers); without, all reading is by content.
+        masked_content: let every key say which part of the word it looks at (Csordás & Schmidhuber 2019).
+        deallocate: erase what is freed, which else misleads the look-up by content (the same).
+        sharpen_links: let the links be sharpened against their blur over many writes (the same).
+        normalise_interface: layer-normalise what the controller says (Franke et al. 2018).
+
+    Raises:
+        ValueError: if a size is not positive, a switch is neither True nor False, or `sharpen_links` is asked for
+            without links.
+    """
+
+    def __init__(
+        self,
+        encode: Encode,
+        event: State,
+        encoded_size: int,
+        hidden_size: int,
+        slots: int = 32,
+        word_size: int = 32,
+        read_heads: int = 4,
+        links: bool = True,
+        masked_content: bool = False,
+        deallocate: bool = False,
+        sharpen_links: bool = False,
+        normalise_interface: bool = False,
+    ) -> None:
+        super().__init__(encode, event, encoded_size, hidden_size)
+        self.slots = whole_number("slots", slots)
+        self.word_size = whole_number("word_size", word_size)
+        self.read_heads = whole_number("read_heads", read_heads)
+        self.has_links, self.deallocate = yes_or_no("links", links), yes_or_no("deallocate", deallocate)
+        masked_content = yes_or_no("masked_content", masked_content)
+        sharpen_links = yes_or_no("sharpen_links", sharpen_links)
+        if sharpen_links and not links:
+            raise ValueError("sharpen_links=True needs links=True")
+        self.decision_type = torch.int16 if self.slots <= torch.iinfo(torch.int16).max else torch.int32
+        self.read_size = self.feedback_size = read_heads * word_size
+
+        reads, width, masked = self.read_heads, self.word_size, self.word_size if masked_content else 0
+        # Parts that are bounded alike lie side by side.
+        self.vectors = [reads * width, width, width]
+        self.at_least_one = [reads, 1, 2 * reads if sharpen_links else 0]
+        self.gates = [width, 1, 1, reads, reads * masked, masked]
+        self.groups = [sum(self.vectors), sum(self.at_least_one), sum(self.gates), 3 * reads if links else 0]
+        size = sum(self.groups)
+        # One product for everything.
+        self.from_hidden = nn.Linear(hidden_size, size)
+        self.normalise = nn.LayerNorm(size) if yes_or_no("normalise_interface", normalise_interface) else nn.Identity()
+        nn.init.orthogonal_(self.from_hidden.weight)
+        nn.init.zeros_(self.from_hidden.bias)
+        options = not links or masked_content or deallocate or sharpen_links or normalise_interface
+        # A subclass may have another step.
+        self.fused: FusedStep | None = None if options or type(self) is not DNC else NativeDNC(width, reads)
+
+    def initial_state(self, batch_size: int) -> DNCState:
+        def zeros(*shape: int) -> Tensor:
+            return self.from_hidden.weight.new_zeros(batch_size, *shape)
+
+        linked = self.slots if self.has_links else 0
+        return DNCState(
+            zeros(self.slots, self.word_size),
+            zeros(self.slots),
+            zeros(self.slots),
+            zeros(linked, linked),
+            zeros(self.slots),
+            zeros(self.read_heads, self.slots),
+            zeros(self.read_size),
+        )
+
+    def interface(self, said: Tensor) -> Interface:
+        """Bound what the controller says to the paper's ranges."""
+        vectors, at_least_one, gates, modes = said.split(self.groups, dim=1)
+        read_keys, write_key, write_vector = vectors.split(self.vectors, dim=1)
+        # By `split`, here as everywhere: the gradient of a slice is full of zeros that have to be added up.
+        strengths = 1 + functional.softplus(at_least_one)
+        read_strengths, write_strength, sharpness = strengths.split(self.at_least_one, dim=1)
+        erase, allocate, write, free, read_masks, write_mask = torch.sigmoid(gates).split(self.gates, dim=1)
+
+        def by_head(part: Tensor) -> Tensor:
+            heads: Tensor = part.unflatten(1, (self.read_heads, -1))
+            return heads
+
+        return Interface(
+            by_head(read_keys),
+            write_key.unsqueeze(1),
+            write_vector.unsqueeze(1),
+            read_strengths,
+            write_strength,
+            sharpness,
+            erase,
+            allocate,
+            write,
+            free,
+            by_head(read_masks),
+            write_mask.unsqueeze(1),
+            by_head(modes).softmax(2),
+        )
+
+    def say(self, hidden: Tensor) -> Tensor:
+        normalised: Tensor = self.normalise(self.from_hidden(hidden))
+        return normalised
+
+    def plain_step(self, said: Tensor, state: DNCState, decided: Tensor | None) -> tuple[DNCState, Tensor]:
+        heard = self.interface(said)
+        retained = retention(heard.free_gates, state.read_weights)
+        usage = used(state.usage, state.write_weights, retained)
+        order = free_list(usage) if decided is None else decided
+        content = state.memory * retained.unsqueeze(2) if self.deallocate else state.memory
+        found = look_up(content, heard.write_key, heard.write_strength, heard.write_mask).squeeze(1)
+        # w = g_w (g_a a + (1 - g_a) c)
+        write_weights = heard.write_gate * torch.lerp(found, allocation(usage, order), heard.allocation_gate)
+        # M = M ∘ (E - w eᵀ) + w vᵀ
+        change = heard.write_vector - heard.erase.unsqueeze(1) * content
+        memory = torch.addcmul(content, write_weights.unsqueeze(2), change)
+
+        read_weights = look_up(memory, heard.read_keys, heard.read_strengths, heard.read_masks)
+        precedence, links = state.precedence, state.links
+        if self.has_links:
+            links, forward, backward = follow_links(links, precedence, write_weights, state.read_weights)
+            precedence = preceded(precedence, write_weights)
+            if heard.sharpness.shape[1]:
+                sharper = sharpened_links(torch.cat([forward, backward], dim=1), heard.sharpness)
+                forward, backward = sharper.chunk(2, dim=1)
+            ways = torch.stack([backward, read_weights, forward], dim=3)
+            read_weights = (ways * heard.modes.unsqueeze(2)).sum(3)
+        read = (read_weights @ memory).flatten(1)
+        return DNCState(memory, usage, precedence, links, write_weights, read_weights, read), order
+
+    def unwritten(self, before: DNCState, after: DNCState) -> DNCState:
+        return before._replace(read_weights=after.read_weights, read=after.read)
+
+    def accessed(self, said: Tensor, before: DNCState, after: DNCState) -> Access:
+        heard = self.interface(said)
+        kept = 1 - after.write_weights.unsqueeze(2) * heard.erase.unsqueeze(1)
+        if self.deallocate:
+            kept = kept * retention(heard.free_gates, before.read_weights).unsqueeze(2)
+        return Access(after.read_weights, after.write_weights, kept, heard.write_gate.squeeze(1))
+
+    def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
+        first = sum(self.groups[:2]) + self.word_size
+        gates = torch.sigmoid(said[..., first : first + 2 + self.read_heads])
+        return {
+            "allocation_gate": gates[..., 0],
+            "write_gate": gates[..., 1],
+            "free_gate": gates[..., 2:].mean(-1),
+            "usage": torch.stack([DNCState(*leaves).usage for leaves in passed]).mean(-1),
+        }
+
+
+def look_up(memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor) -> Tensor:
+    """Find slots [B, H, N] by content, with a mask [B, H, W] over the word or without one ([B, H, 0])."""
+    if masks.shape[2]:
+        return masked_content_weights(memory, keys, strengths, masks)
+    return content_weights(memory, keys, strengths)
+
+
+def sharpened_links(weights: Tensor, exponents: Tensor) -> Tensor:
+    """Return weights to a power, rescaled to the sum that they had (after Csordás & Schmidhuber 2019, eq. 6).
+
+    The paper rescales to a sum of 1; links that lead nowhere would so become a distribution made of noise.
+
+    Args:
+        weights: [B, H, N] with a sum of at most 1.
+        exponents: [B, H], at least 1.
+
+    Returns:
+        [B, H, N].
+    """
+    return ((weights + EPSILON).log() * exponents.unsqueeze(2)).softmax(2) * weights.sum(2, keepdim=True)

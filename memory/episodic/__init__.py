@@ -1,0 +1,1 @@
+"""The episodic memory: it keeps events, not vectors."""

@@ -1,0 +1,1 @@
+"""Fast weights by the gated delta rule."""

@@ -1,0 +1,101 @@
+"""Steps in C, compiled on this machine when they are first used; without a C compiler only the speed is another.
+
+The compiler is what ``CC`` names, else ``cc``, ``gcc`` or ``clang``. The result lies in ``$XDG_CACHE_HOME/engram`` or
+``~/.cache/engram``, under a name made of the sources, the flags and what the compiler knows of the processor.
+``ENGRAM_NATIVE=0`` switches it off.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import struct
+import subprocess
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# Sums may be taken in any order, so that they can be vectorised, and a product need not be rounded before it is added.
+# NaN and Inf stay what they are.
+_FLAGS = (
+    *("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fno-strict-aliasing"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-ffp-contract=fast"),
+)
+_TYPES = {torch.float32: "float", torch.float64: "double"}
+_END = b"engram: complete"
+"""Ends every file in the cache: of one that was cut off, loading a part would end the process."""
+_SECONDS = 120
+"""How long a compiler may take."""
+
+
+@cache
+def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | None:
+    """Compile and load a file in C, once per process.
+
+    Args:
+        source: the file, such as `memory/dnc/native.c`.
+        dtype: of the numbers, in C of the type ``REAL``.
+        sizes: further macros.
+
+    Returns:
+        None where it is switched off, the type has no such code, or there is no compiler that can do it.
+    """
+    if os.environ.get("ENGRAM_NATIVE", "1").lower() in ("0", "no", "off", "false") or dtype not in _TYPES:
+        return None
+    compiler = _compiler()
+    if not compiler:
+        return None
+    headers = Path(__file__).parent
+    flags = [*_FLAGS, f"-DREAL={_TYPES[dtype]}", *(f"-D{name}={size}" for name, size in sizes.items())]
+    try:
+        # The macros that the compiler predefines name every extension of the processor that it would use.
+        target = _output([*compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull])
+        texts = [file.read_bytes() for file in (source, *sorted(headers.glob("*.h")))]
+        name = hashlib.sha256(b"\0".join([*texts, " ".join(flags).encode(), target])).hexdigest()[:16]
+        compiled = _folder() / f"{source.parent.name}-{name}.so"
+        if not (compiled.exists() and compiled.read_bytes().endswith(_END)):
+            _compile([*compiler, *flags, f"-I{headers}", str(source), "-lm"], compiled)
+        return ctypes.CDLL(str(compiled))
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # a RuntimeError: a user without a home
+        told = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
+        warnings.warn(f"{source} could not be compiled, the slower step in torch is taken: {told[:500]}", stacklevel=2)
+        return None
+
+
+def addresses(*tensors: Tensor | None) -> bytes:
+    """Return where the numbers of contiguous tensors lie, as a struct of pointers in C; NULL for None."""
+    return struct.pack(f"{len(tensors)}P", *[0 if tensor is None else tensor.data_ptr() for tensor in tensors])
+
+
+def _compiler() -> list[str]:
+    """Return the command that compiles C; empty if there is none."""
+    asked = shlex.split(os.environ.get("CC", ""))
+    found = [name for name in (asked[:1] or ["cc", "gcc", "clang"]) if shutil.which(name)]
+    return [*found[:1], *asked[1:]] if found else []
+
+
+def _compile(command: list[str], compiled: Path) -> None:
+    compiled.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
+        fresh = Path(folder) / compiled.name
+        _output([*command, "-o", str(fresh)])
+        with fresh.open("ab") as file:
+            file.write(_END)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(compiled)  # at once: another process may be doing the same
+
+
+def _output(command: list[str]) -> bytes:
+    return subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS).stdout
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "engram"

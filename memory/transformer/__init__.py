@@ -1,0 +1,1 @@
+"""The gated Transformer, as a memory and as a controller."""

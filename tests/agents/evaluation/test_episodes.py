@@ -1,0 +1,116 @@
+"""Measuring an agent: as many episodes of every env, who looked again, and an interval."""
+
+import numpy as np
+import pytest
+from cued import Untold, cued
+from scipy.stats import norm
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from staggered import LENGTHS, ROWS, Masked, Staggered, agent, counting_agent, vec_env
+
+from engram.agents.evaluation.episodes import evaluate, wilson_interval
+
+
+def test_every_env_plays_the_same_number_of_episodes():
+    episodes = evaluate(counting_agent(), vec_env(env=Staggered), n_episodes=10)
+    # 10 are rounded up to 4 of each of the 3 envs, and lengths come in the order of the envs.
+    expected = [lengths[i % len(lengths)] for lengths in LENGTHS for i in range(4)]
+    assert episodes.length.tolist() == expected
+    assert episodes.success.tolist() == [i % 2 == 0 for _ in LENGTHS for i in range(4)]
+    columns = episodes[:5]
+    assert {len(column) for column in columns} == {12}
+    assert [column.dtype.kind for column in columns] == ["b", "f", "i", "O", "b"]
+    assert set(episodes.layout) == {""}
+
+
+class Laid(Staggered):
+    def step(self, action):
+        observation, _, terminated, truncated, info = super().step(action)
+        return observation, 0.5, terminated, truncated, {**info, "layout": f"maze {self.row}"}
+
+
+def test_returns_and_layouts_are_those_of_the_episode():
+    episodes = evaluate(agent(), vec_env(env=Laid), n_episodes=6)
+    assert episodes.layout.tolist() == ["maze 0"] * 2 + ["maze 1"] * 2 + ["maze 2"] * 2
+    assert np.allclose(episodes.episode_return, 0.5 * episodes.length)
+
+
+def test_normalised_rewards_are_not_what_is_reported():
+    env = DummyVecEnv([lambda row=row: Monitor(Laid(row)) for row in range(ROWS)])
+    episodes = evaluate(agent(), VecNormalize(env, norm_obs=False), n_episodes=6)
+    assert np.allclose(episodes.episode_return, 0.5 * episodes.length)
+
+
+def test_progress_is_told_episode_by_episode():
+    told = []
+    evaluate(agent(), vec_env(), n_episodes=5, on_progress=lambda finished, total: told.append((finished, total)))
+    assert told == [(i, 6) for i in range(1, 7)]
+
+
+def test_masks_of_the_envs_are_respected(monkeypatch):
+    played = evaluate(agent(), vec_env(env=Masked), n_episodes=6, deterministic=False)  # the env asserts it
+    assert len(played.success) == 6
+    monkeypatch.setattr("engram.agents.evaluation.episodes.env_action_masks", lambda env: None)
+    with pytest.raises(AssertionError, match="a forbidden action was taken"):
+        evaluate(agent(), vec_env(env=Masked), n_episodes=6, deterministic=False)
+
+
+def test_it_agrees_with_evaluate_policy():
+    env = DummyVecEnv([lambda: Monitor(Staggered(0))])
+    model = agent()
+    returns, lengths = evaluate_policy(model, env, n_eval_episodes=7, return_episode_rewards=True)
+    fresh = DummyVecEnv([lambda: Monitor(Staggered(0))])
+    episodes = evaluate(model, fresh, n_episodes=7)
+    assert episodes.length.tolist() == lengths
+    assert np.allclose(episodes.episode_return, returns, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_episodes", [0, -3])
+def test_no_episodes_are_refused(n_episodes):
+    with pytest.raises(ValueError, match=f"n_episodes={n_episodes} must be at least 1"):
+        evaluate(agent(), vec_env(), n_episodes=n_episodes)
+
+
+# Looking again.
+
+LOOKS = [
+    # What is seen of the cue in an episode, the last after its last step, and whether it came into sight again.
+    [("1100", False), ("0011", False), ("0010", False), ("1011", True)],  # ends in sight, begins out of sight
+    [("01000", False), ("110", False), ("100", False), ("11000100", True), ("000", False)],
+    [("101", True), ("0001", False), ("10", False), ("1001101", True), ("01101", True)],
+]
+
+
+def test_who_looked_again_is_counted_episode_by_episode():
+    scripts = [[script for script, _ in row] for row in LOOKS]
+    episodes = evaluate(agent(cued()), cued(scripts), n_episodes=12)
+    assert episodes.tells_cue
+    assert episodes.length.tolist() == [len(script) - 1 for row in scripts for script in row[:4]]
+    assert episodes.looked_again.tolist() == [again for row in LOOKS for _, again in row[:4]]
+
+
+def test_a_wrapped_env_tells_the_same():
+    env = VecNormalize(cued(), norm_obs=False)
+    assert evaluate(agent(env), env, n_episodes=6).tells_cue
+
+
+def test_where_nobody_tells_of_the_cue_nobody_looked_again():
+    env = cued(env=Untold)
+    episodes = evaluate(agent(env), env, n_episodes=6)
+    assert not episodes.tells_cue
+    assert not episodes.looked_again.any()
+
+
+# The interval.
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (97, 100), (500, 1000)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_wilson_interval_is_wilsons(successes, n, confidence):
+    z, p = norm.ppf(0.5 + confidence / 2), successes / n
+    centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = wilson_interval(successes, n, confidence)
+    assert low == pytest.approx(max(0.0, (centre - half) / (1 + z * z / n)), abs=1e-9)
+    assert high == pytest.approx(min(1.0, (centre + half) / (1 + z * z / n)), abs=1e-9)
+    assert 0 <= low <= p <= high <= 1

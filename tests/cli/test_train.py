@@ -1,0 +1,267 @@
+"""The training script, from the command line to what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_runs import TINY, composed, tiny_run
+
+from engram.agents import MemoryPPO
+from engram.cli.train import agent_arguments, check_leakage, held_out, train
+from engram.configs import CannotRun
+from engram.envs.split.by_layout import SIDES
+from engram.envs.split.leakage import Leakage, SideMet
+from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv
+from engram.evidence.runs.open import make_envs
+from engram.evidence.runs.settings import trained_setting
+from engram.tracking import RunFolder
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    process = start("memory=episodc", cwd=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "did you mean episodic" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["ppo.batch_size=100"], ["batch_size=100", "chunk_length=16"]),
+        (["ppo.chunk_length=7"], ["chunk_length=7", "n_steps=32"]),
+        (["env.id=Engram-TMase-v0"], ["Engram-TMase-v0", "Engram-TMaze-v0"]),
+        (["env.kwargs.delay=[3,3]"], ["layout", "validation"]),
+        (["env.view_size=5"], ["view_size"]),
+        (["memory.slots=0"], ["slots=0"]),
+        (["device=nonsense"], ["device=nonsense", "cpu"]),
+        (["env.pixels=8"], ["pixels", "MiniGrid"]),
+        (["memory.slots=1000000000000"], ["memory of 6 envs"]),
+        (["eval.harder=true", "env.harder.longer.id=nonsense"], ["nonsense"]),
+    ],
+)
+def test_what_cannot_be_carried_out_is_said_before_anything_is_written(
+    tmp_path: Path, overrides: list[str], named: list[str]
+) -> None:
+    first = [word for word in TINY if not (overrides[0] == "env=gym" and word.startswith("env"))]
+    kept = [word for word in overrides if word != "env.kwargs={}"]
+    runs = tmp_path / "runs"
+    with pytest.raises(CannotRun) as caught:
+        train(composed(*first, *kept, f"runs_dir={runs}"), "bad")
+    assert "\n" not in str(caught.value)
+    for words in named:
+        assert words in str(caught.value)
+    assert not runs.exists()
+
+
+def test_run_folder_holds_the_record() -> None:
+    names = {path.name for path in tiny_run().iterdir()}
+    assert names == {
+        "config.yaml",
+        "versions.json",
+        "metrics.csv",
+        "leakage.json",
+        "layouts.txt",
+        "best.zip",
+        "latest.zip",
+        "evaluation.json",
+        "episodes.csv",
+        "evaluation.csv",
+        "film.gif",
+        "wandb",
+    }
+    versions = json.loads((tiny_run() / "versions.json").read_text())
+    assert {"python", "torch", "stable-baselines3", "gymnasium", "minigrid", "numpy", "engram"} <= set(versions)
+    assert {"git_commit", "git_dirty", "command"} <= set(versions)
+
+
+def test_the_sides_are_compared_before_the_training() -> None:
+    report = json.loads((tiny_run() / "leakage.json").read_text())
+    assert (report["by"], report["shared"]) == ("layout", 0)
+    assert report["sides"]["test"]["resets"] == 20
+
+
+def test_a_maze_on_two_sides_stops_the_run_unless_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = {"train": SideMet(9, 5, 5), "validation": SideMet(9, 5, 5), "test": SideMet(9, 5, 5)}
+    for by, allowed in (("layout", False), ("layout", True), ("seed", False)):
+        leaks = Leakage(by, sides, "grid", 3)
+        monkeypatch.setattr("engram.cli.train.measure_leakage", lambda make, leaks=leaks, **more: leaks)
+        config = composed(*TINY, f"env.allow_overlap={allowed}")
+        if by == "layout" and not allowed:
+            with pytest.raises(CannotRun, match=r"3 mazes .* on two sides .* env.allow_overlap=true"):
+                check_leakage(config)
+        else:
+            assert check_leakage(config) is leaks
+    assert check_leakage(composed(*TINY, "env.split=false")) is None
+    assert check_leakage(composed(*TINY, "eval.leakage_resets=0")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["env.split=false"], "no mazes are held out: env.split=true trains, validates and tests on different ones"),
+        (["env=position_cartpole"], ""),
+        (["eval.leakage_resets=0"], ""),
+        ([], "split by layout: "),
+    ],
+)
+def test_a_training_says_what_it_holds_out(arguments: list[str], line: str) -> None:
+    tiny = [key for key in TINY if "kwargs" not in key or "env=position_cartpole" not in arguments]
+    config = composed(*tiny, *arguments)
+    env = make_envs(config, trained_setting(config.env), "train", 2, 0)
+    said = held_out(config, env, check_leakage(config))
+    assert said.startswith(line)
+    assert bool(said) == bool(line)
+
+
+def test_metrics_say_how_the_training_went() -> None:
+    rows = list(csv.DictReader((tiny_run() / "metrics.csv").open()))
+    steps = [int(row["global_step"]) for row in rows]
+    # Rollouts of 32 steps in 6 envs, and the weights after the last of them.
+    assert steps == [192, 384, 576, 576]
+    validated = [row["eval/success_rate"] != "" for row in rows]
+    assert validated == [True, True, True, True]
+    assert int(rows[-1]["env/distinct_layouts"] or rows[-2]["env/distinct_layouts"]) == len(
+        (tiny_run() / "layouts.txt").read_text().split()
+    )
+    for key in ("train/loss", "memory/gate", "novelty/coef", "rollout/ep_rew_mean"):
+        assert rows[1][key] != "", key
+
+
+def test_saved_agent_acts() -> None:
+    model = MemoryPPO.load(tiny_run() / "latest.zip", device="cpu")
+    assert model.num_timesteps == 576
+    assert MemoryPPO.load(tiny_run() / "best.zip", device="cpu").num_timesteps <= 576
+    observation = model.observation_space.sample()
+    action, _ = model.predict(observation[None])
+    assert model.action_space.contains(action[0])
+
+
+def test_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saves: list[str] = []
+    save = RunFolder.save_model
+
+    def full(folder: RunFolder, model: MemoryPPO, name: str) -> None:
+        if len(saves) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(folder, model, name)
+        saves.append(name)
+
+    monkeypatch.setattr(RunFolder, "save_model", full)
+    with pytest.raises(SystemExit) as stopped:
+        train(composed(*TINY, f"runs_dir={tmp_path}"), "full")
+    assert stopped.value.code == 1
+    (folder,) = tmp_path.glob("full/*")
+    assert MemoryPPO.load(folder / "best.zip", device="cpu").num_timesteps > 0
+    assert (folder / "layouts.txt").read_text()
+
+
+def test_a_reward_that_is_not_finite_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = TMazeVecEnv.step_wait
+
+    def broken(env: TMazeVecEnv) -> tuple[object, ...]:
+        observations, rewards, *rest = step(env)
+        return observations, rewards * math.nan, *rest
+
+    monkeypatch.setattr(TMazeVecEnv, "step_wait", broken)
+    with pytest.raises(SystemExit) as stopped:
+        train(composed(*TINY, f"runs_dir={tmp_path}"), "broken")
+    assert stopped.value.code == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "gave a reward of" in line]
+    assert re.fullmatch(r"env 0 gave a reward of nan: nothing can be learned from it; what was saved .* is in .*", line)
+
+
+def test_one_seed_gives_one_result(tmp_path: Path) -> None:
+    train(composed(*TINY, "eval.final_episodes=0", f"runs_dir={tmp_path}"), "again")
+    (again,) = (tmp_path / "again").iterdir()
+    first, second = (
+        MemoryPPO.load(run / "latest.zip", device="cpu").policy.state_dict() for run in (tiny_run(), again)
+    )
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
+    others = [word for word in TINY if not word.startswith("env")]
+    config = composed(*others, "env=gym", "env.id=CartPole-v1", "env.n_envs=6", f"runs_dir={tmp_path}")
+    train(config, "cartpole")
+    (folder,) = (tmp_path / "cartpole").iterdir()
+    assert not (folder / "layouts.txt").exists()
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert found["success"] is None
+    assert found["intact"]["mean_return"] > 0
+    (row, *_) = csv.DictReader((folder / "metrics.csv").open())
+    assert "eval/success_rate" not in row
+    assert "eval/mean_return" in row
+
+
+def test_only_training_takes_random_actions() -> None:
+    config = composed("env=minigrid_memory")
+    assert config.env.random_actions > 0
+    for side in SIDES:
+        env = make_envs(config, trained_setting(config.env), side, 2, 0)
+        assert env.has_attr("probability") == (side == "train")
+
+
+def test_coefficients_are_annealed_where_an_end_is_given() -> None:
+    constant = ("ppo.learning_rate=0.002", "ppo.learning_rate_final=null")
+    config = composed("ppo.ent_coef=0.04", "ppo.ent_coef_final=0.0", *constant)
+    arguments = agent_arguments(config)
+    assert [arguments["ent_coef"](left) for left in (1.0, 0.25, 0.0)] == pytest.approx([0.04, 0.01, 0.0])
+    assert arguments["learning_rate"] == 0.002
+    arguments = agent_arguments(composed("ppo.learning_rate=0.002", "ppo.learning_rate_final=0.001"))
+    assert arguments["learning_rate"](0.5) == pytest.approx(0.0015)
+
+
+@pytest.mark.parametrize("subprocess", ["false", "true"])
+def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path, subprocess: str) -> None:
+    endless = ["total_timesteps=100000000", "eval.every=100000000"]
+    processes = [f"env.subprocess={subprocess}", "env.n_envs=3"]
+    process = start(*TINY, *endless, *processes, "tracking=offline", cwd=tmp_path)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("runs/*/*/metrics.csv")):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "no rollout was finished"
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the envs' processes, too
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    (folder,) = tmp_path.glob("runs/*/*")
+    assert str(folder.relative_to(tmp_path)) in err.splitlines()[-1]
+    assert MemoryPPO.load(folder / "latest.zip", device="cpu").num_timesteps > 0
+    assert not (folder / "evaluation.json").exists()
+    assert list(folder.glob("wandb/offline-run-*/*.wandb"))

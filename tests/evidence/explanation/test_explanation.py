@@ -1,0 +1,317 @@
+"""The why-trace of an episode of an agent that was taught to recall its cue."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from engram.agents import MemoryPPO
+from engram.agents.evaluation.recording import RecordedStep, Recording, record
+from engram.envs.tasks.tmaze.env import DOWN, FORWARD, UP, TMaze
+from engram.evidence.explanation.decisions import _before, decisions
+from engram.evidence.explanation.event_sets import DRAWS, WRITTEN, sets_to_forget
+from engram.evidence.explanation.explain import explain
+from engram.evidence.explanation.page import write_page
+from engram.memory.episodic.slots import NOT_WRITTEN
+
+DELAY = 6
+SLOTS, HEADS = 11, 3
+NAMES = TMaze.action_names
+
+
+def maze(answer: int | None = None) -> VecEnv:
+    """A T-Maze whose first episode has this answer."""
+    env = DummyVecEnv([lambda: TMaze(delay=(DELAY, DELAY))])
+    for seed in range(99):
+        env.seed(seed)
+        env.reset()
+        if answer in (None, env.envs[0].unwrapped.episode().answer):
+            env.seed(seed)
+            return env
+    raise AssertionError
+
+
+def agent(memory: str = "episodic", controller: str = "feedforward") -> MemoryPPO:
+    few: dict[str, Any] = {"slots": 5, "word_size": 4}
+    sizes = {"episodic": {"slots": SLOTS, "heads": HEADS}, "ntm": few, "dnc": few}.get(memory, {})
+    return MemoryPPO(
+        "MemoryPolicy", maze(), memory=memory, memory_kwargs=sizes, controller=controller, seed=1, device="cpu"
+    )
+
+
+@functools.cache
+def taught() -> MemoryPPO:
+    """An agent without a controller's state that walks on, turns as the cue said, and guesses if it has no cue."""
+    model = agent()
+    policy = model.policy
+    actions = torch.tensor([[FORWARD] * DELAY + [answer] for answer in (UP, DOWN, UP, DOWN)]).t()
+    seen = torch.zeros(DELAY + 1, 4, 4)
+    seen[0, [0, 2], 0] = seen[0, [1, 3], 1] = 1
+    seen[:DELAY, :, 2] = seen[DELAY, :, 3] = 1
+    starts = torch.zeros(DELAY + 1, 4, dtype=torch.bool)
+    starts[0] = True
+    writes = torch.arange(DELAY + 1).unsqueeze(1).repeat(1, 4)
+    writes[0, 2:] = NOT_WRITTEN
+    optimiser = torch.optim.Adam(policy.parameters(), 1e-2)
+    for _ in range(120):
+        said = policy.evaluate_chunk(seen, actions, policy.initial_state(4), starts, writes)
+        loss = -said.log_probs[:, :2].mean() - said.log_probs[:, 2:].mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < np.log(2) / (DELAY + 1) + 0.03
+    return model
+
+
+def explained(model: MemoryPPO, answer: int | None = None, most_steps: int = 99) -> tuple[Recording, dict[str, Any]]:
+    recording = record(model.policy, maze(answer), most_steps)
+    donors = {f"episode {number}": record(model.policy, maze(other), 99) for number, other in ((7, UP), (8, DOWN))}
+    return recording, explain(model, recording, {"title": "a title"}, TMaze(delay=(3, 3)).channel_names, NAMES, donors)
+
+
+@pytest.mark.parametrize("answer", [UP, DOWN])
+def test_the_choice_is_explained_by_the_cue(answer: int) -> None:
+    recording, content = explained(taught(), answer)
+    assert recording.success
+    assert content["success"]
+    assert content["length"] == DELAY + 1
+    choice = content["decisions"][-1]
+    assert (choice["step"], choice["action"]) == (DELAY, answer)
+    first, *others = choice["effects"]
+    assert (first["steps"], first["label"], first["shows_cue"]) == ([0], "everything that shows the cue", True)
+    deleted, replaced = first["deleted"], first["replaced"]
+    assert deleted["likelihood_change"] < -0.3
+    assert choice["likelihood"] == pytest.approx(content["steps"][DELAY]["probabilities"][answer], abs=2e-4)
+    assert deleted["likelihood"] == pytest.approx(choice["likelihood"] + deleted["likelihood_change"], abs=2e-4)
+    assert (replaced["likelihood"] < 0.1, replaced["action_after"]) == (True, UP + DOWN - answer)
+    assert content["steps"][0]["instead"]["source"] == "the other cue"
+    assert content["steps"][0]["instead"]["caption"] == f"cue {NAMES[UP + DOWN - answer]}, corridor"
+    assert all(abs(other["deleted"]["likelihood_change"]) < -deleted["likelihood_change"] / 2 for other in others)
+    assert not any(other["shows_cue"] for other in others)
+
+
+@pytest.mark.parametrize("answer", [UP, DOWN])
+def test_beside_the_strongest_events_stand_as_many_others(answer: int) -> None:
+    _, content = explained(taught(), answer)
+    choice = content["decisions"][-1]
+    control, first = choice["control"], choice["effects"][0]
+    assert (control["events"], control["draws"]) == (1, DRAWS)
+    for kind in ("deleted", "replaced"):
+        mean, largest = control[kind]["likelihood_change"]
+        assert 0 <= mean <= largest < abs(first[kind]["likelihood_change"]) / 2
+        assert control[kind]["other_action"] == 0
+        # A draw is one of the single events, whose effects are shown, too: a mean of them, and one of them.
+        alone = [
+            abs(e[kind]["likelihood_change"]) for e in choice["effects"] if len(e["steps"]) == 1 and e is not first
+        ]
+        assert len(alone) == DELAY - 1
+        assert min(alone) - 1e-4 <= mean <= max(alone) + 1e-4
+        assert min(abs(largest - size) for size in alone) < 2e-4
+    assert explained(taught(), answer)[1]["decisions"] == content["decisions"]  # the same draws again
+
+
+def strength(effect: dict[str, Any]) -> float:
+    changes: list[float] = [effect[kind]["likelihood_change"] for kind in ("deleted", "replaced") if effect[kind]]
+    return max(map(abs, changes))
+
+
+def test_effects_are_of_events_before_the_step_the_largest_first() -> None:
+    _, content = explained(taught(), UP)
+    steps = [decision["step"] for decision in content["decisions"]]
+    assert steps == sorted(set(steps))
+    for decision in content["decisions"]:
+        sizes = [strength(effect) for effect in decision["effects"]]
+        assert sizes == sorted(sizes, reverse=True)
+        for effect in decision["effects"]:
+            assert all(step < decision["step"] for step in effect["steps"])
+            assert effect["steps"]
+            assert effect["group"] or len(effect["steps"]) == 1
+    alike = [effect for effect in content["decisions"][-1]["effects"] if effect["group"]]
+    assert [effect["steps"] for effect in alike] == [list(range(1, DELAY))]  # the corridor looks the same
+    assert alike[0]["label"] == "corridor"
+    shown = {step for effect in alike for step in effect["steps"][:3]}
+    assert {(content["steps"][step]["instead"]["caption"]) for step in shown} == {"junction"}
+    assert {(content["steps"][step]["instead"]["source"]) for step in shown} == {f"episode 7, step {DELAY}"}
+
+
+def test_every_step_tells_what_was_seen_stored_and_read() -> None:
+    recording, content = explained(taught(), DOWN)
+    captions = ["cue down, corridor", *["corridor"] * (DELAY - 1), "junction"]
+    assert [step["caption"] for step in content["steps"]] == captions
+    assert [step["cue"] for step in content["steps"]] == [True, *[False] * DELAY]
+    assert [step["action"] for step in content["steps"]] == [FORWARD] * DELAY + [DOWN]
+    assert [step["written"] for step in content["steps"]] == [[[slot, 1.0]] for slot in range(DELAY + 1)]
+    assert [step["reward"] for step in content["steps"]] == [0] * DELAY + [1]
+    assert content["return"] == 1
+    assert content["steps"][-1]["occupancy"] == pytest.approx((DELAY + 1) / SLOTS, abs=1e-4)
+    assert (content["heads"], content["slots"], content["action_names"]) == (HEADS, SLOTS, [*NAMES])
+    for time, (step, recorded) in enumerate(zip(content["steps"], recording.steps, strict=True)):
+        assert len(step["read"]) == HEADS
+        for number, head in enumerate(step["read"]):
+            assert all(source < time and slot == source for source, slot, _ in head["from"])
+            assert head["nothing"] + sum(weight for *_, weight in head["from"]) == pytest.approx(
+                1, abs=0.05
+            )  # faint parts are left out
+            assert recorded.access is not None
+            for source, slot, weight in head["from"]:
+                assert weight == pytest.approx(float(recorded.access.read[0, number, slot]), abs=1e-4), source
+        assert step["world"] is None
+        assert content["images"][step["seen"]].startswith("data:image/png;base64,")
+    assert len(content["images"]) == len(set(content["images"])) == 4  # each of them once, and the other cue
+    assert content["notes"] == ["changed is what the memory holds; the controller's state goes on as it was"]
+
+
+def test_sets_that_are_the_same_until_a_step_stand_there_once() -> None:
+    policy, recording = taught().policy, record(taught().policy, maze(UP), 99)
+    sets = [([0], "cue"), ([2, 4], "alike"), ([2], "one"), ([4, 5], "later"), ([4], "")]
+    found = decisions(policy, recording, sets, [None] * len(recording.steps))
+    (last,) = (decision for decision in found.shown if decision["step"] == DELAY)
+    assert sorted(effect["steps"] for effect in last["effects"]) == [[0], [2], [2, 4], [4], [4, 5]]
+    assert _before([[0, 3], [2, 4], [2], [4, 5], [4]], 4) == [0, 2]
+    assert _before([[0, 1], [0, 2], [3]], 1) == [0]
+    assert _before([[0, 1], [0, 2], [3]], 5) == [0, 1, 2]
+    assert last["tried"] == 5
+
+
+def test_what_is_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, whole = explained(taught(), UP)
+    assert (whole["left_out"], whole["tried_alone"]) == ([], [DELAY + 1, DELAY + 1])
+    monkeypatch.setattr("engram.evidence.explanation.decisions.LEAST_CHANGE", 0.0)  # any step is a decision
+    monkeypatch.setattr("engram.evidence.explanation.decisions.TRIED", 3 * (DELAY + 1))
+    monkeypatch.setattr("engram.evidence.explanation.decisions.LEAST_DECISIONS", 2)
+    monkeypatch.setattr("engram.evidence.explanation.event_sets.TRIED", 4 * (DELAY + 1))
+    monkeypatch.setattr("engram.evidence.explanation.event_sets.LEAST_SINGLE", 2)
+    monkeypatch.setattr("engram.evidence.explanation.decisions.MOST_SHOWN", 2)
+    _, content = explained(taught(), UP)
+    shown = [decision["step"] for decision in content["decisions"]]
+    assert len(shown) == 3
+    assert sorted([*shown, *content["left_out"]]) == list(range(DELAY + 1))
+    alone, written = content["tried_alone"]
+    assert (alone in (4, 5), written) == (True, DELAY + 1)  # the cue is a set of its own
+    assert "3 of 7 decisions are shown, those that something stored moved most" in content["notes"]
+    assert f"{alone} of 7 events were changed one by one, those that were read most" in content["notes"]
+    assert any(note.startswith("of each decision the 20 sets") for note in content["notes"])
+    assert content["decisions"][-1]["tried"] > len(content["decisions"][-1]["effects"]) == 2
+
+
+def test_an_episode_of_two_hundred_steps_is_examined_whole() -> None:
+    shown = 200 * [taught_step()]
+    sets = list(sets_to_forget(Recording(taught().policy.initial_state(1), shown, None, "", True)))
+    assert sum(len(steps) == 1 for steps, _ in sets) == 200
+
+
+@functools.cache
+def taught_step() -> RecordedStep:
+    return record(taught().policy, maze(UP), 99).steps[1]
+
+
+def test_changes_are_played_back_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = explained(taught(), UP)[1]["decisions"]
+    monkeypatch.setattr("engram.evidence.explanation.counterfactuals.AT_ONCE", 3)
+    parts = explained(taught(), UP)[1]["decisions"]
+    assert [decision["step"] for decision in parts] == [decision["step"] for decision in whole]
+    for one, other in zip(parts[-1]["effects"], whole[-1]["effects"], strict=True):
+        assert one["steps"] == other["steps"]
+        for kind in ("deleted", "replaced"):
+            assert one[kind]["likelihood"] == pytest.approx(other[kind]["likelihood"], abs=2e-4)
+
+
+def test_the_page_can_show_it(tmp_path: Path) -> None:
+    _, content = explained(taught())
+    assert json.loads(json.dumps(content)) == content
+    write_page(content, tmp_path / "page.html")
+
+
+def assert_only_deleted(content: dict[str, Any]) -> None:
+    effects = [effect for decision in content["decisions"] for effect in decision["effects"]]
+    assert effects
+    assert all(effect["replaced"] is None for effect in effects)
+    assert (content["replaces"], {step["instead"] is None for step in content["steps"]}) == (False, {True})
+    assert "this memory keeps no events: what it wrote can be deleted, but not replaced" in content["notes"]
+
+
+@pytest.mark.parametrize("memory", ["ntm", "dnc"])
+def test_a_memory_that_blends_its_writes_is_explained_too(memory: str, tmp_path: Path) -> None:
+    recording, content = explained(agent(memory, "lstm"), most_steps=9)
+    assert not content["reads_before_writing"]
+    written = [
+        time
+        for time, step in enumerate(recording.steps)
+        if step.access is not None and float(step.access.written.max()) >= WRITTEN
+    ]
+    assert [time for time, step in enumerate(content["steps"]) if step["written"]] == written
+    assert any(head["from"] for step in content["steps"] for head in step["read"])
+    assert all(
+        source <= time
+        for time, step in enumerate(content["steps"])
+        for head in step["read"]
+        for source, *_ in head["from"]
+    )
+    assert content["decisions"][-1]["step"] == 8
+    sizes = [strength(effect) for effect in content["decisions"][-1]["effects"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert_only_deleted(content)
+    assert content["notes"][0] == "cut after 9 steps; the episode went on"
+    write_page(content, tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("memory", ["fast_weight", "transformer"])
+def test_a_memory_without_slots_is_told_of_by_its_effects(memory: str, tmp_path: Path) -> None:
+    _, content = explained(agent(memory, "lstm"), most_steps=3)
+    assert (content["heads"], content["slots"]) == (0, 0)
+    (decision,) = (decision for decision in content["decisions"] if decision["step"] == 2)
+    assert {tuple(effect["steps"]) for effect in decision["effects"]} == {(0,), (1,)}
+    assert any(abs(effect["deleted"]["value_change"]) > 1e-3 for effect in decision["effects"])
+    assert_only_deleted(content)
+    assert "this memory has no slots to be looked into" in content["notes"]
+    write_page(content, tmp_path / "page.html")
+
+
+def test_continuous_actions_are_explained_by_their_density(tmp_path: Path) -> None:
+    env = DummyVecEnv([lambda: gym.make("Engram-PositionPendulum-v0")])
+    sizes = {"slots": SLOTS, "heads": HEADS}
+    model = MemoryPPO("MemoryPolicy", env, controller="feedforward", memory_kwargs=sizes, seed=0, device="cpu")
+    with torch.no_grad():  # an agent that has learned nothing does not heed its memory
+        model.policy.action_net.weight.copy_(100 * model.policy.action_net.weight)
+        model.policy.log_std.fill_(-3)
+    env.seed(3)
+    recording = record(model.policy, env, 8)
+    content = explain(model, recording, {"title": "a title"}, donors={"episode 1": record(model.policy, env, 8)})
+    assert content["likelihood"] == "log density"
+    assert [len(step["action"]) for step in content["steps"]] == [1] * 8
+    last = content["decisions"][-1]
+    action, deviation = content["steps"][7]["action"][0], np.exp(-3)
+    assert last["likelihood"] == pytest.approx(-np.log(deviation * np.sqrt(2 * np.pi)), abs=2e-4)
+    for effect in last["effects"]:
+        for kind in ("deleted", "replaced"):
+            shift = (effect[kind]["action_after"][0] - action) / deviation
+            assert effect[kind]["likelihood_change"] == pytest.approx(-(shift**2) / 2, abs=2e-2)
+    assert strength(last["effects"][0]) > 0.01
+    assert last["control"]["draws"] == DRAWS
+    for kind in ("deleted", "replaced"):  # of the draws, which differ
+        mean, largest = last["control"][kind]["value_change"]
+        assert 0 < mean < largest
+    write_page(content, tmp_path / "page.html")
+
+
+def test_without_a_memory_nothing_is_deleted(tmp_path: Path) -> None:
+    _, content = explained(agent("none", "lstm"), most_steps=3)
+    assert (content["heads"], content["slots"], content["decisions"]) == (0, 0, [])
+    assert content["notes"][-1] == "there is no memory beside the controller"
+    assert np.isfinite([step["value"] for step in content["steps"]]).all()
+    write_page(content, tmp_path / "page.html")
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    recording = record(taught().policy, maze(), 4)
+    explain(taught(), recording, {}, on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, 8) for done in range(1, 9)]  # once with the events changed, once with others

@@ -1,0 +1,80 @@
+"""The horizon figure, of curves that were made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_runs import horizon
+from matplotlib.figure import Figure
+
+from engram.evidence.horizon import figure as horizon_figure
+from engram.evidence.horizon.figure import draw_horizon
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Return the list to which every figure that is saved is added."""
+    figures: list[Figure] = []
+
+    def save(figure: Figure, path: Path) -> tuple[Path, Path]:
+        figures.append(figure)
+        return path, path
+
+    monkeypatch.setattr(horizon_figure, "save_figure", save)
+    return figures
+
+
+def test_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
+    png, svg = draw_horizon({"episodic (lstm)": horizon({1: 40, 10: 39, 1000: 22}, 90)}, tmp_path / "horizon.png")
+    assert (png, svg) == (tmp_path / "horizon.png", tmp_path / "horizon.svg")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in svg.read_bytes()
+
+
+def test_what_is_drawn(drawn: list[Figure]) -> None:
+    curves = {"b": horizon({30: 30, 3: 40, 300: 20}, 70), "a": horizon({3: 40, 300: 39})}
+    draw_horizon(curves, Path("nowhere"), colours={"a": "red", "b": "blue"})
+    (axes,) = drawn[0].axes
+    assert axes.get_xscale() == "log"
+    lines = {line.get_label(): line for line in axes.lines}
+    # In the order of the delays, however they were written.
+    found = lines["b\neffective length 70"]
+    assert list(found.get_xdata()) == [3, 30, 300]
+    assert list(found.get_ydata()) == [1.0, 0.75, 0.5]
+    assert found.get_color() == "blue"
+    assert lines["a\neffective length over 300"].get_color() == "red"
+    assert lines["chance"].get_ydata()[0] == 0.5
+    assert lines["oracle"].get_ydata()[0] == 1.0
+    assert "memory wiped" in lines
+    assert len(axes.collections) == 2  # an interval for each
+    interval = axes.collections[1].get_paths()[0].vertices
+    point = next(point for point in curves["b"]["points"] if point["delay"] == 300)
+    assert {y for x, y in interval if x == 300} == {point["success_low"], point["success_high"]}
+    (shade,) = [patch for patch in axes.patches if patch.get_alpha() == 0.15]
+    assert shade.get_x() < 5 < 30 < shade.get_x() + shade.get_width()
+
+
+def test_what_is_not_known_is_not_drawn(drawn: list[Figure]) -> None:
+    curve = horizon({3: 40, 300: 39}, chance=None, oracle=None, trained=None)
+    for point in curve["points"]:
+        point["wiped"] = None
+    draw_horizon({"a": curve}, Path("nowhere"))
+    (axes,) = drawn[0].axes
+    labels = {line.get_label() for line in axes.lines}
+    assert labels.isdisjoint({"chance", "oracle", "memory wiped"})
+    assert not axes.patches
+
+
+def test_a_delay_of_zero_has_no_place_on_the_axis(drawn: list[Figure]) -> None:
+    draw_horizon({"a": horizon({0: 40, 10: 38}, trained=[0, 0])}, Path("nowhere"))
+    (axes,) = drawn[0].axes
+    assert [list(line.get_xdata()) for line in axes.lines if str(line.get_label()).startswith("a\n")] == [[10]]
+
+
+def test_curves_over_different_things_are_refused() -> None:
+    other = {**horizon({}), "by": "size", "points": [{"size": 9, "success": 1.0}]}
+    with pytest.raises(ValueError, match="not over delay, size"):
+        draw_horizon({"a": horizon({3: 1}), "b": other}, Path("nowhere"))
+    with pytest.raises(ValueError, match="not over nothing"):
+        draw_horizon({}, Path("nowhere"))

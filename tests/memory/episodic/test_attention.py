@@ -1,0 +1,203 @@
+"""Attention over events against a plain loop, and the protection of its gates."""
+
+import math
+
+import pytest
+import torch
+
+from engram.memory.episodic.attention import Encodings, EventAttention
+
+TIME, BATCH, HIDDEN, ENCODED, HEADS, KEY, VALUE = 7, 3, 4, 5, 2, 3, 11
+SLOTS, EVENTS = 6, 7  # two groups of candidates
+
+
+def attention(hops=1, step_embedding_size=8):
+    made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, hops, 3.0, step_embedding_size)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return made
+
+
+def candidates(made, number):
+    """Encodings of random events."""
+    kinds = torch.randn(4, ENCODED)
+    encoded = torch.cat([kinds[torch.randint(0, 4, (BATCH, number - 2))], torch.randn(BATCH, 2, ENCODED)], dim=1)
+    return made.project(encoded, torch.randint(0, 50, (BATCH, number)))
+
+
+def inputs(made):
+    hidden, encoded = torch.randn(TIME, BATCH, HIDDEN), torch.randn(TIME, BATCH, ENCODED)
+    now = torch.randint(50, 90, (TIME, BATCH))
+    groups = [candidates(made, SLOTS), candidates(made, EVENTS)]
+    digests = torch.randint(-5, 0, (BATCH, SLOTS + EVENTS))  # some are equal
+    alive = torch.rand(TIME, BATCH, SLOTS + EVENTS) < 0.4
+    alive[2, 1] = False  # nothing to recall
+    age = torch.randint(0, 200, (TIME, BATCH, SLOTS + EVENTS))
+    digests = torch.randint(0, 5, (BATCH, SLOTS + EVENTS))  # some are equal
+    return hidden, encoded, now, groups, digests, alive, age
+
+
+def join(groups):
+    """The candidates of all groups as one."""
+    axes = Encodings(keys=2, values=2, log_gates=1)
+    return Encodings(*(torch.cat(parts, axis) for axis, *parts in zip(axes, *groups, strict=True)))
+
+
+def naive(made, hidden, encoded, now, groups, digests, alive, age):
+    """One step, row and head after the other."""
+    events, reads = join(groups), []
+    for t in range(TIME):
+        for b in range(BATCH):
+            seen = torch.cat([hidden[t, b], encoded[t, b]])
+            reach = alive[t, b].nonzero().flatten().tolist()
+            read = seen[:0]
+            for query_of in made.queries:
+                query = query_of(torch.cat([seen, read]))
+                if made.step_embedding is not None:
+                    query = query + made.query_of_step(made.step_embedding(now[t, b]))
+                query = query.view(HEADS, KEY)
+                contents, nulls = [], []
+                for r in range(HEADS):
+                    logits = [query[r] @ made.null_key[r] / math.sqrt(KEY)]
+                    for m in reach:
+                        gate = events.log_gates[b, m] - max(events.log_gates[b, other] for other in reach)
+                        equals = [other for other in reach if digests[b, other] == digests[b, m]]
+                        bias = made.age_bias(age[t, b, m])[r] - made.crowding[r] * math.log(len(equals))
+                        logits.append(query[r] @ events.keys[b, r, m] / math.sqrt(KEY) + gate + bias)
+                    weights = torch.stack(logits).softmax(0)
+                    nulls.append(weights[0])
+                    contents.append(weights[0] * made.null_value[r])
+                    for weight, m in zip(weights[1:], reach, strict=True):
+                        contents[-1] = contents[-1] + weight * events.values[b, r, m]
+                read = torch.cat([made.normalise(torch.cat(contents)), torch.stack(nulls)])
+            reads.append(read)
+    return torch.stack(reads).view(TIME, BATCH, -1)
+
+
+@pytest.mark.parametrize("hops", [1, 3])
+@pytest.mark.parametrize("step_embedding_size", [0, 8])
+def test_it_equals_the_plain_loop(hops, step_embedding_size):
+    made = attention(hops, step_embedding_size)
+    given = inputs(made)
+    read, null, _ = made(*given)
+    expected = naive(made, *given)
+    assert read.shape == (TIME, BATCH, made.read_size)
+    assert torch.allclose(read, expected, atol=1e-5)
+    assert torch.allclose(null, expected[..., -HEADS:].mean(2), atol=1e-5)
+
+
+def test_the_groups_are_one_set_of_candidates():
+    made = attention()
+    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    apart, *_ = made(hidden, encoded, now, groups, digests, alive, age)
+    joined, *_ = made(hidden, encoded, now, [join(groups)], digests, alive, age)
+    assert torch.allclose(apart, joined, atol=1e-6)
+
+
+def test_where_nothing_is_alive_the_null_slot_is_read():
+    made = attention()
+    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    read, null, _ = made(hidden, encoded, now, groups, digests, torch.zeros_like(alive), age)
+    assert torch.equal(null, torch.ones(TIME, BATCH))
+    expected = torch.cat([made.normalise(made.null_value.flatten()), torch.ones(HEADS)])
+    assert torch.allclose(read, expected.expand_as(read), atol=1e-6)
+
+
+def test_gates_scaled_by_one_factor_change_nothing():
+    made = attention()
+    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    read, null, _ = made(hidden, encoded, now, groups, digests, alive, age)
+    closed = [group._replace(log_gates=group.log_gates - 20.0) for group in groups]
+    read_closed, null_closed, _ = made(hidden, encoded, now, closed, digests, alive, age)
+    assert torch.allclose(read_closed, read, atol=1e-4)
+    assert torch.allclose(null_closed, null, atol=1e-5)
+
+
+def test_no_gate_can_hide_the_most_open_event_from_the_null_slot():
+    made = attention()
+    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    for one in range(SLOTS):
+        alone = torch.zeros_like(alive)
+        alone[:, :, one] = True
+        expected, *_ = made(hidden, encoded, now, groups, digests, alone, age)
+        shut = [group._replace(log_gates=torch.full_like(group.log_gates, -1e4)) for group in groups]
+        read, *_ = made(hidden, encoded, now, shut, digests, alone, age)
+        assert torch.allclose(read, expected, atol=1e-6)
+
+
+def test_a_uniform_gradient_on_the_gates_vanishes():
+    """What is learned from a read can rank events; it has no say in how open the memory is as a whole."""
+    made = attention()
+    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    joined = join(groups)
+    log_gates = joined.log_gates.detach().requires_grad_()
+    read, *_ = made(hidden, encoded, now, [joined._replace(log_gates=log_gates)], digests, alive, age)
+    (read * torch.randn_like(read)).sum().backward()
+    assert log_gates.grad.abs().max() > 1e-3
+    assert log_gates.grad.sum(1).abs().max() < 1e-4
+
+
+def test_the_dead_have_no_say_and_no_gradient():
+    made = attention()
+    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    joined = join(groups)
+    alive[..., 4] = False
+    for name in ("keys", "values", "log_gates"):
+        leaf = getattr(joined, name).detach().requires_grad_()
+        read, *_ = made(hidden, encoded, now, [joined._replace(**{name: leaf})], digests, alive, age)
+        (gradient,) = torch.autograd.grad(read.square().sum(), leaf)
+        felt = gradient if name == "log_gates" else gradient.transpose(1, 2).flatten(2).abs().sum(2)
+        assert felt[:, 4].abs().max() == 0
+        assert felt.abs().max() > 0
+    read, *_ = made(hidden, encoded, now, [joined], digests, alive, age)
+    keys, log_gates = joined.keys.clone(), joined.log_gates.clone()
+    keys[:, :, 4] = log_gates[:, 4] = torch.nan
+    spoilt, *_ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], digests, alive, age)
+    assert torch.equal(spoilt, read)
+
+
+def test_a_read_tells_how_familiar_it_was():
+    made = attention()
+    given = inputs(made)
+    read, null, _ = made(*given)
+    weights = read[..., HEADS * VALUE :]
+    assert weights.shape == (TIME, BATCH, HEADS)
+    assert torch.allclose(weights.mean(2), null)
+    assert weights[2, 1].tolist() == [1.0, 1.0]
+
+
+def test_what_is_seen_recalls_its_like_from_the_beginning():
+    made = EventAttention(64, HIDDEN, 4, 32, 32, 1, 3.0, 0)
+    events = torch.randn(1, 9, 64)
+    keys = made.project(events, torch.zeros(1, 9, dtype=torch.int64)).keys[0]
+    for m in range(9):
+        query = made.queries[0](torch.cat([torch.zeros(HIDDEN), events[0, m]])).view(4, 32)
+        assert torch.einsum("rw,rmw->m", query, keys).argmax() == m
+
+
+def test_a_crowd_of_equals_weighs_as_much_as_one():
+    made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, 1, 3.0, 0)
+    hidden, seen = torch.randn(1, 1, HIDDEN), torch.randn(1, 1, ENCODED)
+    cue, corridor = torch.randn(2, ENCODED)
+
+    def recalled(times):
+        encoded = torch.stack([cue] + [corridor] * times).unsqueeze(0)
+        events = made.project(encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
+        alive, age = torch.ones(1, 1, 1 + times, dtype=torch.bool), torch.zeros(1, 1, 1 + times, dtype=torch.int64)
+        digests = torch.tensor([[1] + [2] * times])
+        return made(hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], digests, alive, age)[0]
+
+    assert torch.allclose(recalled(50), recalled(1), atol=1e-5)
+    with torch.no_grad():
+        made.crowding.zero_()
+    assert (recalled(50) - recalled(1)).abs().max() > 0.05
+
+
+def test_order_plays_no_part_at_first():
+    made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, 1, 3.0, 8)
+    hidden, encoded, now, _, digests, alive, age = inputs(made)
+    groups = [candidates(made, SLOTS + EVENTS)]
+    read, *_ = made(hidden, encoded, now, groups, digests, alive, age)
+    later, *_ = made(hidden, encoded, now + 1000, groups, digests, alive, age)
+    assert torch.allclose(read, later, atol=1e-6)

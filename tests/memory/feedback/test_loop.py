@@ -1,0 +1,130 @@
+"""The fast loop over time, held to the plain one with the plain step."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from cores import SPECS, STARTS, TIME, Spec, assert_equal_trees, build, carried_state, episode_starts, events
+
+from engram.memory import MEMORIES, core, tree_map
+from engram.memory.dnc.memory import DNC
+from engram.memory.feedback import fused_loop
+from engram.memory.feedback import loop as feedback
+from engram.memory.ntm.memory import NTM
+from engram.memory.state import leaves
+
+fast_specs = pytest.mark.parametrize(
+    "spec", [spec for spec in SPECS if spec.controller == "lstm" and spec.memory in ("ntm", "dnc")], ids=str
+)
+
+
+def unrolled(model, **kwargs):
+    return model.unroll(events(), model.initial_state(3), episode_starts("none"), **kwargs)
+
+
+@fast_specs
+@pytest.mark.parametrize("pattern", STARTS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-11)])
+def test_the_fast_loop_equals_the_plain_one_forward_and_backward(spec, pattern, dtype, tolerance, monkeypatch):
+    model = build(spec, dtype)
+    sequence, starts, carried = events(kinds=7), episode_starts(pattern), carried_state(model)
+    mixing = torch.randn(TIME, 3, model.feature_size, dtype=dtype)
+
+    def outcome(writes=None):
+        model.zero_grad()
+        before = tree_map(lambda leaf: leaf.detach().requires_grad_(), carried)
+        after = model.unroll(sequence, before, starts, writes)
+        loss = (after.features * mixing).sum()
+        for leaf in leaves(after.state):
+            loss = loss + (leaf.square().sum() if leaf.requires_grad else 0.0)
+        loss.backward()
+        gradients = [leaf.grad for leaf in (*model.parameters(), *leaves(before))]
+        there = [gradient is not None for gradient in gradients[: len(list(model.parameters()))]]
+        gradients = tuple(torch.zeros(1, dtype=dtype) if gradient is None else gradient for gradient in gradients)
+        return there, (after.features, after.state, after.writes, tuple(after.trace.values())), gradients
+
+    there, fast, fast_gradients = outcome()
+    _, replayed, replayed_gradients = outcome(fast[2])
+    monkeypatch.setattr(core, "run", feedback.plain)
+    model.memory.fused = None
+    plain_there, plain, plain_gradients = outcome()
+    for one in (fast, replayed):
+        assert_equal_trees(one, plain, tolerance)
+    for own, expected in ((fast_gradients, plain_gradients), (replayed_gradients, plain_gradients)):
+        for gradient, other in zip(own, expected, strict=True):
+            scale = max(1.0, other.abs().max().item()) if other.numel() else 1.0
+            assert torch.allclose(gradient, other.expand_as(gradient), atol=tolerance * scale, rtol=0)
+    assert there == plain_there  # a learned start without an episode that starts has no gradient
+
+
+@fast_specs
+def test_behind_an_lstm_a_chunk_is_one_node_of_the_graph(spec, monkeypatch):
+    calls = []
+    monkeypatch.setattr(feedback, "fused_loop", lambda *args: calls.append(1) or fused_loop.fused_loop(*args))
+    for controller in ("lstm", "gru"):
+        calls.clear()
+        model = build(spec._replace(controller=controller))
+        unrolled(model)
+        assert len(calls) == (controller == "lstm" and model.memory.fused is not None)
+
+
+def test_a_subclass_with_another_step_is_not_bypassed(monkeypatch):
+    for name, parent in (("ntm", NTM), ("dnc", DNC)):
+
+        class Louder(parent):
+            def say(self, hidden):
+                return 2 * super().say(hidden)
+
+        monkeypatch.setitem(MEMORIES, "louder", Louder)
+        torch.manual_seed(3)
+        usual = build(Spec("lstm", name, {"slots": 5}))
+        torch.manual_seed(3)
+        louder = build(Spec("lstm", "louder", {"slots": 5}))
+        sequence = events()
+        one, other = (
+            each.unroll(sequence, each.initial_state(3), episode_starts("none")).features for each in (usual, louder)
+        )
+        assert (one - other).abs().max() > 1e-3
+
+
+def node_of(after):
+    """The one node of the graph that a chunk is."""
+    return after.state.memory.memory.grad_fn
+
+
+ONE_NODE = [Spec("lstm", "ntm", {"slots": 5}), Spec("lstm", "dnc", {"slots": 5})]
+
+
+@pytest.mark.parametrize("spec", ONE_NODE, ids=str)
+def test_what_is_kept_for_the_backward_pass_is_freed_by_it(spec):
+    after = unrolled(build(spec))
+    node = node_of(after)
+    assert len(node.saved_tensors) > TIME
+    after.features.sum().backward()
+    with pytest.raises(RuntimeError, match="freed"):
+        len(node.saved_tensors)
+
+
+@pytest.mark.parametrize("spec", ONE_NODE, ids=str)
+def test_a_graph_that_is_dropped_is_freed_at_once(spec):
+    after = unrolled(build(spec))
+    node = weakref.ref(node_of(after))
+    gc.disable()  # a cycle would wait for it
+    try:
+        assert node() is not None
+        del after
+        assert node() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("spec", ONE_NODE, ids=str)
+def test_a_carried_state_that_was_changed_before_the_backward_pass_is_noticed(spec):
+    model = build(spec)
+    state = tree_map(torch.clone, carried_state(model))
+    after = model.unroll(events(), state, episode_starts("none"))
+    with torch.no_grad():
+        state.memory.memory.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        after.features.sum().backward()

@@ -1,0 +1,94 @@
+"""No loop over time asks the device for a number: on a GPU the host would wait for the answer at every step.
+
+It is counted on a CPU, but along the path that a GPU takes: without the steps in C.
+"""
+
+from collections import Counter
+from contextlib import contextmanager
+
+import pytest
+import torch
+from cores import BATCH, SPECS, TIME, build, events
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from engram.memory import tree_map
+
+pytestmark = pytest.mark.usefixtures("own_memories")
+
+QUESTIONS = {
+    *("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount"),
+    *("_unique2", "unique_dim", "unique_consecutive"),
+}
+FETCHES = {Tensor.tolist, Tensor.numpy, Tensor.cpu, torch.repeat_interleave, Tensor.repeat_interleave}
+"""What on a CPU calls no operation that asks; of repetitions, the length of the result is asked."""
+BY_MASK = {"index", "index_put", "index_put_"}
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch):
+    for module in ("native_dnc", "native_lstm"):
+        monkeypatch.setattr(f"memory.{module}.library", lambda *args, **sizes: None)
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations whose result the host has to know, also those of the backward pass."""
+
+    def __init__(self, counted):
+        super().__init__()
+        self.counted = counted
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.overloadpacket.__name__
+        by_mask = name in BY_MASK and any(i is not None and i.dtype == torch.bool for i in args[1])
+        self.counted[name] += name in QUESTIONS or by_mask
+        return operation(*args, **(kwargs or {}))
+
+
+class Fetches(TorchFunctionMode):
+    """Counts the functions that hand tensors over to the host."""
+
+    def __init__(self, counted):
+        super().__init__()
+        self.counted = counted
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.counted[getattr(function, "__name__", "")] += function in FETCHES
+        return function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def asking():
+    """Count questions, by name; what was not asked counts 0."""
+    counted = Counter()
+    with Operations(counted), Fetches(counted):
+        yield counted
+
+
+def test_questions_are_counted():
+    ones = torch.ones(3)
+    with asking() as asked:
+        if ones[ones > 0].sum() > 1:
+            (ones + ones).sum().item()
+        ones[ones > 0] = 2 * ones
+        ones.unique()
+        ones.repeat_interleave(ones.long())
+        ones.tolist(), ones.numpy(), ones.cpu()
+    counts = {"index": 1, "_local_scalar_dense": 2, "index_put_": 1, "_unique2": 1, "repeat_interleave": 1}
+    assert +asked == {**counts, "tolist": 1, "numpy": 1, "cpu": 1}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_they_do_not_grow_with_the_sequence(spec):
+    core = build(spec)
+    counted = []
+    for length in (TIME, 3 * TIME):
+        starts = torch.zeros(length, BATCH, dtype=torch.bool)
+        starts[[0, 4, 7], [1, 2, 0]] = True
+        sequence, state = events(length), tree_map(torch.detach, core.initial_state(BATCH))
+        writes = core.unroll(sequence, state, starts).writes
+        with asking() as asked:
+            core.unroll(sequence, state, starts, writes).features.square().sum().backward()
+        counted.append(+asked)
+    assert counted[0] == counted[1]

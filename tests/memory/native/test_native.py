@@ -1,0 +1,292 @@
+"""The steps in C beside what they are held to, and what happens where they cannot be compiled."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from engram.memory.controllers.lstm import cell as torch_cell
+from engram.memory.controllers.lstm import native as native_lstm
+from engram.memory.dnc.fused import FusedDNC
+from engram.memory.dnc.native import NativeDNC
+from engram.memory.native import build as native
+
+FOLDER = Path(native.__file__).parents[1]
+DNC, LSTM = FOLDER / "dnc" / "native.c", FOLDER / "controllers" / "lstm" / "native.c"
+HAS_COMPILER = shutil.which("cc") is not None
+needs_a_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler (cc) here: the steps in C are not tested")
+SIZES = [(5, 11, 7, 3), (3, 1, 2, 1), (2, 64, 32, 4), (1, 130, 5, 2)]  # B, N, W, R
+
+
+@pytest.fixture(autouse=True)
+def _afresh(monkeypatch, tmp_path):
+    """Compile into an empty folder, and forget it afterwards."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("ENGRAM_NATIVE", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    native.library.cache_clear()
+    yield
+    native.library.cache_clear()
+
+
+def a_step(batch, slots, width, reads, dtype):
+    """What the controller says, a state, and the gradients of the state after it; many slots are equally used."""
+    torch.manual_seed(3)
+
+    def shares(*shape):
+        return torch.randn(*shape, dtype=dtype).softmax(-1) * 0.9
+
+    links = torch.rand(batch, slots, slots, dtype=dtype) / slots
+    links.diagonal(dim1=1, dim2=2).zero_()
+    usage = torch.rand(batch, slots, dtype=dtype).mul(4).round() / 4
+    memory, read = torch.randn(batch, slots, width, dtype=dtype), torch.randn(batch, reads * width, dtype=dtype)
+    before = (memory, usage, shares(batch, slots), links, shares(batch, slots), shares(batch, reads, slots), read)
+    said = 2 * torch.randn(batch, sum(FusedDNC(width, reads).groups), dtype=dtype)
+    return said, before, tuple(torch.randn_like(leaf) for leaf in before)
+
+
+def outcome(step, said, before, of_after, decided=None):
+    after, kept, order = step.forward(said, before, decided)
+    of_said, of_before = step.backward(tuple(leaf.clone() for leaf in of_after), kept)
+    return [*after, of_said, *of_before], order
+
+
+def assert_the_same(step, width, reads, tolerance, *arguments):
+    results, order = outcome(step, *arguments)
+    expected, expected_order = outcome(FusedDNC(width, reads), *arguments)
+    assert torch.equal(order, expected_order)
+    for one, other in zip(results, expected, strict=True):
+        assert torch.allclose(one, other, atol=tolerance, rtol=tolerance)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_the_dnc_in_c_is_the_one_in_torch(sizes, dtype, tolerance):
+    _, slots, width, reads = sizes
+    assert native.library(DNC, dtype, N=slots, W=width, R=reads) is not None
+    step = NativeDNC(width, reads)
+    assert_the_same(step, width, reads, tolerance, *a_step(*sizes, dtype))
+
+
+@needs_a_compiler
+def test_a_recorded_order_is_replayed():
+    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    order = torch.stack([torch.randperm(11) for _ in range(5)])
+    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, said, before, of_after, order)
+    assert not torch.equal(outcome(NativeDNC(7, 3), said, before, of_after)[1], order)
+
+
+@needs_a_compiler
+def test_arrays_need_not_lie_as_c_expects_them():
+    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    before = (before[0].transpose(1, 2).contiguous().transpose(1, 2), before[1][:1].expand(5, -1), *before[2:])
+    of_after = (torch.ones(1, dtype=torch.float64).expand(5, 11, 7), *of_after[1:])
+    assert not before[0].is_contiguous()
+    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, said, before, of_after)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("value", [1e4, -1e4, 0.0, float("nan")])
+def test_extremes_are_what_they_are_in_torch(value):
+    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    said = torch.full_like(said, value)
+    (after, _), (expected, _) = (outcome(step, said, before, of_after) for step in (NativeDNC(7, 3), FusedDNC(7, 3)))
+    for one, other in zip(after, expected, strict=True):
+        assert torch.equal(torch.isnan(one), torch.isnan(other))
+        assert torch.allclose(one, other, atol=1e-6, rtol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "variable", [("ENGRAM_NATIVE", "0"), ("ENGRAM_NATIVE", "off"), ("CC", "no-such-compiler"), ("PATH", "")]
+)
+def test_without_it_the_step_is_taken_in_torch(monkeypatch, variable):
+    monkeypatch.setenv(*variable)
+    assert native.library(DNC, torch.float64, N=11, W=7, R=3) is None
+    assert_the_same(NativeDNC(7, 3), 7, 3, 0.0, *a_step(5, 11, 7, 3, torch.float64))
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("broken", ["compiler", "folder", "home"])
+def test_what_went_wrong_with_the_compiler_is_told_once(monkeypatch, tmp_path, broken):
+    if broken == "compiler":
+        monkeypatch.setenv("CC", "false")
+    elif broken == "folder":
+        (tmp_path / "engram").write_text("in the way")
+    else:
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(native.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home directory")))
+    with pytest.warns(UserWarning, match=r"native_dnc\.c could not be compiled, the slower step in torch is taken"):
+        assert native.library(DNC, torch.float64, N=11, W=7, R=3) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_the_same(NativeDNC(7, 3), 7, 3, 0.0, *a_step(5, 11, 7, 3, torch.float64))
+
+
+def a_cell(batch, size, dtype):
+    """Gates, a cell, and the gradients of output and cell."""
+    torch.manual_seed(3)
+    gates = 3 * torch.randn(batch, 4 * size, dtype=dtype)
+    return gates, *torch.randn(3, batch, size, dtype=dtype).unbind(0)
+
+
+def cell_outcome(cell, gates, before, of_output, of_after):
+    gates = gates.clone()  # they are squashed in place
+    output, after, squashed = cell.cell_forward(gates, before)
+    return [gates, output, after, squashed, *cell.cell_backward(of_output, of_after, gates, before, squashed)]
+
+
+def assert_the_same_cell(tolerance, *arguments):
+    results = (cell_outcome(cell, *arguments) for cell in (native_lstm, torch_cell))
+    for one, other in zip(*results, strict=True):
+        assert one.shape == other.shape
+        assert torch.equal(torch.isnan(one), torch.isnan(other))
+        assert torch.allclose(one, other, atol=tolerance, rtol=tolerance, equal_nan=True)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-14), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("sizes", [(5, 7), (3, 11), (1, 1), (2, 128), (0, 5)])
+def test_the_lstms_cell_in_c_is_the_one_in_torch(sizes, dtype, tolerance):
+    arguments = a_cell(*sizes, dtype)
+    assert native_lstm._compiled(*arguments) is not None
+    assert_the_same_cell(tolerance, *arguments)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("value", [1e4, -1e4, 0.0, float("inf"), -float("inf"), float("nan")])
+def test_extremes_in_the_lstms_cell_are_what_they_are_in_torch(value, dtype):
+    gates, before, *gradients = a_cell(5, 7, dtype)
+    gates[:, ::3] = value
+    before[2] = value
+    before.clamp_(-1e4, 1e4)  # nothing makes an infinite cell
+    assert_the_same_cell(1e-6, gates, before, *gradients)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_tiny_candidate_keeps_its_digits(dtype):
+    gates = torch.logspace(-20, -1, 44, dtype=dtype).mul(torch.tensor([1.0, -1.0]).repeat(22)).unsqueeze(0)
+    expected = gates[:, 33:].tanh()
+    native_lstm.cell_forward(gates, torch.zeros(1, 11, dtype=dtype))
+    assert torch.allclose(gates[:, 33:], expected, atol=0, rtol=4 * torch.finfo(dtype).eps)
+
+
+@needs_a_compiler
+def test_arrays_of_the_lstms_cell_need_not_lie_as_c_expects_them():
+    gates, before, of_output, _ = a_cell(5, 7, torch.float64)
+    before = before.t().contiguous().t()
+    of_after = torch.ones(1, 1, dtype=torch.float64).expand(5, 7)
+    assert not before.is_contiguous()
+    assert_the_same_cell(1e-14, gates, before, of_output, of_after)
+    across = gates.t().contiguous().t()
+    native_lstm.cell_forward(across, before)
+    native_lstm.cell_forward(gates, before)
+    assert torch.allclose(across, gates, atol=1e-14)
+
+
+def test_other_cells_are_left_to_torch(monkeypatch):
+    asked = []
+    monkeypatch.setattr("engram.memory.controllers.lstm.native.library", lambda *args: asked.append(args))
+    gates, before, *_ = a_cell(5, 7, torch.float64)
+    for odd in ((gates[:, :27], before), (gates.float(), before), (gates.to("meta"), before)):
+        assert native_lstm._compiled(*odd) is None
+    for odd in (before[:1], before.float(), before.to("meta")):
+        assert native_lstm._compiled(gates, odd) is None
+        assert native_lstm._compiled(gates, before, odd) is None
+    assert not asked
+    native_lstm._compiled(gates, before)
+    assert asked == [(LSTM, torch.float64)]
+
+
+def test_without_a_compiler_the_lstms_cell_is_that_of_torch(monkeypatch):
+    monkeypatch.setenv("ENGRAM_NATIVE", "0")
+    assert native_lstm._compiled(*a_cell(5, 7, torch.float64)) is None
+    assert_the_same_cell(0.0, *a_cell(5, 7, torch.float64))
+
+
+@needs_a_compiler
+def test_what_a_source_includes_is_part_of_its_name(monkeypatch, tmp_path):
+    shutil.copy(FOLDER / "native" / "native_math.h", tmp_path)
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "build.py"))
+    gates, before, *_ = a_cell(5, 7, torch.float64)
+    native_lstm.cell_forward(gates.clone(), before)
+    header = tmp_path / "native_math.h"
+    header.write_text(header.read_text().replace("REAL sigmoid(REAL x) {", "REAL sigmoid(REAL x) { return 7;"))
+    native.library.cache_clear()
+    native_lstm.cell_forward(gates, before)
+    assert (gates[:, :21] == 7).all()
+
+
+@needs_a_compiler
+def test_a_compiler_may_have_options(monkeypatch):
+    monkeypatch.setenv("CC", "cc -O1")
+    assert native.library(DNC, torch.float64, N=11, W=7, R=3) is not None
+
+
+def test_other_types_and_large_memories_are_left_to_torch(monkeypatch):
+    assert native.library(DNC, torch.bfloat16, N=11, W=7, R=3) is None
+    asked = []
+    monkeypatch.setattr("engram.memory.dnc.native.library", lambda *args, **sizes: asked.append(sizes))
+    for sizes in ((1, 11, 7, 3), (1, 2, 20_000, 1), (1, 500, 100, 4)):
+        said, before, _ = a_step(*sizes, torch.float64)
+        NativeDNC(*sizes[2:])._compiled(said, before, None)
+    assert asked == [{"N": 11, "W": 7, "R": 3}]
+
+
+ODD = {
+    "a batch of another size": lambda said, before: (said, tuple(leaf[:2] for leaf in before)),
+    "a leaf of another size": lambda said, before: (said, (*before[:3], before[3][:, :5, :5], *before[4:])),
+    "no links": lambda said, before: (said, (*before[:3], before[3][:, :0, :0], *before[4:])),
+    "another type": lambda said, before: (said.float(), before),
+    "too little said": lambda said, before: (said[:, :-1], before),
+}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("odd", ODD)
+def test_tensors_that_do_not_fit_are_refused_by_torch(odd):
+    said, before, _ = a_step(5, 11, 7, 3, torch.float64)
+    with pytest.raises(RuntimeError):
+        NativeDNC(7, 3).forward(*ODD[odd](said, before), None)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("number", [-1, 11, 20_000])
+def test_an_order_that_names_no_slot_is_refused(number):
+    said, before, _ = a_step(5, 11, 7, 3, torch.float64)
+    order = torch.arange(11).repeat(5, 1)
+    order[3, 4] = number
+    with pytest.raises(IndexError, match=r"holds numbers that are not in 0\.\.10"):
+        NativeDNC(7, 3).forward(said, before, order)
+
+
+@needs_a_compiler
+def test_what_was_compiled_once_is_loaded(tmp_path):
+    sizes = {"N": 11, "W": 7, "R": 3}
+    assert native.library(DNC, torch.float32, **sizes) is not None
+    (compiled,) = (tmp_path / "engram").iterdir()
+    stamp = compiled.stat().st_mtime_ns
+    native.library.cache_clear()
+    assert native.library(DNC, torch.float32, **sizes) is not None
+    assert compiled.stat().st_mtime_ns == stamp
+    assert native.library(DNC, torch.float32, **{**sizes, "N": 12}) is not None
+    assert len(list((tmp_path / "engram").iterdir())) == 2
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_file_that_was_cut_off_is_compiled_again(monkeypatch, tmp_path, share):
+    assert native.library(DNC, torch.float32, N=11, W=7, R=3) is not None
+    (compiled,) = (tmp_path / "engram").iterdir()
+    whole = compiled.read_bytes()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    cut = tmp_path / "other" / "engram" / compiled.name
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(whole[: int(share * len(whole))])
+    native.library.cache_clear()
+    assert native.library(DNC, torch.float32, N=11, W=7, R=3) is not None
+    assert len(cut.read_bytes()) == len(whole)

@@ -1,0 +1,131 @@
+"""The best model of the validation side is kept, whatever comes later."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.logger import Logger
+
+from engram.agents import MemoryPPO
+from engram.agents.evaluation.episodes import Episodes
+from engram.envs import make_vec_env
+from engram.tracking import RunFolder, StopRequest, Validation
+from engram.tracking.interrupt import Stopped
+
+STEPS = 10
+
+
+class Model:
+    """Stands in for an agent whose weights are the number of steps that it has seen."""
+
+    def __init__(self) -> None:
+        self.num_timesteps = 0
+        self.logger = Logger(None, [])
+        # Without a memory there is nothing to watch.
+        self.policy = SimpleNamespace(core=SimpleNamespace(memory=SimpleNamespace(read_size=0)), parameters=tuple)
+
+    def get_env(self) -> None:
+        return None
+
+    def save(self, file: Any) -> None:
+        file.write(str(self.num_timesteps).encode())
+
+
+def episodes(success: float, episode_return: float) -> Episodes:
+    won = np.arange(4) < 4 * success
+    return Episodes(won, np.full(4, episode_return), np.full(4, 7), np.full(4, "", dtype=object), won, won, False)
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
+    """Return a function that trains through the given validation results, one after each rollout and one at the end."""
+
+    def playing(
+        *results: tuple[float, float], request: StopRequest | None = None, knows_success: bool = True
+    ) -> SimpleNamespace:
+        model, request = Model(), request or StopRequest()
+        left = [episodes(*result) for result in results]
+        env = make_vec_env("Engram-TMaze-v0", n_envs=2, split="validation", seed=0)
+
+        def evaluated(
+            agent: Model, watched: Any, n_episodes: int, on_progress: Callable[[int, int], None], watch: None
+        ) -> Episodes:
+            watched.knows_success = knows_success
+            on_progress(1, n_episodes)
+            return left.pop(0)
+
+        monkeypatch.setattr("engram.tracking.callbacks.validation.evaluate", evaluated)
+        said: list[str] = []
+        folder = RunFolder(tmp_path)
+        callback = Validation(env, folder, every=STEPS, episodes=4, seed=3, request=request, say=said.append)
+        callback.init_callback(model)
+        callback.on_training_start({}, {})
+        for _ in results[:-1]:
+            model.num_timesteps += STEPS
+            callback.on_step()
+            callback.on_rollout_end()
+        model.num_timesteps += 1
+        callback.on_training_end()
+        kept = {path.stem: int(path.read_text()) for path in tmp_path.glob("*.zip")}
+        return SimpleNamespace(said=said, left=left, **kept)
+
+    return playing
+
+
+def test_highest_success_is_kept(play) -> None:
+    kept = play((0.25, 0.9), (0.75, 0.1), (0.5, 1.0))
+    assert (kept.best, kept.latest) == (2 * STEPS, 2 * STEPS + 1)
+    assert ["best" in line for line in kept.said] == [True, True, False]
+
+
+def test_of_equals_the_later_is_kept_whatever_the_return(play) -> None:
+    assert play((0.5, 0.9), (0.5, 0.4), (0.25, 1.0)).best == 2 * STEPS
+
+
+def test_the_return_decides_where_success_is_unknown(play) -> None:
+    assert play((0.5, 0.2), (0.5, 0.9), (0.5, 0.4), knows_success=False).best == 2 * STEPS
+
+
+def test_weights_after_the_last_rollout_have_their_chance(play) -> None:
+    assert play((0.5, 0.5), (0.75, 0.5)).best == STEPS + 1
+
+
+def test_a_stop_cuts_the_evaluation_short_and_saves_the_latest(play) -> None:
+    request = StopRequest()
+    request.signal = signal.SIGINT
+    kept = play((0.5, 0.5), (1.0, 1.0), request=request)
+    assert kept.latest == STEPS + 1
+    assert not hasattr(kept, "best")
+    assert len(kept.left) == 2
+    with pytest.raises(Stopped):
+        request.check()
+
+
+def test_an_unused_memory_is_said_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_vec_env("Engram-TMaze-v0", n_envs=2, split="validation", seed=0)
+    model = MemoryPPO(
+        "MemoryPolicy", env, n_steps=10, chunk_length=10, memory_kwargs={"slots": 7}, seed=0, device="cpu"
+    )
+    said: list[str] = []
+    callback = Validation(env, RunFolder(tmp_path), every=1, episodes=2, seed=3, request=StopRequest(), say=said.append)
+    callback.init_callback(model)
+    model.set_logger(Logger(None, []))
+    with torch.no_grad():
+        model.policy.action_net.weight.zero_()
+    callback._evaluate()
+    assert model.logger.name_to_value["panel/use"] == 0.0
+    assert model.logger.name_to_value["panel/write_rate"] > 0
+    assert any(line.startswith("warning: the memory is not used") for line in said)
+    assert any("memory: use 0%" in line for line in said)
+    with torch.no_grad():
+        model.policy.action_net.weight.normal_()
+    said.clear()
+    callback._evaluate()
+    assert not any(line.startswith("warning") for line in said)

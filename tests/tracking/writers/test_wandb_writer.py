@@ -1,0 +1,172 @@
+"""Weights & Biases without an account, without a server, and not at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from PIL import Image
+from stable_baselines3.common.logger import Logger
+
+from engram.tracking import WandbWriter, open_wandb
+from engram.tracking.writers.wandb import Mode
+
+
+@pytest.fixture(autouse=True)
+def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    # Set by the writer for the rest of the process, if it is not set.
+    monkeypatch.setenv("WANDB_DATA_DIR", "")
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    yield
+    wandb.teardown()
+
+
+def opened(folder: Path, mode: Mode, said: list[str], timeout: float = 10.0) -> WandbWriter | None:
+    folder.mkdir(exist_ok=True)
+    return open_wandb(
+        mode=mode,
+        folder=folder,
+        project="tests",
+        entity=None,
+        group="group",
+        tags=["tag"],
+        config={"ppo": {"gamma": 0.5}},
+        timeout=timeout,
+        say=said.append,
+    )
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """Read an offline run back."""
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
+    said: list[str] = []
+    writer = opened(tmp_path / "run", "auto", said)
+    assert writer is not None
+    (line,) = said
+    assert "offline" in line
+    assert "wandb sync" in line
+    logger = Logger(None, [writer])
+    for step in (64, 128):
+        logger.record("train/loss", step / 256)
+        logger.record("secret", 1, exclude="wandb")
+        logger.dump(step)
+    writer.summarise({"evaluation": {"success": 0.75}})
+    logger.close()
+
+    read = records(tmp_path / "run")
+    (run,) = (record["run"] for record in read if record["type"] == "run")
+    assert run["config"]["update"]["ppo"] == {"gamma": 0.5}
+    assert (run["project"], run["run_group"], run["display_name"]) == ("tests", "group", "run")
+    metrics = [record["metric"] for record in read if record["type"] == "metric"]
+    assert any(metric.get("glob_name") == "*" and metric["step_metric"] == "global_step" for metric in metrics)
+    rows = [record["history"]["item"] for record in read if record["type"] == "history"]
+    assert [(row["global_step"], row["train/loss"]) for row in rows] == [(64, 0.25), (128, 0.5)]
+    assert not any("secret" in row for row in rows)
+    summary = [record["summary"].get("update", {}) for record in read if record["type"] == "summary"]
+    assert any("0.75" in json.dumps(update) for update in summary)
+    assert read[-1]["type"] == "exit"
+
+
+def test_offline_run_holds_film_table_and_models(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    writer = opened(folder, "offline", [])
+    assert writer is not None
+    frames = [Image.new("RGB", (7, 5), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "horizon.png")
+    for name in ("best", "latest"):
+        (folder / f"{name}.zip").write_text(f"weights called {name}")
+    writer.show("evaluation/film", folder / "film.gif", 7)
+    writer.show("evaluation/horizon", folder / "horizon.png", 7)
+    writer.tabulate(
+        "evaluation/certificate", [{"done": "wiped", "success": 0.5}, {"done": "intact", "success": None}], 7
+    )
+    for name in ("best", "latest"):
+        writer.keep_model([folder / f"{name}.zip"], name)
+    writer.close()
+
+    read = records(folder)
+    rows = [record["history"]["item"] for record in read if record["type"] == "history"]
+    assert {row["global_step"] for row in rows} == {7}
+    (files,) = folder.glob("wandb/offline-run-*/files")
+    film, horizon, table = (
+        files / next(row[f"evaluation/{name}.path"] for row in rows if f"evaluation/{name}.path" in row)
+        for name in ("film", "horizon", "certificate")
+    )
+    assert film.read_bytes() == (folder / "film.gif").read_bytes()
+    assert Image.open(horizon).size == (7, 5)
+    content = json.loads(table.read_text())
+    assert (content["columns"], content["data"]) == (["done", "success"], [["wiped", 0.5], ["intact", None]])
+    models = [record["artifact"] for record in read if record["type"] == "artifact"]
+    models = [model for model in models if model["type"] == "model"]
+    # Weights & Biases calls every new version `latest`, too, until there is a newer one.
+    assert [set(model["aliases"]) for model in models] == [{"best", "latest"}, {"latest"}]
+    for model, name in zip(models, ("best", "latest"), strict=True):
+        (entry,) = model["manifest"]["contents"]
+        copy = Path(entry["local_path"])
+        assert entry["path"] == f"{name}.zip"
+        assert copy.read_text() == f"weights called {name}"
+        assert copy.is_relative_to(folder.resolve())
+
+
+def test_disabled_writes_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert opened(tmp_path / "run", "disabled", said) is None
+    assert said == []
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_environment_decides_for_auto_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert opened(tmp_path / "run", "auto", []) is None
+    writer = opened(tmp_path / "run", "offline", [])
+    assert writer is not None
+    writer.close()
+
+
+@pytest.mark.parametrize("where", ["environment", "netrc"])
+def test_server_that_does_not_answer_is_one_line_and_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    key = "0123456789" * 4  # shaped like a key, and none
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    if where == "environment":
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    else:
+        (tmp_path / "netrc").write_text(f"machine 127.0.0.1\n  login user\n  password {key}\n")
+        (tmp_path / "netrc").chmod(0o600)
+    said: list[str] = []
+    writer = opened(tmp_path / "run", "auto", said, timeout=1.0)
+    assert writer is not None
+    writer.write({"a": 1.0}, {"a": ()}, 3)
+    writer.close()
+    (line,) = said
+    assert "\n" not in line
+    assert "cannot be used" in line
+    assert "offline" in line
+    assert list((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_settings_that_are_wrong_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "bogus")
+    said: list[str] = []
+    assert opened(tmp_path / "run", "auto", said) is None
+    (line,) = said
+    assert "\n" not in line
+    assert "bogus" in line

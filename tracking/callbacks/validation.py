@@ -1,0 +1,133 @@
+"""Periodic evaluation on the validation side; the best model is kept."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from engram.agents import MemoryPPO
+from engram.agents.evaluation.episodes import evaluate
+from engram.agents.evaluation.memory_panel import UNUSED, MemoryPanel
+from engram.agents.evaluation.success_tracker import SuccessWatch
+from engram.tracking.interrupt import Stopped, StopRequest
+from engram.tracking.run_folder import RunFolder
+
+WATCHED = 8
+"""Envs of the validation whose memory is watched."""
+
+
+class Validation(BaseCallback):
+    """Plays validation layouts every so often, between a rollout and the learning from it.
+
+    The same episodes are played every time. `latest.zip` is saved each time, `best.zip` when the success rate (the
+    return, if the env does not tell success) is the highest so far. Of equals the later is kept: where validation is
+    small, many models reach its top, and the first of them is more likely to be a peak of chance than the last.
+    Logs `eval/success_rate` (if the env tells success), `eval/mean_return` and `eval/mean_length`, and what the memory
+    did in some of these episodes as `panel/...` (see `MemoryPanel.figures`); says so if the agent does not act by it.
+
+    Args:
+        env: envs of the validation side, not used for anything else.
+        folder: where the models are saved.
+        every: environment steps between two evaluations; there is another at the end.
+        episodes: episodes of each.
+        seed: seed of the episodes.
+        request: cuts an evaluation short when a stop is asked for.
+        say: told one line per evaluation.
+    """
+
+    model: MemoryPPO
+
+    def __init__(
+        self,
+        env: VecEnv,
+        folder: RunFolder,
+        *,
+        every: int,
+        episodes: int,
+        seed: int,
+        request: StopRequest,
+        say: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self.env = SuccessWatch(env)
+        self.folder = folder
+        self.every = every
+        self.episodes = episodes
+        self.seed = seed
+        self.request = request
+        self.say = say
+        self.best: float | None = None
+        self.due = every
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self.num_timesteps >= self.due:
+            self.due = self.num_timesteps + self.every
+            self._evaluate()
+
+    def _on_training_end(self) -> None:
+        if self.request.signal is None:
+            self._evaluate()
+            self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+            self.logger.record("time/parameters", sum(weights.numel() for weights in self.model.policy.parameters()))
+            # Kilobytes on Linux, bytes on a Mac.
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+            self.logger.record("time/peak_memory_mb", peak)
+            self.logger.dump(self.num_timesteps)
+        self.folder.save_model(self.model, "latest")
+
+    def _evaluate(self) -> None:
+        self.env.seed(self.seed)
+        has_memory = bool(self.model.policy.core.memory.read_size)
+        panel = MemoryPanel(self.model.policy, min(WATCHED, self.env.num_envs)) if has_memory else None
+        try:
+            played = evaluate(
+                self.model,
+                self.env,
+                n_episodes=self.episodes,
+                on_progress=lambda done, total: self.request.check(),
+                watch=panel,
+            )
+        except Stopped:
+            return
+        figures = panel.figures() if panel else {}
+        for name, figure in figures.items():
+            self.logger.record(f"panel/{name}", figure)
+        success, mean_return = float(played.success.mean()), float(played.episode_return.mean())
+        if self.env.knows_success:
+            self.logger.record("eval/success_rate", success)
+        self.logger.record("eval/mean_return", mean_return)
+        self.logger.record("eval/mean_length", float(played.length.mean()))
+        self.folder.save_model(self.model, "latest")
+        score = success if self.env.knows_success else mean_return
+        better = self.best is None or score >= self.best
+        if better:
+            self.best = score
+            self.folder.save_model(self.model, "best")
+        found = f"success {success:.3f}, " if self.env.knows_success else ""
+        mark = "  (best so far)" if better else ""
+        self.say(f"{self.num_timesteps:>11,} steps: validation {found}return {mean_return:.3f}{mark}")
+        if figures:
+            self.say(f"{'':>11}  memory: {', '.join(_shown(figures))}")
+        if figures.get("use", 1.0) < UNUSED:
+            self.say(
+                f"warning: the memory is not used (wiping it moves the action probabilities by {figures['use']:.4f});"
+                " if that stays so, the task does not need it or the agent has not found out how"
+            )
+
+
+def _shown(figures: dict[str, float]) -> list[str]:
+    """Return figures of a panel as they are said, the telling ones."""
+    names = {"use": "use", "write_rate": "written", "occupancy": "full", "nothing_read": "nothing read"}
+    shown = [f"{name} {figures[key]:.0%}" for key, name in names.items() if key in figures]
+    if "read_age" in figures:
+        shown.append(f"age at read {figures['read_age']:.0f} steps")
+    if "never_read" in figures:
+        shown.append(f"never read {figures['never_read']:.0%}")
+    return shown

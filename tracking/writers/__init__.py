@@ -1,0 +1,1 @@
+"""Where the record of a training goes: a CSV file, Weights & Biases."""
