@@ -20,7 +20,7 @@ class Transition(NamedTuple):
     actions: Tensor  # [B] or [B, A]
     episode_start: Tensor  # [B] bool, before the step
     action_masks: State  # [B, A] bool, or () without masks
-    writes: State  # [B, ...] the memory's recorded decisions
+    decisions: State  # [B, ...] the memory's recorded decisions
     log_probs: Tensor  # [B]
     values: Tensor  # [B]
     rewards: Tensor  # [B]

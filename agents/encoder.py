@@ -133,7 +133,7 @@ class Extract(nn.Module):
 
 
 class EventEncoder(nn.Module):
-    """Encodes an event: the features of its observation plus an embedding of the previous action, normalised.
+    """Encodes an event: the features of its observation plus an embedding of the previous action, normalized.
 
     Args:
         extract: maps raw observation trees [X, ...] to features [X, extracted_size].
@@ -150,10 +150,10 @@ class EventEncoder(nn.Module):
         self.of_observation = nn.Linear(extracted_size, encoded_size)
         self.of_action = nn.Linear(previous_action.size, encoded_size, bias=False)
         self.previous_action = previous_action
-        self.normalise = nn.LayerNorm(encoded_size)
+        self.normalize = nn.LayerNorm(encoded_size)
 
     def forward(self, event: State) -> Tensor:
         """Encode events with leaves [X, ...] to [X, D]."""
         observation, action = cast(Event, event)
         features = self.of_observation(self.extract(observation)) + self.of_action(self.previous_action.encode(action))
-        return cast(Tensor, self.normalise(features))
+        return cast(Tensor, self.normalize(features))

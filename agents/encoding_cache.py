@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from engram.memory import State
 
 
-class RecentCache:
+class EncodingCache:
     """Holds the cache of the last step, handed out once, for the very state it came with and unchanged weights."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class RecentCache:
 def _version(weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:
     """What changes when weights are updated in place or replaced.
 
-    A fused optimiser changes them without raising their version, but it counts its steps in tensors of its own.
+    A fused optimizer changes them without raising their version, but it counts its steps in tensors of its own.
     """
     counters = (state["step"] for state in optimizer.state.values() if isinstance(state.get("step"), Tensor))
     return tuple(number for leaf in (*weights.parameters(), *counters) for number in (leaf.data_ptr(), leaf._version))

@@ -19,7 +19,7 @@ class PPOLoss(NamedTuple):
     clip_fraction: Tensor
 
 
-def normalised(advantages: Tensor) -> Tensor:
+def normalized(advantages: Tensor) -> Tensor:
     """Shift and scale to mean 0 and deviation 1; a single advantage stays as it is."""
     if advantages.numel() < 2:
         return advantages

@@ -32,7 +32,7 @@ class EpisodicNovelty:
             [B] bool, news.
         """
         parts = list(observations.values()) if isinstance(observations, dict) else [np.asarray(observations)]
-        news = np.zeros(len(self.seen), dtype=bool)
+        first_visits = np.zeros(len(self.seen), dtype=bool)
         for row, start in enumerate(episode_starts):
             digest = blake2b(digest_size=16)
             for part in parts:
@@ -42,32 +42,32 @@ class EpisodicNovelty:
                 self.seen[row] = {observation}
             elif observation not in self.seen[row]:
                 self.seen[row].add(observation)
-                news[row] = True
-        return news
+                first_visits[row] = True
+        return first_visits
 
 
-def news_rate(news: NDArray[np.bool_], ended: NDArray[np.bool_]) -> float:
+def first_visit_rate(first_visits: NDArray[np.bool_], ended: NDArray[np.bool_]) -> float:
     """Return the share of news among the steps of a rollout that could bring any.
 
     Args:
-        news: [T, B] bool.
+        first_visits: [T, B] bool.
         ended: [T, B] bool, the episode ended after the step, so that the next observation is a first one.
     """
-    return float(news.sum() / max(1, (~ended).sum()))
+    return float(first_visits.sum() / max(1, (~ended).sum()))
 
 
-def novelty_bonus(news: NDArray[np.bool_], rate: float, coef: float) -> NDArray[np.float32]:
+def novelty_bonus(first_visits: NDArray[np.bool_], rate: float, coef: float) -> NDArray[np.float32]:
     """Turn news into rewards; news that comes at every step is worth nothing.
 
     Where a noise channel makes every observation new, a bonus would only pay for time. So it fades as news becomes
     the rule: to 94 % where half of all steps are news, to 34 % at nine of ten, to nothing where all are.
 
     Args:
-        news: [T, B] bool, from one rollout.
-        rate: share of news in the rollout, see `news_rate`.
+        first_visits: [T, B] bool, from one rollout.
+        rate: share of news in the rollout, see `first_visit_rate`.
         coef: reward for news where news is rare.
 
     Returns:
         [T, B] `coef * news * (1 - rate ** 4)`.
     """
-    return np.where(news, coef * (1.0 - rate**4), 0.0).astype(np.float32)
+    return np.where(first_visits, coef * (1.0 - rate**4), 0.0).astype(np.float32)

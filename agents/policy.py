@@ -18,9 +18,9 @@ from torch import Tensor
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import refuse_unknown
 from engram.agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
-from engram.agents.encoding_cache import RecentCache
+from engram.agents.encoding_cache import EncodingCache
 from engram.agents.spaces import ACTION_MASK, blank_observation, check_spaces, observation_tree
-from engram.agents.stateless import FirstStepPolicy
+from engram.agents.stateless import StatelessEntryPoints
 from engram.memory import Core, CoreState, State, Unrolled, reset, tree_map
 
 
@@ -38,8 +38,8 @@ class Step(NamedTuple):
     values: Tensor  # [B]
     log_probs: Tensor  # [B]
     state: AgentState
-    writes: State  # [B, ...] the memory's recorded decisions
-    cache: State | None  # see `memory.interface.Recall`
+    decisions: State  # [B, ...] the memory's recorded decisions
+    cache: State | None  # see `memory.interface.MemoryOutput`
     trace: dict[str, Tensor]  # name -> [B]
 
 
@@ -51,7 +51,7 @@ class Evaluation(NamedTuple):
     entropies: Tensor  # [T, B]
 
 
-class MemoryPolicy(FirstStepPolicy):
+class MemoryPolicy(StatelessEntryPoints):
     """Actor-critic with a controller and an external memory.
 
     Args:
@@ -99,7 +99,7 @@ class MemoryPolicy(FirstStepPolicy):
         }
         self.encoded_size = features_dim
         self.stored_action = PreviousAction(action_space)
-        self._recent = RecentCache()
+        self._recent = EncodingCache()
         super().__init__(
             observation_space,
             action_space,
@@ -110,7 +110,7 @@ class MemoryPolicy(FirstStepPolicy):
         )
 
     def _build_mlp_extractor(self) -> None:
-        # Called before the optimiser is made: the place where SB3 lets a policy add modules.
+        # Called before the optimizer is made: the place where SB3 lets a policy add modules.
         extract = Extract(self.features_extractor, self.observation_space, self.normalize_images)
         encoder = EventEncoder(extract, self.features_dim, self.stored_action, self.encoded_size)
         event = Event(blank_observation(self.observation_space), self.stored_action.none(1))
@@ -136,18 +136,18 @@ class MemoryPolicy(FirstStepPolicy):
         observation: State,
         state: AgentState,
         episode_start: Tensor,
-        writes: State | None = None,
+        decisions: State | None = None,
         cache: State | None = None,
     ) -> tuple[Event, Unrolled]:
         """Run the core over one step of B envs; return the step's events [1, B, ...], too.
 
         Args:
             observation, state, episode_start, cache: as for `act`.
-            writes: decisions recorded at the step, [B, ...], to be replayed; None to decide now.
+            decisions: decisions recorded at the step, [B, ...], to be replayed; None to decide now.
         """
         observations, starts = tree_map(lambda leaf: leaf.unsqueeze(0), observation), episode_start.unsqueeze(0)
         events = self.events(observations, state.previous_action.unsqueeze(0), starts)
-        replayed = None if writes is None else tree_map(lambda leaf: leaf.unsqueeze(0), writes)
+        replayed = None if decisions is None else tree_map(lambda leaf: leaf.unsqueeze(0), decisions)
         return events, self.core.unroll(events, state.core, starts, replayed, cache)
 
     def act(
@@ -178,7 +178,7 @@ class MemoryPolicy(FirstStepPolicy):
             self.value(features),
             distribution.log_prob(actions),
             AgentState(unrolled.state, self.stored_action.store(actions)),
-            tree_map(lambda leaf: leaf[0], unrolled.writes),
+            tree_map(lambda leaf: leaf[0], unrolled.decisions),
             unrolled.cache,
             {name: values[0] for name, values in unrolled.trace.items()},
         )
@@ -194,7 +194,7 @@ class MemoryPolicy(FirstStepPolicy):
         actions: Tensor,
         state: AgentState,
         episode_starts: Tensor,
-        writes: State,
+        decisions: State,
         action_masks: Tensor | None = None,
     ) -> Evaluation:
         """Evaluate recorded actions along chunks, with the memory's recorded decisions replayed.
@@ -204,14 +204,14 @@ class MemoryPolicy(FirstStepPolicy):
             actions: [T, B] or [T, B, A].
             state: state before the first step and before its reset.
             episode_starts: [T, B] bool.
-            writes: recorded decisions [T, B, ...].
+            decisions: recorded decisions [T, B, ...].
             action_masks: [T, B, A] bool, or None.
         """
         shape = episode_starts.shape
         stored = self.stored_action.store(actions)
         previous = torch.cat([state.previous_action.unsqueeze(0), stored[:-1]])
         events = self.events(observations, previous, episode_starts)
-        features = self.core.unroll(events, state.core, episode_starts, writes).features.flatten(0, 1)
+        features = self.core.unroll(events, state.core, episode_starts, decisions).features.flatten(0, 1)
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), observations)
         masks = None if action_masks is None else action_masks.flatten(0, 1)
         distribution = self.distribution(features, flat, masks)

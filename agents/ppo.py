@@ -21,11 +21,11 @@ from torch import nn
 from engram.agents.arguments import check_numbers, check_policy_arguments, check_stock_arguments
 from engram.agents.buffer import ChunkBuffer
 from engram.agents.chunks import fit_chunks
-from engram.agents.losses import PPOLoss, clipped_values, normalised, ppo_loss
-from engram.agents.novelty import EpisodicNovelty, news_rate, novelty_bonus
+from engram.agents.losses import PPOLoss, clipped_values, normalized, ppo_loss
+from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.agents.policy import AgentState, MemoryPolicy
-from engram.agents.returns import generalised_advantages
-from engram.agents.rollout import Cursor, collect
+from engram.agents.returns import generalized_advantages
+from engram.agents.rollout import RolloutCursor, collect
 from engram.agents.spaces import check_spaces
 from engram.memory import tree_map
 
@@ -152,7 +152,7 @@ class MemoryPPO(PPO):
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
         if self._state is None or len(self.novelty.seen) != env.num_envs:
             self._state, self.novelty = self.policy.initial_state(env.num_envs), EpisodicNovelty(env.num_envs)
-        cursor = Cursor(self._last_obs, starts, self._state)
+        cursor = RolloutCursor(self._last_obs, starts, self._state)
         cursor, rollout = collect(self.policy, env, cursor, self.chunks, self.novelty, n_rollout_steps, on_step)
         self._last_obs, self._last_episode_starts, self._state = cursor
         if rollout is None:
@@ -161,9 +161,9 @@ class MemoryPPO(PPO):
         coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
         steps = self.chunks.steps
         ended = steps.terminated | steps.truncated
-        rate = news_rate(rollout.news, ended.cpu().numpy())
-        bonus = torch.as_tensor(novelty_bonus(rollout.news, rate, coef), device=self.device)
-        advantages = generalised_advantages(
+        rate = first_visit_rate(rollout.first_visits, ended.cpu().numpy())
+        bonus = torch.as_tensor(novelty_bonus(rollout.first_visits, rate, coef), device=self.device)
+        advantages = generalized_advantages(
             steps.rewards + bonus, steps.values, rollout.following, ended, self.gamma, self.gae_lambda
         )
         self.chunks.set_targets(advantages, advantages + steps.values)
@@ -217,14 +217,14 @@ class MemoryPPO(PPO):
             steps = chunk.steps
             masks = None if isinstance(steps.action_masks, tuple) else steps.action_masks
             now = self.policy.evaluate_chunk(
-                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.writes, masks
+                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.decisions, masks
             )
             loss = ppo_loss(
                 now.log_probs,
                 clipped_values(now.values, steps.values, value_range),
                 now.entropies,
                 steps.log_probs,
-                normalised(chunk.advantages) if self.normalize_advantage else chunk.advantages,
+                normalized(chunk.advantages) if self.normalize_advantage else chunk.advantages,
                 chunk.returns,
                 clip_range,
                 entropy_coef,

@@ -25,10 +25,10 @@ def next_values(
     return torch.where(terminated, 0.0, following)
 
 
-def generalised_advantages(
+def generalized_advantages(
     rewards: Tensor, values: Tensor, following: Tensor, ended: Tensor, gamma: float, gae_lambda: float
 ) -> Tensor:
-    """Generalised advantage estimation (Schulman et al. 2016, equation 16).
+    """Generalized advantage estimation (Schulman et al. 2016, equation 16).
 
     Args:
         rewards, values: [T, B].

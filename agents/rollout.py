@@ -20,7 +20,7 @@ from engram.memory import State, tree_map
 from engram.memory.state import concatenate
 
 
-class Cursor(NamedTuple):
+class RolloutCursor(NamedTuple):
     """Where the collection stands between two rollouts."""
 
     observations: Any  # as the VecEnv returned them
@@ -32,11 +32,11 @@ class Rollout(NamedTuple):
     """What is known after T steps, beside what the buffer holds."""
 
     following: Tensor  # [T, B] value of what follows each step
-    news: NDArray[np.bool_]  # [T, B] first visits, see `EpisodicNovelty`
+    first_visits: NDArray[np.bool_]  # [T, B] first visits, see `EpisodicNovelty`
     trace: dict[str, float]  # name -> mean over the rollout
 
 
-class Cut(NamedTuple):
+class Truncation(NamedTuple):
     """Episodes truncated at one step: their value is that of the final observation, met with the post-step memory."""
 
     time: int
@@ -54,12 +54,12 @@ def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
 def collect(
     policy: MemoryPolicy,
     env: VecEnv,
-    cursor: Cursor,
+    cursor: RolloutCursor,
     buffer: ChunkBuffer,
     novelty: EpisodicNovelty,
     n_steps: int,
     on_step: Callable[[dict[str, Any]], bool],
-) -> tuple[Cursor, Rollout | None]:
+) -> tuple[RolloutCursor, Rollout | None]:
     """Play `n_steps` steps and fill the buffer.
 
     Args:
@@ -82,8 +82,8 @@ def collect(
     novelty(observations, starts)  # tells it of first observations; the others it has seen
     has_masks = env.has_attr("action_masks")
     cache: State | None = None  # the weights have changed since the last rollout
-    cuts: list[Cut] = []
-    news: list[NDArray[np.bool_]] = []
+    cuts: list[Truncation] = []
+    first_visits: list[NDArray[np.bool_]] = []
     traces: dict[str, list[Tensor]] = {}
     buffer.reset()
     for time in range(n_steps):
@@ -104,7 +104,7 @@ def collect(
             traces.setdefault(name, []).append(values)
         names = {"actions": actions, "new_obs": new_observations, "rewards": rewards, "dones": dones, "infos": infos}
         if not on_step({**names, "episode_starts": starts, "trace": step.trace}):
-            return Cursor(new_observations, dones, step.state), None
+            return RolloutCursor(new_observations, dones, step.state), None
         buffer.add(
             state,
             Transition(
@@ -112,7 +112,7 @@ def collect(
                 step.actions,
                 episode_start,
                 () if masks is None else masks,
-                step.writes,
+                step.decisions,
                 step.log_probs,
                 step.values,
                 torch.tensor(rewards, dtype=torch.float32, device=device),
@@ -122,7 +122,7 @@ def collect(
         )
         if truncated.any():
             cuts.append(_cut(time, truncated, infos, step.state, policy))
-        news.append(novelty(new_observations, dones))
+        first_visits.append(novelty(new_observations, dones))
         observations, starts, state, cache = new_observations, dones, step.state, step.cache
 
     rollout = buffer.finish()
@@ -137,12 +137,12 @@ def collect(
         _values_of_cuts(cuts, rollout.values, policy),
     )
     means = {name: torch.stack(values).mean().item() for name, values in traces.items()}
-    return Cursor(observations, starts, state), Rollout(following, np.stack(news), means)
+    return RolloutCursor(observations, starts, state), Rollout(following, np.stack(first_visits), means)
 
 
 def _cut(
     time: int, truncated: NDArray[np.bool_], infos: list[dict[str, Any]], state: AgentState, policy: MemoryPolicy
-) -> Cut:
+) -> Truncation:
     rows = np.flatnonzero(truncated)
     final = [infos[row]["terminal_observation"] for row in rows]
     stacked: Any = (
@@ -152,10 +152,10 @@ def _cut(
     )
     index = torch.as_tensor(rows, device=policy.device)
     observation = observation_tree(stacked, policy.observation_space, policy.device)
-    return Cut(time, rows, observation, tree_map(lambda leaf: leaf[index], state))
+    return Truncation(time, rows, observation, tree_map(lambda leaf: leaf[index], state))
 
 
-def _values_of_cuts(cuts: list[Cut], values: Tensor, policy: MemoryPolicy) -> Tensor:
+def _values_of_cuts(cuts: list[Truncation], values: Tensor, policy: MemoryPolicy) -> Tensor:
     """Value the truncated episodes of a rollout, all in one batch; zeros [T, B] elsewhere."""
     result = torch.zeros_like(values)
     if not cuts:

@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
 
-class FirstStepPolicy(ActorCriticPolicy):
+class StatelessEntryPoints(ActorCriticPolicy):
     """An actor-critic whose stateless methods all come down to `first_step`."""
 
     @abstractmethod

@@ -275,7 +275,7 @@ def finish(config: TrainConfig, folder: RunFolder, console: Console, wandb_write
     if config.eval.film:
         film_episode(folder, config, model, seed=TEST_SEED)
     if wandb_writer:
-        wandb_writer.summarise({"evaluation": report.as_json()})
+        wandb_writer.summarize({"evaluation": report.as_json()})
         wandb_writer.tabulate("evaluation/certificate", report.certificate.rows(), step)
         if config.eval.horizon:
             wandb_writer.show("evaluation/horizon", folder.horizon.with_suffix(".png"), step)

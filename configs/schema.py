@@ -101,7 +101,7 @@ class DNCConfig(MemoryConfig):
     masked_content: bool = option("let every key say which part of a word it looks at")
     deallocate: bool = option("erase the slots that are freed")
     sharpen_links: bool = option("let the links be sharpened")
-    normalise_interface: bool = option("layer-normalise what the controller says")
+    normalize_interface: bool = option("layer-normalize what the controller says")
 
 
 @dataclass
@@ -154,10 +154,10 @@ class PPOConfig:
     n_epochs: int = option("passes over a rollout")
     chunk_length: int | None = option("steps learned as one sequence; null takes the largest divisor of n_steps to 64")
     gamma: float = option("discount factor")
-    gae_lambda: float = option("lambda of generalised advantage estimation")
+    gae_lambda: float = option("lambda of generalized advantage estimation")
     clip_range: float = option("clip range of the probability ratio")
     clip_range_vf: float | None = option("clip range of the value; null does not clip it")
-    normalize_advantage: bool = option("normalise advantages in each minibatch")
+    normalize_advantage: bool = option("normalize advantages in each minibatch")
     ent_coef: float = option("weight of the entropy bonus at the start")
     ent_coef_final: float | None = option("weight of the entropy bonus at the end, reached linearly; null: constant")
     vf_coef: float = option("weight of the value loss")

@@ -13,7 +13,7 @@ MOST_VIEW = 63
 """Side of the largest view in cells: a row of it is the bits of an integer."""
 
 
-def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+def check_int(name: str, value: object, least: int, most: int | None = None) -> int:
     """Return `value` as an int.
 
     Raises:

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from engram.envs.arguments import check_environment, check_kinds
 from engram.envs.split.by_layout import Side, SplitByLayout, SplitBySeed, has_layouts
 from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, steps_in_arrays
-from engram.envs.wrappers.actions import UsefulActions
+from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
 from engram.envs.wrappers.pixels import PixelView
 from engram.envs.wrappers.reward import CueVisible, PreviousReward, RandomActions, RewardScale
@@ -77,7 +77,7 @@ def make_env(
         if actions is None:
             actions = getattr(bare, "useful_actions", _WALKING if isinstance(bare, MemoryEnv) else None)
         if actions is not None:
-            env = UsefulActions(env, actions)
+            env = ActionSubset(env, actions)
         if pixels is not None:
             env = PixelView(env, pixels)
     elif view_size is not None or useful_actions is not None:

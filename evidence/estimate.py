@@ -24,7 +24,7 @@ class Estimate:
     """What it was made from, one number a run."""
 
 
-def estimate_of(scores: Sequence[Mapping[str, Any] | None], metric: Metric) -> Estimate | None:
+def aggregate_over_seeds(scores: Sequence[Mapping[str, Any] | None], metric: Metric) -> Estimate | None:
     """Sum up the scores of an agent's runs; None if none of them knows the metric.
 
     Args:

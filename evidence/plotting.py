@@ -1,4 +1,4 @@
-"""What all figures share: their files, and one colour for one agent."""
+"""What all figures share: their files, and one color for one agent."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def save_figure(figure: Figure, path: Path) -> tuple[Path, Path]:
     return png, svg
 
 
-def colours_of(labels: Iterable[str]) -> dict[str, str]:
-    """Give every label a colour; the same labels get the same ones, whatever their order."""
+def colors_of(labels: Iterable[str]) -> dict[str, str]:
+    """Give every label a color; the same labels get the same ones, whatever their order."""
     return {label: mpl.colors.to_hex(PALETTE[i % len(PALETTE)]) for i, label in enumerate(sorted(set(labels)))}

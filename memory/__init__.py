@@ -2,22 +2,22 @@
 
 from engram.memory.controllers.interface import Controller
 from engram.memory.core import Core, CoreState, Unrolled
-from engram.memory.interface import Access, Memory, Recall, SequentialMemory, Steps
+from engram.memory.interface import Memory, MemoryOutput, SequentialMemory, SlotAccess, StepSequence
 from engram.memory.registry import CONTROLLERS, MEMORIES
 from engram.memory.state import State, reset, tree_map
 
 __all__ = [
     "CONTROLLERS",
     "MEMORIES",
-    "Access",
     "Controller",
     "Core",
     "CoreState",
     "Memory",
-    "Recall",
+    "MemoryOutput",
     "SequentialMemory",
+    "SlotAccess",
     "State",
-    "Steps",
+    "StepSequence",
     "Unrolled",
     "reset",
     "tree_map",

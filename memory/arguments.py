@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import SupportsIndex
 
 
-def whole_number(name: str, value: object, least: int = 1) -> int:
+def check_int(name: str, value: object, least: int = 1) -> int:
     """Return `value` as an int.
 
     Raises:
@@ -16,7 +16,7 @@ def whole_number(name: str, value: object, least: int = 1) -> int:
     return int(value)
 
 
-def yes_or_no(name: str, value: object) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """Return `value`.
 
     Raises:

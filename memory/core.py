@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from engram.memory.controllers.interface import Controller
 from engram.memory.feedback.loop import Parts, Seen, run
-from engram.memory.interface import Access, Memory, Steps
+from engram.memory.interface import Memory, SlotAccess, StepSequence
 from engram.memory.registry import build_controller, build_memory
 from engram.memory.state import State, reset, tree_map
 
@@ -26,8 +26,8 @@ class Unrolled(NamedTuple):
 
     features: Tensor  # [T, B, F] what the heads see
     state: CoreState  # after the last step
-    writes: State  # [T, B, ...] recorded decisions of the memory
-    cache: State | None  # see `memory.interface.Recall`
+    decisions: State  # [T, B, ...] recorded decisions of the memory
+    cache: State | None  # see `memory.interface.MemoryOutput`
     trace: dict[str, Tensor]  # name -> [T, B]
 
 
@@ -82,7 +82,7 @@ class Core(nn.Module):
         events: State,
         state: CoreState,
         episode_starts: Tensor,
-        writes: State | None = None,
+        decisions: State | None = None,
         cache: State | None = None,
     ) -> Unrolled:
         """Run along a sequence of events in which episodes may start at any step of any row.
@@ -91,22 +91,26 @@ class Core(nn.Module):
             events: tree with leaves [T, B, ...].
             state: state before the first step and before its reset.
             episode_starts: [T, B] bool.
-            writes: the memory's decisions recorded while acting; None to decide now.
+            decisions: the memory's decisions recorded while acting; None to decide now.
             cache: the cache returned with `state`, if the weights have not changed since.
         """
         shape = episode_starts.shape
         encoded = self.encoder(tree_map(lambda leaf: leaf.flatten(0, 1), events)).unflatten(0, shape)
         if self.memory.feedback_size:
             parts = Parts(self.controller, self.memory, self.from_feedback)
-            hidden, controller_state, recall = run(parts, Seen(encoded, events, episode_starts), state, writes, cache)
+            hidden, controller_state, recall = run(
+                parts, Seen(encoded, events, episode_starts), state, decisions, cache
+            )
         else:
             hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
-            recall = self.memory(Steps(hidden, encoded, events, episode_starts), state.memory, writes, cache)
+            recall = self.memory(StepSequence(hidden, encoded, events, episode_starts), state.memory, decisions, cache)
         features = self._features(hidden, encoded, recall.read)
-        return Unrolled(features, CoreState(controller_state, recall.state), recall.writes, recall.cache, recall.trace)
+        return Unrolled(
+            features, CoreState(controller_state, recall.state), recall.decisions, recall.cache, recall.trace
+        )
 
     @torch.no_grad()
-    def access(self, events: State, state: CoreState, episode_starts: Tensor, unrolled: Unrolled) -> Access | None:
+    def access(self, events: State, state: CoreState, episode_starts: Tensor, unrolled: Unrolled) -> SlotAccess | None:
         """Tell what the memory read and wrote at a step; None if it has no slots.
 
         Args:
@@ -116,7 +120,7 @@ class Core(nn.Module):
         encoded = self.encoder(tree_map(lambda leaf: leaf[0], events)).unsqueeze(0)
         hidden = unrolled.features[..., : self.controller.hidden_size]
         before = reset(state.memory, self.memory.initial_state(encoded.shape[1]), episode_starts[0])
-        return self.memory.access(Steps(hidden, encoded, events, episode_starts), before, unrolled.writes)
+        return self.memory.access(StepSequence(hidden, encoded, events, episode_starts), before, unrolled.decisions)
 
     def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:

@@ -14,7 +14,7 @@ MemoryState = TypeVar("MemoryState", bound=State)
 Encode = Callable[[State], Tensor]  # event leaves [X, ...] -> [X, D], for any number X of events
 
 
-class Steps(NamedTuple):
+class StepSequence(NamedTuple):
     """A sequence of steps as a memory sees it."""
 
     hidden: Tensor  # [T, B, H] what the controller says
@@ -23,19 +23,19 @@ class Steps(NamedTuple):
     episode_starts: Tensor  # [T, B] bool, before the step
 
 
-class Recall(NamedTuple):
+class MemoryOutput(NamedTuple):
     """What a memory returns for a sequence of steps."""
 
     read: Tensor  # [T, B, read_size]
     state: State  # after the last step, leaves [B, ...]
-    writes: (
+    decisions: (
         State  # [T, B, ...] discrete decisions, recorded while acting and replayed in learning; () if there are none
     )
     cache: State | None  # what can be recomputed from `state` and the weights; valid until the weights change
     trace: dict[str, Tensor]  # name -> [T, B] quantities worth watching
 
 
-class Access(NamedTuple):
+class SlotAccess(NamedTuple):
     """What one step read from each slot and wrote to it."""
 
     read: Tensor  # [B, R, N] weights of each head's read; what is missing to 1 was read from nothing stored
@@ -74,8 +74,8 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
 
     @abstractmethod
     def forward(
-        self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
-    ) -> Recall:
+        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
         """Read and write along a sequence.
 
         Within a step the order is reset, read, write. A memory with feedback is given one step, after its reset; in
@@ -84,7 +84,7 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         Args:
             steps: the sequence.
             state: state before the first step.
-            writes: the decisions recorded while acting, to be replayed; None to decide now.
+            decisions: the decisions recorded while acting, to be replayed; None to decide now.
             cache: the cache returned with `state`, if the weights have not changed since; None to recompute.
         """
 
@@ -106,18 +106,18 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         """
         return before
 
-    def access(self, steps: Steps, state: MemoryState, writes: State | None = None) -> Access | None:
+    def access(self, steps: StepSequence, state: MemoryState, decisions: State | None = None) -> SlotAccess | None:
         """Tell what one step does to each slot, for people who ask why; None if this memory has no slots.
 
         Args:
             steps: a single step, T = 1.
             state: the state before it, after any reset.
-            writes: the decisions recorded at the step; None to decide now.
+            decisions: the decisions recorded at the step; None to decide now.
         """
         return None
 
 
-def the_only_step(memory: Memory[Any], steps: Steps) -> tuple[Tensor, Tensor]:
+def single_step(memory: Memory[Any], steps: StepSequence) -> tuple[Tensor, Tensor]:
     """Return hidden vectors [B, H] and encoded events [B, D] of the one step that a memory with feedback is given.
 
     Raises:
@@ -150,8 +150,8 @@ class SequentialMemory(Memory[MemoryState]):
         """
 
     def forward(
-        self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
-    ) -> Recall:
-        after, trace = self.step(*the_only_step(self, steps), state)
+        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
+        after, trace = self.step(*single_step(self, steps), state)
         watched = {name: value.unsqueeze(0) for name, value in trace.items()}
-        return Recall(self.feedback(after).unsqueeze(0), after, (), None, watched)
+        return MemoryOutput(self.feedback(after).unsqueeze(0), after, (), None, watched)

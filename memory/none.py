@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engram.memory.interface import Memory, Recall, Steps
+from engram.memory.interface import Memory, MemoryOutput, StepSequence
 from engram.memory.state import State
 
 
@@ -17,7 +17,7 @@ class NoMemory(Memory[tuple[()]]):
         return ()
 
     def forward(
-        self, steps: Steps, state: tuple[()], writes: State | None = None, cache: State | None = None
-    ) -> Recall:
+        self, steps: StepSequence, state: tuple[()], decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
         nothing: Tensor = steps.hidden[..., :0]
-        return Recall(nothing, (), (), None, {})
+        return MemoryOutput(nothing, (), (), None, {})

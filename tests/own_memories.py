@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from engram.memory import Memory, Recall, SequentialMemory, reset
+from engram.memory import Memory, MemoryOutput, SequentialMemory, reset
 
 
 class CountState(NamedTuple):
@@ -58,8 +58,8 @@ class Registers(Memory[RegistersState]):
         registers = self.start.expand(batch_size, -1, -1)
         return RegistersState(registers, registers[:, 0])
 
-    def forward(self, steps, state, writes=None, cache=None):
-        chosen = self.choose(steps.encoded).argmax(-1) if writes is None else writes
+    def forward(self, steps, state, decisions=None, cache=None):
+        chosen = self.choose(steps.encoded).argmax(-1) if decisions is None else decisions
         initial, reads = self.initial_state(steps.hidden.shape[1]), []
         each = torch.arange(len(self.start), device=chosen.device)
         for hidden, choice, start in zip(steps.hidden, chosen, steps.episode_starts, strict=True):
@@ -69,7 +69,7 @@ class Registers(Memory[RegistersState]):
             here = (choice.unsqueeze(1) == each).unsqueeze(2)
             registers = torch.where(here, torch.tanh(self.value(hidden)).unsqueeze(1).to(registers.dtype), registers)
             state = RegistersState(registers, reads[-1].to(registers.dtype))
-        return Recall(torch.stack(reads), state, chosen, None, {"chosen": chosen.float()})
+        return MemoryOutput(torch.stack(reads), state, chosen, None, {"chosen": chosen.float()})
 
     def feedback(self, state):
         return state.read

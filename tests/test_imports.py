@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # Boxes, and which of ours each may import beside itself. A file is of the innermost box that holds it; "memory" allows
-# the modules at the top of memory/, not those in the folders within. What joins the boxes of a folder (`ASSEMBLERS`) may
-# import all of them, and no box imports it.
+# the modules at the top of memory/, not those in the folders within. What joins the boxes of a folder (`ASSEMBLERS`)
+# may import all of them, and no box imports it.
 MAY_IMPORT: dict[str, set[str]] = {
     "memory": set(),
     "memory/native": set(),

@@ -14,24 +14,34 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+SETUPTOOLS = PROJECT["tool"]["setuptools"]
+
+
+def folder_of(package: str) -> Path:
+    """Return where the files of an installed package lie in the checkout."""
+    return ROOT if package == "" else ROOT.joinpath(*package.removeprefix("engram.").split("."))
+
+
 def test_every_folder_with_code_or_yaml_is_a_package() -> None:
-    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"benchmarks", "tests"}
-    files = [file for top in tops for kind in ("*.py", "*.yaml") for file in (ROOT / top).rglob(kind)]
-    folders = {".".join(file.parent.relative_to(ROOT).parts) for file in files}
-    assert sorted(folders) == sorted(PROJECT["tool"]["setuptools"]["packages"])
+    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"benchmarks", "engram", "tests"}
+    files = [file for top in tops for kind in ("*.py", "*.yaml", "*.html") for file in (ROOT / top).rglob(kind)]
+    folders = {".".join(("engram", *file.parent.relative_to(ROOT).parts)) for file in files}
+    assert sorted(folders | {"engram"}) == sorted(SETUPTOOLS["packages"])
+    assert SETUPTOOLS["package-dir"] == {"engram": "engram", **{f"engram.{top}": top for top in tops}}
+
+
+def test_every_box_can_be_found_by_a_type_checker() -> None:
+    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"benchmarks", "engram", "tests"}
+    links = {path.name: path.resolve() for path in (ROOT / "engram").iterdir() if path.is_symlink()}
+    assert links == {top: (ROOT / top).resolve() for top in tops}
 
 
 def test_every_other_file_of_a_package_is_installed() -> None:
-    setuptools = PROJECT["tool"]["setuptools"]
-    folders = [ROOT.joinpath(*package.split(".")) for package in setuptools["packages"]]
+    folders = [folder_of(package) for package in SETUPTOOLS["packages"]]
     others = [file for folder in folders for file in folder.iterdir() if file.is_file() and file.suffix != ".py"]
     assert {file.suffix for file in others} >= {".c", ".html", ".yaml"}
     for file in others:
-        assert any(file.match(pattern) for pattern in setuptools["package-data"]["*"]), file
-
-
-def test_every_module_beside_them_is_installed() -> None:
-    assert {path.stem for path in ROOT.glob("*.py")} == set(PROJECT["tool"]["setuptools"]["py-modules"])
+        assert any(file.match(pattern) for pattern in SETUPTOOLS["package-data"]["*"]), file
 
 
 @pytest.mark.parametrize("requirement", PROJECT["project"]["dependencies"])

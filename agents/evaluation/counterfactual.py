@@ -22,7 +22,7 @@ Change: TypeAlias = "Mapping[int, State | None]"
 """Steps, each with the observation (leaves [1, ...]) that its event shows instead; None if it is never stored."""
 
 
-class Effects(NamedTuple):
+class CounterfactualEffects(NamedTuple):
     """How the agent would have decided at every step of the recorded episode, [T] or [G, T] for G changes."""
 
     likelihood: NDArray[np.float64]  # [T] probability of the action that it took; log of its density if continuous
@@ -53,7 +53,7 @@ def changed(
     recording: Recording,
     changes: Sequence[Change],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Effects:
+) -> CounterfactualEffects:
     """Play an episode back, once for each change of what is stored.
 
     Observations and actions stay as they were recorded, and so do the memory's decisions, such as which slot was taken:
@@ -77,11 +77,12 @@ def changed(
     state = policy.initial_state(rows)
     likelihoods, values, actions = [], [], []
     for time, step in enumerate(recording.steps):
-        observation, writes = (
-            tree_map(lambda leaf: leaf.expand(rows, *leaf.shape[1:]), tree) for tree in (step.observation, step.writes)
+        observation, decisions = (
+            tree_map(lambda leaf: leaf.expand(rows, *leaf.shape[1:]), tree)
+            for tree in (step.observation, step.decisions)
         )
         starts = torch.full((rows,), time == 0, device=device)
-        events, unrolled = policy.unroll_step(observation, state, starts, writes)
+        events, unrolled = policy.unroll_step(observation, state, starts, decisions)
         features, after = unrolled.features[0], unrolled.state
         mask = None if step.mask is None else step.mask.expand(rows, -1)
         distribution = policy.distribution(features, observation, mask)
@@ -105,7 +106,7 @@ def changed(
     likelihood, value, action_then = (
         torch.stack(steps, 1).double().cpu().numpy() for steps in (likelihoods, values, actions)
     )
-    return Effects(likelihood[0], value[0], likelihood[1:], value[1:], action_then[1:])
+    return CounterfactualEffects(likelihood[0], value[0], likelihood[1:], value[1:], action_then[1:])
 
 
 def _exchanged(memory: EpisodicState, time: int, event: Event, others: Mapping[int, State]) -> EpisodicState:

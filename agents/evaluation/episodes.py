@@ -32,7 +32,7 @@ class Episodes(NamedTuple):
     tells_cue: bool  # whether the env tells when the cue is in sight; where not, `looked_again` is false
 
 
-class CueWatch:
+class CueTracker:
     """Follows who sees the cue, as far as the env tells by `info["cue_visible"]`."""
 
     def __init__(self, env: VecEnv) -> None:
@@ -87,7 +87,7 @@ def evaluate(
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
     starts = np.ones(env.num_envs, dtype=bool)
-    cue = CueWatch(env)
+    cue = CueTracker(env)
     if isinstance(intervention, str):
         intervention = make_intervention(intervention, model.policy, env.num_envs)
     if intervention.needs_cue and not cue.told:

@@ -92,7 +92,7 @@ class OthersDeleted(CueEvents):
         gone = np.zeros_like(others)
         for row in np.flatnonzero((wanted > 0) & others.any(1)):
             candidates = np.flatnonzero(others[row])
-            chosen = self.dice.choice(candidates, min(wanted[row], len(candidates)), replace=False)
+            chosen = self.rng.choice(candidates, min(wanted[row], len(candidates)), replace=False)
             gone[row, chosen] = True
             self.done[row] += len(chosen)
         return deleted(memory, torch.as_tensor(gone, device=memory.filled.device)) if gone.any() else memory

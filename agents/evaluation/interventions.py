@@ -36,7 +36,7 @@ class Intervention:
     """How many envs have to play side by side."""
 
     def __init__(self, policy: MemoryPolicy, n_envs: int, seed: int = 0) -> None:
-        self.policy, self.n_envs, self.dice = policy, n_envs, np.random.default_rng(seed)
+        self.policy, self.n_envs, self.rng = policy, n_envs, np.random.default_rng(seed)
 
     @property
     def applied(self) -> Flags:
@@ -174,7 +174,7 @@ class SwappedAfterCue(AfterCue):
         for row in np.flatnonzero(self.waiting):
             others = np.flatnonzero(self.banked & (np.arange(self.n_envs) != row))
             if len(others):
-                donors[row] = self.dice.choice(others)
+                donors[row] = self.rng.choice(others)
         served = donors != np.arange(self.n_envs)
         self.waiting &= ~served
         given = tree_map(lambda leaf: leaf[torch.as_tensor(donors, device=leaf.device)], self.bank)

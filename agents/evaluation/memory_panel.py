@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.distributions import CategoricalDistribution
 from torch import Tensor
 
-from engram.agents.evaluation.slot_statistics import Ledger
+from engram.agents.evaluation.slot_statistics import SlotStatistics
 from engram.agents.policy import AgentState, MemoryPolicy
 from engram.agents.spaces import observation_tree
 from engram.memory import State, tree_map
@@ -30,7 +30,7 @@ class MemoryPanel:
 
     def __init__(self, policy: MemoryPolicy, rows: int) -> None:
         self.policy, self.rows = policy, rows
-        self.ledger = Ledger(rows, policy.core.memory.reads_before_writing)
+        self.ledger = SlotStatistics(rows, policy.core.memory.reads_before_writing)
         # The largest movement of the probabilities in each row's episode so far, and in those that have ended: a memory
         # that is needed at one step of a thousand is used.
         self.moved, self.largest = torch.zeros(rows), list[float]()
@@ -102,7 +102,7 @@ class MemoryPanel:
         if not self.has_slots:
             return found
         found |= {
-            "write_rate": counts.writes / counts.steps,
+            "write_rate": counts.decisions / counts.steps,
             "occupancy": counts.filled / counts.steps,
             "nothing_read": counts.nothing / counts.reads,
             "read_entropy": counts.entropy / counts.reads,

@@ -14,7 +14,7 @@ from torch import Tensor
 from engram.agents.policy import AgentState, MemoryPolicy
 from engram.agents.rollout import env_action_masks
 from engram.agents.spaces import observation_tree
-from engram.memory import Access, State, tree_map
+from engram.memory import SlotAccess, State, tree_map
 
 
 class RecordedStep(NamedTuple):
@@ -29,8 +29,8 @@ class RecordedStep(NamedTuple):
     reward: float
     cue: bool | None  # whether the cue is in sight; None if the env does not tell
     other_cue: Any | None  # `shown` had the other cue been there; None if none is in sight, or the env does not tell
-    writes: State  # [1, ...] the memory's decisions
-    access: Access | None  # None for a memory without slots
+    decisions: State  # [1, ...] the memory's decisions
+    access: SlotAccess | None  # None for a memory without slots
     world: NDArray[np.uint8] | None  # the whole scene, if the env can draw it
 
 
@@ -101,7 +101,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
                 float(rewards[0]),
                 None if cue is None else bool(cue),
                 other,
-                tree_map(lambda leaf: leaf[0], unrolled.writes),
+                tree_map(lambda leaf: leaf[0], unrolled.decisions),
                 access,
                 world,
             )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engram.memory.interface import Access
+from engram.memory.interface import SlotAccess
 
 
 class Counts(NamedTuple):
@@ -15,7 +15,7 @@ class Counts(NamedTuple):
 
     steps: float = 0.0
     reads: float = 0.0  # reads of single heads
-    writes: float = 0.0  # steps that wrote
+    decisions: float = 0.0  # steps that wrote
     filled: float = 0.0  # shares of slots filled, one for each step
     nothing: float = 0.0  # weights of what was read from nothing stored, one for each read
     entropy: float = 0.0  # of the weights of each read, nothing included, in nats
@@ -27,7 +27,7 @@ class Counts(NamedTuple):
     overwritten_unread: float = 0.0  # of these
 
 
-class Ledger:
+class SlotStatistics:
     """Follows the slots of B rows from step to step.
 
     What a slot holds is what was last written to it with a weight of at least `written`; it counts as read once some
@@ -47,14 +47,14 @@ class Ledger:
         self.birth: Tensor | None = None  # [B, N] int64, -1 where nothing was written
         self.was_read: Tensor | None = None  # [B, N] bool
 
-    def step(self, access: Access, starts: Tensor) -> None:
+    def step(self, access: SlotAccess, starts: Tensor) -> None:
         """Take in one step.
 
         Args:
             access: leaves [B, ...].
             starts: [B] bool, an episode starts at this step.
         """
-        access = Access(*(leaf.detach().cpu() for leaf in access))
+        access = SlotAccess(*(leaf.detach().cpu() for leaf in access))
         starts = starts.cpu()
         if self.birth is None or self.was_read is None:
             self.birth = torch.full(access.written.shape, -1, dtype=torch.int64)
@@ -82,7 +82,7 @@ class Ledger:
         self._add(stored=int(held.sum()), never_read=int((held & ~self.was_read).sum()))
         self.birth[rows], self.was_read[rows] = -1, False
 
-    def _read(self, access: Access, birth: Tensor, was_read: Tensor) -> None:
+    def _read(self, access: SlotAccess, birth: Tensor, was_read: Tensor) -> None:
         weights = access.read * (birth >= 0).unsqueeze(1)  # [B, R, N]
         nothing = (1 - weights.sum(2)).clamp(min=0)
         entropy = torch.special.entr(weights).sum(2) + torch.special.entr(nothing)
@@ -96,12 +96,12 @@ class Ledger:
             age=float(age.sum()),
         )
 
-    def _write(self, access: Access, birth: Tensor, was_read: Tensor) -> None:
+    def _write(self, access: SlotAccess, birth: Tensor, was_read: Tensor) -> None:
         taken = access.written >= self.least_written
         lost = taken & (birth >= 0)
         unread = int((lost & ~was_read).sum())
         self._add(
-            writes=int(taken.any(1).sum()),
+            decisions=int(taken.any(1).sum()),
             stored=int(lost.sum()),
             never_read=unread,
             overwritten=int(lost.sum()),

@@ -6,7 +6,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 
-class SuccessWatch(VecEnvWrapper):
+class SuccessTracker(VecEnvWrapper):
     """Changes nothing, and notes in `knows_success` whether any step's info held `is_success`."""
 
     knows_success = False

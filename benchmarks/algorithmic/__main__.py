@@ -38,7 +38,7 @@ from benchmarks.algorithmic.options import STAYS, parse
 from benchmarks.algorithmic.plan import Plan, make_model, make_plan
 from benchmarks.algorithmic.progress import BatchProgress
 from benchmarks.algorithmic.tasks import TASKS, span_text
-from benchmarks.algorithmic.training import Diverged, SequenceModel, evaluate, make_optimiser, train
+from benchmarks.algorithmic.training import Diverged, SequenceModel, evaluate, make_optimizer, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,12 +137,12 @@ def _train(
         Stopped, Diverged: see there.
     """
     seed = result["seed"]
-    optimiser = make_optimiser(options.optimiser, model, options.learning_rate)
+    optimizer = make_optimizer(options.optimizer, model, options.learning_rate)
     steps = train(
         model,
         plan.draw,
         _generator(seed, "train"),
-        optimiser,
+        optimizer,
         options.batches,
         options.batch_size,
         options.clip,

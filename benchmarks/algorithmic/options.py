@@ -58,13 +58,13 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
 
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--batches", metavar="N", type=_count, default=30_000, help="optimiser steps (default: %(default)s)"
+        "--batches", metavar="N", type=_count, default=30_000, help="optimizer steps (default: %(default)s)"
     )
     group.add_argument(
         "--batch-size", metavar="N", type=_count, default=16, help="sequences in a batch (default: %(default)s)"
     )
     group.add_argument(
-        "--optimiser",
+        "--optimizer",
         choices=LEARNING_RATES,
         default="adam",
         help="amsgrad: Adam that does not forget large gradients; rmsprop: momentum 0.9 (default: %(default)s)",
@@ -131,7 +131,7 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
     options.lengths = options.lengths or task.lengths
     options.test_lengths = options.test_lengths or list(task.test_lengths)
     options.seeds = options.seeds or [options.seed]
-    options.learning_rate = options.learning_rate or LEARNING_RATES[options.optimiser]
+    options.learning_rate = options.learning_rate or LEARNING_RATES[options.optimizer]
     return options
 
 

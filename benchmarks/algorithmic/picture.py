@@ -79,9 +79,9 @@ def draw(model: SequenceModel, sequences: Sequences, out: Path, title: str) -> N
         height_ratios=heights,
     )
     for axis, (name, image) in zip(axes, panels.items(), strict=True):
-        colours = "magma" if "weights" in name else "Greys"
+        colors = "magma" if "weights" in name else "Greys"
         lowest = min(0.0, float(image.min()))
-        axis.imshow(image, aspect="auto", interpolation="nearest", cmap=colours, vmin=lowest, vmax=1)
+        axis.imshow(image, aspect="auto", interpolation="nearest", cmap=colors, vmin=lowest, vmax=1)
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         axis.set_yticks([])
     axes[-1].set_xlabel("step")

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Generator, Tensor
 
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 
 Span: TypeAlias = int | tuple[int, int]
 """A whole number, or the lowest and the highest of those that are drawn from, all equally likely."""
@@ -61,15 +61,15 @@ def repeat_copy(
 ) -> Sequences:
     """Draw random words and how often to answer them; an end marker closes the answer (NTM 4.2).
 
-    The delimiter's step carries the number of repeats on a channel of its own, normalised to mean 0 and variance 1. The
-    paper names no delimiter beside it; it is here because a number may be normalised to zero.
+    The delimiter's step carries the number of repeats on a channel of its own, normalized to mean 0 and variance 1. The
+    paper names no delimiter beside it; it is here because a number may be normalized to zero.
 
     Args:
         generator: all chance comes from it.
         batch: B.
         lengths: number L of words.
         repeats: number K of times that they are answered.
-        scale: lowest and highest number of repeats over which K is normalised: those of the training, also in a test.
+        scale: lowest and highest number of repeats over which K is normalized: those of the training, also in a test.
         bits: of a word.
 
     Returns:
@@ -84,7 +84,7 @@ def repeat_copy(
     result = _blank(length + 1 + count * length + 1, batch, bits + 2, bits + 1)
     result.inputs[:length, :, :bits] = words
     result.inputs[length, :, bits] = 1
-    result.inputs[length, :, bits + 1] = _normalised(count, *span("scale", scale))
+    result.inputs[length, :, bits + 1] = _normalized(count, *span("scale", scale))
     _answer(result, length + 1, words.repeat(count, 1, 1))
     result.targets[-1, :, bits] = 1
     result.mask[-1] = True
@@ -114,7 +114,7 @@ def associative_recall(
     if span("lengths", lengths)[0] < 2:
         raise ValueError(f"lengths={lengths!r} must be at least 2: after a single item there is none to answer")
     count = _drawn(generator, "lengths", lengths)
-    words = whole_number("words", words)
+    words = check_int("words", words)
     items = _words(generator, count * words, batch, bits).view(count, words, batch, bits)
     asked, rows = torch.randint(0, count - 1, (batch,), generator=generator), torch.arange(batch)
     result = _blank(count * (words + 1) + (words + 2) + words, batch, bits + 2, bits)
@@ -232,7 +232,7 @@ def _drawn(generator: Generator, name: str, value: Span) -> int:
 
 def _words(generator: Generator, length: int, batch: int, bits: int) -> Tensor:
     """Return random bits [length, B, bits]."""
-    bits = whole_number("bits", bits)
+    bits = check_int("bits", bits)
     return torch.randint(0, 2, (length, batch, bits), generator=generator).float()
 
 
@@ -248,7 +248,7 @@ def _answer(result: Sequences, begin: int, words: Tensor) -> None:
     result.mask[steps.start : steps.stop] = True
 
 
-def _normalised(value: int, low: int, high: int) -> float:
+def _normalized(value: int, low: int, high: int) -> float:
     """Return `value` in standard deviations from the mean of the whole numbers from `low` to `high`."""
     variance: float = ((high - low + 1) ** 2 - 1) / 12
     return (value - (low + high) / 2) / (variance**0.5 or 1.0)

@@ -113,11 +113,11 @@ class Diverged(Exception):
     """Raised when loss or gradient is not a finite number; the weights are those before."""
 
 
-def make_optimiser(name: str, model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Return Adam, AMSGrad (Reddi et al. 2018), or RMSprop with momentum 0.9, as in the papers but not centred.
+def make_optimizer(name: str, model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Return Adam, AMSGrad (Reddi et al. 2018), or RMSprop with momentum 0.9, as in the papers but not centerd.
 
     A task solved leaves gradients near zero, so that Adam forgets how large they can be, and the next large one throws
-    the weights far off; AMSGrad does not forget. RMSprop's ε is added outside of the root, where a centred variance
+    the weights far off; AMSGrad does not forget. RMSprop's ε is added outside of the root, where a centerd variance
     that rounding has made negative gives a NaN.
 
     Raises:
@@ -127,26 +127,26 @@ def make_optimiser(name: str, model: nn.Module, learning_rate: float) -> torch.o
         return torch.optim.Adam(model.parameters(), learning_rate, amsgrad=name == "amsgrad")
     if name == "rmsprop":
         return torch.optim.RMSprop(model.parameters(), learning_rate, alpha=0.95, momentum=0.9)
-    raise ValueError(f"unknown optimiser '{name}'; choose one of adam, amsgrad, rmsprop")
+    raise ValueError(f"unknown optimizer '{name}'; choose one of adam, amsgrad, rmsprop")
 
 
 def train(
     model: SequenceModel,
     draw: Draw,
     generator: Generator,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     batches: int,
     batch_size: int,
     clip: float,
     linear_decay: bool = False,
 ) -> Iterator[float]:
-    """Take one optimiser step per batch and yield its loss.
+    """Take one optimizer step per batch and yield its loss.
 
     Args:
         model: is changed in place.
         draw: draws a batch.
         generator: of the batches.
-        optimiser: over the model's parameters.
+        optimizer: over the model's parameters.
         batches: how many.
         batch_size: B.
         clip: largest norm of the gradient; a larger one is scaled down.
@@ -156,17 +156,17 @@ def train(
         Diverged: if a loss or gradient is not finite.
     """
     device = model.output.weight.device
-    rates = [group["lr"] for group in optimiser.param_groups]
+    rates = [group["lr"] for group in optimizer.param_groups]
     for batch in range(batches):
         if linear_decay:
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * (1 - batch / batches)
         drawn = Sequences(*(part.to(device) for part in draw(generator, batch_size)))
         loss = bit_loss(model(drawn.inputs), drawn)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
         if not torch.isfinite(loss + norm):
             raise Diverged(f"loss or gradient is not finite at batch {batch + 1}")
-        optimiser.step()
+        optimizer.step()
         yield loss.item()

@@ -1,4 +1,4 @@
-"""Draws metrics of runs over environment steps, one colour per kind of run, one thin line per seed.
+"""Draws metrics of runs over environment steps, one color per kind of run, one thin line per seed.
 
 A thick line is the interquartile mean of the seeds, its shade the 95 % interval.
 

@@ -80,10 +80,10 @@ def _memory_case(name: str, core: Core, starts: Tensor) -> Case:
     events = torch.randn(*starts.shape, EVENT_SIZE)
     with torch.no_grad():
         before = core.unroll(events, core.initial_state(starts.shape[1]), starts).state  # in use, as in a later rollout
-        writes = core.unroll(events, before, starts).writes
+        decisions = core.unroll(events, before, starts).decisions
 
     def unroll(state: CoreState, steps: slice) -> tuple[Tensor, CoreState]:
-        recorded: State = tree_map(lambda leaf: leaf[steps], writes)
+        recorded: State = tree_map(lambda leaf: leaf[steps], decisions)
         unrolled = core.unroll(events[steps], state, starts[steps], recorded)
         return unrolled.features, unrolled.state
 

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
-    # Its sparse variants, which are not used here, import a library for nearest neighbours at once.
+    # Its sparse variants, which are not used here, import a library for nearest neighbors at once.
     sys.modules.setdefault("pyflann", ModuleType("pyflann"))
     try:
         from dnc import DNC
@@ -104,7 +104,8 @@ def _not_in_c(step: Callable[[], None]) -> Callable[[], None]:
     """Return the step as it is where there is no C compiler."""
 
     def slower() -> None:
-        with mock.patch("memory.native_dnc.library", none), mock.patch("memory.native_lstm.library", none):
+        of_dnc, of_lstm = "engram.memory.dnc.native.library", "engram.memory.controllers.lstm.native.library"
+        with mock.patch(of_dnc, none), mock.patch(of_lstm, none):
             step()
 
     def none(*_: Any, **__: Any) -> None:  # no `Mock`, which would take as long as a small operation

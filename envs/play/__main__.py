@@ -40,16 +40,16 @@ keys from a pipe are letters, as in: echo 'uulr q' | python -m engram.envs.play 
 """
 
 
-def play(game: Game, wishes: Iterable[Any], show: Callable[[], None]) -> None:
+def play(game: Game, commands: Iterable[Any], show: Callable[[], None]) -> None:
     """Play until the wishes end.
 
     Args:
         game: what is played.
-        wishes: actions and commands; actions after the end of an episode do nothing.
+        commands: actions and commands; actions after the end of an episode do nothing.
         show: called at the start and after everything that changes something.
     """
     show()
-    for wish in wishes:
+    for wish in commands:
         if wish is Command.QUIT:
             return
         if wish is Command.NEW:
@@ -75,7 +75,7 @@ def _wishes(game: Game, controls: Controls | None, pause: float) -> Iterator[Ite
         yield random_wishes(game, pause)
     else:
         with pressed_keys() as keys:
-            yield controls.wishes(keys)
+            yield controls.commands(keys)
 
 
 @contextmanager
@@ -139,8 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.exit(2, f"{parser.prog}: {reason}\n")
         in_place = console.is_terminal and (options.random or at_terminal())
         pause = _PAUSE if console.is_terminal else 0.0
-        with _wishes(game, controls, pause) as wishes, _shown(screen, console, in_place) as show:
-            play(game, wishes, show)
+        with _wishes(game, controls, pause) as commands, _shown(screen, console, in_place) as show:
+            play(game, commands, show)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130

@@ -9,7 +9,7 @@ from minigrid.core.actions import Actions
 from minigrid.minigrid_env import MiniGridEnv
 
 from engram.envs.tasks.tmaze.env import TMaze
-from engram.envs.wrappers.actions import UsefulActions
+from engram.envs.wrappers.actions import ActionSubset
 
 _DIGITS = "0123456789"
 _SHOWN = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -79,7 +79,7 @@ class Controls:
         actions = {key: self._first + names.actions.index(name) for key, name in self._keys.items()}
         self._meanings: dict[str, Any] = {"n": Command.NEW, "r": Command.NEW, "q": Command.QUIT} | actions
 
-    def wishes(self, keys: Iterable[str]) -> Iterator[Any]:
+    def commands(self, keys: Iterable[str]) -> Iterator[Any]:
         """Give the action or the `Command` of each key; keys that have none are left out."""
         return (self._meanings[key] for key in keys if key in self._meanings)
 
@@ -111,7 +111,7 @@ def _names(env: gym.Env[Any, Any], count: int) -> Names:
     kept = list(range(count))
     layer: gym.Env[Any, Any] = env
     while isinstance(layer, gym.Wrapper):
-        if isinstance(layer, UsefulActions):
+        if isinstance(layer, ActionSubset):
             kept = [layer.action(number) for number in kept]
         layer = layer.env
     return _GRID._replace(actions=tuple(_GRID.actions[number] for number in kept))

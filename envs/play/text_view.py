@@ -1,4 +1,4 @@
-"""A MiniGrid as coloured text: what its agent sees, or the whole grid, two characters a cell."""
+"""A MiniGrid as colored text: what its agent sees, or the whole grid, two characters a cell."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ _STYLES = {
     "yellow": "#c79a00",
     "grey": "#888888",
 }
-# What has the same look in every colour.
+# What has the same look in every color.
 _ROOM = {
     "unseen": "grey35",
     "empty": "grey50",
@@ -51,7 +51,7 @@ _IN_VIEW, _WALL_IN_VIEW = "on grey30", "grey74"
 class GridView(NamedTuple):
     """A grid of symbols with the agent in it, by (column, row)."""
 
-    symbols: Image  # (columns, rows, 3): object, colour and state ids, as MiniGrid encodes them
+    symbols: Image  # (columns, rows, 3): object, color and state ids, as MiniGrid encodes them
     agent: Cell
     heading: int  # 0 right, 1 down, 2 left, 3 up
     in_view: npt.NDArray[np.bool_]  # (columns, rows), the cells to draw as seen by the agent
@@ -94,7 +94,7 @@ def cut_out(view: GridView, columns: int, rows: int) -> GridView:
 
 
 def draw(view: GridView, ascii_only: bool = False) -> Text:
-    """Draw a grid, one line per row: a thing is its sign and the first letter of its colour, but for grey.
+    """Draw a grid, one line per row: a thing is its sign and the first letter of its color, but for grey.
 
     Args:
         view: what to draw.
@@ -137,18 +137,18 @@ def carried(image: Image) -> str:
 
 
 def name_of(symbol: Sequence[int]) -> str:
-    """Name what object, colour and state ids stand for, such as "locked red door"."""
-    kind, colour = IDX_TO_OBJECT[symbol[0]], IDX_TO_COLOR[symbol[1]]
+    """Name what object, color and state ids stand for, such as "locked red door"."""
+    kind, color = IDX_TO_OBJECT[symbol[0]], IDX_TO_COLOR[symbol[1]]
     if kind in _ROOM:
         return kind
-    return f"{_DOORS[symbol[2]][0]} {colour} door" if kind == "door" else f"{colour} {kind}"
+    return f"{_DOORS[symbol[2]][0]} {color} door" if kind == "door" else f"{color} {kind}"
 
 
 def _look(symbol: Sequence[int], ascii_only: bool) -> tuple[str, str]:
     """Return the two characters of a cell, and their style."""
-    kind, colour = IDX_TO_OBJECT[symbol[0]], IDX_TO_COLOR[symbol[1]]
+    kind, color = IDX_TO_OBJECT[symbol[0]], IDX_TO_COLOR[symbol[1]]
     sign = (_DOORS[symbol[2]][1] if kind == "door" else _SIGNS.get(kind, "??"))[ascii_only]
     if kind not in _ROOM:
-        letter = " " if colour == "grey" else colour[0]  # grey is not green
-        return f"{sign}{letter}", f"bold {_STYLES[colour]}"
+        letter = " " if color == "grey" else color[0]  # grey is not green
+        return f"{sign}{letter}", f"bold {_STYLES[color]}"
     return f"{sign} " if kind in ("empty", "floor") else 2 * sign, _ROOM[kind]

@@ -13,7 +13,7 @@ _DRAWS = 200
 _NOTHING_NEW, _MORE = 10, 5
 
 
-def deal_layouts(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]:
+def balanced_seeds(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]:
     """Choose the seeds of the next episodes, so that the numbers of episodes of any two layouts differ by one at most.
 
     Seeds are drawn, and the layout of each is looked at, until there are enough of every layout; then each layout gets
@@ -26,19 +26,19 @@ def deal_layouts(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]:
         seed: the same seed deals the same episodes.
 
     Returns:
-        B lists of seeds, for ``play_next``; empty ones where the environments have no layouts. A layout that is much
+        B lists of seeds, for ``queue_seeds``; empty ones where the environments have no layouts. A layout that is much
         rarer than the others gets as many episodes as were found within 200 draws for each.
     """
     n_envs = vec_env.num_envs
     if not vec_env.has_attr("layouts_of"):
         return [[] for _ in range(n_envs)]
     episodes = -(-episodes // n_envs) * n_envs
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     met: Counter[str] = Counter()
     found: list[tuple[int, int]] = []  # how often its layout had been drawn before, seed
     drawn = nothing_new = 0
     while drawn < _DRAWS * episodes and not _enough(met, episodes, nothing_new):
-        seeds = dice.integers(2**31, size=_BATCH).tolist()
+        seeds = rng.integers(2**31, size=_BATCH).tolist()
         drawn += _BATCH
         (keys,) = vec_env.env_method("layouts_of", seeds, indices=0)
         for episode_seed, key in zip(seeds, keys, strict=True):
@@ -50,17 +50,17 @@ def deal_layouts(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]:
     return [dealt[row::n_envs] for row in range(n_envs)]
 
 
-def play_next(vec_env: VecEnv, dealt: list[list[int]]) -> None:
+def queue_seeds(vec_env: VecEnv, dealt: list[list[int]]) -> None:
     """Have each environment play the episodes that were dealt to it, from its next reset on, and then go on by chance.
 
     Args:
         vec_env: B environments; all are reset.
-        dealt: B lists of seeds, from ``deal_layouts``.
+        dealt: B lists of seeds, from ``balanced_seeds``.
     """
     vec_env.reset()  # a seed that waits for the next reset would go before those that were dealt
     for row, seeds in enumerate(dealt):
         if seeds:
-            vec_env.env_method("play_next", seeds, indices=row)
+            vec_env.env_method("queue_seeds", seeds, indices=row)
 
 
 def _enough(met: Counter[str], episodes: int, nothing_new: int) -> bool:

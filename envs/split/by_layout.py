@@ -24,7 +24,7 @@ _FEW = 100
 _COUNTED = 50_000
 _SEEDS = 2**31  # what every environment takes for a seed
 
-# What a cell is to the geometry. Doors of any colour or state are one, and so are things that can be carried.
+# What a cell is to the geometry. Doors of any color or state are one, and so are things that can be carried.
 _GEOMETRY = {"wall": 1, "floor": 2, "door": 3, "key": 4, "ball": 4, "box": 4, "goal": 5, "lava": 6}
 
 
@@ -32,7 +32,7 @@ def layout_key(env: gym.Env[Any, Any]) -> str:
     """Identify the maze that an environment was just reset to, by its geometry alone.
 
     Walls, doors, lava, goal, floor, the places of things and the agent's start cell and heading count; the kinds and
-    colours of things do not, so that all variants of cue and answer in one maze share a key. An environment may say
+    colors of things do not, so that all variants of cue and answer in one maze share a key. An environment may say
     itself what its layout is, by a method ``layout_key() -> str``.
 
     Args:
@@ -101,7 +101,7 @@ class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
             keys.append(key if self.side is None or side_of(key) == self.side else None)
         return keys
 
-    def play_next(self, seeds: Sequence[int]) -> None:
+    def queue_seeds(self, seeds: Sequence[int]) -> None:
         """Use these seeds for the next resets that are given none; a reset with a seed ends that."""
         self._next = deque(seeds)
 
@@ -138,7 +138,7 @@ class SplitBySeed(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
     """Shows only the episodes of one side, of an environment without layouts: every episode has a seed of its own.
 
     A seed belongs to a side by the same rule on its hash as a layout does. Where few episodes are possible, two sides
-    show the same under different seeds: `envs.split.leakage` finds out. After a reset ``info["episode_seed"]`` holds it.
+    show the same under different seeds: `envs.split.leakage` finds out. ``info["episode_seed"]`` names it.
 
     Args:
         env: an environment all of whose chance comes from the seed of its reset.

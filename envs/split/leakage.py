@@ -105,7 +105,7 @@ def measure_leakage(make: Callable[[Side], gym.Env[Any, Any]], *, seed: int, res
 
 
 def _of_grid(env: gym.Env[Any, Any]) -> bytes:
-    """Hash the whole grid, whatever the kinds of movable things and all colours, and where the agent stands."""
+    """Hash the whole grid, whatever the kinds of movable things and all colors, and where the agent stands."""
     bare: Any = env.unwrapped
     kinds = bare.grid.encode()[:, :, 0]
     kinds[np.isin(kinds, _MOVABLE)] = _MOVABLE[0]

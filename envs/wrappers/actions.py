@@ -7,7 +7,7 @@ import gymnasium as gym
 from minigrid.core.actions import Actions
 
 
-class UsefulActions(gym.ActionWrapper[Any, Any, int], gym.utils.RecordConstructorArgs):
+class ActionSubset(gym.ActionWrapper[Any, Any, int], gym.utils.RecordConstructorArgs):
     """Lets the agent choose among some of MiniGrid's actions, numbered in the order given.
 
     Args:

@@ -20,7 +20,7 @@ _UP = 3  # the heading with which the agent is drawn in its own view
 class PixelView(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Shows the symbol image as pixels, the image of MiniGrid's ``RGBImgPartialObsWrapper``.
 
-    MiniGrid draws each kind of tile once (by object, colour and state, seen or not, with the agent or without); here
+    MiniGrid draws each kind of tile once (by object, color and state, seen or not, with the agent or without); here
     an image is one look-up of their pixel rows.
 
     Args:
@@ -45,9 +45,9 @@ class PixelView(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstruct
         side = len(space.high) * tile_size
         self.observation_space = gym.spaces.Box(0, 255, (side, side, 3), np.uint8)
         # A kind of tile is one number: its symbol's three ids as digits, and one more for the agent's own cell.
-        objects, colours, states = (int(highest) + 1 for highest in space.high.reshape(-1, 3).max(axis=0))
-        self._digits = np.array((colours * states, states, 1))
-        self._with_agent = objects * colours * states
+        objects, colors, states = (int(highest) + 1 for highest in space.high.reshape(-1, 3).max(axis=0))
+        self._digits = np.array((colors * states, states, 1))
+        self._with_agent = objects * colors * states
         # The number of each kind's first row in the table of rows, negative if it is not drawn yet.
         self._first_rows = np.full(2 * self._with_agent, -1)
         self._rows = np.zeros((0, 3 * tile_size), dtype=np.uint8)

@@ -16,7 +16,7 @@ Image = npt.NDArray[np.uint8]
 
 _EMPTY = bytes((OBJECT_TO_IDX["empty"], 0, 0))
 _WALL = bytes(Wall().encode())
-# The largest object, colour and state id that an image can hold (states: doors 0-2, the heading of an agent 0-3).
+# The largest object, color and state id that an image can hold (states: doors 0-2, the heading of an agent 0-3).
 _HIGHEST = (max(IDX_TO_OBJECT), max(IDX_TO_COLOR), 3)
 _MASKS_KEPT = 1 << 15
 
@@ -39,7 +39,7 @@ class ViewEncoder:
         self._masks: dict[bytes, Image] = {}
 
     def image(self) -> Image:
-        """Return what the agent sees now, as (V, V, 3) object, colour and state ids."""
+        """Return what the agent sees now, as (V, V, 3) object, color and state ids."""
         env = self._env
         if self._grid_changed():
             self._encode_grid()
@@ -118,7 +118,7 @@ def _turned(view: npt.NDArray[Any], heading: int) -> npt.NDArray[Any]:
 class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Makes the symbol image the whole observation of a MiniGrid environment, and ``is_success`` part of its info.
 
-    The space has the true bounds per channel (object, colour, state), so that nothing takes it for a picture.
+    The space has the true bounds per channel (object, color, state), so that nothing takes it for a picture.
     ``is_success`` stands in the info of an episode's last step: the episode ended, with a positive reward.
 
     Args:

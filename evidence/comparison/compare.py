@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engram.configs import CannotRun
-from engram.evidence.estimate import Estimate, Metric, estimate_of
+from engram.evidence.estimate import Estimate, Metric, aggregate_over_seeds
 from engram.evidence.evaluation.result import AS_TRAINED
 from engram.evidence.runs.caveats import notes
 from engram.evidence.runs.groups import agents, tasks
@@ -153,11 +153,11 @@ def _scores(evaluations: Sequence[Mapping[str, Any]], setting: str) -> SettingSc
     intact, sampled = [p.get("intact") for p in places], [(p.get("sampled") or {}).get("intact") for p in places]
     wiped = [place.get("wiped") if has_memory else None for place in places]
     return SettingScores(
-        success=estimate_of(intact, "success"),
-        mean_return=estimate_of(intact, "return"),
-        sampled=estimate_of(sampled, "success"),
-        wiped=estimate_of(wiped, "success"),
-        wiped_return=estimate_of(wiped, "return"),
+        success=aggregate_over_seeds(intact, "success"),
+        mean_return=aggregate_over_seeds(intact, "return"),
+        sampled=aggregate_over_seeds(sampled, "success"),
+        wiped=aggregate_over_seeds(wiped, "success"),
+        wiped_return=aggregate_over_seeds(wiped, "return"),
     )
 
 

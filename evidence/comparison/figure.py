@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from engram.evidence.comparison.compare import Comparison
 from engram.evidence.estimate import Estimate
-from engram.evidence.plotting import colours_of, save_figure
+from engram.evidence.plotting import colors_of, save_figure
 
 COLUMNS = 3
 
@@ -32,13 +32,13 @@ def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     width = 0.9 + 0.065 * max(map(len, names)) + 2.7 * columns
     figure = Figure(figsize=(width, 0.5 + height * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=by_success, sharey=True).ravel()
-    colours = colours_of(agent.label for agent in comparison.agents)
+    colors = colors_of(agent.label for agent in comparison.agents)
     for panel, setting in zip(panels, comparison.settings, strict=False):
         for place, agent in enumerate(comparison.agents):
             scores = agent.settings[setting]
             intact, wiped = (scores.success, scores.wiped) if by_success else (scores.mean_return, scores.wiped_return)
-            _point(panel, intact, place - 0.12, colours[agent.label], filled=True)
-            _point(panel, wiped, place + 0.2, colours[agent.label], filled=False)
+            _point(panel, intact, place - 0.12, colors[agent.label], filled=True)
+            _point(panel, wiped, place + 0.2, colors[agent.label], filled=False)
         if by_success and comparison.chance is not None:
             panel.axvline(comparison.chance, color="grey", linestyle=":", linewidth=1)
         panel.set_title(setting, fontsize=9)
@@ -54,15 +54,15 @@ def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     return save_figure(figure, path)
 
 
-def _point(panel: Axes, estimate: Estimate | None, place: float, colour: str, filled: bool) -> None:
+def _point(panel: Axes, estimate: Estimate | None, place: float, color: str, filled: bool) -> None:
     if estimate is None:
         return
     if estimate.low is not None and estimate.high is not None:
-        panel.plot([estimate.low, estimate.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+        panel.plot([estimate.low, estimate.high], [place, place], color=color, linewidth=1.6, solid_capstyle="butt")
     if len(estimate.by_run) > 1:
-        panel.plot(estimate.by_run, [place] * len(estimate.by_run), "|", color=colour, alpha=0.5, markersize=7)
-    fill = colour if filled else "white"
-    panel.plot(estimate.value, place, "o", color=colour, markerfacecolor=fill, markersize=5.5, zorder=3)
+        panel.plot(estimate.by_run, [place] * len(estimate.by_run), "|", color=color, alpha=0.5, markersize=7)
+    fill = color if filled else "white"
+    panel.plot(estimate.value, place, "o", color=color, markerfacecolor=fill, markersize=5.5, zorder=3)
 
 
 def _legend(figure: Figure, has_chance: bool) -> None:

@@ -14,13 +14,13 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import Episodes, Watch, evaluate
-from engram.agents.evaluation.success_tracker import SuccessWatch
-from engram.envs.split.balanced_episodes import deal_layouts, play_next
+from engram.agents.evaluation.success_tracker import SuccessTracker
+from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.evaluation.result import Condition
 from engram.evidence.evaluation.scores import Score, score
 
 
-class Trial(NamedTuple):
+class PlannedCondition(NamedTuple):
     """A condition, the envs to play it in, and how many episodes."""
 
     condition: Condition
@@ -28,7 +28,7 @@ class Trial(NamedTuple):
     episodes: int
 
 
-class Examined(NamedTuple):
+class PlayedConditions(NamedTuple):
     """What the trials have shown."""
 
     scores: dict[Condition, Score]
@@ -54,7 +54,9 @@ class Examined(NamedTuple):
         return text.getvalue()
 
 
-def examine(model: MemoryPPO, trials: Sequence[Trial], *, seed: int, console: Console) -> Examined:
+def play_conditions(
+    model: MemoryPPO, trials: Sequence[PlannedCondition], *, seed: int, console: Console
+) -> PlayedConditions:
     """Play every trial; those in the same envs meet the same episodes.
 
     Args:
@@ -63,7 +65,7 @@ def examine(model: MemoryPPO, trials: Sequence[Trial], *, seed: int, console: Co
         seed: of the episodes.
         console: where the bar is shown.
     """
-    examined = Examined({}, {})
+    examined = PlayedConditions({}, {})
     dealt: dict[tuple[VecEnv, int], list[list[int]]] = {}
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
@@ -77,7 +79,7 @@ def examine(model: MemoryPPO, trials: Sequence[Trial], *, seed: int, console: Co
                 bar.update(task, completed=before + done / total)
 
             if (env, episodes) not in dealt:  # looking for layouts takes as long as resetting for all episodes
-                dealt[env, episodes] = deal_layouts(env, episodes, seed)
+                dealt[env, episodes] = balanced_seeds(env, episodes, seed)
             played, found = play(model, trial, dealt[env, episodes], seed=seed, on_progress=on_progress)
             examined.played[condition], examined.scores[condition] = played, found
     return examined
@@ -85,7 +87,7 @@ def examine(model: MemoryPPO, trials: Sequence[Trial], *, seed: int, console: Co
 
 def play(
     model: MemoryPPO,
-    trial: Trial,
+    trial: PlannedCondition,
     dealt: list[list[int]],
     *,
     seed: int,
@@ -97,15 +99,15 @@ def play(
     Args:
         model: the agent.
         trial: what to play.
-        dealt: the episodes, from `envs.split.balanced_episodes.deal_layouts`.
+        dealt: the episodes, from `envs.split.balanced_episodes.balanced_seeds`.
         seed: of the episodes where there are no layouts to deal.
         on_progress, watch: see `agents.evaluation.episodes.evaluate`.
     """
     condition, env, episodes = trial
-    watched = SuccessWatch(env)
+    watched = SuccessTracker(env)
     watched.seed(seed)
     if any(dealt):
-        play_next(watched, dealt)
+        queue_seeds(watched, dealt)
     played = evaluate(
         model,
         watched,

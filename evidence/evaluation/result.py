@@ -64,7 +64,7 @@ class Condition:
 
 
 @dataclass
-class Report:
+class EvaluationResult:
     """The scores of all conditions, and what is needed to read and repeat them."""
 
     about: dict[str, Any]
@@ -113,7 +113,7 @@ class Report:
         return text.getvalue()
 
 
-def print_report(report: Report, console: Console) -> None:
+def print_report(report: EvaluationResult, console: Console) -> None:
     """Print the scores as a table, and the verdict."""
     certificate, tells_success = report.certificate, any(score.success is not None for score in report.scores.values())
     table = Table(title=report.about["env"], box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")

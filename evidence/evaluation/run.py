@@ -11,8 +11,8 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.interventions import INTERVENTIONS
 from engram.configs import TrainConfig
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
-from engram.evidence.evaluation.examination import Trial, examine
-from engram.evidence.evaluation.result import WIPED, Condition, Report
+from engram.evidence.evaluation.examination import PlannedCondition, play_conditions
+from engram.evidence.evaluation.result import WIPED, Condition, EvaluationResult
 from engram.evidence.runs.caveats import trained_on
 from engram.evidence.runs.result_files import made_by, say_kept
 from engram.evidence.runs.settings import Setting
@@ -41,7 +41,7 @@ def evaluate_run(
     console: Console,
     conditions: Sequence[Condition] = STANDARD,
     certificate: bool = False,
-) -> Report:
+) -> EvaluationResult:
     """Play all conditions and write the run's `evaluation.json`, `evaluation.csv` and `episodes.csv`.
 
     Args:
@@ -73,11 +73,11 @@ def evaluate_run(
             for name in others
             if (tells_cue or not INTERVENTIONS[name].needs_cue) and env.num_envs >= INTERVENTIONS[name].least_envs
         ]
-    trials = [Trial(condition, env, episodes) for condition in conditions]
+    trials = [PlannedCondition(condition, env, episodes) for condition in conditions]
     for setting, env in harder:
         for condition in (Condition(setting.label), Condition(setting.label, "wiped")):
-            trials.append(Trial(condition, env, setting.episodes or episodes))
-    examined = examine(model, trials, seed=seed, console=console)
+            trials.append(PlannedCondition(condition, env, setting.episodes or episodes))
+    examined = play_conditions(model, trials, seed=seed, console=console)
     for env in envs.values():
         env.close()
 
@@ -104,7 +104,7 @@ def evaluate_run(
         },
         **made_by(),
     }
-    report = Report(about, examined.scores)
+    report = EvaluationResult(about, examined.scores)
     table = folder.evaluation.with_suffix(".csv")
     kept = folder.keep_previous(
         folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])

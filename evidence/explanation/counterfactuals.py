@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engram.agents.evaluation.counterfactual import Change, Effects, changed
+from engram.agents.evaluation.counterfactual import Change, CounterfactualEffects, changed
 from engram.agents.evaluation.recording import Recording
 from engram.agents.policy import MemoryPolicy
 from engram.evidence.explanation.replacements import Replacement
@@ -36,7 +36,7 @@ class Counterfactuals:
         exchanges = [{step: other.observation for step in steps if (other := instead[step])} for steps in groups]
         deletions: list[Change] = [dict.fromkeys(steps) for steps in groups]
         changes = [*deletions, *(change for change in exchanges if change)]
-        self.effects: Effects = _in_turn(policy, recording, changes, on_progress)
+        self.effects: CounterfactualEffects = _in_turn(policy, recording, changes, on_progress)
         rows = iter(range(len(groups), 2 * len(groups)))
         self.replaced_in: list[int | None] = [next(rows) if change else None for change in exchanges]
         """[G] which row of the effects has the set replaced; in row g it is deleted."""
@@ -74,9 +74,9 @@ def _in_turn(
     recording: Recording,
     changes: Sequence[Change],
     on_progress: Callable[[int, int], None],
-) -> Effects:
+) -> CounterfactualEffects:
     """Do what `changed` does, with so many changes at a time that they can be held."""
-    parts: list[Effects] = []
+    parts: list[CounterfactualEffects] = []
     length, turns = len(recording.steps), -(-len(changes) // AT_ONCE)
     for turn in range(turns):
 
@@ -85,7 +85,7 @@ def _in_turn(
 
         parts.append(changed(policy, recording, changes[turn * AT_ONCE : (turn + 1) * AT_ONCE], on_step))
     then = (np.concatenate([part[field] for part in parts]) for field in range(2, 5))
-    return Effects(parts[0].likelihood, parts[0].value, *then)
+    return CounterfactualEffects(parts[0].likelihood, parts[0].value, *then)
 
 
 def as_json(action: NDArray[Any]) -> int | list[float]:

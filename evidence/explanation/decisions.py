@@ -104,7 +104,7 @@ def _add_controls(
     on_progress: Callable[[int, int], None],
 ) -> None:
     """Set beside the strongest effect of each decision what as many random other events do."""
-    dice, written = np.random.default_rng(CONTROL_SEED), written_steps(recording)
+    rng, written = np.random.default_rng(CONTROL_SEED), written_steps(recording)
     draws: list[list[int]] = []
     rows_of: dict[tuple[tuple[int, ...], int], range] = {}
     places: list[tuple[dict[str, Any], range]] = []
@@ -116,7 +116,7 @@ def _add_controls(
         # Decisions with the same strongest events share draws until there are twice as many others to draw from.
         key = (tuple(strongest), len(before).bit_length())
         if key not in rows_of:
-            drawn = random_others(strongest, before, dice)
+            drawn = random_others(strongest, before, rng)
             rows_of[key] = range(len(draws), len(draws) + len(drawn))
             draws += drawn
         if rows_of[key]:

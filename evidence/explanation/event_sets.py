@@ -48,13 +48,13 @@ def sets_to_forget(recording: Recording, read: NDArray[Any] | None = None) -> It
             yield [time], ""
 
 
-def random_others(chosen: Sequence[int], among: Sequence[int], dice: np.random.Generator) -> list[list[int]]:
+def random_others(chosen: Sequence[int], among: Sequence[int], rng: np.random.Generator) -> list[list[int]]:
     """Draw sets of other events, each as many as were chosen.
 
     Args:
         chosen: steps.
         among: steps to draw from; those chosen are left out.
-        dice: source of chance.
+        rng: source of chance.
 
     Returns:
         `DRAWS` sets, each in order; if there are not more others than were chosen, all of these once.
@@ -62,7 +62,7 @@ def random_others(chosen: Sequence[int], among: Sequence[int], dice: np.random.G
     others = sorted(set(among) - set(chosen))
     if len(others) <= len(chosen):
         return [others] if others else []
-    return [sorted(dice.choice(others, len(chosen), replace=False).tolist()) for _ in range(DRAWS)]
+    return [sorted(rng.choice(others, len(chosen), replace=False).tolist()) for _ in range(DRAWS)]
 
 
 def written_steps(recording: Recording) -> list[int]:

@@ -78,10 +78,10 @@ def _frame(
         image.paste(_fitted(content, _SLOT), (left, top))
         strength = float(weights[slot])
         if strength >= 0.05:
-            colour = tuple(
+            color = tuple(
                 round(strength * read + (1 - strength) * paper) for read, paper in zip(_READ, _PAPER, strict=True)
             )
-            pen.rectangle((left - 2, top - 2, left + _SLOT + 1, top + _SLOT + 1), outline=colour, width=2)
+            pen.rectangle((left - 2, top - 2, left + _SLOT + 1, top + _SLOT + 1), outline=color, width=2)
     return image
 
 

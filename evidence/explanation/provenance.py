@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram.memory import Access
+from engram.memory import SlotAccess
 
 
-class Origin(NamedTuple):
+class ReadSource(NamedTuple):
     """A part of what a head read."""
 
     step: int  # whose write it was
@@ -23,12 +23,12 @@ class Origin(NamedTuple):
 class HeadRead(NamedTuple):
     """What one head read at one step."""
 
-    parts: list[Origin]  # the largest first
+    parts: list[ReadSource]  # the largest first
     nothing: float  # weight of what no write had made
 
 
 def trace(
-    accesses: Sequence[Access], reads_before_writing: bool, least: float = 0.01, most: int = 8
+    accesses: Sequence[SlotAccess], reads_before_writing: bool, least: float = 0.01, most: int = 8
 ) -> list[list[HeadRead]]:
     """Trace the reads of an episode to the writes that made them.
 
@@ -60,7 +60,7 @@ def trace(
     return found
 
 
-def _write(share: Tensor, time: int, access: Access) -> None:
+def _write(share: Tensor, time: int, access: SlotAccess) -> None:
     share[:time] *= access.kept[0].cpu()
     share[time] = access.written[0].cpu().unsqueeze(1)
 
@@ -75,6 +75,6 @@ def _read(share: Tensor, weights: Tensor, least: float, most: int) -> list[HeadR
         by_slot = part * head  # [S, N]
         by_step = by_slot.sum(1)
         order = np.argsort(-by_step.numpy(), kind="stable")[:most]
-        parts = [Origin(int(s), int(by_slot[s].argmax()), float(by_step[s])) for s in order if by_step[s] >= least]
+        parts = [ReadSource(int(s), int(by_slot[s].argmax()), float(by_step[s])) for s in order if by_step[s] >= least]
         origins.append(HeadRead(parts, max(0.0, 1 - float(by_step.sum()))))
     return origins

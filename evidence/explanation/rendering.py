@@ -59,8 +59,8 @@ def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...
         grids = [key for key, part in space.spaces.items() if _is_grid(part)]
         return caption(observation[grids[0]], space.spaces[grids[0]]) if grids else ""
     if _is_grid(space):
-        seen = [(IDX_TO_OBJECT[kind], IDX_TO_COLOR[colour]) for kind, colour, _ in observation.reshape(-1, 3)]
-        return ", ".join(dict.fromkeys(f"{colour} {kind}" for kind, colour in seen if kind not in _PLAIN))
+        seen = [(IDX_TO_OBJECT[kind], IDX_TO_COLOR[color]) for kind, color, _ in observation.reshape(-1, 3)]
+        return ", ".join(dict.fromkeys(f"{color} {kind}" for kind, color in seen if kind not in _PLAIN))
     if isinstance(space, spaces.Discrete):
         return str(int(observation))
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
@@ -75,13 +75,13 @@ def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...
 def as_png(image: Picture) -> str:
     """Return a picture as a data URI."""
     file = io.BytesIO()
-    # Few colours: a palette makes it a quarter as large.
+    # Few colors: a palette makes it a quarter as large.
     Image.fromarray(image).quantize(64, method=Image.Quantize.FASTOCTREE).save(file, "png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _is_grid(space: spaces.Space[Any]) -> bool:
-    """Say whether a space is that of MiniGrid's symbols: ids of object, colour and state in each cell."""
+    """Say whether a space is that of MiniGrid's symbols: ids of object, color and state in each cell."""
     if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.shape[2] != 3 or space.dtype != np.uint8:
         return False
     return space.shape[0] == space.shape[1] and int(space.high.max()) <= max(*IDX_TO_OBJECT, *IDX_TO_COLOR)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engram.configs import CannotRun
 from engram.evidence.comparison.table import as_table
-from engram.evidence.horizon.curve import WIPED_EPISODES, HorizonJson, Length
+from engram.evidence.horizon.curve import WIPED_EPISODES, EffectiveLength, HorizonJson
 from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.horizon.table import LENGTH, horizon_rows
 from engram.evidence.runs.caveats import notes
@@ -109,7 +109,7 @@ def write_horizons(
     curves: Mapping[str, HorizonJson],
     path: Path,
     *,
-    colours: Mapping[str, str] | None = None,
+    colors: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> tuple[Path, Path, Path]:
     """Write curves as JSON, and draw them as PNG and SVG.
@@ -117,7 +117,7 @@ def write_horizons(
     Args:
         curves: label -> curve.
         path: without a suffix; its folder is made if it is not there.
-        colours: see `draw_horizon`.
+        colors: see `draw_horizon`.
         notes: what a reader has to know, for the JSON file.
 
     Returns:
@@ -126,7 +126,7 @@ def write_horizons(
     path.parent.mkdir(parents=True, exist_ok=True)
     content = path.with_name(f"{path.name}.json")
     write_json(content, {"about": LENGTH, "notes": list(notes), "agents": dict(curves)})
-    return content, *draw_horizon(curves, path, colours=colours)
+    return content, *draw_horizon(curves, path, colors=colors)
 
 
 def _point_over_seeds(points: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any]:
@@ -152,6 +152,6 @@ def _rate(name: str, rates: Sequence[float | None], episodes: Sequence[int]) -> 
 
 def _with_points(curve: HorizonJson, points: Sequence[Mapping[str, Any]]) -> HorizonJson:
     """Return a curve with other points, and the effective length of these."""
-    steps, low, high = Length.of(points, curve["by"], curve.get("chance"), curve.get("trained"))
+    steps, low, high = EffectiveLength.of(points, curve["by"], curve.get("chance"), curve.get("trained"))
     lengths = {"effective_length": steps, "effective_low": low, "effective_high": high}
     return {**curve, "points": list(points), **lengths}

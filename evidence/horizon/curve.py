@@ -54,7 +54,7 @@ class Point(NamedTuple):
         return cls(*(content[name] for name in cls._fields))
 
 
-class Length(NamedTuple):
+class EffectiveLength(NamedTuple):
     """The longest delay that a memory bridges, in steps, and its interval; None where no delay was too long."""
 
     steps: int | None
@@ -64,7 +64,7 @@ class Length(NamedTuple):
     @classmethod
     def of(
         cls, points: Sequence[Mapping[str, Any]], by: str, chance: float | None, trained: Sequence[int] | None
-    ) -> Length:
+    ) -> EffectiveLength:
         """Find where success falls below the middle between chance and an oracle.
 
         Between two delays it is interpolated on a logarithmic axis. The interval is where the ends of the interval of
@@ -76,7 +76,7 @@ class Length(NamedTuple):
             chance: success of a player that cannot recall; None counts as 0.
             trained: shortest and longest delay of the training, if they are known.
         """
-        points = counted(points, by, trained)
+        points = from_training_range(points, by, trained)
         delays, middle = [point[by] for point in points], middle_of(chance)
         return cls(
             *(
@@ -98,9 +98,9 @@ class Horizon:
     about: dict[str, Any]
 
     @property
-    def length(self) -> Length:
+    def length(self) -> EffectiveLength:
         """The effective memory length."""
-        return Length.of([point._asdict() for point in self.points], "delay", self.chance, self.trained)
+        return EffectiveLength.of([point._asdict() for point in self.points], "delay", self.chance, self.trained)
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of `horizon.json`; its command is all that the points were measured with."""
@@ -125,7 +125,9 @@ def middle_of(chance: float | None) -> float:
     return ((chance or 0.0) + ORACLE) / 2
 
 
-def counted(points: Sequence[Mapping[str, Any]], by: str, trained: Sequence[int] | None) -> list[Mapping[str, Any]]:
+def from_training_range(
+    points: Sequence[Mapping[str, Any]], by: str, trained: Sequence[int] | None
+) -> list[Mapping[str, Any]]:
     """Return the points of which the effective length is made: from the training's shortest delay on, if there are any.
 
     An agent that fails at shorter ones does so for another reason than that it forgets.

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from engram.evidence.horizon.curve import HorizonJson
 from engram.evidence.horizon.table import shown_length
-from engram.evidence.plotting import colours_of, save_figure
+from engram.evidence.plotting import colors_of, save_figure
 
 
 def draw_horizon(
-    curves: Mapping[str, HorizonJson], path: Path, *, colours: Mapping[str, str] | None = None
+    curves: Mapping[str, HorizonJson], path: Path, *, colors: Mapping[str, str] | None = None
 ) -> tuple[Path, Path]:
     """Draw success against delay, one line and its interval for each label.
 
@@ -24,7 +24,7 @@ def draw_horizon(
     Args:
         curves: label -> content of a `horizon.json`, or of `evidence.horizon.compare.over_seeds`.
         path: see `evidence.plotting.save_figure`.
-        colours: of the labels; by default in alphabetical order.
+        colors: of the labels; by default in alphabetical order.
 
     Returns:
         the PNG file and the SVG file.
@@ -36,7 +36,7 @@ def draw_horizon(
     if len(over) != 1:
         raise ValueError(f"horizon curves of one figure are over one thing, not over {', '.join(over) or 'nothing'}")
     (by,) = over
-    colours = colours or colours_of(curves)
+    colors = colors or colors_of(curves)
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.subplots()
     shortest = min((p[by] for curve in curves.values() for p in curve["points"] if p[by] > 0), default=1)
@@ -50,7 +50,7 @@ def draw_horizon(
     _levels(axes, [curve.get("chance") for curve in curves.values()], "chance", ":")
     # The first is the widest, so that those which are drawn over are seen.
     for width, (label, curve) in zip(np.linspace(5, 2, len(curves)), sorted(curves.items()), strict=True):
-        _line(axes, label, curve, by, colours[label], float(width))
+        _line(axes, label, curve, by, colors[label], float(width))
     if any(point.get("wiped") is not None for curve in curves.values() for point in curve["points"]):
         axes.plot([], [], "--", color="black", linewidth=1, label="memory wiped")
     axes.set_xscale("log")
@@ -61,16 +61,16 @@ def draw_horizon(
     return save_figure(figure, path)
 
 
-def _line(axes: Axes, label: str, curve: HorizonJson, by: str, colour: str, width: float) -> None:
+def _line(axes: Axes, label: str, curve: HorizonJson, by: str, color: str, width: float) -> None:
     points = sorted((p for p in curve["points"] if p[by] > 0 and p["success"] is not None), key=lambda p: p[by])
     delays, success = [p[by] for p in points], [p["success"] for p in points]
     label = f"{label}\neffective length {shown_length(curve)[0]}"
-    axes.plot(delays, success, "o-", color=colour, linewidth=width, markersize=2 + width, label=label)
+    axes.plot(delays, success, "o-", color=color, linewidth=width, markersize=2 + width, label=label)
     axes.fill_between(
-        delays, [p["success_low"] for p in points], [p["success_high"] for p in points], color=colour, alpha=0.18, lw=0
+        delays, [p["success_low"] for p in points], [p["success_high"] for p in points], color=color, alpha=0.18, lw=0
     )
     wiped = [p for p in points if p.get("wiped") is not None]
-    axes.plot([p[by] for p in wiped], [p["wiped"] for p in wiped], "--", color=colour, linewidth=1, alpha=0.8)
+    axes.plot([p[by] for p in wiped], [p["wiped"] for p in wiped], "--", color=color, linewidth=1, alpha=0.8)
 
 
 def _levels(axes: Axes, values: Sequence[float | None], name: str, style: str) -> None:

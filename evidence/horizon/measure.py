@@ -12,8 +12,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.configs import TrainConfig
-from engram.envs.split.balanced_episodes import deal_layouts
-from engram.evidence.evaluation.examination import Trial, play
+from engram.envs.split.balanced_episodes import balanced_seeds
+from engram.evidence.evaluation.examination import PlannedCondition, play
 from engram.evidence.evaluation.result import Condition
 from engram.evidence.evaluation.scores import Score
 from engram.evidence.horizon.curve import WIPED_EPISODES, Horizon, Point, default_delays
@@ -149,8 +149,8 @@ def measure_horizon(
                     if bar.tasks[0].completed < until:
                         bar.advance(task)
 
-                trial = Trial(Condition(f"delay {delay}", name), env, number)
-                _, scores[name] = play(model, trial, deal_layouts(env, number, seed), seed=seed, watch=on_step)
+                trial = PlannedCondition(Condition(f"delay {delay}", name), env, number)
+                _, scores[name] = play(model, trial, balanced_seeds(env, number, seed), seed=seed, watch=on_step)
                 env.close()
                 done = until
                 bar.update(task, completed=done)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engram.evidence.evaluation.scores import shown_rate
-from engram.evidence.horizon.curve import Horizon, HorizonJson, counted, middle_of
+from engram.evidence.horizon.curve import Horizon, HorizonJson, from_training_range, middle_of
 
 Rows = list[tuple[str, ...]]
 LENGTH = (
@@ -57,7 +57,7 @@ def horizon_rows(curves: Mapping[str, HorizonJson]) -> Rows:
 
 def shown_length(curve: HorizonJson) -> tuple[str, str]:
     """Return the effective memory length of a curve and its interval, for a table."""
-    delays = [point[curve["by"]] for point in counted(curve["points"], curve["by"], curve.get("trained"))]
+    delays = [point[curve["by"]] for point in from_training_range(curve["points"], curve["by"], curve.get("trained"))]
 
     def shown(steps: Any) -> str:
         return f"over {max(delays):,}" if steps is None else f"below {min(delays):,}" if steps == 0 else f"{steps:,}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from engram.configs import CannotRun
 from engram.evidence.comparison.table import LEGEND, Rows, as_number, as_percent
-from engram.evidence.estimate import Metric, estimate_of
+from engram.evidence.estimate import Metric, aggregate_over_seeds
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
 from engram.evidence.report.html import TaskRuns, folded, missing, note, table
 from engram.evidence.runs.recorded_run import RecordedRun, read_certificate, read_evaluation
@@ -50,14 +50,14 @@ def certificate_part(runs: TaskRuns) -> str:
     scores = {
         name: [[_score(certificates[r], name, r) for r in group] for group in agents.values()] for name in CERTIFICATE
     }
-    tells_success = any(estimate_of(by_run, "success") for by_agent in scores.values() for by_run in by_agent)
+    tells_success = any(aggregate_over_seeds(by_run, "success") for by_agent in scores.values() for by_run in by_agent)
     metric: Metric = "success" if tells_success else "return"
     rows: Rows = [
         ("", *agents),
         ("verdict", *(_verdicts([certificates[run].get("verdict") for run in group]) for group in agents.values())),
     ]
     for name, meaning in CERTIFICATE.items():
-        estimates = [estimate_of(by_run, metric) for by_run in scores[name]]
+        estimates = [aggregate_over_seeds(by_run, metric) for by_run in scores[name]]
         if any(estimates):
             rows.append((meaning, *map(as_percent if tells_success else as_number, estimates)))
     about = {run: _about(run, found) for run, found in certificates.items()}

@@ -20,7 +20,7 @@ class TaskRuns(NamedTuple):
     folder: Path
     prefix: str
     """Of the names of files, where there are several tasks."""
-    colours: Mapping[str, str]
+    colors: Mapping[str, str]
     """Of the labels, the same in all figures."""
     command: str
     """That makes the report."""

@@ -1,4 +1,4 @@
-"""Learning curves: metrics over environment steps, one colour for one agent, with an interval over its seeds."""
+"""Learning curves: metrics over environment steps, one color for one agent, with an interval over its seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from engram.evidence.plotting import colours_of
+from engram.evidence.plotting import colors_of
 
 STEPS = "time/total_timesteps"
 POINTS = 200
@@ -90,7 +90,7 @@ def draw_curves(
     title: str = "",
     chance: float | None = None,
     width: int = 1,
-    colours: Mapping[str, str] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw curves: a thin line for each seed, a thick one for each group with its interval.
 
@@ -100,18 +100,18 @@ def draw_curves(
         title: of the figure.
         chance: where to draw a dotted line; None draws none.
         width: values to average over before anything else.
-        colours: of the labels; by default in alphabetical order.
+        colors: of the labels; by default in alphabetical order.
     """
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
     axes = figure.subplots()
-    colours = colours or colours_of(groups)
+    colors = colors or colors_of(groups)
     for label, curves in sorted(groups.items()):
         smooth = [(steps, smoothed(values, width)) for steps, values in curves]
         for steps, values in smooth:
-            axes.plot(steps / 1e6, values, color=colours[label], alpha=0.35, linewidth=0.8)
+            axes.plot(steps / 1e6, values, color=colors[label], alpha=0.35, linewidth=0.8)
         steps, middle, low, high = band(smooth)
-        axes.plot(steps / 1e6, middle, color=colours[label], linewidth=2.2, label=f"{label} ({len(curves)})")
-        axes.fill_between(steps / 1e6, low, high, color=colours[label], alpha=0.18, linewidth=0)
+        axes.plot(steps / 1e6, middle, color=colors[label], linewidth=2.2, label=f"{label} ({len(curves)})")
+        axes.fill_between(steps / 1e6, low, high, color=colors[label], alpha=0.18, linewidth=0)
     if chance is not None:
         axes.axhline(chance, color="grey", linestyle=":", linewidth=1)
     axes.set(xlabel="million environment steps", ylabel=ylabel, title=title)

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from engram.evidence.plotting import colours_of
+from engram.evidence.plotting import colors_of
 from engram.evidence.report.certificate import certificate_part
 from engram.evidence.report.html import TaskRuns, missing
 from engram.evidence.report.parts import comparison_part, cost_part, curves_part, horizon_part, runs_part
@@ -28,7 +28,12 @@ PARTS: dict[str, Callable[[TaskRuns], str]] = {
 
 
 def write_report(
-    runs: Sequence[RecordedRun], folder: Path, *, command: str, title: str = "Report", left_out: Sequence[str] = ()
+    runs: Sequence[RecordedRun],
+    folder: Path,
+    *,
+    command: str,
+    title: str = "EvaluationResult",
+    left_out: Sequence[str] = (),
 ) -> Path:
     """Write `report.html`, and beside it every figure as PNG and SVG, and the comparisons as CSV and JSON.
 
@@ -50,7 +55,7 @@ def write_report(
     for number, (task, its_runs) in enumerate(by_task.items()):
         grouped = agents(its_runs)
         prefix = f"{re.sub(r'[^A-Za-z0-9.-]+', '_', task)}-" if len(by_task) > 1 else ""
-        task_runs = TaskRuns(task, grouped, folder, prefix, colours_of(grouped), command)
+        task_runs = TaskRuns(task, grouped, folder, prefix, colors_of(grouped), command)
         parts = "\n".join(f"<h3>{name}</h3>\n{make(task_runs)}" for name, make in PARTS.items())
         sections.append(f'<h2 id="task{number}">{escape(task)}</h2>\n{parts}')
     links = "".join(f'<a href="#task{number}">{escape(task)}</a>' for number, task in enumerate(by_task))

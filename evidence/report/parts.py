@@ -46,7 +46,7 @@ def curves_part(runs: TaskRuns) -> str:
             ylabel=f"{what} ({side} side)",
             chance=_chance(runs) if what == "success" else None,
             width=width,
-            colours=runs.colours,
+            colors=runs.colors,
         )
         caption = (
             f"{what.capitalize()} on the {side} side: interquartile mean over seeds, its 95 % interval, each seed."
@@ -106,7 +106,7 @@ def horizon_part(runs: TaskRuns) -> str:
         return missing(lacking) or note("This task has no delay that could be varied.")
     of_runs = {run: horizon for found in read.values() for run, horizon in found.items()}
     weak = notes({label: list(found) for label, found in read.items()}, of_runs)
-    _, *saved = write_horizons(curves, runs.file("horizon"), colours=runs.colours, notes=weak)
+    _, *saved = write_horizons(curves, runs.file("horizon"), colors=runs.colors, notes=weak)
     caption = "Success against the delay over which something had to be remembered, with 95 % intervals."
     measured = table([("agent", "seed", "measured with"), *commands], words=True)
     drawn = figure((saved[0], saved[1]), caption, runs.command)

@@ -11,7 +11,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.recording import Recording, record
 from engram.configs import TrainConfig
 from engram.evidence.runs.settings import trained_setting
-from engram.envs.split.balanced_episodes import deal_layouts, play_next
+from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.runs.open import open_envs
 from engram.evidence.evaluation.result import Condition
 from engram.tracking import RunFolder
@@ -32,7 +32,7 @@ class EvaluatedEpisodes:
     def __init__(self, config: TrainConfig, model: MemoryPPO, episodes: int, seed: int) -> None:
         setting = trained_setting(config.env)
         (several,) = open_envs(config, [setting], episodes, model)
-        self._dealt = deal_layouts(several, episodes, seed)
+        self._dealt = balanced_seeds(several, episodes, seed)
         self._in_each = -(-episodes // several.num_envs)
         self.total = self._in_each * several.num_envs
         several.close()
@@ -49,7 +49,7 @@ class EvaluatedEpisodes:
         row, before = divmod(number, self._in_each)
         self.env.seed(self._seed + row)
         if any(self._dealt):
-            play_next(self.env, [self._dealt[row]])
+            queue_seeds(self.env, [self._dealt[row]])
         for _ in range(before):
             self.env.reset()
         return record(self._model.policy, self.env, most_steps)

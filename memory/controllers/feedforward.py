@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import Controller
 
 
@@ -18,7 +18,7 @@ class FeedForward(Controller[tuple[()]]):
     """
 
     def __init__(self, input_size: int, hidden_size: int = 64) -> None:
-        hidden_size = whole_number("hidden_size", hidden_size)
+        hidden_size = check_int("hidden_size", hidden_size)
         super().__init__(input_size, hidden_size, hidden_size)
         self.last = nn.Linear(hidden_size, hidden_size)
 

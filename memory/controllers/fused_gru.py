@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from engram.memory.precision import in_full_precision
-from engram.memory.state import may_start
+from engram.memory.state import any_episode_start
 
 
 def fused_gru(projected: Tensor, weight: Tensor, bias: Tensor, hidden: Tensor, episode_starts: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class _FusedGRU(torch.autograd.Function):
     ) -> Tensor:
         size = weight.shape[1]
         starts = episode_starts.unsqueeze(2)
-        any_start = may_start(episode_starts)
+        any_start = any_episode_start(episode_starts)
         transposed = weight.t()
         recurrent = torch.empty_like(projected)
         gates = torch.empty_like(projected[..., : 2 * size])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 from engram.memory.controllers.fused_gru import fused_gru
 from engram.memory.controllers.interface import Controller
 from engram.memory.precision import full_precision
@@ -20,7 +20,7 @@ class GRU(Controller[Tensor]):
     """
 
     def __init__(self, input_size: int, hidden_size: int = 64) -> None:
-        hidden_size = whole_number("hidden_size", hidden_size)
+        hidden_size = check_int("hidden_size", hidden_size)
         super().__init__(input_size, 3 * hidden_size, hidden_size)
         self.from_hidden = nn.Linear(hidden_size, 3 * hidden_size)
         nn.init.orthogonal_(self.from_input.weight)

@@ -61,12 +61,12 @@ class FusedDNC(FusedStep):
         found = content_forward(now, read_keys, read_strengths)
         linked = links_forward(links, precedence, write_weights, read_before)
         blank = 1 - write_weights.sum(1, keepdim=True)
-        preceded = torch.addcmul(write_weights, blank, precedence)
+        update_precedence = torch.addcmul(write_weights, blank, precedence)
         ways = torch.stack([linked.backward, found.weights, linked.forward], dim=3)
         read_weights = (ways * modes.unsqueeze(2)).sum(3)
         read = torch.bmm(read_weights, now).flatten(1)
 
-        after = (now, usage, preceded, linked.links, write_weights, read_weights, read)
+        after = (now, usage, update_precedence, linked.links, write_weights, read_weights, read)
         return Stepped(
             after,
             (

@@ -20,7 +20,7 @@ class Linked(NamedTuple):
     backward: Tensor  # [B, R, N], to what was written before: Lᵀ w
 
 
-def follow_links(links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor) -> Linked:
+def update_and_follow_links(links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor) -> Linked:
     """Update the links and follow them, with the backward pass written out.
 
     L[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j], and zero for i = j.
@@ -35,15 +35,17 @@ def follow_links(links: Tensor, precedence: Tensor, write_weights: Tensor, read_
     return Linked(*apply(links, precedence, write_weights, read_weights))
 
 
-def plain_follow_links(links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor) -> Linked:
-    """Compute the same as the paper writes it: the definition that `follow_links` is held to."""
+def plain_update_and_follow_links(
+    links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor
+) -> Linked:
+    """Compute the same as the paper writes it: the definition that `update_and_follow_links` is held to."""
     of_row, of_column = write_weights.unsqueeze(2), write_weights.unsqueeze(1)
     links = (1 - of_row - of_column) * links + of_row * precedence.unsqueeze(1)
     links = links * (1 - torch.eye(links.shape[1], dtype=links.dtype, device=links.device))
     return Linked(links, read_weights @ links.transpose(1, 2), read_weights @ links)
 
 
-def preceded(precedence: Tensor, write_weights: Tensor) -> Tensor:
+def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:
     """Update how much each slot was the last written: p = (1 - Σ w) p + w.
 
     Args:
@@ -57,7 +59,7 @@ def preceded(precedence: Tensor, write_weights: Tensor) -> Tensor:
 
 
 def links_forward(links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor) -> Linked:
-    """Compute and follow the links outside the graph; arguments as for `follow_links`."""
+    """Compute and follow the links outside the graph; arguments as for `update_and_follow_links`."""
     now = ((1 - write_weights).unsqueeze(2) - write_weights.unsqueeze(1)).mul_(links)
     now.addcmul_(write_weights.unsqueeze(2), precedence.unsqueeze(1))
     now.diagonal(dim1=1, dim2=2).zero_()
@@ -67,7 +69,7 @@ def links_forward(links: Tensor, precedence: Tensor, write_weights: Tensor, read
 def links_backward(
     gradients: Linked, before: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor, now: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of what `follow_links` was given, the links `before` first, given those of its results."""
+    """Return the gradients of what `links_forward` was given, the links `before` first, given those of its results."""
     of_read_weights = torch.bmm(gradients.forward, now).baddbmm_(gradients.backward, now.transpose(1, 2))
     # L w and Lᵀ w in one product: Σ_r gf_r[i] w_r[j] + w_r[i] gb_r[j].
     left = torch.cat([gradients.forward, read_weights], dim=1).transpose(1, 2)
@@ -84,7 +86,7 @@ def links_backward(
 
 
 class _FollowLinks(torch.autograd.Function):
-    """See `follow_links`."""
+    """See `update_and_follow_links`."""
 
     @staticmethod
     def forward(

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engram.memory.addressing.content import content_weights, masked_content_weights
-from engram.memory.arguments import whole_number, yes_or_no
+from engram.memory.arguments import check_bool, check_int
 from engram.memory.dnc.allocation import EPSILON, allocation, free_list, retention, used
-from engram.memory.dnc.links import follow_links, preceded
+from engram.memory.dnc.links import update_and_follow_links, update_precedence
 from engram.memory.dnc.native import NativeDNC
 from engram.memory.feedback.fused_step import FusedStep, Leaves, SteppedMemory
-from engram.memory.interface import Access, Encode
+from engram.memory.interface import Encode, SlotAccess
 from engram.memory.state import State
 
 
@@ -64,7 +64,7 @@ class DNC(SteppedMemory[DNCState]):
         masked_content: let every key say which part of the word it looks at (Csordás & Schmidhuber 2019).
         deallocate: erase what is freed, which else misleads the look-up by content (the same).
         sharpen_links: let the links be sharpened against their blur over many writes (the same).
-        normalise_interface: layer-normalise what the controller says (Franke et al. 2018).
+        normalize_interface: layer-normalize what the controller says (Franke et al. 2018).
 
     Raises:
         ValueError: if a size is not positive, a switch is neither True nor False, or `sharpen_links` is asked for
@@ -84,15 +84,15 @@ class DNC(SteppedMemory[DNCState]):
         masked_content: bool = False,
         deallocate: bool = False,
         sharpen_links: bool = False,
-        normalise_interface: bool = False,
+        normalize_interface: bool = False,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
-        self.slots = whole_number("slots", slots)
-        self.word_size = whole_number("word_size", word_size)
-        self.read_heads = whole_number("read_heads", read_heads)
-        self.has_links, self.deallocate = yes_or_no("links", links), yes_or_no("deallocate", deallocate)
-        masked_content = yes_or_no("masked_content", masked_content)
-        sharpen_links = yes_or_no("sharpen_links", sharpen_links)
+        self.slots = check_int("slots", slots)
+        self.word_size = check_int("word_size", word_size)
+        self.read_heads = check_int("read_heads", read_heads)
+        self.has_links, self.deallocate = check_bool("links", links), check_bool("deallocate", deallocate)
+        masked_content = check_bool("masked_content", masked_content)
+        sharpen_links = check_bool("sharpen_links", sharpen_links)
         if sharpen_links and not links:
             raise ValueError("sharpen_links=True needs links=True")
         self.decision_type = torch.int16 if self.slots <= torch.iinfo(torch.int16).max else torch.int32
@@ -107,10 +107,10 @@ class DNC(SteppedMemory[DNCState]):
         size = sum(self.groups)
         # One product for everything.
         self.from_hidden = nn.Linear(hidden_size, size)
-        self.normalise = nn.LayerNorm(size) if yes_or_no("normalise_interface", normalise_interface) else nn.Identity()
+        self.normalize = nn.LayerNorm(size) if check_bool("normalize_interface", normalize_interface) else nn.Identity()
         nn.init.orthogonal_(self.from_hidden.weight)
         nn.init.zeros_(self.from_hidden.bias)
-        options = not links or masked_content or deallocate or sharpen_links or normalise_interface
+        options = not links or masked_content or deallocate or sharpen_links or normalize_interface
         # A subclass may have another step.
         self.fused: FusedStep | None = None if options or type(self) is not DNC else NativeDNC(width, reads)
 
@@ -159,8 +159,8 @@ class DNC(SteppedMemory[DNCState]):
         )
 
     def say(self, hidden: Tensor) -> Tensor:
-        normalised: Tensor = self.normalise(self.from_hidden(hidden))
-        return normalised
+        normalized: Tensor = self.normalize(self.from_hidden(hidden))
+        return normalized
 
     def plain_step(self, said: Tensor, state: DNCState, decided: Tensor | None) -> tuple[DNCState, Tensor]:
         heard = self.interface(said)
@@ -178,8 +178,8 @@ class DNC(SteppedMemory[DNCState]):
         read_weights = look_up(memory, heard.read_keys, heard.read_strengths, heard.read_masks)
         precedence, links = state.precedence, state.links
         if self.has_links:
-            links, forward, backward = follow_links(links, precedence, write_weights, state.read_weights)
-            precedence = preceded(precedence, write_weights)
+            links, forward, backward = update_and_follow_links(links, precedence, write_weights, state.read_weights)
+            precedence = update_precedence(precedence, write_weights)
             if heard.sharpness.shape[1]:
                 sharper = sharpened_links(torch.cat([forward, backward], dim=1), heard.sharpness)
                 forward, backward = sharper.chunk(2, dim=1)
@@ -191,12 +191,12 @@ class DNC(SteppedMemory[DNCState]):
     def unwritten(self, before: DNCState, after: DNCState) -> DNCState:
         return before._replace(read_weights=after.read_weights, read=after.read)
 
-    def accessed(self, said: Tensor, before: DNCState, after: DNCState) -> Access:
+    def accessed(self, said: Tensor, before: DNCState, after: DNCState) -> SlotAccess:
         heard = self.interface(said)
         kept = 1 - after.write_weights.unsqueeze(2) * heard.erase.unsqueeze(1)
         if self.deallocate:
             kept = kept * retention(heard.free_gates, before.read_weights).unsqueeze(2)
-        return Access(after.read_weights, after.write_weights, kept, heard.write_gate.squeeze(1))
+        return SlotAccess(after.read_weights, after.write_weights, kept, heard.write_gate.squeeze(1))
 
     def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
         first = sum(self.groups[:2]) + self.word_size

@@ -23,7 +23,7 @@ class Encodings(NamedTuple):
 class Attended(NamedTuple):
     """What attention to events returns."""
 
-    read: Tensor  # [T, B, R * V + R] the normalised content, and for every head the weight of the null slot
+    read: Tensor  # [T, B, R * V + R] the normalized content, and for every head the weight of the null slot
     null_weight: Tensor  # [T, B] mean weight of the null slot
     weights: Tensor  # [B, hops * R, T, M] of every event in the reads of every hop
 
@@ -78,8 +78,8 @@ class EventAttention(nn.Module):
         self.null_key = nn.Parameter(torch.zeros(heads, key_size))
         self.null_value = nn.Parameter(torch.zeros(heads, value_size))
         self.age_bias = AgeBias(heads)
-        self.crowding = nn.Parameter(torch.ones(heads))
-        self.normalise = nn.LayerNorm(heads * value_size)
+        self.duplicate_penalty = nn.Parameter(torch.ones(heads))
+        self.normalize = nn.LayerNorm(heads * value_size)
 
         self.step_embedding: StepEmbedding | None = None
         if step_embedding_size:
@@ -112,7 +112,7 @@ class EventAttention(nn.Module):
         encoded: Tensor,
         now: Tensor,
         groups: Sequence[Encodings],
-        digests: Tensor,
+        event_hashes: Tensor,
         alive: Tensor,
         age: Tensor,
     ) -> Attended:
@@ -123,14 +123,16 @@ class EventAttention(nn.Module):
             encoded: [T, B, D] the current events.
             now: [T, B] step numbers.
             groups: encodings of the candidates, together M.
-            digests: [B, M] int64, equal for equal events.
+            event_hashes: [B, M] int64, equal for equal events.
             alive: [T, B, M] bool.
             age: [T, B, M] int64.
         """
         sizes = [group.log_gates.shape[1] for group in groups]
         alive, age = alive.transpose(0, 1).contiguous(), age.transpose(0, 1).contiguous()  # [B, T, M]
-        crowding = self.crowding.view(-1, 1, 1, 1) * self._log_crowd(digests, alive)  # [R, B, T, M]
-        bias = (self.age_bias(age) + self._relative_gates(groups, alive) - crowding).transpose(0, 1)
+        duplicate_penalty = self.duplicate_penalty.view(-1, 1, 1, 1) * self._log_crowd(
+            event_hashes, alive
+        )  # [R, B, T, M]
+        bias = (self.age_bias(age) + self._relative_gates(groups, alive) - duplicate_penalty).transpose(0, 1)
         dead = ~alive.unsqueeze(1)  # [B, 1, T, M]
         order = self._order(now, hidden.dtype)
         seen = torch.cat([hidden, encoded], dim=-1)
@@ -147,8 +149,8 @@ class EventAttention(nn.Module):
             recalled = null * self.null_value.unsqueeze(1)
             for share, group in zip(shares, groups, strict=True):
                 recalled = recalled + share @ group.values
-            content = self.normalise(recalled.permute(2, 0, 1, 3).flatten(2))
-            # How familiar it is beside what it was: the weight of the null slot, which normalising would hide.
+            content = self.normalize(recalled.permute(2, 0, 1, 3).flatten(2))
+            # How familiar it is beside what it was: the weight of the null slot, which normalizing would hide.
             null_weights = null.squeeze(3).permute(2, 0, 1)
             read = torch.cat([content, null_weights], dim=2)
         weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)
@@ -163,9 +165,9 @@ class EventAttention(nn.Module):
         return log_gates - most_open.masked_fill(most_open == -torch.inf, 0.0)
 
     @staticmethod
-    def _log_crowd(digests: Tensor, alive: Tensor) -> Tensor:
+    def _log_crowd(event_hashes: Tensor, alive: Tensor) -> Tensor:
         """Log of the number of events alive that equal each event alive, [B, T, M]; the dead do not matter."""
-        equal = digests.unsqueeze(1) == digests.unsqueeze(2)
+        equal = event_hashes.unsqueeze(1) == event_hashes.unsqueeze(2)
         return (alive.float() @ equal.float()).clamp(min=1.0).log()
 
     def _order(self, now: Tensor, dtype: torch.dtype) -> Tensor:

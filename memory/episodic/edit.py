@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engram.memory.episodic.memory import EpisodicState
-from engram.memory.episodic.slots import digest
+from engram.memory.episodic.slots import event_hash
 from engram.memory.state import State, broadcast_like, tree_map
 
 
@@ -29,8 +29,8 @@ def happened_at(state: EpisodicState, steps: Tensor) -> Tensor:
 
 def equal_to(state: EpisodicState, event: State) -> Tensor:
     """Tell which slots hold an event equal to a given one (leaves [B, ...]), as [B, N] bool."""
-    sought = digest(tree_map(lambda leaf: leaf.unsqueeze(1), event))
-    return state.filled & (state.digest == sought)
+    sought = event_hash(tree_map(lambda leaf: leaf.unsqueeze(1), event))
+    return state.filled & (state.event_hash == sought)
 
 
 def deleted(state: EpisodicState, slots: Tensor) -> EpisodicState:
@@ -53,7 +53,7 @@ def replaced(state: EpisodicState, slots: Tensor, event: State) -> EpisodicState
         return torch.where(broadcast_like(slots, kept), other.to(kept.dtype), kept)
 
     return state._replace(
-        events=tree_map(exchange, state.events, new), digest=torch.where(slots, digest(new), state.digest)
+        events=tree_map(exchange, state.events, new), event_hash=torch.where(slots, event_hash(new), state.event_hash)
     )
 
 
@@ -67,7 +67,7 @@ def transplanted(state: EpisodicState, slots: Tensor, donor: EpisodicState) -> E
     """
     moved = tree_map(
         lambda kept, other: torch.where(broadcast_like(slots, kept), other, kept),
-        (state.events, state.birth, state.digest, state.filled),
-        (donor.events, donor.birth, donor.digest, donor.filled),
+        (state.events, state.birth, state.event_hash, state.filled),
+        (donor.events, donor.birth, donor.event_hash, donor.filled),
     )
     return EpisodicState(*moved, state.step)

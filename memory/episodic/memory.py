@@ -13,8 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from engram.memory.episodic.attention import Encodings, EventAttention
-from engram.memory.episodic.slots import choose_slot, digest, last_writers, placed, readable, step_numbers, superseded
-from engram.memory.interface import Access, Encode, Memory, Recall, Steps
+from engram.memory.episodic.slots import (
+    choose_slot,
+    event_hash,
+    has_newer_duplicate,
+    last_writers,
+    readable_mask,
+    slot_writes,
+    step_numbers,
+)
+from engram.memory.interface import Encode, Memory, MemoryOutput, SlotAccess, StepSequence
 from engram.memory.state import State, broadcast_like, tree_map
 
 
@@ -23,7 +31,7 @@ class EpisodicState(NamedTuple):
 
     events: State  # [B, N, ...]
     birth: Tensor  # [B, N] int64, the step at which the event happened
-    digest: Tensor  # [B, N] int64, equal for equal events
+    event_hash: Tensor  # [B, N] int64, equal for equal events
     filled: Tensor  # [B, N] bool
     step: Tensor  # [B] int64, number of the next step
 
@@ -94,49 +102,49 @@ class EpisodicMemory(Memory[EpisodicState]):
         return before._replace(step=after.step)
 
     @torch.no_grad()
-    def access(self, steps: Steps, state: EpisodicState, writes: State | None = None) -> Access:
+    def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
         starts, slots = steps.episode_starts, torch.arange(self.slots, device=steps.hidden.device)
         now = step_numbers(state.step, starts)
         own = self.attention.project(steps.encoded.transpose(0, 1), now.t())
         carried = self.encode_slots(state, self.slots, starts[0])
-        digests = digest(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))
-        if writes is None:
-            writes = self.decide(carried.log_gates, own.log_gates, digests, state, now, starts)
-        alive = readable(cast(Tensor, writes), state.filled, starts)
+        event_hashes = event_hash(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))
+        if decisions is None:
+            decisions = self.decide(carried.log_gates, own.log_gates, event_hashes, state, now, starts)
+        alive = readable_mask(cast(Tensor, decisions), state.filled, starts)
         age = (now.unsqueeze(2) - torch.cat([state.birth, now.t()], dim=1)).clamp(min=0)
-        known = torch.cat([state.digest, digests], dim=1)
+        known = torch.cat([state.event_hash, event_hashes], dim=1)
         attended = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
-        written = (cast(Tensor, writes)[0].unsqueeze(1) == slots).float()
+        written = (cast(Tensor, decisions)[0].unsqueeze(1) == slots).float()
         gate = own.log_gates[:, 0].exp()
-        return Access(attended.weights[:, :, 0, : self.slots], written, 1 - written.unsqueeze(2), gate)
+        return SlotAccess(attended.weights[:, :, 0, : self.slots], written, 1 - written.unsqueeze(2), gate)
 
     def forward(
-        self, steps: Steps, state: EpisodicState, writes: State | None = None, cache: State | None = None
-    ) -> Recall:
+        self, steps: StepSequence, state: EpisodicState, decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
         starts = steps.episode_starts
         now = step_numbers(state.step, starts)  # [T, B]
         used = self.in_use(state.filled, len(starts))
         own = self.attention.project(steps.encoded.transpose(0, 1), now.t())
-        digests = digest(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))  # [B, T]
+        event_hashes = event_hash(tree_map(lambda leaf: leaf.transpose(0, 1), steps.events))  # [B, T]
         if cache is None:
             carried = self.encode_slots(state, used, starts[0])
-            cache = self.cache_of(carried) if writes is None else None
+            cache = self.cache_of(carried) if decisions is None else None
         else:
             carried = self.forget(cast(Encodings, cache), used, starts[0])
-        if writes is None:
+        if decisions is None:
             importance, candidates = cast(Encodings, cache).log_gates, own.log_gates.detach()
-            writes = self.decide(importance, candidates, digests, state, now, starts)
+            decisions = self.decide(importance, candidates, event_hashes, state, now, starts)
         else:
             cache = None
-        writes = cast(Tensor, writes)
+        decisions = cast(Tensor, decisions)
 
-        alive = readable(writes, state.filled[:, :used], starts)  # [T, B, M]
+        alive = readable_mask(decisions, state.filled[:, :used], starts)  # [T, B, M]
         age = (now.unsqueeze(2) - torch.cat([state.birth[:, :used], now.t()], dim=1)).clamp(min=0)
-        known = torch.cat([state.digest[:, :used], digests], dim=1)  # [B, M]
+        known = torch.cat([state.event_hash[:, :used], event_hashes], dim=1)  # [B, M]
         attended = self.attention(steps.hidden, steps.encoded, now, (carried, own), known, alive, age)
 
-        writer, filled = last_writers(writes, state.filled, starts)
-        places = placed(writes, writer)
+        writer, filled = last_writers(decisions, state.filled, starts)
+        places = slot_writes(decisions, writer)
         rows, _, steps_of, _ = places
 
         def after(slot: Tensor, event: Tensor) -> Tensor:  # [B, N, ...], [T, B, ...]
@@ -147,7 +155,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         new_state = EpisodicState(
             tree_map(after, state.events, steps.events),
             after(state.birth, now),
-            after(state.digest, digests.t()),
+            after(state.event_hash, event_hashes.t()),
             filled,
             now[-1] + 1,
         )
@@ -158,11 +166,11 @@ class EpisodicMemory(Memory[EpisodicState]):
             places.put(slots.log_gates, own.log_gates[rows, steps_of].detach())
         trace = {
             "gate": own.log_gates.t().exp(),
-            "write_rate": (writes >= 0).float(),
+            "write_rate": (decisions >= 0).float(),
             "occupancy": alive.sum(2) / self.slots,
             "null_read": attended.null_weight,
         }
-        return Recall(attended.read, new_state, writes, cache, trace)
+        return MemoryOutput(attended.read, new_state, decisions, cache, trace)
 
     def in_use(self, filled: Tensor, length: int) -> int:
         """Tell how many slots need to be looked at: they fill from the first on, and no row [B, N] has used the others.
@@ -218,7 +226,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     def decide(
         importance: Tensor,
         candidates: Tensor,
-        digests: Tensor,
+        event_hashes: Tensor,
         state: EpisodicState,
         now: Tensor,
         episode_starts: Tensor,
@@ -228,27 +236,27 @@ class EpisodicMemory(Memory[EpisodicState]):
         Args:
             importance: [B, N] log gates of the stored events.
             candidates: [B, T] log gates of the sequence's events.
-            digests: [B, T] of the sequence's events.
+            event_hashes: [B, T] of the sequence's events.
             state: the state before the first step.
             now, episode_starts: [T, B].
 
         Returns:
             slot indices [T, B], see `memory.slots`.
         """
-        stored, birth, filled = state.digest, state.birth, state.filled
+        stored, birth, filled = state.event_hash, state.birth, state.filled
         rows = torch.arange(len(filled), device=filled.device)
-        writes = []
+        decisions = []
         for t, start in enumerate(episode_starts):
             filled = filled & ~start.unsqueeze(1)
-            outdated = filled & (stored == digests[:, t : t + 1])
+            outdated = filled & (stored == event_hashes[:, t : t + 1])
             if not filled.is_cpu or bool(filled.all(1).any()):  # else there is a free slot in every row
                 equal = stored.unsqueeze(1) == stored.unsqueeze(2)
-                outdated = superseded(equal, birth, filled) | outdated
+                outdated = has_newer_duplicate(equal, birth, filled) | outdated
             slot = choose_slot(importance, birth, filled, outdated, candidates[:, t])
-            writes.append(slot)
+            decisions.append(slot)
             if t + 1 < len(episode_starts):  # let it take effect
                 who, where = rows[slot >= 0], slot[slot >= 0]
                 importance, stored, birth = importance.clone(), stored.clone(), birth.clone()
-                importance[who, where], stored[who, where] = candidates[who, t], digests[who, t]
+                importance[who, where], stored[who, where] = candidates[who, t], event_hashes[who, t]
                 birth[who, where], filled[who, where] = now[t, who], True
-        return torch.stack(writes)
+        return torch.stack(decisions)

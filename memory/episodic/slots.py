@@ -19,7 +19,7 @@ NOT_WRITTEN = -1
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def digest(events: State) -> Tensor:
+def event_hash(events: State) -> Tensor:
     """Sum up events in one number each, by which equal ones are known: exact, and independent of any weights.
 
     Args:
@@ -40,8 +40,8 @@ def digest(events: State) -> Tensor:
 @cache
 def _multipliers(size: int, number: int, device: torch.device) -> Tensor:
     """Fixed random odd numbers; products and sums wrap around."""
-    dice = torch.Generator().manual_seed(number)
-    return (torch.randint(-(2**62), 2**62, (size,), generator=dice, device="cpu") * 2 + 1).to(device)
+    rng = torch.Generator().manual_seed(number)
+    return (torch.randint(-(2**62), 2**62, (size,), generator=rng, device="cpu") * 2 + 1).to(device)
 
 
 def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:
     return torch.where(last_start < 0, step + time, time - last_start)
 
 
-def superseded(alike: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
+def has_newer_duplicate(alike: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
     """Tell which slots hold an event of which a newer like is stored, so that losing them loses no content.
 
     Args:
@@ -74,7 +74,9 @@ def superseded(alike: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
     return filled & (alike & newer & filled.unsqueeze(1)).any(2)
 
 
-def choose_slot(importance: Tensor, birth: Tensor, filled: Tensor, superseded: Tensor, candidate: Tensor) -> Tensor:
+def choose_slot(
+    importance: Tensor, birth: Tensor, filled: Tensor, has_newer_duplicate: Tensor, candidate: Tensor
+) -> Tensor:
     """Choose the slot that a new event takes.
 
     The first free one; when all are filled the oldest superseded one; when none is superseded the least important
@@ -84,7 +86,7 @@ def choose_slot(importance: Tensor, birth: Tensor, filled: Tensor, superseded: T
         importance: [B, N] of the stored events.
         birth: [B, N] step at which each happened.
         filled: [B, N] bool.
-        superseded: [B, N] bool, a newer like is stored or just about to be.
+        has_newer_duplicate: [B, N] bool, a newer like is stored or just about to be.
         candidate: [B] importance of the new event.
 
     Returns:
@@ -97,66 +99,66 @@ def choose_slot(importance: Tensor, birth: Tensor, filled: Tensor, superseded: T
     free = ~filled
     least = importance.amin(1, keepdim=True)
     outranked = torch.where(candidate > least.squeeze(1), oldest(importance == least), NOT_WRITTEN)
-    replaced = torch.where(superseded.any(1), oldest(superseded), outranked)
+    replaced = torch.where(has_newer_duplicate.any(1), oldest(has_newer_duplicate), outranked)
     return torch.where(free.any(1), free.int().argmax(1), replaced)
 
 
-def readable(writes: Tensor, filled: Tensor, episode_starts: Tensor) -> Tensor:
+def readable_mask(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> Tensor:
     """Tell which events can be read at which step: those stored before it, not yet replaced, of the same episode.
 
     An event lives from the step after its write up to and including the step that overwrites it (a step reads before
     it writes).
 
     Args:
-        writes: [T, B] slot taken by each step's event.
+        decisions: [T, B] slot taken by each step's event.
         filled: [B, N] bool, slots filled before the first step.
         episode_starts: [T, B] bool.
 
     Returns:
         [T, B, N + T] bool: first the carried slots, then the sequence's own events.
     """
-    length, slots = len(writes), filled.shape[1]
+    length, slots = len(decisions), filled.shape[1]
     if length == 1:  # nothing that is written can be read yet
         carried = filled & ~episode_starts[0].unsqueeze(1)
         return torch.cat([carried, carried.new_zeros(len(carried), 1)], dim=1).unsqueeze(0)
-    time = torch.arange(length, device=writes.device)
+    time = torch.arange(length, device=decisions.device)
     episode = episode_starts.cumsum(0)
 
-    taken = writes.unsqueeze(2) == torch.arange(slots, device=writes.device)  # [T, B, N]
+    taken = decisions.unsqueeze(2) == torch.arange(slots, device=decisions.device)  # [T, B, N]
     taken_before = taken.cumsum(0) - taken.long() > 0
     carried = filled & ~taken_before & (episode == 0).unsqueeze(2)
 
-    same_slot = writes.unsqueeze(0) == writes.unsqueeze(1)  # [S, T, B]: steps s and t took the same slot
+    same_slot = decisions.unsqueeze(0) == decisions.unsqueeze(1)  # [S, T, B]: steps s and t took the same slot
     later = (time.unsqueeze(0) > time.unsqueeze(1)).unsqueeze(2)
     death = torch.where(same_slot & later, time.view(1, -1, 1), length).amin(1)  # [S, B]
     now = time.view(-1, 1, 1)
-    own = (writes.t() >= 0) & (now > time) & (now <= death.t()) & (episode.unsqueeze(2) == episode.t())
+    own = (decisions.t() >= 0) & (now > time) & (now <= death.t()) & (episode.unsqueeze(2) == episode.t())
     return torch.cat([carried, own], dim=2)
 
 
-def last_writers(writes: Tensor, filled: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
+def last_writers(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
     """Tell what the slots hold after a sequence.
 
     Args:
-        writes, filled, episode_starts: as for `readable`.
+        decisions, filled, episode_starts: as for `readable_mask`.
 
     Returns:
         [B, N] int64, the step whose event the slot holds, or NOT_WRITTEN where it holds what it held before the
         sequence (or nothing); and [B, N] bool, the slots filled.
     """
-    slots = torch.arange(filled.shape[1], device=writes.device)
-    if len(writes) == 1:
-        taken = writes[0].unsqueeze(1) == slots
+    slots = torch.arange(filled.shape[1], device=decisions.device)
+    if len(decisions) == 1:
+        taken = decisions[0].unsqueeze(1) == slots
         return torch.where(taken, 0, NOT_WRITTEN), taken | (filled & ~episode_starts[0].unsqueeze(1))
-    time = torch.arange(len(writes), device=writes.device)
+    time = torch.arange(len(decisions), device=decisions.device)
     episode = episode_starts.cumsum(0)
     in_last_episode = (episode == episode[-1]).unsqueeze(2)
-    taken = (writes.unsqueeze(2) == slots) & in_last_episode
+    taken = (decisions.unsqueeze(2) == slots) & in_last_episode
     writer = torch.where(taken, time.view(-1, 1, 1), NOT_WRITTEN).amax(0)
     return writer, (writer >= 0) | (filled & (episode[-1] == 0).unsqueeze(1))
 
 
-class Placed(NamedTuple):
+class SlotWrites(NamedTuple):
     """Which slots of a batch take the events of which steps."""
 
     rows: Tensor  # [K]
@@ -171,15 +173,15 @@ class Placed(NamedTuple):
         slots[self.rows, self.slots] = values
 
 
-def placed(writes: Tensor, writer: Tensor) -> Placed:
+def slot_writes(decisions: Tensor, writer: Tensor) -> SlotWrites:
     """Tell where the events of a sequence are put; a GPU is not asked how many for a single step.
 
     Args:
-        writes: [T, B] slot taken by each step's event.
+        decisions: [T, B] slot taken by each step's event.
         writer: [B, N] from `last_writers`.
     """
-    if len(writes) == 1 and not writes.is_cpu:
+    if len(decisions) == 1 and not decisions.is_cpu:
         rows = torch.arange(len(writer), device=writer.device)
-        return Placed(rows, writes[0].clamp(min=0), torch.zeros_like(rows), writes[0] >= 0)
+        return SlotWrites(rows, decisions[0].clamp(min=0), torch.zeros_like(rows), decisions[0] >= 0)
     rows, slots = (writer >= 0).nonzero(as_tuple=True)
-    return Placed(rows, slots, writer[rows, slots], None)
+    return SlotWrites(rows, slots, writer[rows, slots], None)

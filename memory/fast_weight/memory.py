@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from engram.memory.addressing.content import inverse_norm
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 from engram.memory.fast_weight.naive import DeltaSteps, delta_chunks, delta_loop
-from engram.memory.interface import Encode, Memory, Recall, Steps
+from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
 from engram.memory.precision import full_precision
 from engram.memory.state import State
 
@@ -30,7 +30,7 @@ class FastWeightMemory(Memory[FastWeightState]):
 
     Queries, keys, values and both gates are a linear function of the hidden vector and the encoded event. A write
     replaces what was stored under its key and leaves alone what is stored under keys orthogonal to it, so up to K
-    associations per head are kept apart; all fade with the decay gate. What is read is normalised, and with a bias of
+    associations per head are kept apart; all fade with the decay gate. What is read is normalized, and with a bias of
     its own where nothing was written. A wiped memory is one without any association.
 
     Args:
@@ -56,9 +56,9 @@ class FastWeightMemory(Memory[FastWeightState]):
         half_life: float = 1000.0,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
-        self.heads = whole_number("heads", heads)
-        self.key_size = whole_number("key_size", key_size)
-        self.value_size = whole_number("value_size", value_size)
+        self.heads = check_int("heads", heads)
+        self.key_size = check_int("key_size", key_size)
+        self.value_size = check_int("value_size", value_size)
         if isinstance(half_life, bool) or not isinstance(half_life, int | float) or not 0 < half_life < math.inf:
             raise ValueError(f"half_life={half_life!r} must be a positive number of steps")
         self.read_size = self.heads * self.value_size
@@ -75,29 +75,29 @@ class FastWeightMemory(Memory[FastWeightState]):
             rate = math.log(2) / half_life
             # α = exp(-rate) before its sigmoid, log α - log(1 - α).
             self.from_seen.bias[-self.heads :] = -rate - math.log(-math.expm1(-rate))
-        self.normalise = nn.LayerNorm(self.read_size)
+        self.normalize = nn.LayerNorm(self.read_size)
 
     def initial_state(self, batch_size: int) -> FastWeightState:
         shape = (batch_size, self.heads, self.value_size, self.key_size)
         return FastWeightState(self.from_seen.weight.new_zeros(shape))
 
     def forward(
-        self, steps: Steps, state: FastWeightState, writes: State | None = None, cache: State | None = None
-    ) -> Recall:
+        self, steps: StepSequence, state: FastWeightState, decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
         return self._recall(delta_chunks, steps, state)
 
-    def loop(self, steps: Steps, state: FastWeightState) -> Recall:
+    def loop(self, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
         """Run step by step: the definition that `forward` is held to."""
         return self._recall(delta_loop, steps, state)
 
-    def _recall(self, scan: Scan, steps: Steps, state: FastWeightState) -> Recall:
+    def _recall(self, scan: Scan, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
         said = self.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1))
         with full_precision(said):
             delta = self._by_head(said.to(state.weights.dtype))
             reads, weights = scan(delta, state.weights, steps.episode_starts)
-            read = self.normalise(reads.flatten(2))
+            read = self.normalize(reads.flatten(2))
         trace = {"write_strength": delta.strengths.detach().mean(2), "decay": delta.log_decays.detach().exp().mean(2)}
-        return Recall(read, FastWeightState(weights), (), None, trace)
+        return MemoryOutput(read, FastWeightState(weights), (), None, trace)
 
     def _by_head(self, said: Tensor) -> DeltaSteps:
         """Cut [T, B, ...] into what each head is asked and told."""

@@ -65,7 +65,7 @@ def fused_loop(
         state: before the first step and before its reset.
         initial: at the start of an episode.
         episode_starts: [T, B] bool.
-        begins: T times whether an episode may start in any row, see `memory.state.may_start`.
+        begins: T times whether an episode may start in any row, see `memory.state.any_episode_start`.
         decided: [T, B, ...] discrete choices to be replayed; None to decide now.
     """
     apply: Callable[..., tuple[Any, ...]] = _FusedLoop.apply

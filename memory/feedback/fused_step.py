@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from engram.memory.interface import Access, Memory, MemoryState, Recall, Steps, the_only_step
+from engram.memory.interface import Memory, MemoryOutput, MemoryState, SlotAccess, StepSequence, single_step
 from engram.memory.precision import full_precision, in_full_precision
 from engram.memory.state import State
 
@@ -102,27 +102,27 @@ class SteppedMemory(Memory[MemoryState]):
             return after, decided, self.watched(said.unsqueeze(0), [cast(Leaves, after)])
 
     def forward(
-        self, steps: Steps, state: MemoryState, writes: State | None = None, cache: State | None = None
-    ) -> Recall:
-        hidden, _ = the_only_step(self, steps)
-        replayed = self.replayed(writes)
+        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
+        hidden, _ = single_step(self, steps)
+        replayed = self.replayed(decisions)
         after, decided, trace = self.step(hidden, state, None if replayed is None else replayed[0])
-        return Recall(self.feedback(after).unsqueeze(0), after, self.recorded([decided]), None, trace)
+        return MemoryOutput(self.feedback(after).unsqueeze(0), after, self.recorded([decided]), None, trace)
 
     @torch.no_grad()
-    def access(self, steps: Steps, state: MemoryState, writes: State | None = None) -> Access | None:
+    def access(self, steps: StepSequence, state: MemoryState, decisions: State | None = None) -> SlotAccess | None:
         said = self.say(steps.hidden[0]).to(self.from_hidden.weight.dtype)
-        replayed = self.replayed(writes)
+        replayed = self.replayed(decisions)
         after, _ = self.plain_step(said, state, None if replayed is None else replayed[0])
         return self.accessed(said, state, after)
 
-    def accessed(self, said: Tensor, before: MemoryState, after: MemoryState) -> Access | None:
+    def accessed(self, said: Tensor, before: MemoryState, after: MemoryState) -> SlotAccess | None:
         """Tell what a step did to each slot, given what was said [B, S] and the states around it."""
         return None
 
-    def replayed(self, writes: State | None) -> Tensor | None:
+    def replayed(self, decisions: State | None) -> Tensor | None:
         """Return recorded choices [T, B, ...] as they are used; None to decide now."""
-        return None if writes is None or self.decision_type is None else cast(Tensor, writes).long()
+        return None if decisions is None or self.decision_type is None else cast(Tensor, decisions).long()
 
     def recorded(self, decisions: list[Tensor | None]) -> State:
         """Return the choices of T steps as they are stored."""

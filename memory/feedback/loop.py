@@ -11,9 +11,9 @@ from engram.memory.controllers.interface import Controller
 from engram.memory.controllers.lstm.definition import LSTM, LSTMState
 from engram.memory.feedback.fused_loop import LoopState, Weights, fused_loop
 from engram.memory.feedback.fused_step import FusedStep, Leaves, SteppedMemory, like
-from engram.memory.interface import Memory, Recall, Steps
+from engram.memory.interface import Memory, MemoryOutput, StepSequence
 from engram.memory.precision import full_precision
-from engram.memory.state import State, concatenate, may_start, reset, tree_map
+from engram.memory.state import State, any_episode_start, concatenate, reset, tree_map
 
 
 class Parts(NamedTuple):
@@ -37,29 +37,29 @@ class Run(NamedTuple):
 
     hidden: Tensor  # [T, B, H]
     controller: State  # its state after the last step
-    recall: Recall
+    recall: MemoryOutput
 
 
-def run(parts: Parts, seen: Seen, state: tuple[State, State], writes: State | None, cache: State | None) -> Run:
+def run(parts: Parts, seen: Seen, state: tuple[State, State], decisions: State | None, cache: State | None) -> Run:
     """Run along a sequence, in the fastest way that there is for these parts.
 
     Args:
         parts: controller, memory and what connects them.
         seen: the sequence.
         state: of controller and memory, before the first step and before its reset.
-        writes, cache: see `memory.interface.Memory.forward`.
+        decisions, cache: see `memory.interface.Memory.forward`.
     """
     controller, memory, _ = parts
     if type(controller) is LSTM and isinstance(memory, SteppedMemory) and memory.fused is not None:
-        return fused(parts, memory.fused, seen, state, writes)
-    return plain(parts, seen, state, writes, cache)
+        return fused(parts, memory.fused, seen, state, decisions)
+    return plain(parts, seen, state, decisions, cache)
 
 
-def plain(parts: Parts, seen: Seen, state: tuple[State, State], writes: State | None, cache: State | None) -> Run:
+def plain(parts: Parts, seen: Seen, state: tuple[State, State], decisions: State | None, cache: State | None) -> Run:
     """Run step by step: the definition, see `run`."""
     controller, memory, from_feedback = parts
     projected, size = controller.from_input(seen.encoded), seen.encoded.shape[1]
-    begins = may_start(seen.episode_starts)
+    begins = any_episode_start(seen.episode_starts)
     # Where no episode starts nothing is made that nobody would look at: links are large, and acting is one step.
     initial = (controller.initial_state(size), memory.initial_state(size)) if any(begins) else state
     hiddens, recalls = [], []
@@ -72,23 +72,27 @@ def plain(parts: Parts, seen: Seen, state: tuple[State, State], writes: State | 
         hidden, controller_state = controller.step(inputs[t] + feedback, state[0])
         now = slice(t, t + 1)
         event, write = (
-            None if tree is None else tree_map(lambda leaf, now=now: leaf[now], tree) for tree in (seen.events, writes)
+            None if tree is None else tree_map(lambda leaf, now=now: leaf[now], tree)
+            for tree in (seen.events, decisions)
         )
-        steps = Steps(hidden.unsqueeze(0), encoded[t].unsqueeze(0), cast(State, event), seen.episode_starts[now])
+        steps = StepSequence(hidden.unsqueeze(0), encoded[t].unsqueeze(0), cast(State, event), seen.episode_starts[now])
         recall = memory(steps, state[1], write, cache)
         state, cache = (controller_state, recall.state), recall.cache
         hiddens.append(hidden)
         recalls.append(recall)
     trace = {name: torch.cat([recall.trace[name] for recall in recalls]) for name in recalls[0].trace}
-    read, written = torch.cat([recall.read for recall in recalls]), concatenate([recall.writes for recall in recalls])
-    return Run(torch.stack(hiddens), state[0], Recall(read, state[1], written, cache, trace))
+    read, written = (
+        torch.cat([recall.read for recall in recalls]),
+        concatenate([recall.decisions for recall in recalls]),
+    )
+    return Run(torch.stack(hiddens), state[0], MemoryOutput(read, state[1], written, cache, trace))
 
 
-def fused(parts: Parts, step: FusedStep, seen: Seen, state: tuple[State, State], writes: State | None) -> Run:
+def fused(parts: Parts, step: FusedStep, seen: Seen, state: tuple[State, State], decisions: State | None) -> Run:
     """Run an LSTM and a memory whose step is written out as one node of the graph, see `run`."""
     controller, memory = cast(LSTM, parts.controller), cast("SteppedMemory[Any]", parts.memory)
     projected, size = controller.from_input(seen.encoded), seen.encoded.shape[1]
-    begins = may_start(seen.episode_starts)
+    begins = any_episode_start(seen.episode_starts)
     before = LoopState(*cast(LSTMState, state[0]), cast(Leaves, state[1]))
     initial = before  # where no episode starts nobody looks at it
     if any(begins):
@@ -96,7 +100,7 @@ def fused(parts: Parts, step: FusedStep, seen: Seen, state: tuple[State, State],
     with full_precision(projected):
         to_gates = torch.cat([controller.from_hidden.weight, parts.from_feedback.weight], dim=1)
         weights = Weights(to_gates, memory.from_hidden.weight, memory.from_hidden.bias)
-        decided = memory.replayed(writes)
+        decided = memory.replayed(decisions)
         inputs = projected.to(to_gates.dtype)
         looped = fused_loop(step, weights, inputs, before, initial, seen.episode_starts, begins, decided)
     with torch.no_grad():
@@ -105,5 +109,5 @@ def fused(parts: Parts, step: FusedStep, seen: Seen, state: tuple[State, State],
     return Run(
         looped.hidden,
         LSTMState(looped.state.hidden, looped.state.cell),
-        Recall(looped.read, after, written, None, trace),
+        MemoryOutput(looped.read, after, written, None, trace),
     )

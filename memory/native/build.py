@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# Sums may be taken in any order, so that they can be vectorised, and a product need not be rounded before it is added.
+# Sums may be taken in any order, so that they can be vectorized, and a product need not be rounded before it is added.
 # NaN and Inf stay what they are.
 _FLAGS = (
     *("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fno-strict-aliasing"),
@@ -65,7 +65,10 @@ def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | Non
         return ctypes.CDLL(str(compiled))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # a RuntimeError: a user without a home
         told = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
-        warnings.warn(f"{source} could not be compiled, the slower step in torch is taken: {told[:500]}", stacklevel=2)
+        warnings.warn(
+            f"{source.parent.name}/{source.name} could not be compiled, the slower step in torch is taken: {told[:500]}",
+            stacklevel=2,
+        )
         return None
 
 

@@ -1,4 +1,4 @@
-/* Exponentials to the last digit or two, without a call, so that a loop of them is vectorised. NaN stays NaN. */
+/* Exponentials to the last digit or two, without a call, so that a loop of them is vectorized. NaN stays NaN. */
 #include <stdint.h>
 #include <tgmath.h>
 

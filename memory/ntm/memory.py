@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engram.memory.addressing.content import content_weights
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 from engram.memory.feedback.fused_step import FusedStep, Leaves, SteppedMemory
-from engram.memory.interface import Access, Encode
+from engram.memory.interface import Encode, SlotAccess
 from engram.memory.ntm.fused import FusedNTM
 from engram.memory.state import State
 
@@ -63,11 +63,11 @@ class NTM(SteppedMemory[NTMState]):
         shift: int = 1,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
-        self.slots = whole_number("slots", slots)
-        self.word_size = whole_number("word_size", word_size)
-        self.read_heads = whole_number("read_heads", read_heads)
-        self.write_heads = whole_number("write_heads", write_heads)
-        self.shift = whole_number("shift", shift, least=0)
+        self.slots = check_int("slots", slots)
+        self.word_size = check_int("word_size", word_size)
+        self.read_heads = check_int("read_heads", read_heads)
+        self.write_heads = check_int("write_heads", write_heads)
+        self.shift = check_int("shift", shift, least=0)
         if 2 * shift + 1 > slots:
             raise ValueError(
                 f"shift={shift} reaches over {2 * shift + 1} slots, but there are slots={slots}: "
@@ -125,7 +125,7 @@ class NTM(SteppedMemory[NTMState]):
     def unwritten(self, before: NTMState, after: NTMState) -> NTMState:
         return after._replace(memory=before.memory, write_weights=before.write_weights)
 
-    def accessed(self, said: Tensor, before: NTMState, after: NTMState) -> Access:
+    def accessed(self, said: Tensor, before: NTMState, after: NTMState) -> SlotAccess:
         changes = (_BOUND * torch.tanh(said / _BOUND))[:, self.addressing :]
         erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
         erase = torch.sigmoid(erase)
@@ -133,7 +133,7 @@ class NTM(SteppedMemory[NTMState]):
         strengths = torch.maximum(erase.mean(2), torch.tanh(add).abs().mean(2))
         written = (after.write_weights * strengths.unsqueeze(2)).sum(1).clamp(max=1.0)
         kept = (1 - after.write_weights.unsqueeze(3) * erase.unsqueeze(2)).prod(1)
-        return Access(after.read_weights, written, kept, strengths.amax(1))
+        return SlotAccess(after.read_weights, written, kept, strengths.amax(1))
 
     def address(self, said: Tensor, memory: Tensor, before: Tensor) -> Tensor:
         """Move the heads.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engram.memory.arguments import whole_number
-from engram.memory.interface import Encode, Memory, Recall, Steps
+from engram.memory.arguments import check_int
+from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
 from engram.memory.state import State
 from engram.memory.transformer.stack import TransformerStack, TransformerState
 from engram.memory.transformer.window_attention import same_episode, within_reach
@@ -40,7 +40,7 @@ class TransformerMemory(Memory[TransformerState]):
         feedforward_size: int = 128,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
-        self.read_size = whole_number("width", width)
+        self.read_size = check_int("width", width)
         self.from_step = nn.Linear(hidden_size + encoded_size, self.read_size)
         self.stack = TransformerStack(self.read_size, layers, heads, window, feedforward_size)
 
@@ -48,11 +48,11 @@ class TransformerMemory(Memory[TransformerState]):
         return self.stack.initial_state(batch_size)
 
     def forward(
-        self, steps: Steps, state: TransformerState, writes: State | None = None, cache: State | None = None
-    ) -> Recall:
+        self, steps: StepSequence, state: TransformerState, decisions: State | None = None, cache: State | None = None
+    ) -> MemoryOutput:
         tokens = self.from_step(torch.cat([steps.hidden, steps.encoded], dim=-1))
         read, after = self.stack(tokens, state, steps.episode_starts)
-        return Recall(read, after, (), None, {"occupancy": self._occupancy(state.filled, steps.episode_starts)})
+        return MemoryOutput(read, after, (), None, {"occupancy": self._occupancy(state.filled, steps.episode_starts)})
 
     def _occupancy(self, filled: Tensor, episode_starts: Tensor) -> Tensor:
         """Part of the window that is in use, [T, B]."""

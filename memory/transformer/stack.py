@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import Controller
 from engram.memory.positions import StepEmbedding
 from engram.memory.state import broadcast_like
@@ -56,7 +56,7 @@ class Gate(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer: attention, then a feed-forward network, each normalised before it and gated after it.
+    """One layer: attention, then a feed-forward network, each normalized before it and gated after it.
 
     Args:
         width, heads, position_size: see `WindowAttention`.
@@ -85,7 +85,7 @@ class TransformerStack(nn.Module):
     """Gated Transformer, GTrXL (Parisotto et al. 2020, "Stabilizing Transformers for Reinforcement Learning").
 
     Each layer attends to the step itself and to the `window` steps before it, so that L layers reach L * N steps back.
-    What comes out is normalised, which the paper leaves out: the layers' sum has no bound, and heads read it directly.
+    What comes out is normalized, which the paper leaves out: the layers' sum has no bound, and heads read it directly.
 
     Args:
         width: D, of tokens and outputs.
@@ -100,21 +100,21 @@ class TransformerStack(nn.Module):
 
     def __init__(self, width: int, layers: int, heads: int, window: int, feedforward_size: int) -> None:
         super().__init__()
-        self.width = whole_number("width", width)
-        layers, heads = whole_number("layers", layers), whole_number("heads", heads)
-        self.window = whole_number("window", window)
-        feedforward_size = whole_number("feedforward_size", feedforward_size)
+        self.width = check_int("width", width)
+        layers, heads = check_int("layers", layers), check_int("heads", heads)
+        self.window = check_int("window", window)
+        feedforward_size = check_int("feedforward_size", feedforward_size)
         if self.width % heads:
             fitting = max(fewer for fewer in range(1, heads) if self.width % fewer == 0)
             raise ValueError(f"heads={heads} must divide the width of {self.width}; heads={fitting} would")
         position_size = self.width + self.width % 2  # sines and cosines come in pairs
         self.distance_embedding = StepEmbedding(position_size)
         self.layers = nn.ModuleList(Block(self.width, heads, feedforward_size, position_size) for _ in range(layers))
-        self.normalise = nn.LayerNorm(self.width)
+        self.normalize = nn.LayerNorm(self.width)
 
     def initial_state(self, batch_size: int) -> TransformerState:
         """Return the empty window of `batch_size` episodes."""
-        blank = self.normalise.weight.new_zeros(batch_size, self.window, self.width)
+        blank = self.normalize.weight.new_zeros(batch_size, self.window, self.width)
         filled = torch.zeros(batch_size, self.window, dtype=torch.bool, device=blank.device)
         return TransformerState((blank,) * len(self.layers), filled)
 
@@ -132,19 +132,19 @@ class TransformerStack(nn.Module):
             outputs [T, B, D] and the state after the last step.
         """
         # What no step can see is replaced before it is used: masked alone, a NaN would still reach the gradient.
-        readable = state.filled & ~episode_starts[0].unsqueeze(1)
-        same = same_episode(readable, episode_starts)
+        readable_mask = state.filled & ~episode_starts[0].unsqueeze(1)
+        same = same_episode(readable_mask, episode_starts)
         visible = same & within_reach(len(inputs), self.window, inputs.device)
         filled = same[:, -1, -self.window :].clone()
         distances = torch.arange(self.window, -1, -1, device=inputs.device)
-        stream = inputs.transpose(0, 1).to(self.normalise.weight.dtype)  # autocast halves neither stream nor state
+        stream = inputs.transpose(0, 1).to(self.normalize.weight.dtype)  # autocast halves neither stream nor state
         positions = self.distance_embedding(distances, stream.dtype)
         windows = []
         for layer, carried in zip(self.layers, state.tokens, strict=True):
-            tokens = torch.cat([_only(readable, carried), stream], dim=1)
+            tokens = torch.cat([_only(readable_mask, carried), stream], dim=1)
             windows.append(_only(filled, tokens[:, -self.window :]))
             stream = layer(tokens, positions, visible)
-        return self.normalise(stream).transpose(0, 1), TransformerState(tuple(windows), filled)
+        return self.normalize(stream).transpose(0, 1), TransformerState(tuple(windows), filled)
 
 
 def _only(filled: Tensor, tokens: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ class Transformer(Controller[TransformerState]):
         window: int = 64,
         feedforward_size: int = 128,
     ) -> None:
-        hidden_size = whole_number("hidden_size", hidden_size)
+        hidden_size = check_int("hidden_size", hidden_size)
         super().__init__(input_size, hidden_size, hidden_size)
         self.stack = TransformerStack(hidden_size, layers, heads, window, feedforward_size)
 

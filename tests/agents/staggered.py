@@ -180,7 +180,7 @@ def evaluations(model, **changes):
             "actions": steps.actions,
             "state": chunk.state,
             "episode_starts": steps.episode_start,
-            "writes": steps.writes,
+            "decisions": steps.decisions,
             "action_masks": masks,
             **changes,
         }

@@ -56,7 +56,7 @@ def test_a_forbidden_action_is_never_taken_and_the_others_keep_their_odds():
     assert torch.allclose(probs[:, 0] / probs[:, 2], odds, rtol=1e-4)
 
 
-def test_log_probabilities_are_renormalised_and_entropies_finite():
+def test_log_probabilities_are_renormalized_and_entropies_finite():
     masked = apply_masks(drawn(spaces.Discrete(3)), torch.tensor([[True, True, False]]).expand(BATCH, 3))
     total = sum(masked.log_prob(torch.full((BATCH,), action)).exp() for action in (0, 1))
     assert torch.allclose(total, torch.ones(BATCH), atol=1e-6)

@@ -152,4 +152,4 @@ def test_what_a_large_memory_adds_to_a_rollout_is_a_fiftieth_of_its_states():
     collect_one(model)
     at_every_step = 128 * size(model._state)
     assert size(model.chunks.steps.log_probs) == 4 * 128 * 16
-    assert size(tuple(model.chunks._states)) + size(model.chunks.steps.writes) <= at_every_step / 50
+    assert size(tuple(model.chunks._states)) + size(model.chunks.steps.decisions) <= at_every_step / 50

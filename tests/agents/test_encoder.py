@@ -135,7 +135,7 @@ def test_an_event_is_the_observation_and_the_previous_action():
     actions = torch.tensor([[0], [1], [2], [3], [4]])
     encoded = encoder(Event(observation, actions))
     assert encoded.shape == (BATCH, FEATURES)
-    assert torch.allclose(encoded.mean(1), torch.zeros(BATCH), atol=1e-5)  # normalised
+    assert torch.allclose(encoded.mean(1), torch.zeros(BATCH), atol=1e-5)  # normalized
     assert not torch.allclose(encoder(Event(observation, actions.roll(1, 0))), encoded)
     assert not torch.allclose(encoder(Event(observation.roll(1, 0), actions)), encoded)
     same = encoder(Event(observation[:1].expand(BATCH, -1), actions))

@@ -13,7 +13,7 @@ from engram.agents.evaluation.episodes import evaluate, wilson_interval
 ENVS, CUES = 16, 3
 
 
-class Recall(gym.Env):
+class MemoryOutput(gym.Env):
     """Shows one of three cues, then noise; at the end the cue is to be named.
 
     Until then only one action is allowed: otherwise an agent could carry the cue in what it does, step by step.
@@ -49,7 +49,7 @@ def learned(controller, memory, steps):
     """Train until the task is solved twice in a row, for one update may still undo it, or for so many steps."""
     model = MemoryPPO(
         "MemoryPolicy",
-        DummyVecEnv([Recall] * ENVS),
+        DummyVecEnv([MemoryOutput] * ENVS),
         memory=memory,
         controller=controller,
         memory_kwargs={"slots": 8, "heads": 2, "key_size": 16, "value_size": 16} if memory == "episodic" else None,
@@ -68,7 +68,7 @@ def learned(controller, memory, steps):
 
 
 def success(model, **kwargs):
-    return evaluate(model, DummyVecEnv([Recall] * ENVS), n_episodes=20 * ENVS, **kwargs).success
+    return evaluate(model, DummyVecEnv([MemoryOutput] * ENVS), n_episodes=20 * ENVS, **kwargs).success
 
 
 @pytest.mark.parametrize("controller", ["feedforward", "lstm"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engram.agents.losses import clipped_values, normalised, ppo_loss
+from engram.agents.losses import clipped_values, normalized, ppo_loss
 
 LENGTH, CHUNKS = 5, 3
 
@@ -73,7 +73,7 @@ def test_values_and_gradients_equal_those_of_stable_baselines(clip_range_vf):
     theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
 
     result = ppo_loss(
-        ours[0], clipped_values(ours[1], old_values, clip_range_vf), ours[2], old_log_probs, normalised(advantages),
+        ours[0], clipped_values(ours[1], old_values, clip_range_vf), ours[2], old_log_probs, normalized(advantages),
         returns, 0.2, 0.01, 0.5,
     )  # fmt: skip
     result.total.backward()
@@ -110,9 +110,9 @@ def test_values_are_kept_near_the_old_ones():
     assert clipped_values(values, old, None) is values
 
 
-def test_advantages_are_normalised_over_all_steps_and_a_single_one_is_left():
-    advantages = normalised(3 + 7 * torch.randn(LENGTH, CHUNKS))
+def test_advantages_are_normalized_over_all_steps_and_a_single_one_is_left():
+    advantages = normalized(3 + 7 * torch.randn(LENGTH, CHUNKS))
     assert advantages.mean().item() == pytest.approx(0.0, abs=1e-6)
     assert advantages.std().item() == pytest.approx(1.0, abs=1e-5)
-    assert normalised(torch.tensor([[4.0]])).tolist() == [[4.0]]
-    assert torch.isfinite(normalised(torch.ones(LENGTH, CHUNKS))).all()
+    assert normalized(torch.tensor([[4.0]])).tolist() == [[4.0]]
+    assert torch.isfinite(normalized(torch.ones(LENGTH, CHUNKS))).all()

@@ -9,7 +9,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import STEPS, Telling, agent, collect_one, vec_env
 
-from engram.agents.novelty import EpisodicNovelty, news_rate, novelty_bonus
+from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 
 ROWS = 3
 
@@ -37,7 +37,7 @@ def test_first_visits_against_a_plain_loop(seed):
     starts = rng.random((40, ROWS)) < 0.1
     starts[0] = True
     novelty = EpisodicNovelty(ROWS)
-    news = np.stack([novelty(seen, start) for seen, start in zip(observations, starts, strict=True)])
+    first_visits = np.stack([novelty(seen, start) for seen, start in zip(observations, starts, strict=True)])
     for row in range(ROWS):
         visited = []
         for time in range(40):
@@ -47,7 +47,7 @@ def test_first_visits_against_a_plain_loop(seed):
             else:
                 expected = observation not in visited
             visited.append(observation)
-            assert news[time, row] == expected
+            assert first_visits[time, row] == expected
 
 
 def test_every_part_of_a_dict_counts():
@@ -63,18 +63,18 @@ def test_every_part_of_a_dict_counts():
 
 
 def test_the_rate_is_of_the_steps_that_could_bring_news():
-    news = np.array([[True, False], [False, False], [True, True]])
+    first_visits = np.array([[True, False], [False, False], [True, True]])
     ended = np.array([[False, True], [True, False], [False, False]])
-    assert news_rate(news, ended) == pytest.approx(3 / 4)
-    assert news_rate(np.zeros((2, 1), dtype=bool), np.ones((2, 1), dtype=bool)) == 0.0
+    assert first_visit_rate(first_visits, ended) == pytest.approx(3 / 4)
+    assert first_visit_rate(np.zeros((2, 1), dtype=bool), np.ones((2, 1), dtype=bool)) == 0.0
 
 
 def test_news_that_comes_at_every_step_is_worth_nothing():
-    news = np.array([[True, True], [True, False]])
-    assert novelty_bonus(news, 1.0, 0.02).max() == 0.0
-    assert novelty_bonus(news, 0.0, 0.02) == pytest.approx(np.array([[0.02, 0.02], [0.02, 0.0]]))
-    assert novelty_bonus(news, 0.5, 1.0).max() == pytest.approx(0.9375)
-    worths = [novelty_bonus(news, rate, 1.0).max() for rate in np.linspace(0, 1, 11)]
+    first_visits = np.array([[True, True], [True, False]])
+    assert novelty_bonus(first_visits, 1.0, 0.02).max() == 0.0
+    assert novelty_bonus(first_visits, 0.0, 0.02) == pytest.approx(np.array([[0.02, 0.02], [0.02, 0.0]]))
+    assert novelty_bonus(first_visits, 0.5, 1.0).max() == pytest.approx(0.9375)
+    worths = [novelty_bonus(first_visits, rate, 1.0).max() for rate in np.linspace(0, 1, 11)]
     assert worths == sorted(worths, reverse=True)
 
 

@@ -14,7 +14,7 @@ from engram.agents import MemoryPPO
 
 
 def steps_taken(model):
-    """Optimiser steps in one `learn` of one rollout."""
+    """Optimizer steps in one `learn` of one rollout."""
     taken = []
     model.policy.optimizer.register_step_post_hook(lambda *_: taken.append(1))
     model.learn(STEPS_OF_A_ROLLOUT)
@@ -78,7 +78,7 @@ def test_values_move_little_where_their_range_is_small():
         with torch.no_grad():
             steps = chunk.steps
             now = model.policy.evaluate_chunk(
-                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.writes
+                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.decisions
             )
         return (now.values - steps.values).abs().mean().item()
 

@@ -188,9 +188,9 @@ def test_it_fails_without_the_mask_of_the_episodic_memory(monkeypatch):
     model = agent(controller="feedforward")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    masked = episodic.readable
+    masked = episodic.readable_mask
     monkeypatch.setattr(
-        episodic, "readable", lambda writes, filled, starts: masked(writes, filled, torch.zeros_like(starts))
+        episodic, "readable_mask", lambda decisions, filled, starts: masked(decisions, filled, torch.zeros_like(starts))
     )
     assert replay_error(model) > BROKEN
 
@@ -242,8 +242,8 @@ def test_it_fails_when_recorded_writes_are_not_replayed_and_the_gates_have_chang
     model = agent(controller="feedforward", memory_kwargs={"slots": 2, "step_embedding_size": 0})
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    assert replay_error(model, writes=None) <= TOLERANCE  # with the same weights it decides the same
+    assert replay_error(model, decisions=None) <= TOLERANCE  # with the same weights it decides the same
     with torch.no_grad():
         model.policy.core.memory.attention.from_event.weight[-1] *= -1.0  # what was important is unimportant now
     assert replay_error(model) <= TOLERANCE
-    assert replay_error(model, writes=None) > BROKEN
+    assert replay_error(model, decisions=None) > BROKEN

@@ -5,7 +5,7 @@ import pytest
 import torch
 from staggered import LENGTHS, ROWS, STEPS, collect_one, counting_agent
 
-from engram.agents.returns import generalised_advantages, next_values
+from engram.agents.returns import generalized_advantages, next_values
 
 TIME, BATCH = 13, 5
 
@@ -39,7 +39,7 @@ def test_advantages_are_the_discounted_sum_of_errors_to_the_end_of_the_episode(s
     rewards, values, last_values, terminated, truncated, truncated_values = random_rollout(seed)
     following = next_values(values, last_values, terminated, truncated, truncated_values)
     ended = terminated | truncated
-    result = generalised_advantages(rewards, values, following, ended, gamma, gae_lambda)
+    result = generalized_advantages(rewards, values, following, ended, gamma, gae_lambda)
 
     def advantage(time, row):
         """Schulman et al. 2016, equation 16, as it is written."""
@@ -59,7 +59,7 @@ def test_with_lambda_one_a_return_is_the_discounted_sum_of_rewards():
     following = next_values(
         values, torch.tensor([16.0]), terminated, torch.zeros_like(terminated), torch.zeros_like(values)
     )
-    advantages = generalised_advantages(rewards, values, following, terminated, 0.5, 1.0)
+    advantages = generalized_advantages(rewards, values, following, terminated, 0.5, 1.0)
     returns = (advantages + values).flatten().tolist()
     assert returns == pytest.approx([1 + 0.5 * 2, 2, 4 + 0.5 * 8 + 0.25 * 16, 8 + 0.5 * 16])
 
@@ -70,7 +70,7 @@ def test_a_nan_after_an_end_does_not_leak():
     following = next_values(
         values, torch.zeros(1), terminated, torch.zeros_like(terminated), torch.full((2, 1), torch.nan)
     )
-    advantages = generalised_advantages(torch.ones(2, 1), values, following, terminated, 0.9, 0.9)
+    advantages = generalized_advantages(torch.ones(2, 1), values, following, terminated, 0.9, 0.9)
     assert advantages[0].item() == 0.0
 
 
@@ -80,9 +80,9 @@ def followed(model, monkeypatch):
 
     def spy(rewards, values, following, *rest):
         seen.append((rewards, following))
-        return generalised_advantages(rewards, values, following, *rest)
+        return generalized_advantages(rewards, values, following, *rest)
 
-    monkeypatch.setattr("engram.agents.ppo.generalised_advantages", spy)
+    monkeypatch.setattr("engram.agents.ppo.generalized_advantages", spy)
     collect_one(model)
     return seen[-1]
 

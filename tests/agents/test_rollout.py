@@ -74,8 +74,8 @@ class Reusing(DummyVecEnv):
         return self.arrays[0]
 
     def step_wait(self):
-        *news, infos = super().step_wait()
-        for array, new in zip(self.arrays, news, strict=True):
+        *first_visits, infos = super().step_wait()
+        for array, new in zip(self.arrays, first_visits, strict=True):
             array[...] = new
         return *self.arrays, infos
 

@@ -56,14 +56,14 @@ def test_subprocesses():
         env.close()
 
 
-def test_normalised_observations_and_rewards(tmp_path):
+def test_normalized_observations_and_rewards(tmp_path):
     env = VecNormalize(monitored())
     model = small(env)
     model.learn(3 * STEPS_OF_A_ROLLOUT)
     assert torch.isfinite(weights(model)).all()
     assert model.get_vec_normalize_env() is env
     assert env.obs_rms.count > 2 * STEPS_OF_A_ROLLOUT
-    # What is logged is the return before it was normalised.
+    # What is logged is the return before it was normalized.
     plain = small(monitored())
     plain.learn(STEPS_OF_A_ROLLOUT)
     assert model.ep_info_buffer[0]["l"] == plain.ep_info_buffer[0]["l"] == 4

@@ -23,7 +23,7 @@ from benchmarks.algorithmic.training import (
     SequenceModel,
     bit_loss,
     evaluate,
-    make_optimiser,
+    make_optimizer,
     train,
     wrong_bits,
 )
@@ -114,10 +114,10 @@ def test_weights_are_found_by_name_anywhere_in_a_state():
 @pytest.mark.parametrize("name", ["adam", "amsgrad", "rmsprop"])
 def test_a_linear_schedule_falls_to_zero(name):
     net = model()
-    optimiser = make_optimiser(name, net, 0.5)
+    optimizer = make_optimizer(name, net, 0.5)
     rates = [
-        optimiser.param_groups[0]["lr"]
-        for _ in train(net, draw, Generator(), optimiser, 4, 5, clip=1.0, linear_decay=True)
+        optimizer.param_groups[0]["lr"]
+        for _ in train(net, draw, Generator(), optimizer, 4, 5, clip=1.0, linear_decay=True)
     ]
     assert rates == pytest.approx([0.5, 0.375, 0.25, 0.125])
 
@@ -128,7 +128,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_leaves_the_weights():
         net.output.bias[0] = torch.nan
     before = {name: value.clone() for name, value in net.state_dict().items()}
     with pytest.raises(Diverged, match="batch 1"):
-        list(train(net, draw, Generator(), make_optimiser("adam", net, 0.5), 4, 5, clip=1.0))
+        list(train(net, draw, Generator(), make_optimizer("adam", net, 0.5), 4, 5, clip=1.0))
     for name, value in net.state_dict().items():
         assert torch.equal(value.nan_to_num(7), before[name].nan_to_num(7))
 
@@ -262,7 +262,7 @@ def test_an_lstm_learns_to_copy_short_sequences():
     torch.manual_seed(0)
     net = SequenceModel(BITS + 1, BITS, "lstm", "none", {"hidden_size": 64})
     easy = partial(copy, lengths=(1, 3), bits=BITS)
-    for _ in train(net, easy, Generator().manual_seed(1), make_optimiser("adam", net, 3e-3), 3000, 16, clip=1.0):
+    for _ in train(net, easy, Generator().manual_seed(1), make_optimizer("adam", net, 3e-3), 3000, 16, clip=1.0):
         pass
     assert evaluate(net, easy, Generator().manual_seed(2), 200, 50).wrong_bits < 0.05
 

@@ -58,7 +58,7 @@ def test_repeat_copy_answers_the_words_so_often_and_ends(seed):
         assert [targets[step] for step in scored] == expected
 
 
-def test_the_number_of_repeats_is_normalised_over_the_training_and_may_lie_beyond():
+def test_the_number_of_repeats_is_normalized_over_the_training_and_may_lie_beyond():
     shown = [
         float(repeat_copy(Generator(), 1, 2, repeats, scale=(1, 10), bits=BITS).inputs[2, 0, BITS + 1])
         for repeats in range(1, 11)

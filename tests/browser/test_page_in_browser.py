@@ -105,13 +105,13 @@ def test_an_event_leads_to_the_step_that_stored_it(browser, open_page):
     assert browser.value(STATE) == expected(made, stored)
 
 
-def test_the_map_is_coloured_where_something_was_read(browser, open_page):
+def test_the_map_is_colored_where_something_was_read(browser, open_page):
     made = explanation(length=29, slots=29, heads=1)
     for step in made["steps"]:
         step.update(read=[{"nothing": 1.0, "from": []}], cue=None)
     made["steps"][20]["read"] = [{"nothing": 0.1, "from": [[4, 4, 0.9]]}]
     open_page(made)
-    coloured = browser.value(
+    colored = browser.value(
         """(() => {
           const canvas = document.querySelector("#track-attention canvas");
           const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -124,7 +124,7 @@ def test_the_map_is_coloured_where_something_was_read(browser, open_page):
           return [...found];
         })()"""
     )
-    assert coloured == ["20 4"]
+    assert colored == ["20 4"]
 
 
 def test_a_head_can_be_hidden(browser, open_page):

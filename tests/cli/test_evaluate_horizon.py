@@ -10,7 +10,7 @@ import yaml
 from tiny_runs import as_another_seed, copy_of_run
 
 from engram.cli.evaluate import main
-from engram.evidence.evaluation.examination import Trial, play
+from engram.evidence.evaluation.examination import PlannedCondition, play
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_task_without_a_delay_has_no_horizon(run: Path, capsys: pytest.Capture
 
 
 def test_an_interruption_loses_no_delay_that_was_measured(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(model: object, trial: Trial, *arguments: object, **more: object) -> object:
+    def interrupted(model: object, trial: PlannedCondition, *arguments: object, **more: object) -> object:
         if trial.condition.setting == "delay 20":
             raise KeyboardInterrupt
         return play(model, trial, *arguments, **more)

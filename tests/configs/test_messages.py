@@ -13,7 +13,7 @@ from engram.configs.messages import CONFIG_ERRORS
 
 WRONG = {
     "unknown key": (["ppo.learning_rat=1"], ["ppo.learning_rat", "ppo.learning_rate"]),
-    "unknown key without a neighbour": (["ppo.lr=1"], ["ppo.lr", "learning_rate", "gamma"]),
+    "unknown key without a neighbor": (["ppo.lr=1"], ["ppo.lr", "learning_rate", "gamma"]),
     "key of another group": (["learning_rate=1"], ["learning_rate", "ppo.learning_rate"]),
     "unknown key, added": (["+ppo.lr=1"], ["ppo.lr", "learning_rate"]),
     "unknown group": (["envv=tmaze"], ["envv", "env"]),

@@ -76,17 +76,17 @@ def oracle(env):
     return game.played()
 
 
-def blind(env, dice):
+def blind(env, rng):
     """Play knowing the maze, and guessing what had to be remembered; in *return* searching every time, the best way."""
     game = Game(env)
     maze = game.maze
     if isinstance(maze, MazeMatch):
         doorsteps = maze.scene.fork.doorsteps
-        _choose(game, doorsteps, int(dice.integers(len(doorsteps))))
+        _choose(game, doorsteps, int(rng.integers(len(doorsteps))))
     elif isinstance(maze, MazeSequence):
         for fork in maze.scene.forks:
             if not game.over:
-                _choose(game, fork, int(dice.integers(2)))
+                _choose(game, fork, int(rng.integers(2)))
     else:
         _search_every_time(game, best_search(maze)[0])
     return game.played()
@@ -99,10 +99,10 @@ def nearest_first(env):
     return game.played()
 
 
-def at_random(env, dice):
+def at_random(env, rng):
     game = Game(env)
     while not game.over:
-        game.act(dice.integers(env.action_space.n))
+        game.act(rng.integers(env.action_space.n))
     return game.played()
 
 

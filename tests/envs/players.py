@@ -50,11 +50,11 @@ def shown(env: gym.Env, image: np.ndarray, cell: Cell) -> bool:
     return place is not None and image[tuple(place)][0] != 0
 
 
-def random_episode(env: gym.Env, dice: np.random.Generator) -> Played:
+def random_episode(env: gym.Env, rng: np.random.Generator) -> Played:
     env.reset()
     steps = 0
     while True:
-        *_, terminated, truncated, info = env.step(int(dice.integers(env.action_space.n)))
+        *_, terminated, truncated, info = env.step(int(rng.integers(env.action_space.n)))
         steps += 1
         if terminated or truncated:
             return Played(info["is_success"], steps, info["layout"])
@@ -78,10 +78,10 @@ def grid_oracle(env: gym.Env) -> Played:
     return _walk_to(env, scene, ends.index(cue), steps)
 
 
-def grid_blind(env: gym.Env, dice: np.random.Generator) -> Played:
+def grid_blind(env: gym.Env, rng: np.random.Generator) -> Played:
     """Walk to one of the two choices by the shortest way: knows everything but the cue."""
     env.reset()
-    return _walk_to(env, choices(env), int(dice.integers(2)), 0)
+    return _walk_to(env, choices(env), int(rng.integers(2)), 0)
 
 
 def _walk_to(env: gym.Env, scene: Choices, end: int, steps: int) -> Played:
@@ -140,12 +140,12 @@ def tmaze_oracle(env: gym.Env) -> Played:
             return Played(info["is_success"], steps, info["layout"])
 
 
-def tmaze_blind(env: gym.Env, dice: np.random.Generator) -> Played:
+def tmaze_blind(env: gym.Env, rng: np.random.Generator) -> Played:
     """Walk straight to the junction and guess."""
     observation, _ = env.reset()
     steps = 0
     while True:
-        action = int(dice.choice((UP, DOWN))) if observation[3] else FORWARD
+        action = int(rng.choice((UP, DOWN))) if observation[3] else FORWARD
         observation, _, terminated, truncated, info = env.step(action)
         steps += 1
         if terminated or truncated:

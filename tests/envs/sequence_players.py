@@ -37,13 +37,13 @@ def oracle(env: gym.Env) -> Played:
     return play(env, lambda seen: right_answer(env, seen) if seen[-1][0] else 0)
 
 
-def blind(env: gym.Env, dice: np.random.Generator) -> Played:
+def blind(env: gym.Env, rng: np.random.Generator) -> Played:
     """Guess wherever an answer is due: knows everything but what had to be remembered."""
-    return play(env, lambda seen: int(dice.integers(env.action_space.n)) if seen[-1][0] else 0)
+    return play(env, lambda seen: int(rng.integers(env.action_space.n)) if seen[-1][0] else 0)
 
 
-def at_random(env: gym.Env, dice: np.random.Generator) -> Played:
-    return play(env, lambda seen: int(dice.integers(env.action_space.n)))
+def at_random(env: gym.Env, rng: np.random.Generator) -> Played:
+    return play(env, lambda seen: int(rng.integers(env.action_space.n)))
 
 
 def right_answer(env: gym.Env, seen: Seen) -> int:
@@ -144,10 +144,10 @@ def transcript(env: gym.Env, actions: list[int]) -> tuple[list, list[bool], list
 
 def record(env_id: str, seed: int) -> list:
     """Return all that an episode of random actions shows and says."""
-    env, dice = gym.make(env_id), np.random.default_rng(seed)
+    env, rng = gym.make(env_id), np.random.default_rng(seed)
     observation, info = env.reset(seed=seed)
     said, terminated = [[observation.tolist(), info]], False
     while not terminated:
-        observation, reward, terminated, _, info = env.step(int(dice.integers(env.action_space.n)))
+        observation, reward, terminated, _, info = env.step(int(rng.integers(env.action_space.n)))
         said.append([observation.tolist(), reward, info])
     return said

@@ -1,4 +1,4 @@
-"""Memorising mazes must not pay: only the cue tells the answer."""
+"""Memorizing mazes must not pay: only the cue tells the answer."""
 
 from collections import Counter, defaultdict
 
@@ -15,7 +15,7 @@ EPISODES = 500
 
 
 def meet_match(env):
-    """Reset; return all that a cue-blind player could have memorised of the maze, and the answer."""
+    """Reset; return all that a cue-blind player could have memorized of the maze, and the answer."""
     _, info = env.reset()
     scene = choices(env)
     kinds = [kind_at(env, cell) for cell in scene.objects]
@@ -53,7 +53,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize(("env_id", "kwargs", "meet"), TASKS, ids=[task[0] for task in TASKS])
-def test_a_player_that_memorised_every_training_maze_but_cannot_see_the_cue_is_at_chance(env_id, kwargs, meet):
+def test_a_player_that_memorized_every_training_maze_but_cannot_see_the_cue_is_at_chance(env_id, kwargs, meet):
     train = make_env(env_id, split="train", seed=0, kwargs=kwargs)
     answers = defaultdict(Counter)
     overall = Counter()
@@ -84,7 +84,7 @@ def test_the_players_memory_is_good():
     assert np.mean([answers[maze] == answer for maze, answer in runs[1]]) > 0.98
 
 
-def test_who_memorised_where_the_goals_of_maze_return_were_does_not_know_where_they_are():
+def test_who_memorized_where_the_goals_of_maze_return_were_does_not_know_where_they_are():
     env = make_env("Engram-MazeReturn-S9-v0").unwrapped
     goals = defaultdict(Counter)
     for seed in range(60):

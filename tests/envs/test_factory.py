@@ -12,10 +12,10 @@ from engram.envs.wrappers.reward import RandomActions
 
 
 def rollout(vec_env, steps, seed=0):
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     record = [vec_env.reset()]
     for _ in range(steps):
-        actions = dice.integers(vec_env.action_space.n, size=vec_env.num_envs)
+        actions = rng.integers(vec_env.action_space.n, size=vec_env.num_envs)
         observations, rewards, dones, infos = vec_env.step(actions)
         record += [
             observations,
@@ -61,11 +61,11 @@ def test_env_number_i_is_seeded_with_seed_plus_i():
 @pytest.mark.parametrize("split", ["train", "validation", "test", None])
 def test_success_and_layout_reach_whoever_counts_them(env_id, split):
     vec_env = make_vec_env(env_id, n_envs=2, seed=0, split=split)
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     vec_env.reset()
     ended = 0
     for _ in range(600):
-        _, rewards, dones, infos = vec_env.step(dice.integers(vec_env.action_space.n, size=2))
+        _, rewards, dones, infos = vec_env.step(rng.integers(vec_env.action_space.n, size=2))
         for reward, done, info in zip(rewards, dones, infos, strict=True):
             assert "cue_visible" in info
             assert ("is_success" in info) == ("layout" in info) == done

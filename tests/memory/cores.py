@@ -46,7 +46,7 @@ SIZES = {
     ],
     "dnc": [
         {"slots": 13, "word_size": 4, "read_heads": 2},
-        {"slots": 5, "word_size": 3, "read_heads": 1, "links": False, "normalise_interface": True},
+        {"slots": 5, "word_size": 3, "read_heads": 1, "links": False, "normalize_interface": True},
         {"slots": 2, "word_size": 4, "read_heads": 3, **dict.fromkeys(_DNC_OPTIONS, True)},
     ],
     "fast_weight": [
@@ -122,12 +122,12 @@ def carried_state(core, seed=3, kinds=4):
     return core.unroll(events(9, kinds=kinds), core.initial_state(BATCH), starts).state
 
 
-def step_by_step(core, sequence, state, starts, writes=None, cached=False):
+def step_by_step(core, sequence, state, starts, decisions=None, cached=False):
     """The definition of `unroll`: one step after the other."""
     cache, steps = None, []
     for t in range(len(starts)):
         now = slice(t, t + 1)
-        recorded = None if writes is None else tree_map(lambda leaf, now=now: leaf[now], writes)
+        recorded = None if decisions is None else tree_map(lambda leaf, now=now: leaf[now], decisions)
         step = core.unroll(tree_map(lambda leaf, now=now: leaf[now], sequence), state, starts[now], recorded, cache)
         state = step.state
         cache = step.cache if cached else None
@@ -135,7 +135,7 @@ def step_by_step(core, sequence, state, starts, writes=None, cached=False):
     return steps[0]._replace(
         features=torch.cat([step.features for step in steps]),
         state=state,
-        writes=tree_map(lambda leaf: leaf[:, 0], stack([step.writes for step in steps])),
+        decisions=tree_map(lambda leaf: leaf[:, 0], stack([step.decisions for step in steps])),
         trace={name: torch.cat([step.trace[name] for step in steps]) for name in steps[0].trace},
     )
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from cores import BATCH, SIZES, SPECS, Spec, assert_equal_trees, build, carried_state, events, visible
 
-from engram.memory import Access, Core, CoreState, State, Unrolled, reset, tree_map
+from engram.memory import Core, CoreState, SlotAccess, State, Unrolled, reset, tree_map
 from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.edit import deleted
 from engram.memory.state import leaves
@@ -29,7 +29,7 @@ class Step(NamedTuple):
     starts: torch.Tensor
     before: State  # the memory's state after the reset
     unrolled: Unrolled
-    access: Access | None
+    access: SlotAccess | None
 
 
 @torch.no_grad()
@@ -91,7 +91,7 @@ def test_what_was_written_and_kept_is_what_became_of_the_slots(spec):
     before, after, access = made.before, made.unrolled.state.memory, made.access
     if spec.memory == "episodic":
         slots = torch.arange(spec.memory_kwargs["slots"])
-        assert torch.equal(access.written, (made.unrolled.writes[0].unsqueeze(1) == slots).float())
+        assert torch.equal(access.written, (made.unrolled.decisions[0].unsqueeze(1) == slots).float())
         assert torch.equal(access.kept, 1 - access.written.unsqueeze(2))
         assert access.written[1, 0] == 1  # the first event of an episode takes the first slot
         now, then = visible(after), visible(before)
@@ -156,11 +156,13 @@ def test_rows_are_independent(spec):
 def test_recorded_decisions_are_those_that_are_told_of(spec):
     core = build(spec)
     made = step(core)
-    again = core.access(*made[:3], made.unrolled._replace(writes=None))
+    again = core.access(*made[:3], made.unrolled._replace(decisions=None))
     assert_equal_trees(again, made.access, 1e-6)  # left to itself it decides as it did
     if spec.memory == "ntm":
         return
-    other = made.unrolled._replace(writes=made.unrolled.writes.flip(-1) if spec.memory == "dnc" else -torch.ones(1, 3))
+    other = made.unrolled._replace(
+        decisions=made.unrolled.decisions.flip(-1) if spec.memory == "dnc" else -torch.ones(1, 3)
+    )
     replayed = core.access(*made[:3], other)
     assert (replayed.written - made.access.written).abs().max() > 1e-3
     assert torch.allclose(replayed.gate, made.access.gate)

@@ -64,7 +64,7 @@ def test_structure_shapes_and_dtypes_never_change(spec, batch):
         unrolled = core.unroll(events(length, batch), before, starts)
         assert signature(unrolled.state) == signature(before)
         assert unrolled.features.shape == (length, batch, core.feature_size)
-        assert all(leaf.shape[:2] == (length, batch) for leaf in leaves(unrolled.writes))
+        assert all(leaf.shape[:2] == (length, batch) for leaf in leaves(unrolled.decisions))
         assert all(value.shape == (length, batch) for value in unrolled.trace.values())
 
 
@@ -157,12 +157,12 @@ def test_step_by_step_equals_the_whole_sequence(spec, dtype, pattern):
 
     whole, whole_gradients = outcome(lambda carried: core.unroll(sequence, carried, starts))
     stepped, stepped_gradients = outcome(lambda carried: step_by_step(core, sequence, carried, starts))
-    replayed, replayed_gradients = outcome(lambda carried: core.unroll(sequence, carried, starts, whole.writes))
+    replayed, replayed_gradients = outcome(lambda carried: core.unroll(sequence, carried, starts, whole.decisions))
 
     for other in (stepped, replayed):
         assert_equal_trees(other.features, whole.features, TOLERANCE[dtype])
         assert_equal_trees(visible(other.state), visible(whole.state), TOLERANCE[dtype])
-        assert_equal_trees(other.writes, whole.writes)  # the discrete choices are the same
+        assert_equal_trees(other.decisions, whole.decisions)  # the discrete choices are the same
         assert_equal_trees(tuple(other.trace.values()), tuple(whole.trace.values()), TOLERANCE[dtype])
     assert_equal_trees(stepped_gradients, whole_gradients, TOLERANCE[dtype])
     assert_equal_trees(replayed_gradients, whole_gradients, TOLERANCE[dtype])
@@ -179,7 +179,7 @@ def test_the_cache_changes_nothing(spec, pattern):
     cached = step_by_step(core, sequence, state, starts, cached=True)
     assert_equal_trees(cached.features, whole.features, 1e-5)
     assert_equal_trees(visible(cached.state), visible(whole.state), 1e-5)
-    assert_equal_trees(cached.writes, whole.writes)
+    assert_equal_trees(cached.decisions, whole.decisions)
     assert_equal_trees(tuple(cached.trace.values()), tuple(whole.trace.values()), 1e-5)
 
 
@@ -189,14 +189,14 @@ def test_a_sequence_may_be_cut_anywhere(spec):
     core = build(spec)
     sequence, starts, state = events(kinds=7), episode_starts("staggered"), carried_state(core)
     whole = core.unroll(sequence, state, starts)
-    features, writes, cache = [], [], None
+    features, decisions, cache = [], [], None
     for border in (slice(0, 4), slice(4, 5), slice(5, 11)):  # an episode starts at both inner borders
         part = core.unroll(tree_map(lambda leaf, b=border: leaf[b], sequence), state, starts[border], None, cache)
         state, cache = part.state, part.cache
         features.append(part.features)
-        writes.append(part.writes)
+        decisions.append(part.decisions)
     assert_equal_trees(torch.cat(features), whole.features, 1e-5)
-    assert_equal_trees(tree_map(lambda *parts: torch.cat(parts), *writes), whole.writes)
+    assert_equal_trees(tree_map(lambda *parts: torch.cat(parts), *decisions), whole.decisions)
     assert_equal_trees(visible(state), visible(whole.state), 1e-5)
 
 
@@ -205,13 +205,13 @@ def test_a_sequence_may_be_cut_anywhere(spec):
 def test_recorded_decisions_are_kept_when_the_weights_have_changed(spec):
     core = build(spec, torch.float64)  # weights as large as these would let roundings of fp32 grow
     sequence, starts, state = events(), episode_starts("staggered"), carried_state(core)
-    recorded = core.unroll(sequence, state, starts).writes
+    recorded = core.unroll(sequence, state, starts).decisions
     for parameter in core.parameters():
         parameter.add_(torch.randn_like(parameter))
     whole = core.unroll(sequence, state, starts, recorded)
     stepped = step_by_step(core, sequence, state, starts, recorded)
-    assert_equal_trees(whole.writes, recorded)
-    assert_equal_trees(stepped.writes, recorded)
+    assert_equal_trees(whole.decisions, recorded)
+    assert_equal_trees(stepped.decisions, recorded)
     assert_equal_trees(stepped.features, whole.features, 1e-5)
     assert_equal_trees(visible(stepped.state), visible(whole.state), 1e-5)
 
@@ -228,7 +228,7 @@ def test_rows_are_independent(spec):
         tree_map(lambda leaf: leaf[:, order], sequence), tree_map(lambda leaf: leaf[order], state), starts[:, order]
     )
     assert_equal_trees(permuted.features, whole.features[:, order], 1e-6)
-    assert_equal_trees(permuted.writes, tree_map(lambda leaf: leaf[:, order], whole.writes))
+    assert_equal_trees(permuted.decisions, tree_map(lambda leaf: leaf[:, order], whole.decisions))
     assert_equal_trees(visible(permuted.state), tree_map(lambda leaf: leaf[order], visible(whole.state)), 1e-6)
 
     for row in range(BATCH):

@@ -30,9 +30,9 @@ def moved(tree, device):
     return tree_map(lambda leaf: leaf.to(device), tree)
 
 
-def learned(core, sequence, state, starts, writes):
+def learned(core, sequence, state, starts, decisions):
     """What a chunk gives, and the gradients of all parameters, with a loss that depends on outputs and state."""
-    unrolled = core.unroll(sequence, state, starts, writes)
+    unrolled = core.unroll(sequence, state, starts, decisions)
     loss = unrolled.features.square().sum()
     for leaf in leaves(unrolled.state):
         loss = loss + (leaf.square().sum() if leaf.requires_grad else 0.0)
@@ -47,7 +47,7 @@ def test_it_agrees_with_the_cpu(spec, gpu):
     there = copy.deepcopy(core).to(gpu)
     sequence, starts = events(kinds=7), episode_starts("staggered")
     state = tree_map(torch.detach, carried_state(core))
-    recorded = core.unroll(sequence, state, starts).writes
+    recorded = core.unroll(sequence, state, starts).decisions
     here, gradients = learned(core, sequence, state, starts, recorded)
 
     on_gpu, gradients_there = learned(there, *(moved(part, gpu) for part in (sequence, state, starts, recorded)))
@@ -55,7 +55,7 @@ def test_it_agrees_with_the_cpu(spec, gpu):
     assert all(leaf.device.type == gpu.type for leaf in leaves(on_gpu[:3]))
     assert_equal_trees(moved(on_gpu.features, "cpu"), here.features, TOLERANCE)
     assert_equal_trees(moved(visible(on_gpu.state), "cpu"), visible(here.state), TOLERANCE)
-    assert_equal_trees(moved(on_gpu.writes, "cpu"), here.writes)
+    assert_equal_trees(moved(on_gpu.decisions, "cpu"), here.decisions)
     assert_equal_trees(moved(tuple(on_gpu.trace.values()), "cpu"), tuple(here.trace.values()), TOLERANCE)
     assert_equal_trees(moved(gradients_there, "cpu"), gradients, TOLERANCE)
 
@@ -72,7 +72,7 @@ def test_step_by_step_equals_the_whole_sequence(spec, gpu):
         stepped = step_by_step(core, sequence, state, starts, cached=cached)
         assert_equal_trees(stepped.features, whole.features, TOLERANCE)
         assert_equal_trees(visible(stepped.state), visible(whole.state), TOLERANCE)
-        assert_equal_trees(stepped.writes, whole.writes)
+        assert_equal_trees(stepped.decisions, whole.decisions)
 
 
 def waits(function):
@@ -101,10 +101,10 @@ def test_waits_are_few_and_do_not_grow_with_the_sequence(spec, gpu):
         starts = torch.zeros(length, BATCH, dtype=torch.bool)
         starts[[0, 4, 7], [1, 2, 0]] = True
         parts = moved((events(length), tree_map(torch.detach, core.initial_state(BATCH)), starts), gpu)
-        writes = core.unroll(*parts).writes
+        decisions = core.unroll(*parts).decisions
 
-        def chunk(parts=parts, writes=writes):
-            core.unroll(*parts, writes).features.square().sum().backward()
+        def chunk(parts=parts, decisions=decisions):
+            core.unroll(*parts, decisions).features.square().sum().backward()
 
         chunk()  # the first call may make what later ones find
         counted.append(waits(chunk))

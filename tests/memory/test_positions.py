@@ -67,7 +67,7 @@ def test_step_embeddings_are_exact_for_any_episode_length(step, dtype):
     assert torch.allclose(embedded.double(), torch.tensor(expected, dtype=torch.float64), atol=1e-7, rtol=0)
 
 
-def test_neighbouring_steps_can_be_told_apart_after_a_million():
+def test_neighboring_steps_can_be_told_apart_after_a_million():
     embedded = StepEmbedding(8)(torch.arange(MILLION, MILLION + 100))
     distances = torch.cdist(embedded, embedded) + 10 * torch.eye(100)
     assert distances.min() > 0.05

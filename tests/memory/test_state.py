@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engram.memory import reset, tree_map
-from engram.memory.state import broadcast_like, concatenate, leaves, may_start, stack
+from engram.memory.state import any_episode_start, broadcast_like, concatenate, leaves, stack
 
 
 class Inner(NamedTuple):
@@ -82,6 +82,6 @@ def test_a_learned_initial_state_gets_the_gradient_of_the_rows_that_start():
 
 def test_it_is_asked_once_where_episodes_may_start_and_for_a_single_step_on_a_device_not_at_all():
     starts = torch.tensor([[False, False, True], [False, False, False]])
-    assert may_start(starts) == [True, False]
-    assert may_start(starts[1:]) == [False]
-    assert may_start(torch.zeros(1, 3, dtype=torch.bool, device="meta")) == [True]  # to ask would be an error
+    assert any_episode_start(starts) == [True, False]
+    assert any_episode_start(starts[1:]) == [False]
+    assert any_episode_start(torch.zeros(1, 3, dtype=torch.bool, device="meta")) == [True]  # to ask would be an error

@@ -71,7 +71,7 @@ def test_json_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     assert path.read_text() == '{\n  "a": 1\n}\n'
 
 
-def test_folder_that_is_not_there_suggests_its_neighbour(tmp_path: Path) -> None:
+def test_folder_that_is_not_there_suggests_its_neighbor(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "tmaze", 0).path
     with pytest.raises(ValueError, match=r"no such run folder; did you mean .*seed0"):
         RunFolder.open(run.with_name(run.name[:-1]))

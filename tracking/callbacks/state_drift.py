@@ -36,7 +36,7 @@ class StateDrift(BaseCallback):
             stored = policy.stored_action.store(steps.actions)
             previous = torch.cat([before.previous_action.unsqueeze(0), stored[:-1]])
             events = policy.events(steps.observation, previous, steps.episode_start)
-            again = policy.core.unroll(events, before.core, steps.episode_start, steps.writes).state
+            again = policy.core.unroll(events, before.core, steps.episode_start, steps.decisions).state
             now = self._features(carried._replace(core=again))
             with_old_memory = self._features(carried._replace(core=CoreState(again.controller, carried.core.memory)))
             with_old_controller = self._features(

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.memory_panel import UNUSED, MemoryPanel
-from engram.agents.evaluation.success_tracker import SuccessWatch
+from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.tracking.interrupt import Stopped, StopRequest
 from engram.tracking.run_folder import RunFolder
 
@@ -53,7 +53,7 @@ class Validation(BaseCallback):
         say: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self.env = SuccessWatch(env)
+        self.env = SuccessTracker(env)
         self.folder = folder
         self.every = every
         self.episodes = episodes

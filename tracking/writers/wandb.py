@@ -29,7 +29,7 @@ class WandbWriter(KVWriter):
         plain = {key: value for key, value in values.items() if isinstance(value, int | float | str) or _scalar(value)}
         self.run.log({**plain, "global_step": step})
 
-    def summarise(self, values: Mapping[str, Any]) -> None:
+    def summarize(self, values: Mapping[str, Any]) -> None:
         """Put the outcome of the run into its summary."""
         self.run.summary.update(dict(values))
 

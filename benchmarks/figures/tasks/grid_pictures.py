@@ -29,10 +29,10 @@ _BACKGROUND, _CUE_IN_SIGHT = 255, (255, 190, 0)
 
 
 class Mark(NamedTuple):
-    """Cells (x, y) of one meaning, which are outlined in one colour; several are numbered in their order."""
+    """Cells (x, y) of one meaning, which are outlined in one color; several are numbered in their order."""
 
     meaning: str
-    colour: str
+    color: str
     cells: tuple[Cell, ...]
 
 
@@ -65,11 +65,11 @@ def draw_grid(env_id: str, seed: int, out: Path, **kwargs: Any) -> None:
     for mark in marks(env):
         for number, (x, y) in enumerate(mark.cells, start=1):
             corner = (x * _TILE - 0.5, y * _TILE - 0.5)
-            whole.add_patch(Rectangle(corner, _TILE, _TILE, fill=False, edgecolor=mark.colour, linewidth=2.5))
+            whole.add_patch(Rectangle(corner, _TILE, _TILE, fill=False, edgecolor=mark.color, linewidth=2.5))
             if len(mark.cells) > 1:
                 name = whole.text(x * _TILE + 3, y * _TILE + 3, str(number), va="top", fontsize=9, color="white")
                 name.set_path_effects([withStroke(linewidth=2, foreground="black")])
-        named.append(Patch(edgecolor=mark.colour, facecolor="black", linewidth=2.5, label=mark.meaning))
+        named.append(Patch(edgecolor=mark.color, facecolor="black", linewidth=2.5, label=mark.meaning))
     figure.legend(handles=named, loc="outside lower center", ncols=len(named), fontsize=10, frameon=False)
     figure.savefig(out, dpi=80, metadata={"Software": None})
     plt.close(figure)

@@ -16,14 +16,15 @@ EPISODES = {"S9": (500, 1000, 300), "S13": (500, 1000, 300), "S25": (100, 200, 6
 
 
 def main(ids):
+    """Print what each player gets in each maze."""
     print(f"{'id':<30}{'random':>8}{'blind':>8}{'oracle':>8}{'steps':>8}{'longest':>9}{'limit':>8}")
     for env_id in ids or [env_id for env_id in gym.registry if env_id.startswith("Engram-Maze")]:
-        env, dice = make_env(env_id, split="test", seed=1), np.random.default_rng(0)
+        env, rng = make_env(env_id, split="test", seed=1), np.random.default_rng(0)
         of_oracle, of_blind, of_random = EPISODES[env_id.split("-")[2]]
         played = [oracle(env) for _ in range(of_oracle)]
         steps = [one.steps for one in played]
-        guessed = np.mean([blind(env, dice).success for _ in range(of_blind)])
-        lucky = np.mean([at_random(env, dice).success for _ in range(of_random)])
+        guessed = np.mean([blind(env, rng).success for _ in range(of_blind)])
+        lucky = np.mean([at_random(env, rng).success for _ in range(of_random)])
         right = np.mean([one.success for one in played])
         limit = env.unwrapped.max_steps
         row = f"{env_id:<30}{lucky:>8.2f}{guessed:>8.2f}{right:>8.2f}{np.mean(steps):>8.0f}{max(steps):>9,}{limit:>8,}"

@@ -20,8 +20,8 @@ from engram.envs.tasks.sequences.repeat_previous import RepeatPrevious
 from engram.envs.tasks.sequences.reverse_recall import ReverseRecall
 from engram.envs.tasks.tmaze.env import DOWN, FORWARD, UP, TMaze
 
-COLOURS = ("#8ecae6", "#ffb703", "#95d5b2", "#f4978e", "#cdb4db", "#d4a373")
-"""Of answers, and of symbols that are answers: what has the same colour is the same."""
+COLORS = ("#8ecae6", "#ffb703", "#95d5b2", "#f4978e", "#cdb4db", "#d4a373")
+"""Of answers, and of symbols that are answers: what has the same color is the same."""
 PLAIN, DUE = "#e9ecef", "#fff3b0"
 _GREY = "#6c757d"
 _CELL = 0.4  # inches
@@ -32,7 +32,7 @@ class Tile(NamedTuple):
     """What is written at one step of a row."""
 
     text: str
-    colour: str = PLAIN
+    color: str = PLAIN
 
 
 Row = dict[int, Tile]  # by step
@@ -47,8 +47,9 @@ class Strip(NamedTuple):
     links: list[tuple[int, int]]  # from the step that is to be remembered to the one that asks for it
 
 
-def coloured(number: int, text: str = "") -> Tile:
-    return Tile(text or str(number), COLOURS[number % len(COLOURS)])
+def colored(number: int, text: str = "") -> Tile:
+    """Return the tile of a number."""
+    return Tile(text or str(number), COLORS[number % len(COLORS)])
 
 
 def play(env: gym.Env[Any, Any], seed: int) -> tuple[Seen, dict[int, int]]:
@@ -67,23 +68,23 @@ def play(env: gym.Env[Any, Any], seed: int) -> tuple[Seen, dict[int, int]]:
 
 
 def _repeat_previous(env: RepeatPrevious, seen: Seen, answers: dict[int, int]) -> Strip:
-    shown = {step: coloured(symbol) for step, (_, symbol) in enumerate(seen)}
-    right = {step: coloured(answer) for step, answer in answers.items()}
+    shown = {step: colored(symbol) for step, (_, symbol) in enumerate(seen)}
+    right = {step: colored(answer) for step, answer in answers.items()}
     links = [(step - env.lag, step) for step in answers]
     return Strip(len(seen), {"shown": shown, "right answer": right}, [*answers], links)
 
 
 def _reverse_recall(env: ReverseRecall, seen: Seen, answers: dict[int, int]) -> Strip:
-    shown = {step: coloured(symbol) for step, (due, symbol) in enumerate(seen) if not due}
-    right = {step: coloured(answer) for step, answer in answers.items()}
+    shown = {step: colored(symbol) for step, (due, symbol) in enumerate(seen) if not due}
+    right = {step: colored(answer) for step, answer in answers.items()}
     links = [(len(seen) - 1 - step, step) for step in answers]
     return Strip(len(seen), {"shown": shown, "right answer": right}, [*answers], links)
 
 
 def _binding(env: Binding, seen: Seen, answers: dict[int, int]) -> Strip:
     cues = {step: Tile(str(cue)) for step, (_, cue, _) in enumerate(seen) if cue < env.alphabet}
-    shown = {step: coloured(answer) for step, (_, _, answer) in enumerate(seen) if answer < env.answers}
-    right = {step: coloured(answer) for step, answer in answers.items()}
+    shown = {step: colored(answer) for step, (_, _, answer) in enumerate(seen) if answer < env.answers}
+    right = {step: colored(answer) for step, answer in answers.items()}
     links = [(next(then for then in shown if cues[then] == cues[step]), step) for step in answers]
     return Strip(len(seen), {"cue": cues, "its answer": shown, "right answer": right}, [*answers], links)
 
@@ -94,8 +95,8 @@ def _chain(env: Chain, seen: Seen, answers: dict[int, int]) -> Strip:
     for step, (due, _, target) in enumerate(seen):
         if not due:
             end = target - env.alphabet
-            targets[step] = Tile(str(target)) if end < 0 else coloured(end, "ABCDEFGH"[end])
-    right = {step: coloured(answer, "ABCDEFGH"[answer]) for step, answer in answers.items()}
+            targets[step] = Tile(str(target)) if end < 0 else colored(end, "ABCDEFGH"[end])
+    right = {step: colored(answer, "ABCDEFGH"[answer]) for step, answer in answers.items()}
     # From the question to the first binding, and on from binding to binding.
     step = asks = len(seen) - 1
     links, wanted = [], origins[asks]
@@ -107,8 +108,8 @@ def _chain(env: Chain, seen: Seen, answers: dict[int, int]) -> Strip:
 
 
 def _counting(env: Counting, seen: Seen, answers: dict[int, int]) -> Strip:
-    shown = {step: coloured(symbol) for step, (due, symbol) in enumerate(seen) if not due}
-    asked = {step: coloured(seen[step][1]) for step in answers}
+    shown = {step: colored(symbol) for step, (due, symbol) in enumerate(seen) if not due}
+    asked = {step: colored(seen[step][1]) for step in answers}
     right = {step: Tile(str(answer)) for step, answer in answers.items()}
     links = [(then, step) for step in answers for then in shown if shown[then] == asked[step]]
     return Strip(len(seen), {"shown": shown, "asked for": asked, "right answer": right}, [*answers], links)
@@ -121,7 +122,7 @@ SEQUENCES: dict[type[gym.Env[Any, Any]], Callable[[Any, Seen, dict[int, int]], S
     Chain: _chain,
     Counting: _counting,
 }
-_ARROWS = {FORWARD: Tile("→"), UP: Tile("↑", COLOURS[0]), DOWN: Tile("↓", COLOURS[1])}
+_ARROWS = {FORWARD: Tile("→"), UP: Tile("↑", COLORS[0]), DOWN: Tile("↓", COLORS[1])}
 
 
 def _tmaze(env: gym.Env[Any, Any], seed: int) -> Strip:
@@ -173,7 +174,7 @@ def draw_strip(env_id: str, seed: int, out: Path, **kwargs: Any) -> None:
     for place, row in enumerate(laid_out.rows.values()):
         for step, tile in row.items():
             box = FancyBboxPatch((step - 0.33, place - 0.33), 0.66, 0.66, "round,pad=0.05", linewidth=0.6)
-            box.set(facecolor=tile.colour, edgecolor="#495057")
+            box.set(facecolor=tile.color, edgecolor="#495057")
             axis.add_patch(box)
             axis.text(step, place, tile.text, ha="center", va="center_baseline", fontsize=10)
     for step in range(laid_out.steps):

@@ -21,11 +21,11 @@ class Corridor(NamedTuple):
         return self.way[0]
 
 
-def draw_corridor(dice: np.random.Generator, size: int, length: int) -> Corridor | None:
+def draw_corridor(rng: np.random.Generator, size: int, length: int) -> Corridor | None:
     """Draw a corridor in a square grid with a border of walls.
 
     Args:
-        dice: the source of chance.
+        rng: the source of chance.
         size: side of the grid in cells, border included.
         length: cells from the dead end to the junction, both included; at least 3.
 
@@ -33,7 +33,7 @@ def draw_corridor(dice: np.random.Generator, size: int, length: int) -> Corridor
         The corridor, or None if this draw ran into a corner.
     """
     # One draw of many numbers costs as much as a few single ones.
-    chances = iter(dice.random(1 + length).tolist())
+    chances = iter(rng.random(1 + length).tolist())
     beside = _cells_beside(size)
     # The junction is drawn in the middle of five cells that lie across the last heading.
     ahead_x, ahead_y = HEADINGS[int(next(chances) * 4)]
@@ -60,7 +60,7 @@ def draw_corridor(dice: np.random.Generator, size: int, length: int) -> Corridor
 
 @cache
 def _cells_beside(size: int) -> dict[Cell, tuple[Cell, ...]]:
-    """List the neighbours of every cell inside the border."""
+    """List the neighbors of every cell inside the border."""
     inner = [(x, y) for x in range(1, size - 1) for y in range(1, size - 1)]
     return {
         (x, y): tuple((x + dx, y + dy) for dx, dy in HEADINGS if 0 < x + dx < size - 1 and 0 < y + dy < size - 1)

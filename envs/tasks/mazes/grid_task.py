@@ -12,13 +12,13 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.checks import view_side, whole_number
+from engram.envs.checks import check_int, view_side
 from engram.envs.tasks.mazes.shortest_paths import Pose
 from engram.envs.wrappers.visibility import Cell, Sight, image_shows
 
 KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
 Look = tuple[str, str]
-"""The kind and the colour of an object."""
+"""The kind and the color of an object."""
 TRIES = 2000
 """Draws of a layout that may fail before its arguments are refused."""
 _MEASURED, _FAR_TOO_LONG = 100, 3
@@ -54,7 +54,7 @@ class GridTask(MiniGridEnv):
         **kwargs: Any,
     ):
         self._time_is_given = max_steps is not None
-        max_steps = default_max_steps if max_steps is None else whole_number("max_steps", max_steps, 1)
+        max_steps = default_max_steps if max_steps is None else check_int("max_steps", max_steps, 1)
         agent_view_size = view_side("agent_view_size", agent_view_size, size)
         super().__init__(
             mission_space=MissionSpace(mission_func=mission),
@@ -126,19 +126,19 @@ def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
     """Return what an argument `objects` names.
 
     Raises:
-        ValueError: if it is not at least so many different pairs of a kind and a colour.
+        ValueError: if it is not at least so many different pairs of a kind and a color.
     """
     try:
-        pairs = tuple((str(kind), str(colour)) for kind, colour in objects)
+        pairs = tuple((str(kind), str(color)) for kind, color in objects)
     except (TypeError, ValueError):
-        raise ValueError(f"objects={objects!r} must be a list of (kind, colour) pairs, such as (key, green)") from None
+        raise ValueError(f"objects={objects!r} must be a list of (kind, color) pairs, such as (key, green)") from None
     if len(set(pairs)) < least or len(set(pairs)) != len(pairs):
         number = "two" if least == 2 else str(least)
-        raise ValueError(f"objects={list(pairs)} must be at least {number} (kind, colour) pairs, all different")
-    for kind, colour in pairs:
-        if kind not in KINDS or colour not in COLOR_NAMES:
+        raise ValueError(f"objects={list(pairs)} must be at least {number} (kind, color) pairs, all different")
+    for kind, color in pairs:
+        if kind not in KINDS or color not in COLOR_NAMES:
             raise ValueError(
-                f"objects: ({kind}, {colour}) must be one of {', '.join(KINDS)} and one of {', '.join(COLOR_NAMES)}"
+                f"objects: ({kind}, {color}) must be one of {', '.join(KINDS)} and one of {', '.join(COLOR_NAMES)}"
             )
     return pairs
 

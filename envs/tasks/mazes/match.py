@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from minigrid.core.world_object import WorldObj
 
-from engram.envs.checks import MOST_SIDE, whole_number, whole_range
+from engram.envs.checks import MOST_SIDE, check_int, whole_range
 from engram.envs.tasks.mazes.corridor import Corridor, draw_corridor
 from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, checked_objects, sharing_a_frame, thing
 from engram.envs.tasks.mazes.shortest_paths import Pose, after, fewest_actions
@@ -40,7 +40,7 @@ class Match(GridTask):
     Args:
         size: side of the square grid in cells, border included, at least 7 and at most 1,000.
         length: fewest and most cells of the corridor, dead end and junction included.
-        objects: the (kind, colour) pairs that the cue and the choices are drawn from, at least two.
+        objects: the (kind, color) pairs that the cue and the choices are drawn from, at least two.
         max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, so
             that going to look costs little of the reward.
         agent_view_size: side of the agent's view in cells; the guarantees above hold for this view.
@@ -59,7 +59,7 @@ class Match(GridTask):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        size = whole_number("size", size, 7, MOST_SIDE)
+        size = check_int("size", size, 7, MOST_SIDE)
         most = (size - 2) ** 2 // 3
         self.length = whole_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
         if self.length[1] > most:
@@ -106,11 +106,11 @@ class Match(GridTask):
 
     def _gen_grid(self, width: int, height: int) -> None:
         corridor, starts = self._draw_layout(width)
-        dice = self.np_random
-        start, heading = starts[dice.integers(len(starts))]
+        rng = self.np_random
+        start, heading = starts[rng.integers(len(starts))]
         # The cue and the answer are drawn last and independently: nothing of the layout tells them.
-        cue, other = dice.permutation(len(self.objects))[:2].tolist()
-        right_arm = int(dice.integers(2))
+        cue, other = rng.permutation(len(self.objects))[:2].tolist()
+        right_arm = int(rng.integers(2))
         self.scene = Scene(corridor, start, heading, right_arm)
         things = {
             corridor.cue: thing(self.objects[cue]),

@@ -4,13 +4,13 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any, SupportsFloat
 
-from engram.envs.checks import MOST_SIDE, whole_number
+from engram.envs.checks import MOST_SIDE, check_int
 from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, Look
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
 from engram.envs.wrappers.visibility import Cell
 
 OBJECTS: tuple[Look, ...] = tuple(
-    (kind, colour) for kind in ("key", "ball", "box") for colour in ("red", "green", "blue")
+    (kind, color) for kind in ("key", "ball", "box") for color in ("red", "green", "blue")
 )
 
 _PATIENCE = 20
@@ -37,9 +37,9 @@ class Maze(GridTask):
     def __init__(
         self, size: int, least_size: int, legs: int, distractors: int, max_steps: int | None, **kwargs: Any
     ) -> None:
-        size = whole_number("size", size, least_size, MOST_SIDE)
+        size = check_int("size", size, least_size, MOST_SIDE)
         self.legs = legs
-        self.distractors = whole_number("distractors", distractors, 0)
+        self.distractors = check_int("distractors", distractors, 0)
         self.open_cells: frozenset[Cell] = frozenset()
         """The cells on which the agent can stand."""
         self.start: Pose = ((0, 0), 0)

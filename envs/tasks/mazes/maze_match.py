@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from minigrid.core.world_object import WorldObj
 
-from engram.envs.checks import whole_number
+from engram.envs.checks import check_int
 from engram.envs.tasks.mazes.grid_task import Look, checked_objects, sharing_a_frame, thing
 from engram.envs.tasks.mazes.maze import OBJECTS, Maze
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
@@ -58,7 +58,7 @@ class MazeMatch(Maze):
         choices: objects to choose from at the fork, 2 or 3.
         loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
         distractors: objects in the walls elsewhere.
-        objects: the (kind, colour) pairs that all are drawn from, at least cues + choices - 1.
+        objects: the (kind, color) pairs that all are drawn from, at least cues + choices - 1.
         max_steps: the episode is truncated after so many steps; by default 5 size².
         agent_view_size: side of the agent's view in cells; the promise above holds for this view.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
@@ -79,9 +79,9 @@ class MazeMatch(Maze):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        self.n_cues = whole_number("cues", cues, 1, 3)  # a dead end has three walls
-        self.n_choices = whole_number("choices", choices, 2, 3)  # a fork has three arms
-        self.loops = whole_number("loops", loops, 0)
+        self.n_cues = check_int("cues", cues, 1, 3)  # a dead end has three walls
+        self.n_choices = check_int("choices", choices, 2, 3)  # a fork has three arms
+        self.loops = check_int("loops", loops, 0)
         self.objects = checked_objects(objects, cues + choices - 1)
         self.scene: Scene
         super().__init__(
@@ -120,12 +120,12 @@ class MazeMatch(Maze):
         return self._end_leg(place, (*fork.doorsteps[:right], *fork.doorsteps[right + 1 :])), True
 
     def _draw_maze(self, size: int) -> bool:
-        dice = self.np_random
-        fork, opened, tree = self._draw_ways(dice, size)
+        rng = self.np_random
+        fork, opened, tree = self._draw_ways(rng, size)
         starts = self._starts(size, tree, opened, fork)
         if not starts:
             return False
-        place, heading = start = starts[int(dice.integers(len(starts)))]
+        place, heading = start = starts[int(rng.integers(len(starts)))]
         cues = self._cues_around(start)
         walls = walls_beside((cell for cell in tree if cell != place), opened.union(beside(place)))
         # Only cues in the first frame: objects in walls let light through, so that some would be seen from far.
@@ -145,9 +145,9 @@ class MazeMatch(Maze):
 
         The mazes are always the same, so that arguments are refused for good or never.
         """
-        dice = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         for _ in range(_LOOKED_THROUGH):
-            fork, opened, tree = self._draw_ways(dice, size)
+            fork, opened, tree = self._draw_ways(rng, size)
             starts = [self._cues_around(start) for start in self._starts(size, tree, opened, fork)]
             standing = [cell for cell in distances(opened, fork.node) if cell not in fork.choices]
             cues = {cue for cues in starts for cue in cues}
@@ -157,20 +157,20 @@ class MazeMatch(Maze):
                 return False
         return True
 
-    def _draw_ways(self, dice: np.random.Generator, size: int) -> tuple[Fork, set[Cell], list[Cell]]:
+    def _draw_ways(self, rng: np.random.Generator, size: int) -> tuple[Fork, set[Cell], list[Cell]]:
         """Draw a fork and the ways to it; return all that is open, and what of it is not of the fork, too."""
-        fork = self._draw_fork(dice, size)
+        fork = self._draw_fork(rng, size)
         opened = {fork.entrance, fork.node, *fork.doorsteps, *fork.choices}
-        tree = grow(dice, size, tuple(opened), fork.entrance)
+        tree = grow(rng, size, tuple(opened), fork.entrance)
         opened.update(tree)
-        tree += open_loops(dice, tree, opened, self.loops)
+        tree += open_loops(rng, tree, opened, self.loops)
         return fork, opened, tree
 
-    def _draw_fork(self, dice: np.random.Generator, size: int) -> Fork:
+    def _draw_fork(self, rng: np.random.Generator, size: int) -> Fork:
         """Draw a fork that fits, entered with any heading."""
         turns = (3, 1) if self.n_choices == 2 else (3, 0, 1)
         while True:
-            x, y, heading = dice.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
+            x, y, heading = rng.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
             entrance = ahead((x, y), heading + 2)
             doorsteps = tuple(ahead((x, y), heading + turn) for turn in turns)
             choices = tuple(ahead(step, heading + turn) for step, turn in zip(doorsteps, turns, strict=True))
@@ -197,12 +197,12 @@ class MazeMatch(Maze):
 
     def _place(self, cues: tuple[Cell, ...], fork: Fork, decoys: list[Cell]) -> None:
         """Draw what the objects are, last and independently: nothing of the layout tells it."""
-        dice, objects = self.np_random, self.objects
-        looks = [objects[number] for number in dice.permutation(len(objects))[: len(cues) + len(fork.choices) - 1]]
+        rng, objects = self.np_random, self.objects
+        looks = [objects[number] for number in rng.permutation(len(objects))[: len(cues) + len(fork.choices) - 1]]
         shown, offered = looks[: len(cues)], looks[len(cues) :]
-        right = int(dice.integers(len(fork.choices)))
-        offered.insert(right, shown[int(dice.integers(len(shown)))])
-        meaningless = [objects[number] for number in dice.integers(len(objects), size=len(decoys))]
+        right = int(rng.integers(len(fork.choices)))
+        offered.insert(right, shown[int(rng.integers(len(shown)))])
+        meaningless = [objects[number] for number in rng.integers(len(objects), size=len(decoys))]
         cells, all_looks = (*cues, *fork.choices, *decoys), (*shown, *offered, *meaningless)
         self._fill_grid(self.open_cells, dict(zip(cells, map(thing, all_looks), strict=True)), self.start)
         self.scene, self.cues = Scene(cues, fork, right), cues

@@ -5,7 +5,7 @@ from typing import Any, SupportsFloat
 
 from minigrid.core.world_object import Goal
 
-from engram.envs.checks import whole_number
+from engram.envs.checks import check_int
 from engram.envs.tasks.mazes.grid_task import Look, checked_objects, thing
 from engram.envs.tasks.mazes.maze import OBJECTS, Maze
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
@@ -39,7 +39,7 @@ class MazeReturn(Maze):
         trips: from the start to the goal, at least 2.
         loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
         distractors: objects in the walls.
-        objects: the (kind, colour) pairs that these are drawn from.
+        objects: the (kind, color) pairs that these are drawn from.
         max_steps: the episode is truncated after so many steps; by default 5 size² for every three
             trips begun.
         agent_view_size: side of the agent's view in cells.
@@ -60,7 +60,7 @@ class MazeReturn(Maze):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        self.loops = whole_number("loops", loops, 0)
+        self.loops = check_int("loops", loops, 0)
         self.objects = checked_objects(objects, 1)
         self.goal: Cell = (0, 0)
         self.possible_goals: list[Cell] = []
@@ -71,7 +71,7 @@ class MazeReturn(Maze):
             size=size,
             least_size=9,
             mission=_mission,
-            legs=whole_number("trips", trips, 2),
+            legs=check_int("trips", trips, 2),
             distractors=distractors,
             max_steps=max_steps,
             agent_view_size=agent_view_size,
@@ -105,13 +105,13 @@ class MazeReturn(Maze):
         return reward, self._in_time if self.legs_done == self.legs else None
 
     def _draw_maze(self, size: int) -> bool:
-        dice = self.np_random
-        x, y, heading = dice.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
+        rng = self.np_random
+        x, y, heading = rng.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
         start: Pose = ((x, y), heading)
         opened = {start[0]}
-        tree = grow(dice, size, tuple(opened), start[0], _BUSHY)
+        tree = grow(rng, size, tuple(opened), start[0], _BUSHY)
         opened.update(tree)
-        tree += open_loops(dice, tree, opened, self.loops)
+        tree += open_loops(rng, tree, opened, self.loops)
         decoys = self._draw_decoys(walls_beside(tree, opened))
         if decoys is None:
             return False
@@ -126,8 +126,8 @@ class MazeReturn(Maze):
             return False
         self._begin(opened, start)
         # The goal and what the objects are come last: nothing of the maze tells them.
-        self.goal = goals[int(dice.integers(len(goals)))]
-        looks = [self.objects[number] for number in dice.integers(len(self.objects), size=len(decoys))]
+        self.goal = goals[int(rng.integers(len(goals)))]
+        looks = [self.objects[number] for number in rng.integers(len(self.objects), size=len(decoys))]
         self._fill_grid(opened, {**dict(zip(decoys, map(thing, looks), strict=True)), self.goal: Goal()}, start)
         self.possible_goals, self.distractor_cells, self.cues = goals, decoys, (self.goal,)
         self._fewest, self._in_time = fewest_steps(self.open_cells, start, self.goal), True

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram.envs.checks import whole_number
+from engram.envs.checks import check_int
 from engram.envs.tasks.mazes.grid_task import Look, sharing_a_frame, thing
 from engram.envs.tasks.mazes.maze import Maze
 from engram.envs.tasks.mazes.shortest_paths import fewest_steps
@@ -14,7 +14,7 @@ from engram.envs.wrappers.visibility import Cell
 
 SIGNS: tuple[Look, Look] = (("key", "yellow"), ("ball", "yellow"))
 """Turn left, turn right."""
-_MEANINGLESS: tuple[Look, ...] = tuple(("box", colour) for colour in ("red", "green", "blue"))
+_MEANINGLESS: tuple[Look, ...] = tuple(("box", color) for color in ("red", "green", "blue"))
 _TURNS = (0, 0, 0, 1, 3)  # mostly straight on: what curls up blocks itself
 _TRIES_PER_LEG = 20
 
@@ -27,11 +27,11 @@ class Way(NamedTuple):
     cells: tuple[Cell, ...]  # in the order in which they were opened, those around blocks left out
     opened: frozenset[Cell]  # all of them
 
-    def walk(self, dice: np.random.Generator, length: int) -> "Way | None":
+    def walk(self, rng: np.random.Generator, length: int) -> "Way | None":
         """Go on for so many cells, straight at first; None if the way is blocked."""
         back, cells, opened = self.back, list(self.cells), set(self.opened)
         turns: Sequence[int] = (0,)
-        for chance in dice.random(length).tolist():
+        for chance in rng.random(length).tolist():
             fitting = [turn for turn in turns if self._fits(ahead(cells[-1], back + turn), 1, opened)]
             if not fitting:
                 return None
@@ -108,7 +108,7 @@ class MazeSequence(Maze):
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        self.n_cues = whole_number("cues", cues, 1)
+        self.n_cues = check_int("cues", cues, 1)
         self.scene: Scene
         super().__init__(
             size=size,
@@ -140,7 +140,7 @@ class MazeSequence(Maze):
         return reward, True if self.legs_done == self.legs else None
 
     def _draw_maze(self, size: int) -> bool:
-        dice = self.np_random
+        rng = self.np_random
         drawn = self._draw_way(size)
         if drawn is None:
             return False
@@ -153,10 +153,10 @@ class MazeSequence(Maze):
         arms = [arm for fork in forks for arm in fork]
         if any(sharing_a_frame(way.opened.union(signs, decoys), way.opened, self.agent_view_size, signs, arms)):
             return False
-        self._begin(way.opened, (way.cells[-1], int(dice.integers(4))))
+        self._begin(way.opened, (way.cells[-1], int(rng.integers(4))))
         # What is right comes last: nothing of the maze tells it.
-        turns = tuple(dice.integers(2, size=self.n_cues).tolist())
-        looks = [_MEANINGLESS[number] for number in dice.integers(len(_MEANINGLESS), size=len(decoys))]
+        turns = tuple(rng.integers(2, size=self.n_cues).tolist())
+        looks = [_MEANINGLESS[number] for number in rng.integers(len(_MEANINGLESS), size=len(decoys))]
         cells, all_looks = (*signs, *decoys), (*(SIGNS[turn] for turn in turns), *looks)
         self._fill_grid(self.open_cells, dict(zip(cells, map(thing, all_looks), strict=True)), self.start)
         self.scene, self.cues = Scene(tuple(signs), tuple(forks), turns), tuple(signs)
@@ -164,14 +164,14 @@ class MazeSequence(Maze):
 
     def _draw_way(self, size: int) -> tuple[Way, list[tuple[Cell, Cell]], tuple[Cell, ...]] | None:
         """Draw a way, the arms of its forks, and the cells between the start and the first; None if it is blocked."""
-        dice = self.np_random
-        x, y, back = dice.integers((2, 2, 0), (size - 2, size - 2, 4)).tolist()
+        rng = self.np_random
+        x, y, back = rng.integers((2, 2, 0), (size - 2, size - 2, 4)).tolist()
         arms = ahead((x, y), back + 1), ahead((x, y), back + 3)
         way = Way(size, back, ((x, y),), frozenset(((x, y), *arms)))
         forks = [arms]
         while len(forks) < self.n_cues:
             for _ in range(_TRIES_PER_LEG):
-                walked = way.walk(dice, int(dice.integers(1, 5)))
+                walked = way.walk(rng, int(rng.integers(1, 5)))
                 longer = walked and walked.around_block()
                 if longer:
                     break
@@ -180,26 +180,26 @@ class MazeSequence(Maze):
             way, arms = longer
             forks.append(arms)
         for _ in range(_TRIES_PER_LEG):
-            length = 2 * self.n_cues + int(dice.integers(2, size - 5))
-            complete = way.walk(dice, length)
+            length = 2 * self.n_cues + int(rng.integers(2, size - 5))
+            complete = way.walk(rng, length)
             if complete:
                 return complete, forks[::-1], complete.cells[-2 : -length - 1 : -1]
         return None
 
     def _draw_signs(self, passed: Sequence[Cell], opened: Collection[Cell]) -> list[Cell]:
         """Draw a wall for each sign, beside every other cell at most and seen from nowhere else; empty if none fit."""
-        dice, signs = self.np_random, list[Cell]()
+        rng, signs = self.np_random, list[Cell]()
         spare = len(passed) - 2 * self.n_cues + 1
         if spare < 0:
             return []
-        for number, gap in enumerate(sorted(dice.integers(spare + 1, size=self.n_cues).tolist())):
+        for number, gap in enumerate(sorted(rng.integers(spare + 1, size=self.n_cues).tolist())):
             cell = passed[2 * number + gap]
             walls = [
                 wall for wall in walls_beside([cell], opened) if sum(other in opened for other in beside(wall)) == 1
             ]
             if not walls:
                 return []
-            signs.append(walls[int(dice.integers(len(walls)))])
+            signs.append(walls[int(rng.integers(len(walls)))])
         return signs
 
 

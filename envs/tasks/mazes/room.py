@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engram.envs.checks import MOST_SIDE, whole_number
+from engram.envs.checks import MOST_SIDE, check_int
 from engram.envs.tasks.mazes.corridor import Corridor
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.shortest_paths import Pose
@@ -31,7 +31,7 @@ class Room(Match):
     """
 
     def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
-        size = whole_number("size", size, 10, MOST_SIDE)
+        size = check_int("size", size, 10, MOST_SIDE)
         if "length" in kwargs:
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
         super().__init__(size=size, max_steps=max_steps, **kwargs)
@@ -40,12 +40,12 @@ class Room(Match):
         return 30 * size
 
     def _draw_corridor(self, size: int) -> Corridor:
-        dice = self.np_random
+        rng = self.np_random
         # Along the scene: room, corridor, junction; across it: the arms of the junction reach two cells to each side.
-        corridor_length = int(dice.integers(2, size - 2 - _ROOM))
-        first = int(dice.integers(1, size - 1 - _ROOM - corridor_length))
-        middle = int(dice.integers(3, size - 3))
-        turn = int(dice.integers(4))
+        corridor_length = int(rng.integers(2, size - 2 - _ROOM))
+        first = int(rng.integers(1, size - 1 - _ROOM - corridor_length))
+        middle = int(rng.integers(3, size - 3))
+        turn = int(rng.integers(4))
 
         def cell(along: int, across: int) -> Cell:
             """Turn coordinates of the scene into those of the grid."""
@@ -58,7 +58,7 @@ class Room(Match):
         hall = [cell(_ROOM + along, 0) for along in range(corridor_length)]
         junction = _ROOM + corridor_length
         lookouts = [place for place in room if place not in (cell(_ROOM - 1, 0), cell(1, 0))]
-        cue = lookouts[int(dice.integers(len(lookouts)))]
+        cue = lookouts[int(rng.integers(len(lookouts)))]
         doorsteps = (cell(junction, -1), cell(junction, 1))
         arms = (cell(junction, -2), cell(junction, 2))
         way = (cue, *(place for place in (*room, *hall) if place != cue), cell(junction, 0))

@@ -20,14 +20,14 @@ def ahead(cell: Cell, heading: int) -> Cell:
     return cell[0] + dx, cell[1] + dy
 
 
-def grow(dice: np.random.Generator, size: int, opened: Collection[Cell], root: Cell, bushy: float = 0.2) -> list[Cell]:
+def grow(rng: np.random.Generator, size: int, opened: Collection[Cell], root: Cell, bushy: float = 0.2) -> list[Cell]:
     """Fill a square grid with a maze that grows from one open cell, and touches neither itself nor what else is open.
 
     It mostly grows at its newest end and, where that is blocked, from its last branch (depth first): long ways with few
     dead ends. Now and then it grows from anywhere: more and shorter ways.
 
     Args:
-        dice: the source of chance.
+        rng: the source of chance.
         size: side of the grid in cells, its border of walls included.
         opened: the cells that are open already.
         root: one of them.
@@ -42,7 +42,7 @@ def grow(dice: np.random.Generator, size: int, opened: Collection[Cell], root: C
     growing = [root]
     while growing:
         # One draw of many numbers costs as much as a few single ones.
-        for anywhere, place, choice in dice.random((size, 3)).tolist():
+        for anywhere, place, choice in rng.random((size, 3)).tolist():
             if not growing:
                 break
             number = int(place * len(growing)) if anywhere < bushy else -1
@@ -58,11 +58,11 @@ def grow(dice: np.random.Generator, size: int, opened: Collection[Cell], root: C
     return tree
 
 
-def open_loops(dice: np.random.Generator, cells: Iterable[Cell], opened: set[Cell], loops: int) -> list[Cell]:
+def open_loops(rng: np.random.Generator, cells: Iterable[Cell], opened: set[Cell], loops: int) -> list[Cell]:
     """Open walls between two ways of a maze, each of which closes a loop; as many as asked for, or as there are.
 
     Args:
-        dice: the source of chance.
+        rng: the source of chance.
         cells: of the maze, in a fixed order.
         opened: all open cells; the new ones are added.
         loops: how many.
@@ -79,7 +79,7 @@ def open_loops(dice: np.random.Generator, cells: Iterable[Cell], opened: set[Cel
         if (wall := ahead(cell, heading)) not in opened and ahead(wall, heading) in inside
     ]
     found: list[Cell] = []
-    for number in dice.permutation(len(walls)).tolist() if loops else ():
+    for number in rng.permutation(len(walls)).tolist() if loops else ():
         wall = walls[number]
         if len(found) < loops and sum(cell in opened for cell in beside(wall)) == 2:
             opened.add(wall)

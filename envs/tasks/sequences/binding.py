@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.envs.checks import whole_number, whole_range
-from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+from engram.envs.checks import check_int, whole_range
+from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
-class Binding(Recall):
+class Binding(SequenceTask):
     """Pairs of a cue and an answer are shown once each, in random order; then cues are asked for, in random order.
 
     Every answer is drawn by itself, so that the other pairs tell nothing about it, and no cue is asked for twice, so
@@ -47,20 +47,20 @@ class Binding(Recall):
         queries: int | None = None,
         alphabet: int = 32,
     ):
-        self.cues = whole_number("cues", cues, 1)
-        self.answers = whole_number("answers", answers, 2)
+        self.cues = check_int("cues", cues, 1)
+        self.answers = check_int("answers", answers, 2)
         self.delay = whole_range("delay", delay, 0)
-        self.queries = self.cues if queries is None else whole_number("queries", queries, 1, self.cues)
-        self.alphabet = whole_number("alphabet", alphabet, 1)
+        self.queries = self.cues if queries is None else check_int("queries", queries, 1, self.cues)
+        self.alphabet = check_int("alphabet", alphabet, 1)
         if self.cues > self.alphabet:
             raise ValueError(f"cues={cues} must be at most alphabet={alphabet}, as no two of them are the same symbol")
         super().__init__((self.alphabet, self.answers), choices=self.answers, shown=self.cues, scored=self.queries)
 
-    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
-        delay = int(dice.integers(*self.delay, endpoint=True))
-        cues = dice.permutation(self.alphabet)[: self.cues]
-        answers = dice.integers(self.answers, size=self.cues)
-        asked = dice.permutation(self.cues)[: self.queries]
+    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        delay = int(rng.integers(*self.delay, endpoint=True))
+        cues = rng.permutation(self.alphabet)[: self.cues]
+        answers = rng.integers(self.answers, size=self.cues)
+        asked = rng.permutation(self.cues)[: self.queries]
         parts = self._blank(self.cues + delay + self.queries)
         parts[: self.cues, 0] = cues
         parts[: self.cues, 1] = answers

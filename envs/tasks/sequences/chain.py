@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.envs.checks import whole_number, whole_range
-from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+from engram.envs.checks import check_int, whole_range
+from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
-class Chain(Recall):
+class Chain(SequenceTask):
     """Bindings "from a to b" are shown once each, in random order; then a start is named, and the answer is at its end.
 
     The bindings form as many paths as there are answers, each of ``hops`` bindings, each to another answer. So a part
@@ -41,10 +41,10 @@ class Chain(Recall):
     """
 
     def __init__(self, hops: int = 2, symbols: int = 4, delay: Sequence[int] = (0, 0), alphabet: int = 16):
-        self.hops = whole_number("hops", hops, 1)
-        self.symbols = whole_number("symbols", symbols, 2)
+        self.hops = check_int("hops", hops, 1)
+        self.symbols = check_int("symbols", symbols, 2)
         self.delay = whole_range("delay", delay, 0)
-        self.alphabet = whole_number("alphabet", alphabet, 1)
+        self.alphabet = check_int("alphabet", alphabet, 1)
         bindings = self.hops * self.symbols
         if bindings > self.alphabet:
             raise ValueError(
@@ -55,14 +55,14 @@ class Chain(Recall):
         parts = (self.alphabet, self.alphabet + self.symbols)
         super().__init__(parts, choices=self.symbols, shown=bindings, scored=1)
 
-    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
+    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
         bindings = self.hops * self.symbols
-        delay = int(dice.integers(*self.delay, endpoint=True))
+        delay = int(rng.integers(*self.delay, endpoint=True))
         # Row i holds the symbols i look-ups from the starts; column j is the path to answer j.
-        inner = dice.permutation(self.alphabet)[:bindings].reshape(self.hops, self.symbols)
+        inner = rng.permutation(self.alphabet)[:bindings].reshape(self.hops, self.symbols)
         paths = np.concatenate([inner, self._ends])
-        order = dice.permutation(bindings)
-        answer = dice.integers(self.symbols, size=1)
+        order = rng.permutation(bindings)
+        answer = rng.integers(self.symbols, size=1)
         parts = self._blank(bindings + delay + 1)
         parts[order, 0] = paths[:-1].ravel()
         parts[order, 1] = paths[1:].ravel()

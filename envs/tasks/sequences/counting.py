@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engram.envs.checks import whole_number
-from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+from engram.envs.checks import check_int
+from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
-class Counting(Recall):
+class Counting(SequenceTask):
     """A stream of symbols, one per step; then some of them are named, and each asks how often it was shown.
 
     Which symbols will be asked for, and for each its count, uniform from 0 to ``most``, are drawn first and
@@ -40,10 +40,10 @@ class Counting(Recall):
     """
 
     def __init__(self, symbols: int = 6, most: int = 4, length: int = 12, queries: int = 2):
-        self.symbols = whole_number("symbols", symbols, 2)
-        self.most = whole_number("most", most, 1)
-        self.length = whole_number("length", length, 1)
-        self.queries = whole_number("queries", queries, 1)
+        self.symbols = check_int("symbols", symbols, 2)
+        self.most = check_int("most", most, 1)
+        self.length = check_int("length", length, 1)
+        self.queries = check_int("queries", queries, 1)
         if self.queries >= self.symbols:
             raise ValueError(f"queries={queries} must be below symbols={symbols}, as others fill the stream")
         if self.length < self.queries * self.most:
@@ -53,11 +53,11 @@ class Counting(Recall):
             )
         super().__init__((self.symbols,), choices=self.most + 1, shown=self.length, scored=self.queries)
 
-    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
-        order = dice.permutation(self.symbols)
+    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        order = rng.permutation(self.symbols)
         asked, others = order[: self.queries], order[self.queries :]
-        counts = dice.integers(self.most + 1, size=self.queries)
+        counts = rng.integers(self.most + 1, size=self.queries)
         shown = np.repeat(asked, counts)
-        rest = others[dice.integers(len(others), size=self.length - len(shown))]
-        stream = dice.permutation(np.concatenate([shown, rest]))
+        rest = others[rng.integers(len(others), size=self.length - len(shown))]
+        stream = rng.permutation(np.concatenate([shown, rest]))
         return np.concatenate([stream, asked])[:, None], counts

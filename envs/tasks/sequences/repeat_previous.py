@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engram.envs.checks import whole_number
-from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+from engram.envs.checks import check_int
+from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
-class RepeatPrevious(Recall):
+class RepeatPrevious(SequenceTask):
     """A stream of symbols; from step ``lag`` on, every step asks for the symbol seen ``lag`` steps ago.
 
     After RepeatPrevious of POPGym (Morad et al. 2023, ICLR), whose lags and lengths the three levels have. There the
@@ -38,14 +38,14 @@ class RepeatPrevious(Recall):
     """
 
     def __init__(self, lag: int = 4, length: int = 52, symbols: int = 4):
-        self.lag = whole_number("lag", lag, 1)
-        self.length = whole_number("length", length, 2)
-        self.symbols = whole_number("symbols", symbols, 2)
+        self.lag = check_int("lag", lag, 1)
+        self.length = check_int("length", length, 2)
+        self.symbols = check_int("symbols", symbols, 2)
         if self.length <= self.lag:
             raise ValueError(f"length={length} must be above lag={lag}, or no answer is ever due")
         scored = self.length - self.lag
         super().__init__((self.symbols,), choices=self.symbols, shown=scored, scored=scored)
 
-    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
-        stream = dice.integers(self.symbols, size=self.length)
+    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        stream = rng.integers(self.symbols, size=self.length)
         return stream[:, None], stream[: -self.lag]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engram.envs.checks import whole_number
-from engram.envs.tasks.sequences.sequence_task import Numbers, Recall
+from engram.envs.checks import check_int
+from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
-class ReverseRecall(Recall):
+class ReverseRecall(SequenceTask):
     """Symbols are shown, one per step; then as many answers are due, the symbols from the last to the first.
 
     After Autoencode of POPGym (Morad et al. 2023, ICLR), whose lengths the three levels have. There decks are dealt,
@@ -35,12 +35,12 @@ class ReverseRecall(Recall):
     """
 
     def __init__(self, length: int = 52, symbols: int = 4):
-        self.length = whole_number("length", length, 1)
-        self.symbols = whole_number("symbols", symbols, 2)
+        self.length = check_int("length", length, 1)
+        self.symbols = check_int("symbols", symbols, 2)
         super().__init__((self.symbols,), choices=self.symbols, shown=self.length, scored=self.length)
 
-    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
-        sequence = dice.integers(self.symbols, size=self.length)
+    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        sequence = rng.integers(self.symbols, size=self.length)
         parts = self._blank(2 * self.length)
         parts[: self.length, 0] = sequence
         return parts, sequence[::-1]

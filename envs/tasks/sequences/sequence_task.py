@@ -11,7 +11,7 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 
-class Recall(gym.Env[Numbers, Any]):
+class SequenceTask(gym.Env[Numbers, Any]):
     """A task whose episodes are drawn whole at the reset; what the agent does changes none of what it sees.
 
     Observation: MultiDiscrete, first 1 where an answer is due now, else 0; then the parts that a subclass names. The
@@ -43,7 +43,7 @@ class Recall(gym.Env[Numbers, Any]):
         self._time = self._steps = self._right = 0
 
     @abstractmethod
-    def _draw(self, dice: np.random.Generator) -> tuple[Numbers, Numbers]:
+    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
         """Draw an episode.
 
         Returns:

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from engram.envs.checks import is_number, whole_number, whole_range
+from engram.envs.checks import check_int, is_number, whole_range
 
 Observation = npt.NDArray[np.float32]
 
@@ -88,8 +88,8 @@ class TMaze(gym.Env[Observation, Any]):
             raise ValueError(
                 f"offset={tuple(offset)} must stay below delay={tuple(delay)}: the agent starts before the junction"
             )
-        whole_number("noise", noise, 0)
-        whole_number("distractors", distractors, 0)
+        check_int("noise", noise, 0)
+        check_int("distractors", distractors, 0)
         if not is_number(penalty) or not 0.0 <= penalty < math.inf:
             raise ValueError(f"penalty={penalty!r} must be a number of at least 0")
         self._cue_at = cue_at
@@ -127,18 +127,18 @@ class TMaze(gym.Env[Observation, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
-        dice = self.np_random
-        self.delay = int(dice.integers(*self._delays, endpoint=True))
-        self.offset = int(dice.integers(*self._offsets, endpoint=True)) if self.active else 0
-        self._answer = UP if dice.integers(2) else DOWN
-        self._cue_step = int(dice.integers(self.delay + 1)) if self._cue_at == "random" else 0
+        rng = self.np_random
+        self.delay = int(rng.integers(*self._delays, endpoint=True))
+        self.offset = int(rng.integers(*self._offsets, endpoint=True)) if self.active else 0
+        self._answer = UP if rng.integers(2) else DOWN
+        self._cue_step = int(rng.integers(self.delay + 1)) if self._cue_at == "random" else 0
         self._position, self._steps = self.offset, 0
         self._junction = self._cue_step + self.delay
         self._shortest = self.offset + self._junction + 1
         if self.distractors:
             count = min(self.distractors, self._shortest)
-            steps = dice.choice(self._shortest, count, replace=False).tolist()
-            self._false_cues = dict(zip(steps, dice.integers(UP, DOWN + 1, count).tolist(), strict=True))
+            steps = rng.choice(self._shortest, count, replace=False).tolist()
+            self._false_cues = dict(zip(steps, rng.integers(UP, DOWN + 1, count).tolist(), strict=True))
         self._noise_row = len(self._noise_block)
         return self._observe()
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engram.memory.arguments import whole_number
+from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import Controller
 from engram.memory.controllers.lstm.fused import fused_cell, fused_lstm
 from engram.memory.precision import full_precision
@@ -29,7 +29,7 @@ class LSTM(Controller[LSTMState]):
     """
 
     def __init__(self, input_size: int, hidden_size: int = 64) -> None:
-        hidden_size = whole_number("hidden_size", hidden_size)
+        hidden_size = check_int("hidden_size", hidden_size)
         super().__init__(input_size, 4 * hidden_size, hidden_size)
         self.from_hidden = nn.Linear(hidden_size, 4 * hidden_size, bias=False)
         nn.init.orthogonal_(self.from_input.weight)

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from engram.memory.controllers.lstm.native import cell_backward, cell_forward
 from engram.memory.precision import in_full_precision
-from engram.memory.state import may_start
+from engram.memory.state import any_episode_start
 
 
 def fused_lstm(
@@ -45,7 +45,7 @@ class _FusedLSTM(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         size = weight.shape[1]
         starts = episode_starts.unsqueeze(2)
-        any_start = may_start(episode_starts)
+        any_start = any_episode_start(episode_starts)
         transposed = weight.t()
         gates = torch.empty_like(projected)
         cells, squashed, outputs = projected.new_empty(3, *projected.shape[:2], size).unbind(0)

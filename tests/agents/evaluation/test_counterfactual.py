@@ -109,7 +109,7 @@ def test_what_its_slot_held_before_is_there_again():
     # Slots are taken as they were recorded, and what is never stored replaces nothing.
     sizes = {"slots": 2, "heads": 2, "step_embedding_size": 0}
     policy, recording = recorded(controller="feedforward", memory_kwargs=sizes)
-    taken = [time for time, step in enumerate(recording.steps) if int(step.writes) >= 0]
+    taken = [time for time, step in enumerate(recording.steps) if int(step.decisions) >= 0]
     assert taken[:2] == [0, 1]
     assert len(taken) > 4
     effects = without(policy, recording, [taken[2:], [time for time in range(LENGTH) if time not in taken]])
@@ -207,7 +207,7 @@ def test_observations_of_any_kind_can_be_replaced(kind):
 
 def test_what_was_not_stored_cannot_show_anything_else():
     policy, recording = recorded(memory_kwargs={"slots": 2, "heads": 2, "step_embedding_size": 0})
-    missing = [time for time, step in enumerate(recording.steps) if int(step.writes) < 0]
+    missing = [time for time, step in enumerate(recording.steps) if int(step.decisions) < 0]
     assert missing
     effects = changed(policy, recording, [dict.fromkeys(missing, recording.steps[0].observation)])
     assert np.abs(effects.likelihood_change).max() < 1e-6

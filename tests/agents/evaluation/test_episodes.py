@@ -36,7 +36,7 @@ def test_returns_and_layouts_are_those_of_the_episode():
     assert np.allclose(episodes.episode_return, 0.5 * episodes.length)
 
 
-def test_normalised_rewards_are_not_what_is_reported():
+def test_normalized_rewards_are_not_what_is_reported():
     env = DummyVecEnv([lambda row=row: Monitor(Laid(row)) for row in range(ROWS)])
     episodes = evaluate(agent(), VecNormalize(env, norm_obs=False), n_episodes=6)
     assert np.allclose(episodes.episode_return, 0.5 * episodes.length)
@@ -109,8 +109,8 @@ def test_where_nobody_tells_of_the_cue_nobody_looked_again():
 @pytest.mark.parametrize("confidence", [0.9, 0.95])
 def test_the_wilson_interval_is_wilsons(successes, n, confidence):
     z, p = norm.ppf(0.5 + confidence / 2), successes / n
-    centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    center, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = wilson_interval(successes, n, confidence)
-    assert low == pytest.approx(max(0.0, (centre - half) / (1 + z * z / n)), abs=1e-9)
-    assert high == pytest.approx(min(1.0, (centre + half) / (1 + z * z / n)), abs=1e-9)
+    assert low == pytest.approx(max(0.0, (center - half) / (1 + z * z / n)), abs=1e-9)
+    assert high == pytest.approx(min(1.0, (center + half) / (1 + z * z / n)), abs=1e-9)
     assert 0 <= low <= p <= high <= 1

@@ -53,12 +53,12 @@ def test_probabilities_values_and_slots_are_those_of_the_step(memory):
         assert probability == step.probabilities.max()
         assert np.isclose(np.log(probability), float(acted.log_probs), atol=1e-5)
         assert step.value == pytest.approx(float(acted.values), abs=1e-5)
-        assert all(torch.equal(a, b) for a, b in zip(leaves(step.writes), leaves(acted.writes), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(leaves(step.decisions), leaves(acted.decisions), strict=True))
         assert (step.access is not None) == (memory in ("episodic", "ntm", "dnc"))
         if step.access is not None:
             assert {len(part) for part in step.access} == {1}
         if memory == "episodic":
-            (slot,) = step.writes.tolist()
+            (slot,) = step.decisions.tolist()
             assert step.access.written[0].tolist() == [float(number == slot) for number in range(4)]
             assert step.access.read[0].sum(1).mean() == pytest.approx(1 - float(acted.trace["null_read"]), abs=1e-5)
         state, starts = acted.state, torch.tensor([False])

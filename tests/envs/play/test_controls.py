@@ -5,32 +5,32 @@ from engram.envs.factory import make_env
 from engram.envs.play.controls import Command, Controls, has_keys
 
 
-def wishes(env_id, keys, at_terminal, **arguments):
-    return list(Controls(make_env(env_id, **arguments), at_terminal).wishes(keys))
+def commands(env_id, keys, at_terminal, **arguments):
+    return list(Controls(make_env(env_id, **arguments), at_terminal).commands(keys))
 
 
 def test_letters_from_a_pipe():
-    assert wishes("Engram-RoomS11-v0", "uflr0n1q2", False) == [2, 2, 0, 1, 0, Command.NEW, 1, Command.QUIT, 2]
-    assert wishes("Engram-TMaze-v0", "fudb3", False) == [0, 1, 2, 3, 3]
-    assert wishes("Engram-Counting-v0", "0r4", False) == [0, Command.NEW, 4]
+    assert commands("Engram-RoomS11-v0", "uflr0n1q2", False) == [2, 2, 0, 1, 0, Command.NEW, 1, Command.QUIT, 2]
+    assert commands("Engram-TMaze-v0", "fudb3", False) == [0, 1, 2, 3, 3]
+    assert commands("Engram-Counting-v0", "0r4", False) == [0, Command.NEW, 4]
 
 
 def test_arrows_at_a_terminal_where_r_is_a_new_episode():
     keys = ["left", "right", "up", "r", "0", "q"]
-    assert wishes("Engram-RoomS11-v0", keys, True) == [0, 1, 2, Command.NEW, 0, Command.QUIT]
-    assert wishes("Engram-TMaze-v0", ["right", "up", "down", "left", "r"], True) == [0, 1, 2, 3, Command.NEW]
+    assert commands("Engram-RoomS11-v0", keys, True) == [0, 1, 2, Command.NEW, 0, Command.QUIT]
+    assert commands("Engram-TMaze-v0", ["right", "up", "down", "left", "r"], True) == [0, 1, 2, 3, Command.NEW]
 
 
 def test_keys_without_a_meaning_are_left_out():
-    assert wishes("Engram-RoomS11-v0", ["x", "3", "down", "l", "u", "t"], True) == []
-    assert wishes("Engram-Counting-v0", "u5l", False) == []
+    assert commands("Engram-RoomS11-v0", ["x", "3", "down", "l", "u", "t"], True) == []
+    assert commands("Engram-Counting-v0", "u5l", False) == []
 
 
 def test_actions_are_numbered_as_the_task_numbers_them():
     env_id, actions = "MiniGrid-DoorKey-8x8-v0", ["toggle", "forward", "pickup", "left"]
-    assert wishes(env_id, "tfplr0", False, useful_actions=actions) == [0, 1, 2, 3, Command.NEW, 0]
-    assert wishes(env_id, ["up", "left", "right", "p", "d", "4"], True, useful_actions=actions) == [1, 3, 2]
-    assert wishes(env_id, "lrfpdt6", False) == [0, 1, 2, 3, 4, 5, 6]
+    assert commands(env_id, "tfplr0", False, useful_actions=actions) == [0, 1, 2, 3, Command.NEW, 0]
+    assert commands(env_id, ["up", "left", "right", "p", "d", "4"], True, useful_actions=actions) == [1, 3, 2]
+    assert commands(env_id, "lrfpdt6", False) == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_actions_that_do_not_start_at_0():
@@ -38,7 +38,7 @@ def test_actions_that_do_not_start_at_0():
         action_space = gym.spaces.Discrete(3, start=5)
 
     controls = Controls(Offset(), True)
-    assert list(controls.wishes("0123")) == [5, 6, 7]
+    assert list(controls.commands("0123")) == [5, 6, 7]
     assert controls.name(6) == "1"
 
 
@@ -59,8 +59,8 @@ def test_the_help_names_every_key_and_what_it_does(env_id, at_terminal):
     for line in actions:
         *keys, name = line.split()
         assert keys
-        assert {controls.name(wish) for wish in controls.wishes(keys)} == {name}
-        assert len(list(controls.wishes(keys))) == len(keys)
-    assert list(controls.wishes([new[0], end[0]])) == [Command.NEW, Command.QUIT]
+        assert {controls.name(wish) for wish in controls.commands(keys)} == {name}
+        assert len(list(controls.commands(keys))) == len(keys)
+    assert list(controls.commands([new[0], end[0]])) == [Command.NEW, Command.QUIT]
     assert controls.help(ascii_only=True).isascii()
     assert ("←" in controls.help()) == at_terminal

@@ -35,9 +35,9 @@ def test_the_legend_names_each_sign_once_and_no_empty_cell():
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
-def test_no_two_things_that_an_agent_can_tell_look_alike_even_without_colours(ascii_only):
-    things = [kind(colour) for kind in (Key, Ball, Box) for colour in COLOR_TO_IDX]
-    things += [Door(colour, *state) for colour in COLOR_TO_IDX for state in ((True,), (False,), (False, True))]
+def test_no_two_things_that_an_agent_can_tell_look_alike_even_without_colors(ascii_only):
+    things = [kind(color) for kind in (Key, Ball, Box) for color in COLOR_TO_IDX]
+    things += [Door(color, *state) for color in COLOR_TO_IDX for state in ((True,), (False,), (False, True))]
     things += [Wall(), Goal(), Lava(), "?", None]
     drawn = [draw(agents_view(image_of([it, it, None], [None, None, None], 3 * [Wall()])), ascii_only) for it in things]
     signs = [text.plain[:2] for text in drawn]
@@ -46,8 +46,8 @@ def test_no_two_things_that_an_agent_can_tell_look_alike_even_without_colours(as
     assert not ascii_only or all(text.plain.isascii() for text in drawn)
 
 
-def test_a_thing_has_its_colour():
-    keys = [draw(agents_view(image_of([Key(colour), None, None]))).spans[0].style for colour in COLOR_TO_IDX]
+def test_a_thing_has_its_color():
+    keys = [draw(agents_view(image_of([Key(color), None, None]))).spans[0].style for color in COLOR_TO_IDX]
     assert len(set(map(str, keys))) == len(COLOR_TO_IDX)
 
 

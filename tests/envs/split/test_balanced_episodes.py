@@ -8,7 +8,7 @@ import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from engram.envs import make_env, make_vec_env
-from engram.envs.split.balanced_episodes import deal_layouts, play_next
+from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.envs.split.by_layout import SplitByLayout, side_of
 
 
@@ -58,9 +58,9 @@ def test_two_layouts_differ_by_one_episode_at_most(monkeypatch, episodes, layout
     for seed in range(5):
         probabilities = np.random.default_rng(seed).uniform(1, 3, layouts)
         env = numbered(probabilities / probabilities.sum())
-        dealt = deal_layouts(env, episodes, seed)
+        dealt = balanced_seeds(env, episodes, seed)
         assert [len(seeds) for seeds in dealt] == [episodes // 3] * 3
-        play_next(env, dealt)
+        queue_seeds(env, dealt)
         found = counts(played(env, episodes // 3))
         assert found.total() == episodes
         assert len(found) == min(layouts, episodes)
@@ -79,7 +79,7 @@ def test_without_dealing_they_differ_by_more():
 )
 def test_the_layouts_are_those_of_the_side(env_id, kwargs):
     env = make_vec_env(env_id, n_envs=4, split="test", seed=0, kwargs=kwargs)
-    play_next(env, deal_layouts(env, 30, 1))
+    queue_seeds(env, balanced_seeds(env, 30, 1))
     found = counts(played(env, 8))
     assert {side_of(key) for key in found} == {"test"}
     every = counts(played(make_vec_env(env_id, n_envs=4, split="test", seed=1, kwargs=kwargs), 60))
@@ -94,9 +94,9 @@ def test_where_there_are_very_many_every_episode_is_a_new_one(monkeypatch):
     monkeypatch.setattr(
         SplitByLayout, "layouts_of", lambda self, seeds: looked_at.extend(seeds) or layouts_of(self, seeds)
     )
-    dealt = deal_layouts(env, 40, 1)
+    dealt = balanced_seeds(env, 40, 1)
     assert len(looked_at) < 20 * 40  # of which one in seven is on the side; nothing is looked for beyond
-    play_next(env, dealt)
+    queue_seeds(env, dealt)
     assert set(counts(played(env, 8)).values()) == {1}
 
 
@@ -112,40 +112,40 @@ class Once(Numbered):
 
 def test_a_layout_that_is_not_met_again_does_not_hold_up_the_others():
     env = DummyVecEnv([lambda: SplitByLayout(Once([0.5, 0.5]), None)] * 3)
-    assert [len(seeds) for seeds in deal_layouts(env, 12, 0)] == [4, 4, 4]
+    assert [len(seeds) for seeds in balanced_seeds(env, 12, 0)] == [4, 4, 4]
 
 
 def test_variants_of_a_layout_are_left_to_chance():
     env = numbered([0.5, 0.5])
-    play_next(env, deal_layouts(env, 300, 2))
+    queue_seeds(env, balanced_seeds(env, 300, 2))
     variants = Counter((info["layout"], info["variant"]) for info in played(env, 100))
     assert all(45 < count < 105 for count in variants.values())
 
 
 def test_the_same_seed_deals_the_same_and_another_one_others():
     env = numbered([0.25] * 4)
-    assert deal_layouts(env, 9, 5) == deal_layouts(env, 9, 5) != deal_layouts(env, 9, 6)
+    assert balanced_seeds(env, 9, 5) == balanced_seeds(env, 9, 5) != balanced_seeds(env, 9, 6)
 
 
 def test_episodes_are_rounded_up_to_as_many_of_each_env():
-    assert [len(seeds) for seeds in deal_layouts(numbered([0.5, 0.5]), 10, 0)] == [4, 4, 4]
+    assert [len(seeds) for seeds in balanced_seeds(numbered([0.5, 0.5]), 10, 0)] == [4, 4, 4]
 
 
 def test_environments_without_layouts_are_left_alone():
     env = make_vec_env("CartPole-v1", n_envs=2, split="test", seed=0)
-    dealt = deal_layouts(env, 10, 0)
+    dealt = balanced_seeds(env, 10, 0)
     assert dealt == [[], []]
-    play_next(env, dealt)
+    queue_seeds(env, dealt)
 
 
 def test_a_seed_that_waits_does_not_replace_what_was_dealt():
     env = numbered([0.25] * 4)
-    dealt = deal_layouts(env, 3, 5)
+    dealt = balanced_seeds(env, 3, 5)
     expected = [Numbered([0.25] * 4) for _ in dealt]
     for fresh, (seed,) in zip(expected, dealt, strict=True):
         fresh.reset(seed=seed)
     env.seed(1)
-    play_next(env, dealt)
+    queue_seeds(env, dealt)
     env.reset()
     assert env.get_attr("number") == [fresh.number for fresh in expected]
 
@@ -153,5 +153,5 @@ def test_a_seed_that_waits_does_not_replace_what_was_dealt():
 def test_a_seeded_reset_ends_what_was_dealt():
     env = make_env("Engram-MatchS9-v0", split="test")
     alone = [env.reset(seed=4)[1]["layout"], env.reset()[1]["layout"]]
-    env.get_wrapper_attr("play_next")([11, 12, 13])
+    env.get_wrapper_attr("queue_seeds")([11, 12, 13])
     assert [env.reset(seed=4)[1]["layout"], env.reset()[1]["layout"]] == alone

@@ -46,7 +46,7 @@ def test_seeds_of_a_large_space_share_nothing_and_those_of_a_small_one_much():
 
 
 class Hidden(MiniGridEnv):
-    """A maze whose own layout key takes the key's colour for a part of the layout: a leak."""
+    """A maze whose own layout key takes the key's color for a part of the layout: a leak."""
 
     def __init__(self):
         super().__init__(MissionSpace(mission_func=lambda: "leak"), grid_size=7, max_steps=10)
@@ -54,14 +54,14 @@ class Hidden(MiniGridEnv):
     def _gen_grid(self, width, height):
         self.grid = Grid(width, height)
         self.grid.wall_rect(0, 0, width, height)
-        self.colour = ("red", "green", "blue", "purple", "yellow", "grey")[int(self.np_random.integers(6))]
-        self.grid.set(3, 3, Key(self.colour))
+        self.color = ("red", "green", "blue", "purple", "yellow", "grey")[int(self.np_random.integers(6))]
+        self.grid.set(3, 3, Key(self.color))
         self.grid.set(int(self.np_random.integers(1, 6)), 1, Wall())
         self.agent_pos, self.agent_dir = (1, 5), 0
         self.mission = "leak"
 
     def layout_key(self):
-        return f"{self.colour} {self.grid.encode()[:, 1, 0].tolist()}"
+        return f"{self.color} {self.grid.encode()[:, 1, 0].tolist()}"
 
 
 def test_a_key_that_holds_the_cue_is_found_out():
@@ -81,8 +81,8 @@ def test_estimate():
     # 3 met once, 1 met twice: 4 + 3 * 2 / (2 * 2); all met twice: no more are expected.
     assert _estimate(Counter(a=1, b=1, c=1, d=2)) == 5.5
     assert _estimate(Counter(a=2, b=3)) == 2
-    dice = np.random.default_rng(0)
-    drawn = Counter(dice.integers(1000, size=800).tolist())
+    rng = np.random.default_rng(0)
+    drawn = Counter(rng.integers(1000, size=800).tolist())
     assert 0.7 * 1000 < _estimate(drawn) < 1.3 * 1000
 
 

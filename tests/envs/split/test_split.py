@@ -40,7 +40,7 @@ def key_with(thing, cell=(3, 2)):
     return layout_key(env)
 
 
-def test_kinds_and_colours_of_things_are_no_part_of_the_key():
+def test_kinds_and_colors_of_things_are_no_part_of_the_key():
     things = [Key("green"), Key("red"), Ball("green"), Ball("grey"), Box("blue"), Box("red", contains=Key("red"))]
     assert len({key_with(thing) for thing in things}) == 1
     doors = [Door("red"), Door("green", is_open=True), Door("red", is_locked=True)]
@@ -149,11 +149,11 @@ def test_match_has_more_than_a_thousand_training_layouts():
 
 def test_layout_is_in_the_info_of_reset_and_of_the_last_step_only():
     env = make_env("Engram-MatchS9-v0", split="validation", seed=1)
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(5):
         _, begun = env.reset()
         while True:
-            *_, terminated, truncated, info = env.step(int(dice.integers(3)))
+            *_, terminated, truncated, info = env.step(int(rng.integers(3)))
             if terminated or truncated:
                 break
             assert "layout" not in info

@@ -37,8 +37,8 @@ IDS = [
     "Engram-RoomS11-v0",
 ]
 EVERY_KIND = [
-    *(kind(colour) for kind in (Wall, Floor, Key, Ball, Box, Goal) for colour in COLOR_NAMES),
-    *(Door(colour, is_open, is_locked) for colour in COLOR_NAMES for is_open, is_locked in ((1, 0), (0, 0), (0, 1))),
+    *(kind(color) for kind in (Wall, Floor, Key, Ball, Box, Goal) for color in COLOR_NAMES),
+    *(Door(color, is_open, is_locked) for color in COLOR_NAMES for is_open, is_locked in ((1, 0), (0, 0), (0, 1))),
     Lava(),
 ]
 
@@ -55,13 +55,13 @@ def test_image_is_bit_equal_to_minigrids_own(env_id, view_size, tile_size):
     stock = RGBImgPartialObsWrapper(stock, tile_size=tile_size)
     ours = PixelView(SymbolView(gym.make(env_id, disable_env_checker=True), view_size), tile_size)
     assert ours.observation_space == stock.observation_space["image"]
-    dice = np.random.default_rng(view_size + tile_size)
+    rng = np.random.default_rng(view_size + tile_size)
     expected, _ = stock.reset(seed=5)
     seen, _ = ours.reset(seed=5)
     for _ in range(60):
         assert seen.dtype == np.uint8
         np.testing.assert_array_equal(seen, expected["image"])
-        action = int(dice.choice(7, p=(0.1, 0.1, 0.4, 0.15, 0.05, 0.15, 0.05)))
+        action = int(rng.choice(7, p=(0.1, 0.1, 0.4, 0.15, 0.05, 0.15, 0.05)))
         expected, _, terminated, truncated, _ = stock.step(action)
         seen, *_ = ours.step(action)
         if terminated or truncated:
@@ -125,9 +125,9 @@ def test_an_image_is_the_callers_to_change():
 def test_infos_and_rewards_are_those_of_the_symbols(env_id):
     def play(pixels):
         env = make_env(env_id, split="train", seed=8, view_size=3, pixels=pixels)
-        dice, outcomes = np.random.default_rng(0), [env.reset()[1]]
+        rng, outcomes = np.random.default_rng(0), [env.reset()[1]]
         for _ in range(1500):
-            _, *outcome, info = env.step(int(dice.integers(3)))
+            _, *outcome, info = env.step(int(rng.integers(3)))
             outcomes.append((outcome, info))
             if outcome[1] or outcome[2]:
                 outcomes.append(env.reset()[1])

@@ -13,7 +13,7 @@ from minigrid.wrappers import ImgObsWrapper
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from engram.envs import make_env
-from engram.envs.wrappers.actions import UsefulActions
+from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.symbols import SymbolView
 from engram.envs.wrappers.visibility import Sight, cell_in_view, image_shows, in_sight, visible_mask
 
@@ -47,7 +47,7 @@ def play_side_by_side(env_id, view_size, steps, seed):
     stock = ImgObsWrapper(gym.make(env_id, disable_env_checker=True))
     stock.unwrapped.agent_view_size = view_size
     ours = SymbolView(gym.make(env_id, disable_env_checker=True), view_size)
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     expected, _ = stock.reset(seed=seed)
     seen, _ = ours.reset(seed=seed)
     for _ in range(steps):
@@ -55,7 +55,7 @@ def play_side_by_side(env_id, view_size, steps, seed):
         np.testing.assert_array_equal(seen, expected, err_msg=env_id)
         assert ours.observation_space.contains(seen)
         # Forward, pickup and toggle are played more often, so that doors open and things move.
-        action = int(dice.choice(7, p=(0.1, 0.1, 0.4, 0.15, 0.05, 0.15, 0.05)))
+        action = int(rng.choice(7, p=(0.1, 0.1, 0.4, 0.15, 0.05, 0.15, 0.05)))
         expected, reward, terminated, truncated, _ = stock.step(action)
         seen, *outcome, info = ours.step(action)
         assert outcome == [reward, terminated, truncated]
@@ -84,10 +84,10 @@ def test_image_is_bit_equal_on_every_registered_id(view_size):
 def test_play_meets_doors_and_carried_things():
     env = SymbolView(gym.make("MiniGrid-DoorKey-5x5-v0", disable_env_checker=True), 3)
     observation, _ = env.reset(seed=2)
-    bare, dice = env.unwrapped, np.random.default_rng(0)
+    bare, rng = env.unwrapped, np.random.default_rng(0)
     carried = opened = False
     for _ in range(3000):
-        observation, _, terminated, truncated, _ = env.step(int(dice.integers(7)))
+        observation, _, terminated, truncated, _ = env.step(int(rng.integers(7)))
         if bare.carrying is not None:
             carried = True
             assert tuple(observation[1, 2]) == bare.carrying.encode()
@@ -201,7 +201,7 @@ def test_env_checkers_accept_it(env_id, view_size):
 
 
 def test_useful_actions_are_numbered_as_given():
-    env = UsefulActions(gym.make("MiniGrid-Empty-8x8-v0"), ("forward", "right"))
+    env = ActionSubset(gym.make("MiniGrid-Empty-8x8-v0"), ("forward", "right"))
     env.reset(seed=0)
     assert env.action_space.n == 2
     env.step(0)
@@ -213,7 +213,7 @@ def test_useful_actions_are_numbered_as_given():
 @pytest.mark.parametrize("actions", [(), ("left", "left"), ("jump",)])
 def test_useless_actions_are_refused(actions):
     with pytest.raises(ValueError, match=r"useful_actions=.*left, right, forward, pickup"):
-        UsefulActions(gym.make("MiniGrid-Empty-8x8-v0"), actions)
+        ActionSubset(gym.make("MiniGrid-Empty-8x8-v0"), actions)
 
 
 @pytest.mark.parametrize("view_size", [1, 4, -3])

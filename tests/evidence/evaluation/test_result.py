@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from engram.agents.evaluation.episodes import Episodes
-from engram.evidence.evaluation.result import JSON_KEYS, Condition, Report, print_report
+from engram.evidence.evaluation.result import JSON_KEYS, Condition, EvaluationResult, print_report
 from engram.evidence.evaluation.scores import LookedAgain, Score, score
 
 
@@ -29,9 +29,9 @@ def scored(successes: int, n: int = 40) -> Score:
 
 def report(
     intact: int, wiped: int, memory: str = "episodic", chance: float | None = None, controller: str = "lstm"
-) -> Report:
+) -> EvaluationResult:
     about = {"env": "Maze-v0", "memory": memory, "controller": controller, "chance": chance}
-    return Report(about, {Condition(): scored(intact), Condition(intervention="wiped"): scored(wiped)})
+    return EvaluationResult(about, {Condition(): scored(intact), Condition(intervention="wiped"): scored(wiped)})
 
 
 def test_score_sums_up_episodes() -> None:
@@ -118,7 +118,7 @@ def test_file_has_its_documented_keys() -> None:
     assert all(key in JSON_KEYS for key in (*keys, "certificate", "verdict", "sampled.intact", "harder.SETTING.wiped"))
 
 
-def printed(found: Report) -> str:
+def printed(found: EvaluationResult) -> str:
     text = io.StringIO()
     print_report(found, Console(file=text, width=80))
     return text.getvalue()

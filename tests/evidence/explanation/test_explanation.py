@@ -58,15 +58,15 @@ def taught() -> MemoryPPO:
     seen[:DELAY, :, 2] = seen[DELAY, :, 3] = 1
     starts = torch.zeros(DELAY + 1, 4, dtype=torch.bool)
     starts[0] = True
-    writes = torch.arange(DELAY + 1).unsqueeze(1).repeat(1, 4)
-    writes[0, 2:] = NOT_WRITTEN
-    optimiser = torch.optim.Adam(policy.parameters(), 1e-2)
+    decisions = torch.arange(DELAY + 1).unsqueeze(1).repeat(1, 4)
+    decisions[0, 2:] = NOT_WRITTEN
+    optimizer = torch.optim.Adam(policy.parameters(), 1e-2)
     for _ in range(120):
-        said = policy.evaluate_chunk(seen, actions, policy.initial_state(4), starts, writes)
+        said = policy.evaluate_chunk(seen, actions, policy.initial_state(4), starts, decisions)
         loss = -said.log_probs[:, :2].mean() - said.log_probs[:, 2:].mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss < np.log(2) / (DELAY + 1) + 0.03
     return model
 

@@ -6,21 +6,21 @@ import pytest
 import torch
 
 from engram.evidence.explanation.provenance import HeadRead, trace
-from engram.memory import Access
+from engram.memory import SlotAccess
 
 SLOTS, HEADS, WIDTH = 3, 2, 5
 
 
 def access(
     *reads: tuple[float, ...], written: tuple[float, ...] = (0.0, 0.0, 0.0), kept: object = None, width: int = 1
-) -> Access:
+) -> SlotAccess:
     """One step of one row; reads of the heads, [N] each, and by default all that is not written over is kept."""
     read = torch.zeros(HEADS, SLOTS)
     for head, weights in enumerate(reads):
         read[head] = torch.tensor(weights)
     weights = torch.tensor(written)
     left = (1 - weights).unsqueeze(1).expand(SLOTS, width) if kept is None else torch.as_tensor(kept).float()
-    return Access(read.unsqueeze(0), weights.unsqueeze(0), left.reshape(1, SLOTS, -1), torch.ones(1))
+    return SlotAccess(read.unsqueeze(0), weights.unsqueeze(0), left.reshape(1, SLOTS, -1), torch.ones(1))
 
 
 def parts(head: HeadRead) -> list[tuple[int, int, float]]:
@@ -111,7 +111,7 @@ def test_small_parts_are_left_out_and_the_largest_come_first() -> None:
 def test_what_was_read_is_never_more_than_the_heads_weights() -> None:
     torch.manual_seed(3)
     steps = [
-        Access(torch.rand(1, HEADS, 7).softmax(2), torch.rand(1, 7), torch.rand(1, 7, WIDTH), torch.rand(1))
+        SlotAccess(torch.rand(1, HEADS, 7).softmax(2), torch.rand(1, 7), torch.rand(1, 7, WIDTH), torch.rand(1))
         for _ in range(11)
     ]
     for reads_before_writing in (True, False):

@@ -21,11 +21,11 @@ GRID = spaces.Box(0, np.tile(np.array([10, 5, 3], np.uint8), (SIDE, SIDE, 1)), d
 
 
 def grid(*things: tuple[int, int, int, int]) -> np.ndarray[Any, Any]:
-    """A view that is empty, but for things (column, row, kind, colour)."""
+    """A view that is empty, but for things (column, row, kind, color)."""
     symbols = np.zeros((SIDE, SIDE, 3), np.uint8)
     symbols[..., 0] = EMPTY
-    for column, row, kind, colour in things:
-        symbols[column, row, :2] = kind, colour
+    for column, row, kind, color in things:
+        symbols[column, row, :2] = kind, color
     return symbols
 
 
@@ -142,7 +142,7 @@ def test_the_tasks_of_this_project_are_told_in_their_own_words() -> None:
     assert picture(seen, env.observation_space).shape == (side, side, 3)
 
 
-def test_a_picture_is_a_png_in_a_few_colours() -> None:
+def test_a_picture_is_a_png_in_a_few_colors() -> None:
     image = picture(grid((1, 1, BALL, YELLOW)), GRID)
     kind, _, data = as_png(image).partition(",")
     assert kind == "data:image/png;base64"

@@ -34,7 +34,7 @@ def test_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
 
 def test_what_is_drawn(drawn: list[Figure]) -> None:
     curves = {"b": horizon({30: 30, 3: 40, 300: 20}, 70), "a": horizon({3: 40, 300: 39})}
-    draw_horizon(curves, Path("nowhere"), colours={"a": "red", "b": "blue"})
+    draw_horizon(curves, Path("nowhere"), colors={"a": "red", "b": "blue"})
     (axes,) = drawn[0].axes
     assert axes.get_xscale() == "log"
     lines = {line.get_label(): line for line in axes.lines}

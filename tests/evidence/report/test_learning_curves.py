@@ -47,7 +47,7 @@ def test_band_of_one_seed_is_its_curve() -> None:
 def test_figure_has_a_line_for_each_seed_and_one_for_each_agent() -> None:
     steps = np.array([1e6, 2e6, 3e6])
     groups = {"b": [(steps, steps / 3e6)] * 2, "a": [(steps, steps / 4e6)]}
-    (axes,) = draw_curves(groups, ylabel="success", chance=0.5, colours={"a": "red", "b": "blue"}).axes
+    (axes,) = draw_curves(groups, ylabel="success", chance=0.5, colors={"a": "red", "b": "blue"}).axes
     labels = [line.get_label() for line in axes.lines if not str(line.get_label()).startswith("_")]
     assert labels == ["a (1)", "b (2)"]
     assert len(axes.lines) == 3 + 2 + 1  # seeds, agents, chance

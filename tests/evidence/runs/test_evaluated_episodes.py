@@ -9,9 +9,9 @@ import pytest
 
 from engram.agents import MemoryPPO
 from engram.evidence.runs.settings import trained_setting
-from engram.envs.split.balanced_episodes import deal_layouts
+from engram.envs.split.balanced_episodes import balanced_seeds
 from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
-from engram.evidence.evaluation.examination import Examined, Trial, play
+from engram.evidence.evaluation.examination import PlayedConditions, PlannedCondition, play
 from engram.evidence.runs.open import make_envs, open_envs
 from engram.evidence.evaluation.result import Condition
 from tiny_runs import composed
@@ -35,8 +35,8 @@ def test_an_episode_alone_goes_as_it_went_among_others(env: tuple[str, ...], tmp
     setting, folder = trained_setting(config.env), RunFolder(tmp_path)
     model = MemoryPPO("MemoryPolicy", make_envs(config, setting, "test", 1, 0), seed=0, device="cpu")
     (envs,) = open_envs(config, [setting], EPISODES, model)
-    played, score = play(model, Trial(Condition(), envs, EPISODES), deal_layouts(envs, EPISODES, SEED), seed=SEED)
-    folder.episodes.write_text(Examined({Condition(): score}, {Condition(): played}).as_csv())
+    played, score = play(model, PlannedCondition(Condition(), envs, EPISODES), balanced_seeds(envs, EPISODES, SEED), seed=SEED)
+    folder.episodes.write_text(PlayedConditions({Condition(): score}, {Condition(): played}).as_csv())
     evaluated = EvaluatedEpisodes(config, model, EPISODES, SEED)
     assert evaluated.total == 12
     for number in (0, 3, 4, 10, 11):  # the first and the last of an env, and some between

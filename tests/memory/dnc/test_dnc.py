@@ -1,10 +1,10 @@
-"""The DNC with gates set by hand, and its behaviour at the edges."""
+"""The DNC with gates set by hand, and its behavior at the edges."""
 
 import pytest
 import torch
 from memory_steps import assert_written_out, finite, gradients_of, standing_alone
 
-from engram.memory import Steps, tree_map
+from engram.memory import StepSequence, tree_map
 from engram.memory.dnc.memory import DNC, DNCState, sharpened_links
 
 WORD, READS, SLOTS, HIDDEN = 4, 2, 7, 5
@@ -148,25 +148,27 @@ def test_masks_decide_what_of_a_word_is_compared():
     assert torch.allclose(by_the_first_three, torch.tensor([0.5, 0.0, 0.5]), atol=1e-3)
 
 
-def test_a_normalised_interface_does_not_depend_on_how_loud_the_controller_is():
-    for normalised in (True, False):
-        memory = dnc(normalise_interface=normalised)
+def test_a_normalized_interface_does_not_depend_on_how_loud_the_controller_is():
+    for normalized in (True, False):
+        memory = dnc(normalize_interface=normalized)
         hidden, state = torch.randn(3, HIDDEN), memory.initial_state(3)
         quiet, loud = (memory.step(volume * hidden, state)[0].memory for volume in (1.0, 3.0))
-        assert torch.allclose(quiet, loud, atol=1e-4) == normalised
+        assert torch.allclose(quiet, loud, atol=1e-4) == normalized
 
 
 def test_many_slots_have_an_order_that_can_be_replayed():
     memory = standing_alone(DNC, HIDDEN, {"slots": 33_000, "word_size": 1, "read_heads": 1, "links": False})
-    steps = Steps(torch.randn(1, 1, HIDDEN), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1).bool())
+    steps = StepSequence(
+        torch.randn(1, 1, HIDDEN), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1).bool()
+    )
     recall = memory(steps, memory.initial_state(1))
-    assert recall.writes.min() == 0
-    assert torch.equal(memory(steps, memory.initial_state(1), recall.writes).read, recall.read)
+    assert recall.decisions.min() == 0
+    assert torch.equal(memory(steps, memory.initial_state(1), recall.decisions).read, recall.read)
 
 
 def test_several_steps_at_once_are_refused():
     memory = dnc()
-    two = Steps(torch.zeros(2, 1, HIDDEN), torch.zeros(2, 1, 1), torch.zeros(2, 1, 1), torch.zeros(2, 1).bool())
+    two = StepSequence(torch.zeros(2, 1, HIDDEN), torch.zeros(2, 1, 1), torch.zeros(2, 1, 1), torch.zeros(2, 1).bool())
     with pytest.raises(ValueError, match="one step at a time"):
         memory(two, memory.initial_state(1))
 

@@ -1,6 +1,6 @@
 import torch
 
-from engram.memory.dnc.links import follow_links, plain_follow_links, preceded
+from engram.memory.dnc.links import plain_update_and_follow_links, update_and_follow_links, update_precedence
 
 BATCH, SLOTS, HEADS = 3, 7, 2
 
@@ -10,8 +10,8 @@ def written(*slots):
     links, precedence = torch.zeros(1, SLOTS, SLOTS), torch.zeros(1, SLOTS)
     for slot in slots:
         weights = torch.nn.functional.one_hot(torch.tensor([slot]), SLOTS).float()
-        links = follow_links(links, precedence, weights, torch.zeros(1, HEADS, SLOTS)).links
-        precedence = preceded(precedence, weights)
+        links = update_and_follow_links(links, precedence, weights, torch.zeros(1, HEADS, SLOTS)).links
+        precedence = update_precedence(precedence, weights)
     return links, precedence
 
 
@@ -22,8 +22,10 @@ def random_history(steps=11):
     precedence = torch.zeros(BATCH, SLOTS, dtype=torch.float64)
     for _ in range(steps):
         weights = torch.rand(BATCH, 1, dtype=torch.float64) * torch.randn(BATCH, SLOTS, dtype=torch.float64).softmax(1)
-        links = follow_links(links, precedence, weights, torch.zeros(BATCH, HEADS, SLOTS, dtype=torch.float64)).links
-        precedence = preceded(precedence, weights)
+        links = update_and_follow_links(
+            links, precedence, weights, torch.zeros(BATCH, HEADS, SLOTS, dtype=torch.float64)
+        ).links
+        precedence = update_precedence(precedence, weights)
     return links, precedence, weights, torch.randn(BATCH, HEADS, SLOTS, dtype=torch.float64).softmax(2)
 
 
@@ -32,7 +34,7 @@ def test_links_lead_from_write_to_write_and_back():
     at_one = torch.zeros(1, HEADS, SLOTS)
     at_one[..., 1] = 1.0
     nothing = torch.zeros(1, SLOTS)
-    linked = follow_links(links, precedence, nothing, at_one)
+    linked = update_and_follow_links(links, precedence, nothing, at_one)
     assert linked.forward[0, 0].argmax() == 6
     assert linked.backward[0, 0].argmax() == 4
     assert precedence[0].tolist() == [0, 0, 0, 0, 0, 0, 1]
@@ -47,13 +49,13 @@ def test_writing_a_slot_again_cuts_its_old_links():
 
 def test_links_stay_in_range_with_a_zero_diagonal_and_rows_and_columns_of_at_most_one():
     links, precedence, weights, reads = random_history(97)
-    linked = follow_links(links, precedence, weights, reads)
+    linked = update_and_follow_links(links, precedence, weights, reads)
     assert (linked.links >= 0).all()
     assert (linked.links <= 1).all()
     assert linked.links.diagonal(dim1=1, dim2=2).abs().max() == 0
     for axis in (1, 2):
         assert (linked.links.sum(axis) <= 1 + 1e-9).all()
-    assert (preceded(precedence, weights).sum(1) <= 1 + 1e-9).all()
+    assert (update_precedence(precedence, weights).sum(1) <= 1 + 1e-9).all()
     for where in (linked.forward, linked.backward):
         assert (where >= 0).all()
         assert (where.sum(2) <= 1 + 1e-9).all()
@@ -61,6 +63,6 @@ def test_links_stay_in_range_with_a_zero_diagonal_and_rows_and_columns_of_at_mos
 
 def test_the_fast_path_equals_the_definition_forward_and_backward():
     given = [tensor.requires_grad_() for tensor in random_history()]
-    for fast, plain in zip(follow_links(*given), plain_follow_links(*given), strict=True):
+    for fast, plain in zip(update_and_follow_links(*given), plain_update_and_follow_links(*given), strict=True):
         assert torch.allclose(fast, plain, atol=1e-15)
-    assert torch.autograd.gradcheck(lambda *tensors: tuple(follow_links(*tensors)), given)
+    assert torch.autograd.gradcheck(lambda *tensors: tuple(update_and_follow_links(*tensors)), given)

@@ -30,12 +30,12 @@ def inputs(made):
     hidden, encoded = torch.randn(TIME, BATCH, HIDDEN), torch.randn(TIME, BATCH, ENCODED)
     now = torch.randint(50, 90, (TIME, BATCH))
     groups = [candidates(made, SLOTS), candidates(made, EVENTS)]
-    digests = torch.randint(-5, 0, (BATCH, SLOTS + EVENTS))  # some are equal
+    event_hashes = torch.randint(-5, 0, (BATCH, SLOTS + EVENTS))  # some are equal
     alive = torch.rand(TIME, BATCH, SLOTS + EVENTS) < 0.4
     alive[2, 1] = False  # nothing to recall
     age = torch.randint(0, 200, (TIME, BATCH, SLOTS + EVENTS))
-    digests = torch.randint(0, 5, (BATCH, SLOTS + EVENTS))  # some are equal
-    return hidden, encoded, now, groups, digests, alive, age
+    event_hashes = torch.randint(0, 5, (BATCH, SLOTS + EVENTS))  # some are equal
+    return hidden, encoded, now, groups, event_hashes, alive, age
 
 
 def join(groups):
@@ -44,7 +44,7 @@ def join(groups):
     return Encodings(*(torch.cat(parts, axis) for axis, *parts in zip(axes, *groups, strict=True)))
 
 
-def naive(made, hidden, encoded, now, groups, digests, alive, age):
+def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
     """One step, row and head after the other."""
     events, reads = join(groups), []
     for t in range(TIME):
@@ -62,15 +62,15 @@ def naive(made, hidden, encoded, now, groups, digests, alive, age):
                     logits = [query[r] @ made.null_key[r] / math.sqrt(KEY)]
                     for m in reach:
                         gate = events.log_gates[b, m] - max(events.log_gates[b, other] for other in reach)
-                        equals = [other for other in reach if digests[b, other] == digests[b, m]]
-                        bias = made.age_bias(age[t, b, m])[r] - made.crowding[r] * math.log(len(equals))
+                        equals = [other for other in reach if event_hashes[b, other] == event_hashes[b, m]]
+                        bias = made.age_bias(age[t, b, m])[r] - made.duplicate_penalty[r] * math.log(len(equals))
                         logits.append(query[r] @ events.keys[b, r, m] / math.sqrt(KEY) + gate + bias)
                     weights = torch.stack(logits).softmax(0)
                     nulls.append(weights[0])
                     contents.append(weights[0] * made.null_value[r])
                     for weight, m in zip(weights[1:], reach, strict=True):
                         contents[-1] = contents[-1] + weight * events.values[b, r, m]
-                read = torch.cat([made.normalise(torch.cat(contents)), torch.stack(nulls)])
+                read = torch.cat([made.normalize(torch.cat(contents)), torch.stack(nulls)])
             reads.append(read)
     return torch.stack(reads).view(TIME, BATCH, -1)
 
@@ -89,50 +89,50 @@ def test_it_equals_the_plain_loop(hops, step_embedding_size):
 
 def test_the_groups_are_one_set_of_candidates():
     made = attention()
-    hidden, encoded, now, groups, digests, alive, age = inputs(made)
-    apart, *_ = made(hidden, encoded, now, groups, digests, alive, age)
-    joined, *_ = made(hidden, encoded, now, [join(groups)], digests, alive, age)
+    hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
+    apart, *_ = made(hidden, encoded, now, groups, event_hashes, alive, age)
+    joined, *_ = made(hidden, encoded, now, [join(groups)], event_hashes, alive, age)
     assert torch.allclose(apart, joined, atol=1e-6)
 
 
 def test_where_nothing_is_alive_the_null_slot_is_read():
     made = attention()
-    hidden, encoded, now, groups, digests, alive, age = inputs(made)
-    read, null, _ = made(hidden, encoded, now, groups, digests, torch.zeros_like(alive), age)
+    hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
+    read, null, _ = made(hidden, encoded, now, groups, event_hashes, torch.zeros_like(alive), age)
     assert torch.equal(null, torch.ones(TIME, BATCH))
-    expected = torch.cat([made.normalise(made.null_value.flatten()), torch.ones(HEADS)])
+    expected = torch.cat([made.normalize(made.null_value.flatten()), torch.ones(HEADS)])
     assert torch.allclose(read, expected.expand_as(read), atol=1e-6)
 
 
 def test_gates_scaled_by_one_factor_change_nothing():
     made = attention()
-    hidden, encoded, now, groups, digests, alive, age = inputs(made)
-    read, null, _ = made(hidden, encoded, now, groups, digests, alive, age)
+    hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
+    read, null, _ = made(hidden, encoded, now, groups, event_hashes, alive, age)
     closed = [group._replace(log_gates=group.log_gates - 20.0) for group in groups]
-    read_closed, null_closed, _ = made(hidden, encoded, now, closed, digests, alive, age)
+    read_closed, null_closed, _ = made(hidden, encoded, now, closed, event_hashes, alive, age)
     assert torch.allclose(read_closed, read, atol=1e-4)
     assert torch.allclose(null_closed, null, atol=1e-5)
 
 
 def test_no_gate_can_hide_the_most_open_event_from_the_null_slot():
     made = attention()
-    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
     for one in range(SLOTS):
         alone = torch.zeros_like(alive)
         alone[:, :, one] = True
-        expected, *_ = made(hidden, encoded, now, groups, digests, alone, age)
+        expected, *_ = made(hidden, encoded, now, groups, event_hashes, alone, age)
         shut = [group._replace(log_gates=torch.full_like(group.log_gates, -1e4)) for group in groups]
-        read, *_ = made(hidden, encoded, now, shut, digests, alone, age)
+        read, *_ = made(hidden, encoded, now, shut, event_hashes, alone, age)
         assert torch.allclose(read, expected, atol=1e-6)
 
 
 def test_a_uniform_gradient_on_the_gates_vanishes():
     """What is learned from a read can rank events; it has no say in how open the memory is as a whole."""
     made = attention()
-    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
     joined = join(groups)
     log_gates = joined.log_gates.detach().requires_grad_()
-    read, *_ = made(hidden, encoded, now, [joined._replace(log_gates=log_gates)], digests, alive, age)
+    read, *_ = made(hidden, encoded, now, [joined._replace(log_gates=log_gates)], event_hashes, alive, age)
     (read * torch.randn_like(read)).sum().backward()
     assert log_gates.grad.abs().max() > 1e-3
     assert log_gates.grad.sum(1).abs().max() < 1e-4
@@ -140,20 +140,20 @@ def test_a_uniform_gradient_on_the_gates_vanishes():
 
 def test_the_dead_have_no_say_and_no_gradient():
     made = attention()
-    hidden, encoded, now, groups, digests, alive, age = inputs(made)
+    hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
     joined = join(groups)
     alive[..., 4] = False
     for name in ("keys", "values", "log_gates"):
         leaf = getattr(joined, name).detach().requires_grad_()
-        read, *_ = made(hidden, encoded, now, [joined._replace(**{name: leaf})], digests, alive, age)
+        read, *_ = made(hidden, encoded, now, [joined._replace(**{name: leaf})], event_hashes, alive, age)
         (gradient,) = torch.autograd.grad(read.square().sum(), leaf)
         felt = gradient if name == "log_gates" else gradient.transpose(1, 2).flatten(2).abs().sum(2)
         assert felt[:, 4].abs().max() == 0
         assert felt.abs().max() > 0
-    read, *_ = made(hidden, encoded, now, [joined], digests, alive, age)
+    read, *_ = made(hidden, encoded, now, [joined], event_hashes, alive, age)
     keys, log_gates = joined.keys.clone(), joined.log_gates.clone()
     keys[:, :, 4] = log_gates[:, 4] = torch.nan
-    spoilt, *_ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], digests, alive, age)
+    spoilt, *_ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], event_hashes, alive, age)
     assert torch.equal(spoilt, read)
 
 
@@ -185,19 +185,19 @@ def test_a_crowd_of_equals_weighs_as_much_as_one():
         encoded = torch.stack([cue] + [corridor] * times).unsqueeze(0)
         events = made.project(encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
         alive, age = torch.ones(1, 1, 1 + times, dtype=torch.bool), torch.zeros(1, 1, 1 + times, dtype=torch.int64)
-        digests = torch.tensor([[1] + [2] * times])
-        return made(hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], digests, alive, age)[0]
+        event_hashes = torch.tensor([[1] + [2] * times])
+        return made(hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], event_hashes, alive, age)[0]
 
     assert torch.allclose(recalled(50), recalled(1), atol=1e-5)
     with torch.no_grad():
-        made.crowding.zero_()
+        made.duplicate_penalty.zero_()
     assert (recalled(50) - recalled(1)).abs().max() > 0.05
 
 
 def test_order_plays_no_part_at_first():
     made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, 1, 3.0, 8)
-    hidden, encoded, now, _, digests, alive, age = inputs(made)
+    hidden, encoded, now, _, event_hashes, alive, age = inputs(made)
     groups = [candidates(made, SLOTS + EVENTS)]
-    read, *_ = made(hidden, encoded, now, groups, digests, alive, age)
-    later, *_ = made(hidden, encoded, now + 1000, groups, digests, alive, age)
+    read, *_ = made(hidden, encoded, now, groups, event_hashes, alive, age)
+    later, *_ = made(hidden, encoded, now + 1000, groups, event_hashes, alive, age)
     assert torch.allclose(read, later, atol=1e-6)

@@ -7,7 +7,7 @@ from cores import BATCH, SIZES, Spec, assert_equal_trees, build, events
 from engram.agents import MemoryPPO
 from engram.memory import CoreState, tree_map
 from engram.memory.episodic.edit import deleted, equal_to, happened_at, replaced, transplanted
-from engram.memory.episodic.slots import digest
+from engram.memory.episodic.slots import event_hash
 from engram.memory.state import leaves
 
 SLOTS = 37
@@ -84,8 +84,8 @@ def test_what_was_deleted_is_not_read_and_its_slot_is_taken_next(core):
         return core.unroll(now, CoreState(state.controller, memory), none)
 
     after = deleted(state.memory, slots)
-    assert unroll(after).writes.tolist() == [[2, 0, 4]]
-    assert unroll(state.memory).writes.tolist() == [[7, 2, 5]]
+    assert unroll(after).decisions.tolist() == [[2, 0, 4]]
+    assert unroll(state.memory).decisions.tolist() == [[7, 2, 5]]
     other = tree_map(lambda leaf: leaf[0], events(1))
     same = unroll(deleted(replaced(state.memory, slots, other), slots))
     assert_equal_trees(same.features, unroll(after).features)
@@ -121,7 +121,7 @@ def test_a_digest_stays_that_of_its_event(core):
     donor = tree_map(lambda leaf: leaf[[1, 2, 0]], memory)
     slots = chosen((0, 1), (0, 6), (2, 3), (1, 0))
     for after in (replaced(memory, slots, other), transplanted(memory, slots, donor)):
-        assert torch.equal(after.digest[after.filled], digest(after.events)[after.filled])
+        assert torch.equal(after.event_hash[after.filled], event_hash(after.events)[after.filled])
 
 
 def test_a_transplant_brings_the_step_with_it_and_empties_what_the_donor_has_not_filled(core):

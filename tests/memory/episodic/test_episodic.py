@@ -8,7 +8,7 @@ from torch import nn
 
 from engram.memory import tree_map
 from engram.memory.episodic.memory import EpisodicMemory
-from engram.memory.interface import Steps
+from engram.memory.interface import StepSequence
 
 SYMBOLS, HIDDEN = 5, 3
 
@@ -25,10 +25,10 @@ def memory(slots=7, heads=1, encode=identity, **kwargs):
 
 @torch.no_grad()
 def by_hand(sharpness=50.0, null=0.5, **kwargs):
-    """One head: key, value and query of a symbol are the symbol, the null slot lies below a match; no normalisation."""
+    """One head: key, value and query of a symbol are the symbol, the null slot lies below a match; no normalization."""
     made = memory(**kwargs)
     attention, eye = made.attention, torch.eye(SYMBOLS)
-    attention.normalise = nn.Identity()
+    attention.normalize = nn.Identity()
     attention.from_event.weight[:SYMBOLS] = sharpness * eye
     attention.from_event.weight[SYMBOLS : 2 * SYMBOLS] = eye
     attention.from_event.weight[2 * SYMBOLS] = 0.0
@@ -50,7 +50,7 @@ def symbols(*names):
 def steps(events, starts=None):
     length, batch = events.shape[:2]
     starts = torch.zeros(length, batch, dtype=torch.bool) if starts is None else torch.as_tensor(starts).view(-1, batch)
-    return Steps(torch.zeros(length, batch, HIDDEN), events, events, starts)
+    return StepSequence(torch.zeros(length, batch, HIDDEN), events, events, starts)
 
 
 def run(made, events, starts=None, state=None, **kwargs):
@@ -83,7 +83,7 @@ def test_the_null_slot_is_read_exactly_when_nothing_is_stored():
     events = torch.randn(6, 1, SYMBOLS)
     starts = [False, False, False, True, False, False]
     recall = run(made, events, starts)
-    expected = made.attention.normalise(made.attention.null_value.flatten())
+    expected = made.attention.normalize(made.attention.null_value.flatten())
     assert recall.trace["null_read"][[0, 3], 0].tolist() == [1.0, 1.0]
     assert (recall.trace["null_read"][[1, 2, 4, 5], 0] < 1).all()
     assert torch.allclose(content(made, recall)[[0, 3], 0], expected.expand(2, -1), atol=1e-6)
@@ -100,7 +100,7 @@ def test_two_rows_keep_their_own_events():
 
 def test_the_weights_of_a_read_are_a_simplex_and_the_dead_have_none():
     made = memory(slots=3, heads=2, value_size=SYMBOLS)
-    made.attention.normalise = nn.Identity()
+    made.attention.normalize = nn.Identity()
     with torch.no_grad():  # every value is 1: then a read is the sum of its weights
         made.attention.from_event.weight[2 * SYMBOLS : 4 * SYMBOLS] = 0.0
         made.attention.from_event.bias[2 * SYMBOLS : 4 * SYMBOLS] = 1.0
@@ -130,7 +130,7 @@ def test_when_the_slots_are_full_the_lowest_gate_goes():
     made = gated_by_symbol(3, 1.0, -2.0, 0.5, 2.0, -1.0)
     recall = run(made, symbols(0, 1, 2, 3, 4))
     # 3 outranks 1, the lowest; 4 outranks nothing.
-    assert recall.writes[:, 0].tolist() == [0, 1, 2, 1, -1]
+    assert recall.decisions[:, 0].tolist() == [0, 1, 2, 1, -1]
     assert stored(recall.state) == [0, 3, 2]
     assert recall.trace["write_rate"][:, 0].tolist() == [1, 1, 1, 1, 0]
     assert recall.trace["occupancy"][:, 0].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1, 1])
@@ -211,7 +211,7 @@ def test_the_gradient_reaches_an_event_however_long_ago_at_the_same_cost(chunks)
     def chunk(events, state):
         encoded = encoder(events.flatten(0, 1)).unflatten(0, events.shape[:2])
         starts = torch.zeros(events.shape[:2], dtype=torch.bool)
-        return made(Steps(torch.zeros(*events.shape[:2], HIDDEN), encoded, events, starts), state)
+        return made(StepSequence(torch.zeros(*events.shape[:2], HIDDEN), encoded, events, starts), state)
 
     with torch.no_grad():
         state = chunk(symbols(0, 1), made.initial_state(1)).state
@@ -343,7 +343,7 @@ def test_events_keep_their_kind():
     assert state.events[0].shape == (5, 4, 2, 3)
     assert [leaf.dtype for leaf in state.events] == [torch.uint8, torch.int64]
     seen = tree_map(lambda leaf: leaf.expand(1, 5, *leaf.shape[1:]), event)
-    sequence = Steps(torch.zeros(1, 5, HIDDEN), torch.zeros(1, 5, 6), seen, torch.zeros(1, 5, dtype=torch.bool))
+    sequence = StepSequence(torch.zeros(1, 5, HIDDEN), torch.zeros(1, 5, 6), seen, torch.zeros(1, 5, dtype=torch.bool))
     assert [leaf.dtype for leaf in made(sequence, state).state.events] == [torch.uint8, torch.int64]
 
 

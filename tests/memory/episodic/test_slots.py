@@ -6,11 +6,11 @@ import torch
 from engram.memory.episodic.slots import (
     NOT_WRITTEN,
     choose_slot,
-    digest,
+    event_hash,
+    has_newer_duplicate,
     last_writers,
-    readable,
+    readable_mask,
     step_numbers,
-    superseded,
 )
 
 SEEDS = range(12)
@@ -20,10 +20,10 @@ TIME, BATCH, SLOTS = 13, 5, 4
 def random_rollout(seed):
     """Writes, slots filled at first, and episode starts; the writes need not make sense."""
     torch.manual_seed(seed)
-    writes = torch.randint(NOT_WRITTEN, SLOTS, (TIME, BATCH))
+    decisions = torch.randint(NOT_WRITTEN, SLOTS, (TIME, BATCH))
     filled = torch.rand(BATCH, SLOTS) < 0.6
     starts = torch.rand(TIME, BATCH) < (0.0, 0.15, 0.5)[seed % 3]
-    return writes, filled, starts
+    return decisions, filled, starts
 
 
 def random_slots(seed):
@@ -52,8 +52,8 @@ def test_steps_are_numbered_from_each_episode_start(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_event_can_be_read_from_the_step_after_its_write_until_it_is_replaced_or_its_episode_ends(seed):
-    writes, filled, starts = random_rollout(seed)
-    result = readable(writes, filled, starts)
+    decisions, filled, starts = random_rollout(seed)
+    result = readable_mask(decisions, filled, starts)
     for row in range(BATCH):
         held = [slot if filled[row, slot] else None for slot in range(SLOTS)]  # index of the candidate in each slot
         for time in range(TIME):
@@ -62,21 +62,21 @@ def test_an_event_can_be_read_from_the_step_after_its_write_until_it_is_replaced
             expected = torch.zeros(SLOTS + TIME, dtype=torch.bool)
             expected[[candidate for candidate in held if candidate is not None]] = True
             assert torch.equal(result[time, row], expected)
-            if writes[time, row] != NOT_WRITTEN:
-                held[writes[time, row]] = SLOTS + time
+            if decisions[time, row] != NOT_WRITTEN:
+                held[decisions[time, row]] = SLOTS + time
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_last_writers_are_what_the_slots_hold_afterwards(seed):
-    writes, filled, starts = random_rollout(seed)
-    writers, filled_after = last_writers(writes, filled, starts)
+    decisions, filled, starts = random_rollout(seed)
+    writers, filled_after = last_writers(decisions, filled, starts)
     for row in range(BATCH):
         held = [NOT_WRITTEN] * SLOTS
         holds = filled[row].tolist()
         for time in range(TIME):
             if starts[time, row]:
                 held, holds = [NOT_WRITTEN] * SLOTS, [False] * SLOTS
-            slot = writes[time, row].item()
+            slot = decisions[time, row].item()
             if slot != NOT_WRITTEN:
                 held[slot], holds[slot] = time, True
         assert writers[row].tolist() == held
@@ -88,7 +88,7 @@ def test_a_slot_is_superseded_by_a_newer_like_that_is_stored(seed):
     _, birth, filled, _, _ = random_slots(seed)
     alike = torch.rand(BATCH, SLOTS, SLOTS) < 0.4
     alike = alike | alike.transpose(1, 2)
-    result = superseded(alike, birth, filled)
+    result = has_newer_duplicate(alike, birth, filled)
     for row in range(BATCH):
         for slot in range(SLOTS):
             newer_likes = [
@@ -133,10 +133,10 @@ KINDS = [torch.uint8, torch.bool, torch.int8, torch.int16, torch.int32, torch.in
 @pytest.mark.parametrize("dtype", KINDS)
 def test_equal_events_have_equal_digests_and_others_do_not(dtype):
     values = torch.randint(0, 2, (300, 2, 3)).to(dtype)
-    digests = digest(values.view(20, 15, 2, 3)).flatten()
-    assert digests.dtype == torch.int64
+    event_hashes = event_hash(values.view(20, 15, 2, 3)).flatten()
+    assert event_hashes.dtype == torch.int64
     equal = (values.unsqueeze(0) == values.unsqueeze(1)).flatten(2).all(2)
-    assert torch.equal(digests.unsqueeze(0) == digests.unsqueeze(1), equal)
+    assert torch.equal(event_hashes.unsqueeze(0) == event_hashes.unsqueeze(1), equal)
 
 
 def test_every_part_of_an_event_counts_and_where_it_stands():
@@ -148,12 +148,12 @@ def test_every_part_of_an_event_counts_and_where_it_stands():
                 leaves = [leaf.clone() for leaf in (grid, vector, action)]
                 leaves[part].flatten()[place] = value
                 variants.append(tuple(leaves))
-    digests = [digest(variant).item() for variant in variants]
-    assert len(set(digests)) == len(variants)
+    event_hashes = [event_hash(variant).item() for variant in variants]
+    assert len(set(event_hashes)) == len(variants)
 
 
 def test_a_digest_depends_on_the_event_alone():
     events = torch.randn(6, 5, 3)
-    whole = digest(events)
-    assert torch.equal(digest(events[2:3, 1:2]), whole[2:3, 1:2])
-    assert torch.equal(digest(events.transpose(0, 1)), whole.t())
+    whole = event_hash(events)
+    assert torch.equal(event_hash(events[2:3, 1:2]), whole[2:3, 1:2])
+    assert torch.equal(event_hash(events.transpose(0, 1)), whole.t())

@@ -8,7 +8,7 @@ from torch import nn
 
 from engram.memory.fast_weight.memory import FastWeightMemory
 from engram.memory.fast_weight.naive import delta_loop
-from engram.memory.interface import Steps
+from engram.memory.interface import StepSequence
 
 HIDDEN, HEADS, KEY, VALUE, BATCH = 3, 2, 5, 7, 3
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -27,15 +27,15 @@ def memory(heads=HEADS, encoded_size=11, **kwargs):
 def steps_of(length, encoded_size=11, batch=BATCH, dtype=torch.float32, scale=1.0):
     encoded = scale * torch.randn(length, batch, encoded_size, dtype=dtype)
     starts = torch.rand(length, batch) < 0.1
-    return Steps(scale * torch.randn(length, batch, HIDDEN, dtype=dtype), encoded, encoded, starts)
+    return StepSequence(scale * torch.randn(length, batch, HIDDEN, dtype=dtype), encoded, encoded, starts)
 
 
 @torch.no_grad()
 def by_hand():
-    """One head whose query, key, value and gates are the event itself; nothing is normalised after the read."""
+    """One head whose query, key, value and gates are the event itself; nothing is normalized after the read."""
     size = 2 * KEY + VALUE + 2
     made = memory(heads=1, encoded_size=size)
-    made.normalise = nn.Identity()
+    made.normalize = nn.Identity()
     made.from_seen.weight.zero_()
     made.from_seen.bias.zero_()
     made.from_seen.weight[:, HIDDEN:] = torch.eye(size)
@@ -54,7 +54,7 @@ def recalled(*events, starts=()):
     made, encoded = by_hand(), torch.stack(events).unsqueeze(1)
     begins = torch.zeros(len(events), 1, dtype=torch.bool)
     begins[list(starts)] = True
-    steps = Steps(torch.zeros(len(events), 1, HIDDEN), encoded, encoded, begins)
+    steps = StepSequence(torch.zeros(len(events), 1, HIDDEN), encoded, encoded, begins)
     whole, looped = made(steps, made.initial_state(1)), made.loop(steps, made.initial_state(1))
     assert torch.allclose(whole.read, looped.read, atol=1e-6)
     return whole.read[:, 0]
@@ -110,8 +110,8 @@ def test_an_episode_starts_with_nothing():
 
 def test_as_many_associations_as_a_key_is_wide_are_kept_apart():
     words = torch.randn(KEY, VALUE)
-    writes = [step(key=k, value=word, strength=OPEN) for k, word in enumerate(words)]
-    read = recalled(*writes, *(step(query=k) for k in range(KEY)))
+    decisions = [step(key=k, value=word, strength=OPEN) for k, word in enumerate(words)]
+    read = recalled(*decisions, *(step(query=k) for k in range(KEY)))
     assert torch.allclose(read[KEY:], words, atol=1e-5)
 
 
@@ -167,18 +167,18 @@ def test_an_empty_memory_reads_the_bias_alone():
     made = memory()
     steps = steps_of(1)
     read = made(steps, made.initial_state(BATCH)).read
-    assert torch.equal(read, made.normalise.bias.expand_as(read))
+    assert torch.equal(read, made.normalize.bias.expand_as(read))
 
 
 def test_what_is_seen_recalls_its_like_from_the_beginning():
     made = FastWeightMemory(identity, torch.zeros(1, 64), 64, HIDDEN)
-    made.normalise = nn.Identity()
+    made.normalize = nn.Identity()
     sights = torch.randn(6, 1, 64)
-    steps = Steps(torch.zeros(6, 1, HIDDEN), sights, sights, torch.zeros(6, 1, dtype=torch.bool))
+    steps = StepSequence(torch.zeros(6, 1, HIDDEN), sights, sights, torch.zeros(6, 1, dtype=torch.bool))
     state = made(steps, made.initial_state(1)).state
     words = made.from_seen(torch.cat([steps.hidden, sights], dim=2)).split(made.parts, dim=2)[2][:, 0]
     for number in range(6):
-        again = Steps(*(part[number : number + 1] for part in steps))
+        again = StepSequence(*(part[number : number + 1] for part in steps))
         likeness = torch.cosine_similarity(made(again, state).read[0], words)
         assert likeness.argmax() == number
 
@@ -210,7 +210,7 @@ def test_addressing_is_in_full_precision_under_autocast(length):
     assert said.dtype == torch.bfloat16
     assert recall.read.dtype == recall.state.weights.dtype == torch.float32
     reads, weights = delta_loop(made._by_head(said.float()), state.weights, steps.episode_starts)
-    assert torch.allclose(recall.read, made.normalise(reads.flatten(2)), atol=1e-5)
+    assert torch.allclose(recall.read, made.normalize(reads.flatten(2)), atol=1e-5)
     assert torch.allclose(recall.state.weights, weights, atol=1e-5)
 
 

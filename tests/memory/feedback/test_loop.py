@@ -31,10 +31,10 @@ def test_the_fast_loop_equals_the_plain_one_forward_and_backward(spec, pattern, 
     sequence, starts, carried = events(kinds=7), episode_starts(pattern), carried_state(model)
     mixing = torch.randn(TIME, 3, model.feature_size, dtype=dtype)
 
-    def outcome(writes=None):
+    def outcome(decisions=None):
         model.zero_grad()
         before = tree_map(lambda leaf: leaf.detach().requires_grad_(), carried)
-        after = model.unroll(sequence, before, starts, writes)
+        after = model.unroll(sequence, before, starts, decisions)
         loss = (after.features * mixing).sum()
         for leaf in leaves(after.state):
             loss = loss + (leaf.square().sum() if leaf.requires_grad else 0.0)
@@ -42,7 +42,7 @@ def test_the_fast_loop_equals_the_plain_one_forward_and_backward(spec, pattern, 
         gradients = [leaf.grad for leaf in (*model.parameters(), *leaves(before))]
         there = [gradient is not None for gradient in gradients[: len(list(model.parameters()))]]
         gradients = tuple(torch.zeros(1, dtype=dtype) if gradient is None else gradient for gradient in gradients)
-        return there, (after.features, after.state, after.writes, tuple(after.trace.values())), gradients
+        return there, (after.features, after.state, after.decisions, tuple(after.trace.values())), gradients
 
     there, fast, fast_gradients = outcome()
     _, replayed, replayed_gradients = outcome(fast[2])

@@ -28,8 +28,8 @@ BY_MASK = {"index", "index_put", "index_put_"}
 
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch):
-    for module in ("native_dnc", "native_lstm"):
-        monkeypatch.setattr(f"memory.{module}.library", lambda *args, **sizes: None)
+    for module in ("dnc.native", "controllers.lstm.native"):
+        monkeypatch.setattr(f"engram.memory.{module}.library", lambda *args, **sizes: None)
 
 
 class Operations(TorchDispatchMode):
@@ -87,8 +87,8 @@ def test_they_do_not_grow_with_the_sequence(spec):
         starts = torch.zeros(length, BATCH, dtype=torch.bool)
         starts[[0, 4, 7], [1, 2, 0]] = True
         sequence, state = events(length), tree_map(torch.detach, core.initial_state(BATCH))
-        writes = core.unroll(sequence, state, starts).writes
+        decisions = core.unroll(sequence, state, starts).decisions
         with asking() as asked:
-            core.unroll(sequence, state, starts, writes).features.square().sum().backward()
+            core.unroll(sequence, state, starts, decisions).features.square().sum().backward()
         counted.append(+asked)
     assert counted[0] == counted[1]

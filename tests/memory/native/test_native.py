@@ -118,7 +118,7 @@ def test_what_went_wrong_with_the_compiler_is_told_once(monkeypatch, tmp_path, b
     else:
         monkeypatch.delenv("XDG_CACHE_HOME")
         monkeypatch.setattr(native.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home directory")))
-    with pytest.warns(UserWarning, match=r"native_dnc\.c could not be compiled, the slower step in torch is taken"):
+    with pytest.warns(UserWarning, match=r"dnc/native\.c could not be compiled, the slower step in torch is taken"):
         assert native.library(DNC, torch.float64, N=11, W=7, R=3) is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")

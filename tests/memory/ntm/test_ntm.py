@@ -1,4 +1,4 @@
-"""The NTM's equations one by one, with gates set by hand, and its behaviour at the edges."""
+"""The NTM's equations one by one, with gates set by hand, and its behavior at the edges."""
 
 import pytest
 import torch

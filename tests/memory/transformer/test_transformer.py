@@ -6,7 +6,7 @@ from cores import ENCODED, EventEncoder, assert_equal_trees, events
 from starts import BATCH, no_starts, some_starts
 
 from engram.memory import tree_map
-from engram.memory.interface import Steps
+from engram.memory.interface import StepSequence
 from engram.memory.registry import build_memory
 from engram.memory.state import leaves
 from engram.memory.transformer.stack import Block, Gate, Transformer, TransformerStack
@@ -199,7 +199,7 @@ def test_autocast_halves_neither_state_nor_logits(monkeypatch):
 def test_the_number_of_parameters_is_that_of_the_paper():
     width, units = 8, 13
     layer = 5 * width**2 + 2 * width  # query, key, value, position and output; u and v
-    layer += 2 * width * units + units + width + 2 * 2 * width  # feed-forward network, two normalisations
+    layer += 2 * width * units + units + width + 2 * 2 * width  # feed-forward network, two normalizations
     layer += 2 * (6 * width**2 + width)  # two gates
     stack = TransformerStack(width, layers=3, heads=2, window=5, feedforward_size=units)
     assert sum(parameter.numel() for parameter in stack.parameters()) == 3 * layer + 2 * width
@@ -233,7 +233,7 @@ def test_the_memory_reads_the_stack_over_what_the_controller_says_and_what_is_se
     transformer = memory(width=6, heads=3, window=4)
     assert transformer.read_size == 6
     hidden, encoded, starts = torch.randn(9, BATCH, 7), torch.randn(9, BATCH, ENCODED), some_starts(9)
-    steps = Steps(hidden.requires_grad_(), encoded.requires_grad_(), events(9, BATCH), starts)
+    steps = StepSequence(hidden.requires_grad_(), encoded.requires_grad_(), events(9, BATCH), starts)
     recall = transformer(steps, transformer.initial_state(BATCH))
     assert recall.read.shape == (9, BATCH, 6)
     counts = (recall.trace["occupancy"] * 4).t().tolist()
@@ -247,9 +247,9 @@ def test_the_memory_reads_the_stack_over_what_the_controller_says_and_what_is_se
 
 def test_a_wiped_memory_reads_the_step_itself():
     transformer = memory(width=6, heads=3, window=4)
-    steps = Steps(torch.randn(9, BATCH, 7), torch.randn(9, BATCH, ENCODED), events(9, BATCH), no_starts(9))
+    steps = StepSequence(torch.randn(9, BATCH, 7), torch.randn(9, BATCH, ENCODED), events(9, BATCH), no_starts(9))
     state = transformer(steps, transformer.initial_state(BATCH)).state
-    last = Steps(*(part[-1:] for part in steps[:2]), steps.events, no_starts(1))
+    last = StepSequence(*(part[-1:] for part in steps[:2]), steps.events, no_starts(1))
     wiped = transformer(last, transformer.wiped(state)).read
     assert torch.equal(wiped, transformer(last, transformer.initial_state(BATCH)).read)
     assert (wiped - transformer(last, state).read).abs().max() > 1e-4

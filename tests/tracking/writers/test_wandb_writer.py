@@ -66,7 +66,7 @@ def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
         logger.record("train/loss", step / 256)
         logger.record("secret", 1, exclude="wandb")
         logger.dump(step)
-    writer.summarise({"evaluation": {"success": 0.75}})
+    writer.summarize({"evaluation": {"success": 0.75}})
     logger.close()
 
     read = records(tmp_path / "run")
@@ -87,7 +87,7 @@ def test_offline_run_holds_film_table_and_models(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     writer = opened(folder, "offline", [])
     assert writer is not None
-    frames = [Image.new("RGB", (7, 5), colour) for colour in ("red", "green", "blue")]
+    frames = [Image.new("RGB", (7, 5), color) for color in ("red", "green", "blue")]
     frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
     frames[0].save(folder / "horizon.png")
     for name in ("best", "latest"):

@@ -56,7 +56,7 @@ const isNumber = (value) => typeof value === "number";
 const fixed = (value) => (isNumber(value) ? value.toFixed(2) : "–");
 const signed = (value) => (Math.abs(value) < 0.005 ? "" : value < 0 ? "−" : "+") + fixed(isNumber(value) ? Math.abs(value) : value);
 const percent = (share) => (share > 0 && share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`);
-const headColour = (head) => `var(--head-${head % 7})`;
+const headColor = (head) => `var(--head-${head % 7})`;
 
 function actionName(action) {
   if (action === null || action === undefined) return "–";
@@ -105,17 +105,17 @@ function thumbnail(step) {
 const cueMark = () => make("span", { class: "cue-mark", title: "shows the cue" }, "cue");
 
 /** A bar from the left whose length is a share of 1. */
-function bar(share, colour) {
+function bar(share, color) {
   const filled = make("span", { class: "fill" });
   filled.style.width = `${100 * Math.min(1, share)}%`;
-  filled.style.background = colour;
+  filled.style.background = color;
   return make("span", { class: "bar" }, filled);
 }
 
 function swatch(head) {
-  const colour = make("span", { class: "swatch" });
-  colour.style.background = headColour(head);
-  return colour;
+  const color = make("span", { class: "swatch" });
+  color.style.background = headColor(head);
+  return color;
 }
 
 /** What a step read, summed over entries with the same key: from the key to one weight a head, and their total. */

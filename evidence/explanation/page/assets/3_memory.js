@@ -97,7 +97,7 @@ function rings(weights) {
     .flatMap((weight, head) => {
       if (weight < 0.02 || !headsShown.has(head)) return [];
       edge += Math.max(1, weight * widest);
-      return [`0 0 0 ${edge.toFixed(2)}px ${headColour(head)}`];
+      return [`0 0 0 ${edge.toFixed(2)}px ${headColor(head)}`];
     })
     .join(", ");
 }

@@ -26,7 +26,7 @@ function drawRead(step) {
 
 function readRow(name, weights, origin = null) {
   const numbers = weights.map((weight, head) =>
-    make("td", { class: headsShown.has(head) ? "weight" : "weight muted" }, percent(weight), bar(weight, headColour(head))),
+    make("td", { class: headsShown.has(head) ? "weight" : "weight muted" }, percent(weight), bar(weight, headColor(head))),
   );
   return make("tr", { "data-event": origin }, name, ...numbers);
 }

@@ -2,7 +2,7 @@
 
 const THINNEST = 2; // pixels: what is to be seen of one step of a long episode
 const middle = (step) => (step + 0.5) / steps.length;
-const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const colorOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const anyOf = (key) => steps.some((step) => step[key] !== null && step[key] !== undefined);
 
 /** Make a track's canvas as sharp as the screen; return what draws on it, in the screen's own pixels. */
@@ -45,14 +45,14 @@ function drawStrip() {
 function drawCue() {
   if (byId("track-cue").hidden) return;
   const { draw, width, height } = canvasOf("track-cue");
-  draw.fillStyle = colourOf("--ink");
+  draw.fillStyle = colorOf("--ink");
   steps.forEach(({ cue }, step) => {
     const left = Math.floor((step * width) / steps.length);
     if (cue) draw.fillRect(left, 0, Math.max(THINNEST, Math.ceil(width / steps.length)), height);
   });
 }
 
-/** Attention: when it was read, to the right; which step's event, upwards; the strongest head's colour. */
+/** Attention: when it was read, to the right; which step's event, upwards; the strongest head's color. */
 function drawAttention() {
   if (byId("track-attention").hidden) return;
   const { draw, width, height } = canvasOf("track-attention");
@@ -79,18 +79,18 @@ function drawAttention() {
       }
     });
   });
-  const colours = Array.from({ length: 7 }, (_, head) => colourOf(`--head-${head}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
+  const colors = Array.from({ length: 7 }, (_, head) => colorOf(`--head-${head}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
   const image = draw.createImageData(width, height);
   strongest.forEach((weight, place) => {
     if (!weight) return;
-    image.data.set(colours[headOf[place] % 7], 4 * place);
+    image.data.set(colors[headOf[place] % 7], 4 * place);
     // Weak reads would vanish on a linear scale.
     image.data[4 * place + 3] = Math.round(255 * Math.min(1, weight) ** 0.6);
   });
   draw.putImageData(image, 0, 0);
-  // A thread from where the cue was stored: what is coloured on it is recall of the cue.
+  // A thread from where the cue was stored: what is colored on it is recall of the cue.
   draw.globalCompositeOperation = "destination-over";
-  draw.fillStyle = colourOf("--thread");
+  draw.fillStyle = colorOf("--thread");
   steps.forEach(({ cue }, step) => {
     if (cue) draw.fillRect(middle(step) * width, Math.round((1 - middle(step)) * height), width, 1);
   });
@@ -101,13 +101,13 @@ function drawCurve(track, key, low, high) {
   const { draw, width, height, scale } = canvasOf(track);
   const inset = 2 * scale;
   const heightOf = (value) => height - inset - ((value - low) / (high - low || 1)) * (height - 2 * inset);
-  draw.strokeStyle = colourOf("--line");
+  draw.strokeStyle = colorOf("--line");
   draw.lineWidth = scale;
   draw.beginPath();
   draw.moveTo(0, heightOf(0));
   draw.lineTo(width, heightOf(0));
   draw.stroke();
-  draw.strokeStyle = colourOf("--accent");
+  draw.strokeStyle = colorOf("--accent");
   draw.lineWidth = 1.5 * scale;
   draw.lineJoin = "round";
   draw.beginPath();
@@ -122,7 +122,7 @@ function drawRuler() {
   const wanted = (steps.length * 56 * scale) / width;
   const power = 10 ** Math.floor(Math.log10(Math.max(1, wanted)));
   const every = [1, 2, 5, 10].map((factor) => factor * power).find((distance) => distance >= wanted) ?? power;
-  draw.fillStyle = colourOf("--dim");
+  draw.fillStyle = colorOf("--dim");
   draw.font = `${11 * scale}px system-ui, sans-serif`;
   draw.textAlign = "center";
   for (let step = 0; step <= lastStep; step += every) {

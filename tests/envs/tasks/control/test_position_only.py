@@ -51,12 +51,12 @@ def test_what_is_no_vector_is_refused():
 
 def mean_return(env_id, player, episodes, seed=0):
     """Play episodes; a player is told the observation, the one before, the whole state and a source of chance."""
-    env, dice, total = make_env(env_id, seed=seed), np.random.default_rng(seed), 0.0
+    env, rng, total = make_env(env_id, seed=seed), np.random.default_rng(seed), 0.0
     for _ in range(episodes):
         observation, _ = env.reset()
         before, ended = observation, False
         while not ended:
-            action = player(observation, before, env.unwrapped.state, dice)
+            action = player(observation, before, env.unwrapped.state, rng)
             before = observation
             observation, reward, terminated, truncated, _ = env.step(action)
             total, ended = total + float(reward), terminated or truncated
@@ -84,26 +84,24 @@ def swing_by_difference(now, before):
     return swing(angle, ((angle - angle_before + np.pi) % (2 * np.pi) - np.pi) / 0.05)
 
 
-def torque_by_chance(dice):
-    return dice.uniform(-2, 2, 1).astype(np.float32)
+def torque_by_chance(rng):
+    return rng.uniform(-2, 2, 1).astype(np.float32)
 
 
 # The players without memory are the best of their kind that a search by cross-entropy has found: a logistic policy of
 # the positions, and a torque that is a function of the angle.
 PLAYERS = {
     "cartpole": {
-        "random": lambda now, before, state, dice: dice.integers(2),
-        "memoryless": lambda now, before, state, dice: int(
-            dice.random() < 1 / (1 + np.exp(0.6 * now[0] - 25 * now[1]))
-        ),
-        "one step back": lambda now, before, state, dice: balance_by_difference(now, before),
-        "full state": lambda now, before, state, dice: balance(*state),
+        "random": lambda now, before, state, rng: rng.integers(2),
+        "memoryless": lambda now, before, state, rng: int(rng.random() < 1 / (1 + np.exp(0.6 * now[0] - 25 * now[1]))),
+        "one step back": lambda now, before, state, rng: balance_by_difference(now, before),
+        "full state": lambda now, before, state, rng: balance(*state),
     },
     "pendulum": {
-        "random": lambda now, before, state, dice: torque_by_chance(dice),
-        "memoryless": lambda now, before, state, dice: np.clip([-10.8 * now[1]], -2, 2).astype(np.float32),
-        "one step back": lambda now, before, state, dice: swing_by_difference(now, before),
-        "full state": lambda now, before, state, dice: swing(*state),
+        "random": lambda now, before, state, rng: torque_by_chance(rng),
+        "memoryless": lambda now, before, state, rng: np.clip([-10.8 * now[1]], -2, 2).astype(np.float32),
+        "one step back": lambda now, before, state, rng: swing_by_difference(now, before),
+        "full state": lambda now, before, state, rng: swing(*state),
     },
 }
 

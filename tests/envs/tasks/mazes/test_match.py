@@ -63,14 +63,14 @@ def test_geometry(maze):
     assert start in way[1:-1]
     assert 0 <= heading < 4
     # A tree whose only leaves are the cue and the two choices: one way from each cell to each other.
-    neighbours = {
+    neighbors = {
         cell: [other for dx, dy in HEADINGS if (other := (cell[0] + dx, cell[1] + dy)) in corridor.open_cells]
         for cell in corridor.open_cells
     }
-    assert sum(map(len, neighbours.values())) == 2 * (len(corridor.open_cells) - 1)
-    assert {cell for cell, beside in neighbours.items() if len(beside) == 1} == {corridor.cue, *corridor.arms}
-    assert set(neighbours[way[-1]]) == {way[-2], *corridor.doorsteps}
-    assert all(one in neighbours[other] for one, other in pairwise(way))
+    assert sum(map(len, neighbors.values())) == 2 * (len(corridor.open_cells) - 1)
+    assert {cell for cell, beside in neighbors.items() if len(beside) == 1} == {corridor.cue, *corridor.arms}
+    assert set(neighbors[way[-1]]) == {way[-2], *corridor.doorsteps}
+    assert all(one in neighbors[other] for one, other in pairwise(way))
     # The grid shows just that.
     for x in range(size):
         for y in range(size):
@@ -91,9 +91,9 @@ def test_geometry(maze):
 def test_reward_and_end(end):
     env = make_env("Engram-MatchS9-v0", split="test")
     env.reset(seed=4)
-    dice = np.random.default_rng(end)
+    rng = np.random.default_rng(end)
     for _ in range(40):
-        played = grid_blind(env, dice)
+        played = grid_blind(env, rng)
         right = env.unwrapped.agent_pos == env.unwrapped.scene.corridor.doorsteps[env.unwrapped.scene.right_arm]
         assert played.success == right
 
@@ -103,9 +103,9 @@ def test_a_right_choice_pays_less_the_longer_it_took():
     for seed in range(30):
         env.reset(seed=seed)
         rewards = []
-        dice = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         while True:
-            _, reward, terminated, truncated, info = env.step(int(dice.integers(3)))
+            _, reward, terminated, truncated, info = env.step(int(rng.integers(3)))
             rewards.append(reward)
             if terminated or truncated:
                 break
@@ -120,14 +120,14 @@ def test_a_right_choice_pays_less_the_longer_it_took():
 def test_what_players_get_on_the_test_side(env_id, stated):
     env = make_env(env_id, split="test")
     env.reset(seed=9)
-    dice = np.random.default_rng(9)
+    rng = np.random.default_rng(9)
     oracle = [grid_oracle(env) for _ in range(200)]
     assert all(played.success for played in oracle)
     assert max(played.steps for played in oracle) < env.unwrapped.max_steps / 2
     assert len({played.layout for played in oracle}) > 180
-    blind = [grid_blind(env, dice).success for _ in range(400)]
+    blind = [grid_blind(env, rng).success for _ in range(400)]
     assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
-    lucky = [random_episode(env, dice).success for _ in range(150)]
+    lucky = [random_episode(env, rng).success for _ in range(150)]
     assert binomtest(sum(lucky), len(lucky), stated).pvalue > 0.001
 
 
@@ -142,13 +142,13 @@ def test_shortest_solution_is_the_oracles_at_most():
 
 def test_info_tells_when_the_cue_is_in_sight():
     env = make_env("Engram-MatchS9-v0")
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     sights = 0
     for seed in range(20):
         observation, info = env.reset(seed=seed)
         assert not info["cue_visible"]
         for _ in range(60):
-            observation, _, terminated, truncated, info = env.step(int(dice.integers(3)))
+            observation, _, terminated, truncated, info = env.step(int(rng.integers(3)))
             assert info["cue_visible"] == shown(env.unwrapped, observation, env.unwrapped.cues[0])
             sights += info["cue_visible"]
             if terminated or truncated:

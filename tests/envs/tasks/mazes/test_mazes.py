@@ -39,15 +39,15 @@ def test_who_remembers_is_right_on_the_test_side(env_id):
 
 @pytest.mark.parametrize(("env_id", "side"), list(product(SMALLEST, ("train", "validation", "test"))))
 def test_who_cannot_remember_is_at_chance_on_every_side(env_id, side):
-    env, dice = make_env(env_id, split=side, seed=5), np.random.default_rng(6)
-    right = sum(blind(env, dice).success for _ in range(300))
+    env, rng = make_env(env_id, split=side, seed=5), np.random.default_rng(6)
+    right = sum(blind(env, rng).success for _ in range(300))
     assert binomtest(right, 300, BLIND[env_id]).pvalue > 1e-3, right / 300
 
 
 @pytest.mark.parametrize("env_id", SMALLEST)
 def test_a_random_player_gets_what_is_said(env_id):
-    env, dice = make_env(env_id, split="test", seed=7), np.random.default_rng(8)
-    right = sum(at_random(env, dice).success for _ in range(200))
+    env, rng = make_env(env_id, split="test", seed=7), np.random.default_rng(8)
+    right = sum(at_random(env, rng).success for _ in range(200))
     assert binomtest(right, 200, RANDOM[env_id]).pvalue > 1e-3, right / 200
 
 
@@ -121,7 +121,7 @@ def test_time_runs_out_as_truncation(env_id):
 @pytest.mark.parametrize("env_id", SMALLEST)
 def test_cue_visible_says_what_minigrid_shows(env_id):
     env = gym.make(env_id).unwrapped
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     _, info = env.reset(seed=1)
     seen = set()
     for _ in range(300):
@@ -130,7 +130,7 @@ def test_cue_visible_says_what_minigrid_shows(env_id):
         visible = any(place is not None and image[tuple(place)][0] != 0 for place in places)
         assert info["cue_visible"] == visible
         seen.add(visible)
-        *_, terminated, truncated, info = env.step(int(dice.integers(3)))
+        *_, terminated, truncated, info = env.step(int(rng.integers(3)))
         if terminated or truncated:
             _, info = env.reset()
     assert seen == {True, False}

@@ -24,12 +24,12 @@ def test_checkers_accept_it(env_id):
 @pytest.mark.parametrize("env_id", IDS)
 def test_players_on_the_test_side(env_id):
     env = make_env(env_id, split="test", seed=4)
-    dice = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     oracle = [grid_oracle(env) for _ in range(200)]
     assert all(played.success for played in oracle)
-    blind = [grid_blind(env, dice).success for _ in range(400)]
+    blind = [grid_blind(env, rng).success for _ in range(400)]
     assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
-    lucky = [random_episode(env, dice).success for _ in range(300)]
+    lucky = [random_episode(env, rng).success for _ in range(300)]
     assert binomtest(sum(lucky), len(lucky), RANDOM[env_id]).pvalue > 0.001
 
 

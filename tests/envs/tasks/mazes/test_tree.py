@@ -36,22 +36,22 @@ def test_it_is_a_tree_inside_the_border(grid):
 @settings(max_examples=60, deadline=None)
 def test_every_loop_is_one_more_way_around(grid, loops):
     size, bushy, seed = grid
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     opened = {(2, 2)}
-    tree = grow(dice, size, tuple(opened), (2, 2), bushy)
+    tree = grow(rng, size, tuple(opened), (2, 2), bushy)
     opened.update(tree)
-    new = open_loops(dice, tree, opened, loops)
+    new = open_loops(rng, tree, opened, loops)
     assert opened == {(2, 2), *tree, *new}
     assert len(new) <= loops
     assert ways(opened) == len(opened) - 1 + len(new)
 
 
 def test_as_many_loops_as_asked_for_where_there_is_room():
-    dice = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     opened = {(1, 1)}
-    tree = grow(dice, 21, ((1, 1),), (1, 1))
+    tree = grow(rng, 21, ((1, 1),), (1, 1))
     opened.update(tree)
-    assert len(open_loops(dice, tree, opened, 5)) == 5
+    assert len(open_loops(rng, tree, opened, 5)) == 5
 
 
 def test_bushy_mazes_have_more_dead_ends():

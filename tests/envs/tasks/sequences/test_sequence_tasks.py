@@ -112,8 +112,8 @@ def test_an_oracle_is_always_right(env_id):
 @pytest.mark.parametrize("env_id", IDS)
 @pytest.mark.parametrize("player", [blind, at_random])
 def test_one_who_guesses_is_at_chance(env_id, player):
-    env, dice = make(env_id), np.random.default_rng(6)
-    episodes = [player(env, dice) for _ in range(episodes_for(env))]
+    env, rng = make(env_id), np.random.default_rng(6)
+    episodes = [player(env, rng) for _ in range(episodes_for(env))]
     assert is_chance(env, [played.score for played in episodes])
     successes = sum(played.success for played in episodes)
     assert binomtest(successes, len(episodes), chance_of_success(env)).pvalue > 1e-3
@@ -151,7 +151,7 @@ def test_what_is_in_sight_and_the_time_tell_nothing(env_id):
 @given(tasks(), st.integers(0, 10**6))
 @settings(max_examples=200, deadline=None)
 def test_every_answer_is_due_where_it_says_and_is_worth_the_same(env, seed):
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     observation, info = env.reset(seed=seed)
     seen, dues, total = [], 0, 0.0
     shown = [info["cue_visible"]]
@@ -159,8 +159,8 @@ def test_every_answer_is_due_where_it_says_and_is_worth_the_same(env, seed):
         assert env.observation_space.contains(observation)
         seen.append(tuple(observation.tolist()))
         due = bool(seen[-1][0])
-        action = right_answer(env, seen) if due else int(dice.integers(env.action_space.n))
-        wrong = dice.random() < 0.3
+        action = right_answer(env, seen) if due else int(rng.integers(env.action_space.n))
+        wrong = rng.random() < 0.3
         if due and wrong:
             action = (action + 1) % env.action_space.n
         observation, reward, terminated, truncated, info = env.step(action)

@@ -188,12 +188,12 @@ def test_penalty_makes_an_episode_of_no_ops_cost_what_it_says():
 def test_what_players_get_on_the_test_side(variant):
     env = make_env("Engram-TMaze-v0", split="test", kwargs=variant)
     env.reset(seed=6)
-    dice = np.random.default_rng(6)
+    rng = np.random.default_rng(6)
     oracle = [tmaze_oracle(env) for _ in range(300)]
     assert all(played.success for played in oracle)
-    blind = [tmaze_blind(env, dice).success for _ in range(600)]
+    blind = [tmaze_blind(env, rng).success for _ in range(600)]
     assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
-    assert np.mean([random_episode(env, dice).success for _ in range(300)]) < 0.05
+    assert np.mean([random_episode(env, rng).success for _ in range(300)]) < 0.05
 
 
 def test_an_oracle_walks_a_very_long_corridor():

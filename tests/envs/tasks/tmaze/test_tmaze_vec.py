@@ -23,7 +23,7 @@ VARIANTS = {
 
 
 def both(n_envs=7, seed=0, split=None, kwargs=None, monitor=True):
-    """Make the vectorised T-Mazes and their definition."""
+    """Make the vectorized T-Mazes and their definition."""
     make = partial(make_env, "Engram-TMaze-v0", split=split, kwargs=kwargs, monitor=monitor)
     pair = TMazeVecEnv([make] * n_envs), DummyVecEnv([make] * n_envs)
     for vec_env in pair:
@@ -100,9 +100,9 @@ def test_what_is_returned_is_the_callers_to_change():
     ours, definition = both(kwargs=VARIANTS["passive"])
     ours.reset()[:] = 7
     definition.reset()
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for _ in range(200):
-        actions = dice.choice(4, 7, p=(0.7, 0.1, 0.1, 0.1))
+        actions = rng.choice(4, 7, p=(0.7, 0.1, 0.1, 0.1))
         observations, rewards, dones, infos = ours.step(actions)
         expected, expected_rewards, expected_dones, expected_infos = definition.step(actions)
         assert_same_arrays(observations, expected)
