@@ -25,7 +25,7 @@ from rich.progress import track
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
-from engram.agents.evaluation.episodes import evaluate, wilson_interval
+from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.event_interventions import CueDeleted, CueReplaced, OthersDeleted
 from engram.agents.evaluation.interventions import Intervention
 from engram.agents.evaluation.recording import Recording, record
@@ -35,8 +35,9 @@ from engram.evidence.explanation.counterfactuals import Counterfactuals
 from engram.evidence.explanation.event_sets import sets_to_forget
 from engram.evidence.explanation.replacements import replacements
 from engram.evidence.explanation.run import DONORS, MOST_STEPS
-from engram.evidence.runs.open import TEST_SEED, load_run, open_envs
+from engram.evidence.runs.open import TEST_SEED, open_envs, open_run
 from engram.evidence.runs.settings import trained_setting
+from engram.evidence.statistics import wilson_interval
 from engram.tracking.atomic import write_json
 
 
@@ -104,7 +105,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=TEST_SEED, help="default: %(default)s")
     options = parser.parse_args()
     try:
-        folder, config, model, _ = load_run(options.run, None, "cpu")
+        folder, config, model, _ = open_run(options.run, None, "cpu")
         setting = trained_setting(config.env)
         (single,) = open_envs(config, [setting], 1, model)
         (several,) = open_envs(config, [setting], options.episodes, model)

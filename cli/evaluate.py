@@ -29,14 +29,14 @@ from engram.configs import CannotRun
 from engram.evidence.comparison.compare import compare, only_task
 from engram.evidence.comparison.figure import draw_comparison
 from engram.evidence.comparison.table import print_comparison, write_comparison
-from engram.evidence.evaluation.certificate import print_certificate
-from engram.evidence.evaluation.result import JSON_KEYS, print_report
+from engram.evidence.evaluation.result import JSON_KEYS
 from engram.evidence.evaluation.run import STANDARD, evaluate_run
+from engram.evidence.evaluation.tables import print_certificate, print_result
 from engram.evidence.explanation.run import explain_episode
 from engram.evidence.horizon.compare import compare_horizons, print_horizons, write_horizons
 from engram.evidence.horizon.measure import horizon_of
 from engram.evidence.horizon.table import print_horizon
-from engram.evidence.runs.open import TEST_SEED, check_device, load_run, open_envs
+from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
 from engram.evidence.runs.result_files import check_writable
 from engram.evidence.runs.settings import harder_settings, settings_of_delays, settings_of_sizes, trained_setting
@@ -184,11 +184,11 @@ def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, 
 def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
     horizons = compare_horizons(runs, options.horizon if options.compare_only else ())
     print_horizons(horizons, only_task(runs), results())
-    return write_horizons(horizons.curves, options.out or Path("horizon"), notes=horizons.notes)
+    return write_horizons(horizons.curves, options.out or Path("horizon"), caveats=horizons.caveats)
 
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:
-    folder, config, model, checkpoint = load_run(path, options.checkpoint, options.device)
+    folder, config, model, checkpoint = open_run(path, options.checkpoint, options.device)
     check_writable(folder)
     episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
     seed = TEST_SEED if options.seed is None else options.seed
@@ -212,8 +212,8 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
     except (ValueError, GymnasiumError) as error:
         raise CannotRun(" ".join(str(error).split())) from error
     how |= {"conditions": STANDARD[:1] if options.intact_only else STANDARD, "certificate": options.certificate}
-    report = evaluate_run(folder, config, model, envs, episodes=episodes, **how)
-    print_report(report, results())
+    result = evaluate_run(folder, config, model, envs, episodes=episodes, **how)
+    print_result(result, results())
     if options.certificate:
-        print_certificate(report.certificate, results())
+        print_certificate(result.certificate, results())
     print(f"written to {folder.evaluation}")

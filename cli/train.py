@@ -29,9 +29,8 @@ from engram.configs import CannotRun, TrainConfig, own_keys
 from engram.envs import make_env, measure_leakage, warn_if_few_layouts
 from engram.envs.split.by_layout import Side
 from engram.envs.split.leakage import Leakage
-from engram.evidence.evaluation.certificate import print_certificate
-from engram.evidence.evaluation.result import print_report
 from engram.evidence.evaluation.run import evaluate_run
+from engram.evidence.evaluation.tables import print_certificate, print_result
 from engram.evidence.explanation.run import film_episode
 from engram.evidence.horizon.measure import horizon_of
 from engram.evidence.horizon.table import print_horizon
@@ -269,23 +268,23 @@ def finish(config: TrainConfig, folder: RunFolder, console: Console, wandb_write
     settings, episodes, step = settings_of(config), config.eval.final_episodes, model.num_timesteps
     how: dict[str, Any] = {"checkpoint": "best", "seed": TEST_SEED, "console": console}
     envs = dict(zip(settings, open_envs(config, settings, episodes, model), strict=True))
-    report = evaluate_run(folder, config, model, envs, episodes=episodes, certificate=config.eval.certificate, **how)
+    result = evaluate_run(folder, config, model, envs, episodes=episodes, certificate=config.eval.certificate, **how)
     if config.eval.horizon:
         horizon = horizon_of(folder, config, model, config.eval.horizon, episodes=episodes, **how)
     if config.eval.film:
         film_episode(folder, config, model, seed=TEST_SEED)
     if wandb_writer:
-        wandb_writer.summarize({"evaluation": report.as_json()})
-        wandb_writer.tabulate("evaluation/certificate", report.certificate.rows(), step)
+        wandb_writer.summarize({"evaluation": result.as_json()})
+        wandb_writer.tabulate("evaluation/certificate", result.certificate.rows(), step)
         if config.eval.horizon:
             wandb_writer.show("evaluation/horizon", folder.horizon.with_suffix(".png"), step)
         if config.eval.film:
             wandb_writer.show("evaluation/film", folder.film, step)
         for name in ("best", "latest"):
             wandb_writer.keep_model([folder.checkpoint(name), folder.config, folder.versions], name)
-    print_report(report, results())
+    print_result(result, results())
     if config.eval.certificate:
-        print_certificate(report.certificate, results())
+        print_certificate(result.certificate, results())
     if config.eval.horizon:
         print_horizon(horizon, results())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from engram.agents.evaluation.episodes import wilson_interval
+from engram.evidence.statistics import wilson_interval
 
 EPISODES = 40
 

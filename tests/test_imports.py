@@ -35,15 +35,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracking": {"agents", "memory"},
     "tracking/callbacks": {"agents", "agents/evaluation", "memory", "tracking"},
     "tracking/writers": {"tracking"},
-    "evidence": {"agents/evaluation"},
+    "evidence": set(),
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "tracking"},
     "cli": {"agents", "configs", "envs", "envs/split", "evidence", "tracking", "tracking/writers"},
     "engram": {"agents", "envs"},
 }
-_EVIDENCE = {"evidence", "evidence/runs", "agents", "agents/evaluation", "configs", "envs/split", "memory", "tracking"}
-for _part in ("evaluation", "horizon", "comparison", "explanation"):
-    MAY_IMPORT[f"evidence/{_part}"] = _EVIDENCE
-MAY_IMPORT["evidence/report"] = _EVIDENCE | {"evidence/comparison", "evidence/evaluation", "evidence/horizon"}
+_RUN = {"agents", "agents/evaluation", "configs", "envs/split", "evidence", "evidence/runs", "tracking"}
+MAY_IMPORT["evidence/evaluation"] = _RUN
+MAY_IMPORT["evidence/horizon"] = _RUN | {"evidence/evaluation"}
+MAY_IMPORT["evidence/comparison"] = {"configs", "evidence", "evidence/runs", "tracking"}
+MAY_IMPORT["evidence/explanation"] = (_RUN | {"memory"}) - {"envs/split"}
+MAY_IMPORT["evidence/report"] = MAY_IMPORT["evidence/comparison"] | {
+    "evidence/comparison",
+    "evidence/evaluation",
+    "evidence/horizon",
+}
 MAY_IMPORT["cli"] |= {box for box in MAY_IMPORT if box.startswith("evidence/")}
 ASSEMBLERS = {
     "memory/__init__.py",
@@ -145,6 +151,9 @@ def test_imports_point_one_way() -> None:
         ("envs/split/by_layout.py", "from engram.envs.tasks.tmaze.env import TMaze"),
         ("tracking/writers/csv.py", "from engram.configs.schema import TrainConfig"),
         ("evidence/evaluation/scores.py", "from engram.evidence.report.page import write_page"),
+        ("evidence/statistics.py", "from engram.evidence.runs.settings import AS_TRAINED"),
+        ("evidence/runs/groups.py", "from engram.evidence.evaluation.scores import Score"),
+        ("evidence/comparison/compare.py", "from engram.evidence.horizon.curve import falls_below"),
         ("configs/schema.py", "import engram.cli.train"),
     ],
 )

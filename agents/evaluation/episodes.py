@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents.evaluation.interventions import Intervention, make_intervention
@@ -133,9 +132,3 @@ def _step(
     state: AgentState,
 ) -> tuple[NDArray[Any], AgentState]:
     return model.predict(observations, state, starts, deterministic, masks)
-
-
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a success probability."""
-    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)

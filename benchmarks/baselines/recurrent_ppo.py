@@ -22,8 +22,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from engram.agents.evaluation.episodes import wilson_interval
 from engram.envs import make_vec_env
+from engram.evidence.statistics import wilson_interval
 
 
 class OneHot(VecEnvWrapper):

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from engram.configs import CannotRun
-from engram.evidence.estimate import Estimate, Metric, aggregate_over_seeds
-from engram.evidence.evaluation.result import AS_TRAINED
-from engram.evidence.runs.caveats import notes
+from engram.evidence.runs.caveats import caveats
 from engram.evidence.runs.groups import agents, tasks
 from engram.evidence.runs.recorded_run import RecordedRun, read_evaluation, read_run
-from engram.evidence.statistics import probability_of_improvement
+from engram.evidence.runs.settings import AS_TRAINED
+from engram.evidence.statistics import Estimate, Metric, aggregate_over_seeds, probability_of_improvement
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Comparison:
     """What decides which run is better."""
     settings: tuple[str, ...]
     agents: tuple[AgentResult, ...]
-    notes: tuple[str, ...]
+    caveats: tuple[str, ...]
     """What a reader has to know, one sentence each."""
 
 
@@ -110,7 +109,7 @@ def compare_runs(
         for label, group in grouped.items()
     )
     chance = next((e["chance"] for e in evaluations.values() if e["chance"] is not None), None)
-    return Comparison(task, chance, metric, labels, results, notes(grouped, evaluations))
+    return Comparison(task, chance, metric, labels, results, caveats(grouped, evaluations))
 
 
 def only_task(runs: Sequence[RecordedRun]) -> str:

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engram.evidence.comparison.compare import Comparison
-from engram.evidence.estimate import Estimate
 from engram.evidence.plotting import colors_of, save_figure
+from engram.evidence.statistics import Estimate
 
 COLUMNS = 3
 

@@ -9,17 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from engram.evidence.comparison.compare import AgentResult, Comparison, SettingScores
-from engram.evidence.estimate import Estimate
-from engram.evidence.evaluation.result import AS_TRAINED
+from engram.evidence.runs.settings import AS_TRAINED
+from engram.evidence.tables import Rows, as_number, as_percent, as_table
 from engram.tracking.atomic import write_json, write_text
 
-Rows = list[tuple[str, ...]]
 LEGEND = (
     "Test side. Over seeds: interquartile mean and 95 % interval of a stratified bootstrap; of a single run: 95 % "
     "Wilson interval."
@@ -70,27 +66,6 @@ def improvement_rows(comparison: Comparison) -> Rows:
     return rows
 
 
-def as_percent(estimate: Estimate | None) -> str:
-    """Write a rate as `97.5 % (94.3-98.9)`; without an interval where all of several seeds agree."""
-    if estimate is None:
-        return "-"
-    if _all_agree(estimate):
-        return f"{100 * estimate.value:.1f} % in all"
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f} %"
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})"
-
-
-def as_number(estimate: Estimate | None, digits: int = 3) -> str:
-    """Write a number as `0.966 (0.951-0.970)`; without an interval where there is none."""
-    if estimate is None:
-        return "-"
-    if estimate.low is None or estimate.high is None or _all_agree(estimate):
-        return f"{estimate.value:.{digits}f}" + (" in all" if _all_agree(estimate) else "")
-    until = " to " if estimate.low < 0 else "-"  # a dash would look like another sign
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}{until}{estimate.high:.{digits}f})"
-
-
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the scores of every setting, the probabilities of improvement, and what a reader has to know."""
     for setting in comparison.settings:
@@ -98,21 +73,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(as_table(score_rows(comparison, setting), title))
     if better := improvement_rows(comparison):
         console.print(as_table(better, "probability of improvement"))
-    for line in (LEGEND, *((BETTER.format(metric=comparison.metric),) if better else ()), *comparison.notes):
+    for line in (LEGEND, *((BETTER.format(metric=comparison.metric),) if better else ()), *comparison.caveats):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def as_table(rows: Rows, title: str) -> Table:
-    """Return rows, the first of which is the heading, as a table for the terminal."""
-    table = Table(title=escape(title), box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column(escape(rows[0][0]), overflow="fold")
-    for cells in list(zip(*rows, strict=True))[1:]:
-        # On a narrow terminal cells are broken between their words, never within them.
-        longest = max(len(word) for cell in cells for word in cell.split())
-        table.add_column(escape(cells[0]), justify="right", min_width=longest)
-    for row in rows[1:]:
-        table.add_row(*map(escape, row))
-    return table
 
 
 def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
@@ -140,10 +102,6 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     writer.writerows(rows)
     write_text(csv_path, text.getvalue())
     return json_path, csv_path
-
-
-def _all_agree(estimate: Estimate) -> bool:
-    return len(estimate.by_run) > 1 and len(set(estimate.by_run)) == 1
 
 
 def _plain(agent: AgentResult, setting: str, scores: SettingScores) -> dict[str, Any]:

@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, cast
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-
 from engram.evidence.evaluation.scores import Score
 from engram.evidence.statistics import difference_interval
 
@@ -228,38 +224,3 @@ def _figure(score: Score, condition: str) -> str:
     if score.success is None:
         return f"mean return {score.mean_return:.3f} {condition}"
     return f"{score.success:.1%} {condition}"
-
-
-def _shown(found: Difference, tells_success: bool) -> str:
-    """Write a difference of success in points, of returns as they are."""
-    scale, digits = (100, 1) if tells_success else (1, 3)
-    mean, low, high = (f"{scale * number:+.{digits}f}" for number in found)
-    return f"{mean} ({low} to {high})"
-
-
-def print_certificate(certificate: Certificate, console: Console) -> None:
-    """Print every intervention that is listed with what it changes."""
-    metric = "success" if certificate.tells_success else "return"
-    tells_again = any(certificate.scores[name].looked_again is not None for name in certificate.listed)
-    table = Table(title="certificate of memory", box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column("done to the agent")
-    again_heading = ["looked again (right; else)"] if tells_again else []
-    for heading in (f"{metric} (95 % int.)", "difference (95 % int.)", *again_heading):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name in certificate.listed:
-        score, found = certificate.scores[name], None if name == "intact" else certificate.difference(name)
-        again = score.looked_again
-        seen = "-"
-        if again is not None:
-            rates = ("-" if rate is None else f"{rate:.0%}" for rate in (again.success, score.without_looking))
-            seen = f"{again.episodes / score.episodes:.0%} ({', '.join(rates)})"
-        told = certificate.tells_success and score.success is not None
-        shown = score.shown if told else score.shown_return
-        done = "" if score.applied in (None, score.episodes) else f" (done in {score.applied / score.episodes:.0%})"
-        table.add_row(
-            CERTIFICATE[name] + done,
-            shown if told or not certificate.tells_success else f"return {shown}",
-            "" if found is None else _shown(found, told),
-            *([seen] if tells_again else []),
-        )
-    console.print(table)

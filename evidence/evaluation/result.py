@@ -7,15 +7,10 @@ import io
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-
-from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, Certificate, acts
+from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, Certificate
 from engram.evidence.evaluation.scores import Score
+from engram.evidence.runs.settings import AS_TRAINED, Condition
 
-AS_TRAINED = "as trained"
-FEW_LAYOUTS = 20
 WIPED = {"intact": "nothing", "wiped": "memory", "controller_wiped": "controller", "both_wiped": "both"}
 """What is emptied before every step; the other interventions stand in the certificate."""
 JSON_KEYS = """
@@ -52,15 +47,6 @@ keys of a score:
   looked_again                episodes in which the cue came into sight again, and the success rate among them
   applied                     episodes in which the intervention was done (one may wait in vain for the cue to be lost)
 """
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Under which circumstances episodes are played."""
-
-    setting: str = AS_TRAINED
-    intervention: str = "intact"
-    deterministic: bool = True
 
 
 @dataclass
@@ -111,44 +97,3 @@ class EvaluationResult:
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
-
-
-def print_report(report: EvaluationResult, console: Console) -> None:
-    """Print the scores as a table, and the verdict."""
-    certificate, tells_success = report.certificate, any(score.success is not None for score in report.scores.values())
-    table = Table(title=report.about["env"], box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
-    for name in ("setting", "wiped", "actions"):
-        table.add_column(name, no_wrap=True)
-    for name in (*(("success (95 % int.)", "return") if tells_success else ("return (95 % int.)",)), "length"):
-        table.add_column(name, justify="right", no_wrap=True)
-    before = AS_TRAINED
-    for condition, result in report.scores.items():
-        name = condition.intervention
-        if name not in WIPED or not acts(name, certificate.has_memory, certificate.has_state):
-            continue
-        if condition.setting != before:
-            table.add_section()
-        table.add_row(
-            condition.setting if condition.setting != before or not table.row_count else "",
-            WIPED[name],
-            "greedy" if condition.deterministic else "sampled",
-            *((result.shown, f"{result.mean_return:.3f}") if tells_success else (result.shown_return,)),
-            f"{result.mean_length:.1f}",
-        )
-        before = condition.setting
-    console.print(table)
-    console.print(certificate.sentence, highlight=False, soft_wrap=True)
-    if said := _layouts(report.scores[Condition()]):
-        console.print(said, highlight=False, soft_wrap=True)
-
-
-def _layouts(score: Score) -> str:
-    """Say how often few layouts were played; only where they had to be played again are they all that there are."""
-    layouts, fewest, most = score.distinct_layouts, score.fewest_per_layout, score.most_per_layout
-    if not 0 < layouts < FEW_LAYOUTS or fewest is None or most is None:
-        return ""
-    often = f"{fewest if fewest == most else f'{fewest} to {most}'} {'episode' if most == 1 else 'episodes'}"
-    each = often if layouts == 1 else f"each in {often}"
-    return f"Distinct layouts met: {layouts}, {each}" + (
-        "; the intervals are of chance in the play, not over mazes." if most > 1 else "."
-    )

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
+from engram.agents.evaluation.episodes import Episodes, Watch, evaluate
 from engram.agents.evaluation.interventions import INTERVENTIONS
+from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.configs import TrainConfig
+from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
-from engram.evidence.evaluation.examination import PlannedCondition, play_conditions
-from engram.evidence.evaluation.result import WIPED, Condition, EvaluationResult
+from engram.evidence.evaluation.result import WIPED, EvaluationResult
+from engram.evidence.evaluation.scores import Score, score
 from engram.evidence.runs.caveats import trained_on
-from engram.evidence.runs.result_files import made_by, say_kept
-from engram.evidence.runs.settings import Setting
+from engram.evidence.runs.result_files import made_by, print_where_kept
+from engram.evidence.runs.settings import Condition, Setting
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json, write_text
 
@@ -73,15 +81,15 @@ def evaluate_run(
             for name in others
             if (tells_cue or not INTERVENTIONS[name].needs_cue) and env.num_envs >= INTERVENTIONS[name].least_envs
         ]
-    trials = [PlannedCondition(condition, env, episodes) for condition in conditions]
+    plan = [PlannedCondition(condition, env, episodes) for condition in conditions]
     for setting, env in harder:
         for condition in (Condition(setting.label), Condition(setting.label, "wiped")):
-            trials.append(PlannedCondition(condition, env, setting.episodes or episodes))
-    examined = play_conditions(model, trials, seed=seed, console=console)
+            plan.append(PlannedCondition(condition, env, setting.episodes or episodes))
+    played = play_conditions(model, plan, seed=seed, console=console)
     for env in envs.values():
         env.close()
 
-    tested = examined.layouts(trained.label)
+    tested = played.layouts(trained.label)
     known = set(folder.layouts.read_text(errors="replace").split()) if folder.layouts.is_file() else None
     about = {
         "run": str(folder.path),
@@ -99,22 +107,124 @@ def evaluate_run(
         "layouts_in_both": None if known is None else len(tested & known),
         # These are not split: a delay within the range of the training shows layouts of the training.
         "harder_layouts_in_both": {
-            setting.label: None if known is None else len(examined.layouts(setting.label) & known)
+            setting.label: None if known is None else len(played.layouts(setting.label) & known)
             for setting, _ in harder
         },
         **made_by(),
     }
-    report = EvaluationResult(about, examined.scores)
+    report = EvaluationResult(about, played.scores)
     table = folder.evaluation.with_suffix(".csv")
     kept = folder.keep_previous(
         folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])
     )
-    say_kept(kept, console)
-    for said in trained_on(about):
-        console.print(said, highlight=False, markup=False, soft_wrap=True)
+    print_where_kept(kept, console)
+    for caveat in trained_on(about):
+        console.print(caveat, highlight=False, markup=False, soft_wrap=True)
     write_json(folder.evaluation, report.as_json())
     write_text(table, report.as_csv())
-    write_text(folder.episodes, examined.as_csv())
+    write_text(folder.episodes, played.as_csv())
     if certificate:
         write_json(folder.certificate, {**about, **report.certificate.as_json()})
     return report
+
+
+class PlannedCondition(NamedTuple):
+    """A condition, the envs to play it in, and how many episodes."""
+
+    condition: Condition
+    env: VecEnv
+    episodes: int
+
+
+class PlayedConditions(NamedTuple):
+    """The scores and the episodes of all conditions."""
+
+    scores: dict[Condition, Score]
+    played: dict[Condition, Episodes]
+
+    def layouts(self, setting: str) -> set[str]:
+        """Return the layouts that were met in a setting."""
+        played = [episodes.layout for condition, episodes in self.played.items() if condition.setting == setting]
+        return set[str]().union(*played) - {""}
+
+    def as_csv(self) -> str:
+        """Return the content of `episodes.csv`: one row for each episode."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        columns = ("layout", "success", "return", "length", "looked_again", "applied")
+        writer.writerow((*asdict(Condition()), "episode", *columns))
+        for condition, episodes in self.played.items():
+            told = (self.scores[condition].success is not None, episodes.tells_cue)
+            rows = zip(*(column.tolist() for column in episodes[:6]), strict=True)
+            for number, (success, gained, length, layout, again, applied) in enumerate(rows):
+                known = (success if told[0] else None, gained, length, again if told[1] else None, applied)
+                writer.writerow((*asdict(condition).values(), number, layout, *known))
+        return text.getvalue()
+
+
+def play_conditions(
+    model: MemoryPPO, plan: Sequence[PlannedCondition], *, seed: int, console: Console
+) -> PlayedConditions:
+    """Play all conditions; those in the same envs meet the same episodes.
+
+    Args:
+        model: the agent.
+        plan: what to play, in this order.
+        seed: of the episodes.
+        console: where the bar is shown.
+    """
+    found = PlayedConditions({}, {})
+    dealt: dict[tuple[VecEnv, int], list[list[int]]] = {}
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task("evaluation", total=len(plan))
+        for number, planned in enumerate(plan):
+            condition, env, episodes = planned
+            bar.update(task, description=f"evaluation: {condition.setting}, {condition.intervention}")
+
+            def on_progress(done: int, total: int, before: int = number) -> None:
+                bar.update(task, completed=before + done / total)
+
+            if (env, episodes) not in dealt:  # looking for layouts takes as long as resetting for all episodes
+                dealt[env, episodes] = balanced_seeds(env, episodes, seed)
+            episodes_played, score_found = play(
+                model, planned, dealt[env, episodes], seed=seed, on_progress=on_progress
+            )
+            found.played[condition], found.scores[condition] = episodes_played, score_found
+    return found
+
+
+def play(
+    model: MemoryPPO,
+    planned: PlannedCondition,
+    dealt: list[list[int]],
+    *,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
+) -> tuple[Episodes, Score]:
+    """Play one condition.
+
+    Args:
+        model: the agent.
+        planned: what to play.
+        dealt: the episodes, from `envs.split.balanced_episodes.balanced_seeds`.
+        seed: of the episodes where there are no layouts to deal.
+        on_progress, watch: see `agents.evaluation.episodes.evaluate`.
+    """
+    condition, env, episodes = planned
+    watched = SuccessTracker(env)
+    watched.seed(seed)
+    if any(dealt):
+        queue_seeds(watched, dealt)
+    played = evaluate(
+        model,
+        watched,
+        n_episodes=episodes,
+        deterministic=condition.deterministic,
+        intervention=condition.intervention,
+        on_progress=on_progress,
+        watch=watch,
+    )
+    return played, score(played, watched.knows_success)

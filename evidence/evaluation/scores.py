@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from engram.agents.evaluation.episodes import Episodes, wilson_interval
-from engram.evidence.statistics import mean_interval
+from engram.agents.evaluation.episodes import Episodes
+from engram.evidence.statistics import mean_interval, wilson_interval
+from engram.evidence.tables import shown_rate
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,6 @@ class Score:
             return f"{self.mean_return:.3f}"
         until = " to " if self.return_low < 0 else "-"  # a dash would look like another sign
         return f"{self.mean_return:.3f} ({self.return_low:.3f}{until}{self.return_high:.3f})"
-
-
-def shown_rate(rate: float | None, low: float | None, high: float | None) -> str:
-    """Return a rate with its interval, for a table; a dash if it is not known."""
-    return "-" if rate is None else f"{rate:.1%} ({100 * (low or 0.0):.1f}-{100 * (high or 0.0):.1f})"
 
 
 def score(played: Episodes, knows_success: bool) -> Score:

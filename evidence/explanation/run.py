@@ -19,7 +19,7 @@ from engram.evidence.explanation.film import MOST_FRAMES, write_film
 from engram.evidence.explanation.page import PageTooLarge, page_text
 from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
 from engram.evidence.runs.open import open_envs
-from engram.evidence.runs.result_files import made_by, say_kept
+from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import trained_setting
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_text
@@ -106,7 +106,7 @@ def explain_episode(
         text = page_text(content, page.name)
     except PageTooLarge as error:
         raise CannotRun(str(error)) from error
-    say_kept(folder.keep_previous(page), console)
+    print_where_kept(folder.keep_previous(page), console)
     folder.explained.mkdir(exist_ok=True)
     write_text(page, text)
     return page

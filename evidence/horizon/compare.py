@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from engram.configs import CannotRun
-from engram.evidence.comparison.table import as_table
 from engram.evidence.horizon.curve import WIPED_EPISODES, EffectiveLength, HorizonJson
 from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.horizon.table import LENGTH, horizon_rows
-from engram.evidence.runs.caveats import notes
+from engram.evidence.runs.caveats import caveats
 from engram.evidence.runs.groups import agents
 from engram.evidence.runs.recorded_run import RecordedRun, read_horizon
 from engram.evidence.statistics import interquartile_mean, success_interval
+from engram.evidence.tables import as_table
 from engram.tracking.atomic import write_json
 
 
@@ -25,7 +25,7 @@ class Horizons(NamedTuple):
 
     curves: Mapping[str, HorizonJson]
     """By the label of the agent."""
-    notes: tuple[str, ...]
+    caveats: tuple[str, ...]
     """What a reader has to know, one sentence each."""
 
 
@@ -47,7 +47,7 @@ def compare_horizons(runs: Sequence[RecordedRun], delays: Sequence[int] = ()) ->
             raise CannotRun(f"horizons over different things: {one.path} over {ours}, {other.path} over {theirs}")
     grouped = agents(runs)
     curves = {label: _curve(label, {run: read[run] for run in group}) for label, group in grouped.items()}
-    return Horizons(curves, notes(grouped, read))
+    return Horizons(curves, caveats(grouped, read))
 
 
 def _read(run: RecordedRun, delays: Sequence[int]) -> HorizonJson:
@@ -101,7 +101,7 @@ def over_seeds(curves: Sequence[HorizonJson]) -> HorizonJson:
 def print_horizons(horizons: Horizons, task: str, console: Console) -> None:
     """Print the effective memory length of every agent, and what a reader has to know."""
     console.print(as_table(horizon_rows(horizons.curves), f"{task}: horizon"))
-    for line in (LENGTH, *horizons.notes):
+    for line in (LENGTH, *horizons.caveats):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -110,7 +110,7 @@ def write_horizons(
     path: Path,
     *,
     colors: Mapping[str, str] | None = None,
-    notes: Sequence[str] = (),
+    caveats: Sequence[str] = (),
 ) -> tuple[Path, Path, Path]:
     """Write curves as JSON, and draw them as PNG and SVG.
 
@@ -118,14 +118,14 @@ def write_horizons(
         curves: label -> curve.
         path: without a suffix; its folder is made if it is not there.
         colors: see `draw_horizon`.
-        notes: what a reader has to know, for the JSON file.
+        caveats: what a reader has to know, for the JSON file.
 
     Returns:
         the JSON file, the PNG file and the SVG file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = path.with_name(f"{path.name}.json")
-    write_json(content, {"about": LENGTH, "notes": list(notes), "agents": dict(curves)})
+    write_json(content, {"about": LENGTH, "caveats": list(caveats), "agents": dict(curves)})
     return content, *draw_horizon(curves, path, colors=colors)
 
 

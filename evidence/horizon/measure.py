@@ -13,15 +13,14 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.agents import MemoryPPO
 from engram.configs import TrainConfig
 from engram.envs.split.balanced_episodes import balanced_seeds
-from engram.evidence.evaluation.examination import PlannedCondition, play
-from engram.evidence.evaluation.result import Condition
+from engram.evidence.evaluation.run import PlannedCondition, play
 from engram.evidence.evaluation.scores import Score
 from engram.evidence.horizon.curve import WIPED_EPISODES, Horizon, Point, default_delays
 from engram.evidence.horizon.figure import draw_horizon
-from engram.evidence.horizon.format import problem_of
+from engram.evidence.runs.horizon_format import problem_of
 from engram.evidence.runs.open import open_envs
-from engram.evidence.runs.result_files import made_by, say_kept
-from engram.evidence.runs.settings import settings_of_delays, trained_setting
+from engram.evidence.runs.result_files import made_by, print_where_kept
+from engram.evidence.runs.settings import Condition, settings_of_delays, trained_setting
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json
 
@@ -98,7 +97,7 @@ def horizon_of(
     try:
         for point in measure_horizon(model, missing, make_env, conditions, seed=seed, console=console):
             if not known:
-                say_kept(folder.keep_previous(*files), console)
+                print_where_kept(folder.keep_previous(*files), console)
             known[point.delay] = point._replace(**made)
             write_json(folder.horizon, so_far().as_json())
     finally:
@@ -149,8 +148,8 @@ def measure_horizon(
                     if bar.tasks[0].completed < until:
                         bar.advance(task)
 
-                trial = PlannedCondition(Condition(f"delay {delay}", name), env, number)
-                _, scores[name] = play(model, trial, balanced_seeds(env, number, seed), seed=seed, watch=on_step)
+                planned = PlannedCondition(Condition(f"delay {delay}", name), env, number)
+                _, scores[name] = play(model, planned, balanced_seeds(env, number, seed), seed=seed, watch=on_step)
                 env.close()
                 done = until
                 bar.update(task, completed=done)

@@ -10,10 +10,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from engram.evidence.evaluation.scores import shown_rate
 from engram.evidence.horizon.curve import Horizon, HorizonJson, from_training_range, middle_of
+from engram.evidence.tables import Rows, shown_rate
 
-Rows = list[tuple[str, ...]]
 LENGTH = (
     "Effective memory length: the delay at which success falls below the middle between chance and an oracle; "
     "interval: where the ends of the 95 % interval of success do."

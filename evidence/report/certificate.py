@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engram.configs import CannotRun
-from engram.evidence.comparison.table import LEGEND, Rows, as_number, as_percent
-from engram.evidence.estimate import Metric, aggregate_over_seeds
+from engram.evidence.comparison.table import LEGEND
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
 from engram.evidence.report.html import TaskRuns, folded, missing, note, table
 from engram.evidence.runs.recorded_run import RecordedRun, read_certificate, read_evaluation
+from engram.evidence.statistics import Metric, aggregate_over_seeds
+from engram.evidence.tables import Rows, as_number, as_percent
 
 LEGEND_OF_RETURNS = (
     "Test side. Over seeds: interquartile mean and 95 % interval of a stratified bootstrap; of a single run: mean and "

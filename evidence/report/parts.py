@@ -9,8 +9,7 @@ from typing import Any
 from engram.configs import CannotRun
 from engram.evidence.comparison.compare import Comparison, compare_runs
 from engram.evidence.comparison.figure import draw_comparison
-from engram.evidence.comparison.table import BETTER, LEGEND, Rows, improvement_rows, score_rows, write_comparison
-from engram.evidence.evaluation.result import AS_TRAINED
+from engram.evidence.comparison.table import BETTER, LEGEND, improvement_rows, score_rows, write_comparison
 from engram.evidence.horizon.compare import over_seeds, write_horizons
 from engram.evidence.horizon.curve import HorizonJson
 from engram.evidence.horizon.table import LENGTH, horizon_rows
@@ -18,8 +17,10 @@ from engram.evidence.plotting import save_figure
 from engram.evidence.report.cost import cost_row, read_cost
 from engram.evidence.report.html import TaskRuns, figure, folded, missing, note, table
 from engram.evidence.report.learning_curves import Curve, draw_curves, read_curve
-from engram.evidence.runs.caveats import notes
+from engram.evidence.runs.caveats import caveats
 from engram.evidence.runs.recorded_run import RecordedRun, read_evaluation, read_horizon
+from engram.evidence.runs.settings import AS_TRAINED
+from engram.evidence.tables import Rows
 from engram.tracking import RunFolder
 
 # Side -> metrics, of which the first that any run has is drawn, and values to average over.
@@ -105,8 +106,8 @@ def horizon_part(runs: TaskRuns) -> str:
     if not curves:
         return missing(lacking) or note("This task has no delay that could be varied.")
     of_runs = {run: horizon for found in read.values() for run, horizon in found.items()}
-    weak = notes({label: list(found) for label, found in read.items()}, of_runs)
-    _, *saved = write_horizons(curves, runs.file("horizon"), colors=runs.colors, notes=weak)
+    weak = caveats({label: list(found) for label, found in read.items()}, of_runs)
+    _, *saved = write_horizons(curves, runs.file("horizon"), colors=runs.colors, caveats=weak)
     caption = "Success against the delay over which something had to be remembered, with 95 % intervals."
     measured = table([("agent", "seed", "measured with"), *commands], words=True)
     drawn = figure((saved[0], saved[1]), caption, runs.command)
@@ -143,7 +144,7 @@ def _scores(comparison: Comparison, runs: TaskRuns) -> str:
         parts.append(table(score_rows(comparison, setting)))
     if better := improvement_rows(comparison):
         parts += [table(better), note(BETTER.format(metric=comparison.metric))]
-    parts += [note(line) for line in (LEGEND, *comparison.notes)]
+    parts += [note(line) for line in (LEGEND, *comparison.caveats)]
     caption = "The same as a figure: each agent (number of seeds) in each setting, memory intact and wiped."
     return "\n".join([*parts, figure(draw_comparison(comparison, runs.file("comparison")), caption, runs.command)])
 

@@ -10,7 +10,7 @@ from engram.evidence.runs.recorded_run import RecordedRun
 FEW = 5  # seeds
 
 
-def notes(
+def caveats(
     agents: Mapping[str, Sequence[RecordedRun]], evaluations: Mapping[RecordedRun, Mapping[str, Any]]
 ) -> tuple[str, ...]:
     """List, in one sentence each, what makes a comparison weaker than it looks.
@@ -39,7 +39,7 @@ def notes(
     for run, evaluation in evaluations.items():
         if both := evaluation.get("layouts_in_both"):
             found.append(f"{run.path}: {both} of the layouts that it was tested on had been trained on.")
-        found += [f"{run.path}: {said}" for said in trained_on(evaluation)]
+        found += [f"{run.path}: {caveat}" for caveat in trained_on(evaluation)]
     return tuple(found)
 
 

@@ -100,7 +100,7 @@ def check_device(option: str, device: str) -> None:
         raise CannotRun(f"{option}{device}: torch cannot use it here; take {option}auto or {option}cpu") from error
 
 
-def load_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
+def open_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
     """Load a run's configuration and agent.
 
     Args:

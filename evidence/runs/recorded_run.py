@@ -17,7 +17,7 @@ from omegaconf import MISSING, OmegaConf
 from engram.configs import CannotRun, one_line
 from engram.configs.messages import CONFIG_ERRORS
 from engram.configs.schema import EnvConfig, EvalConfig, PPOConfig
-from engram.evidence.horizon.format import problem_of
+from engram.evidence.runs.horizon_format import problem_of
 from engram.tracking import RunFolder
 from engram.tracking.run_folder import closest
 

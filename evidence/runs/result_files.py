@@ -13,8 +13,8 @@ from engram.tracking import RunFolder, git_commit
 from engram.tracking.versions import command_line
 
 
-def say_kept(before: Path | None, console: Console) -> None:
-    """Say where earlier results have gone, if there were any."""
+def print_where_kept(before: Path | None, console: Console) -> None:
+    """Print where earlier results have gone, if there were any."""
     if before is not None:
         console.print(f"the results before are in {before}", highlight=False, markup=False, soft_wrap=True)
 

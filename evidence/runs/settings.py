@@ -13,6 +13,15 @@ from engram.configs.schema import EnvConfig
 AS_TRAINED = "as trained"
 
 
+@dataclass(frozen=True)
+class Condition:
+    """Under which circumstances episodes are played."""
+
+    setting: str = AS_TRAINED
+    intervention: str = "intact"
+    deterministic: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Setting:
     """One env to evaluate in."""

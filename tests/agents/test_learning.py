@@ -8,7 +8,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from engram.agents import MemoryPPO
-from engram.agents.evaluation.episodes import evaluate, wilson_interval
+from engram.agents.evaluation.episodes import evaluate
+from engram.evidence.statistics import wilson_interval
 
 ENVS, CUES = 16, 3
 

@@ -10,7 +10,7 @@ import yaml
 from tiny_runs import as_another_seed, copy_of_run
 
 from engram.cli.evaluate import main
-from engram.evidence.evaluation.examination import PlannedCondition, play
+from engram.evidence.evaluation.run import PlannedCondition, play
 
 
 @pytest.fixture
@@ -133,10 +133,10 @@ def test_a_task_without_a_delay_has_no_horizon(run: Path, capsys: pytest.Capture
 
 
 def test_an_interruption_loses_no_delay_that_was_measured(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(model: object, trial: PlannedCondition, *arguments: object, **more: object) -> object:
-        if trial.condition.setting == "delay 20":
+    def interrupted(model: object, planned: PlannedCondition, *arguments: object, **more: object) -> object:
+        if planned.condition.setting == "delay 20":
             raise KeyboardInterrupt
-        return play(model, trial, *arguments, **more)
+        return play(model, planned, *arguments, **more)
 
     monkeypatch.setattr("engram.evidence.horizon.measure.play", interrupted)
     assert main([str(run), "--episodes", "3", "--horizon", "20", "3"]) == 130

@@ -93,7 +93,7 @@ def test_everything_is_on_the_page(runs: Path, tmp_path: Path, capsys: pytest.Ca
     assert "no learning curve" not in page.text
     assert "--certificate" not in page.text
     assert "no horizon curve" not in page.text
-    (few, *_) = json.loads((out / "horizon.json").read_text())["notes"]
+    (few, *_) = json.loads((out / "horizon.json").read_text())["caveats"]
     assert few.startswith("Fewer than 5 seeds")
     assert page.text.count(few) == 2, "said of the scores, and of the horizons"
     files = {path.name for path in out.iterdir()}

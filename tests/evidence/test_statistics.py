@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, norm
 
-from engram.agents.evaluation.episodes import wilson_interval
 from engram.evidence.statistics import (
     difference_interval,
     interquartile_mean,
@@ -14,6 +13,7 @@ from engram.evidence.statistics import (
     probability_of_improvement,
     stratified_interval,
     success_interval,
+    wilson_interval,
 )
 
 # Newcombe (1998), Statistics in Medicine 17, table II, method 10.
@@ -169,3 +169,14 @@ def test_the_interval_of_success_over_runs_is_of_runs_and_of_their_episodes() ->
     assert wide[0] < 0.25 < 0.75 < wide[1]
     # One that failed often is cut off by the interquartile mean, but not unseen.
     assert success_interval([0] + [9] * 19, [9] * 20)[0] < 1.0
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (97, 100), (500, 1000)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_wilson_interval_is_wilsons(successes: int, n: int, confidence: float) -> None:
+    z, p = norm.ppf(0.5 + confidence / 2), successes / n
+    center, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = wilson_interval(successes, n, confidence)
+    assert low == pytest.approx(max(0.0, (center - half) / (1 + z * z / n)), abs=1e-9)
+    assert high == pytest.approx(min(1.0, (center + half) / (1 + z * z / n)), abs=1e-9)
+    assert 0 <= low <= p <= high <= 1

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from cued import Untold, cued
-from scipy.stats import norm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from staggered import LENGTHS, ROWS, Masked, Staggered, agent, counting_agent, vec_env
 
-from engram.agents.evaluation.episodes import evaluate, wilson_interval
+from engram.agents.evaluation.episodes import evaluate
 
 
 def test_every_env_plays_the_same_number_of_episodes():
@@ -100,17 +99,3 @@ def test_where_nobody_tells_of_the_cue_nobody_looked_again():
     episodes = evaluate(agent(env), env, n_episodes=6)
     assert not episodes.tells_cue
     assert not episodes.looked_again.any()
-
-
-# The interval.
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (97, 100), (500, 1000)])
-@pytest.mark.parametrize("confidence", [0.9, 0.95])
-def test_the_wilson_interval_is_wilsons(successes, n, confidence):
-    z, p = norm.ppf(0.5 + confidence / 2), successes / n
-    center, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = wilson_interval(successes, n, confidence)
-    assert low == pytest.approx(max(0.0, (center - half) / (1 + z * z / n)), abs=1e-9)
-    assert high == pytest.approx(min(1.0, (center + half) / (1 + z * z / n)), abs=1e-9)
-    assert 0 <= low <= p <= high <= 1

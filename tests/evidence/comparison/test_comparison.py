@@ -97,7 +97,7 @@ def test_agents_that_differ_in_a_number_are_told_apart_by_it(tmp_path: Path) -> 
         "episodic-lstm total_timesteps=1000": (0, 1, 3),
         "episodic-lstm total_timesteps=2000": (2,),
     }
-    assert any(line.startswith("Trained for different numbers of steps: ") for line in found.notes)
+    assert any(line.startswith("Trained for different numbers of steps: ") for line in found.caveats)
 
 
 def test_many_differences_are_named_as_far_as_needed(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_setting_that_was_not_played_is_refused_with_what_plays_it(folders: li
 
 def test_a_reader_is_told_what_makes_it_weak(tmp_path: Path) -> None:
     runs = [fake_run(tmp_path, seed=seed) for seed in range(5)]
-    assert compare(runs).notes == ()
+    assert compare(runs).caveats == ()
     again = fake_run(tmp_path, seed=4, name="again")
     leaky = fake_run(tmp_path, seed=5, evaluation={"layouts_in_both": 3, "checkpoint": "latest"})
     control = fake_run(
@@ -212,7 +212,7 @@ def test_a_reader_is_told_what_makes_it_weak(tmp_path: Path) -> None:
         "none",
         evaluation={"episodes": 17, "harder_layouts_in_both": {"delay=10": 4, "delay=60": 0, "delay=70": None}},
     )
-    found = compare([*runs, again, leaky, control]).notes
+    found = compare([*runs, again, leaky, control]).caveats
     for words in (
         "Fewer than 5 seeds, so that what is said over seeds is rough: none-lstm.",
         "Not independent, for they have the same seed (4): runs of episodic-lstm.",

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from engram.agents.evaluation.episodes import wilson_interval
-from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate, print_certificate
+from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate
 from engram.evidence.evaluation.scores import LookedAgain, Score
+from engram.evidence.evaluation.tables import print_certificate
+from engram.evidence.statistics import wilson_interval
 
 
 def scored(successes: int, n: int = 100, again: tuple[int, float | None] | None = None) -> Score:

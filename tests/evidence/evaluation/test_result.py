@@ -11,8 +11,10 @@ import pytest
 from rich.console import Console
 
 from engram.agents.evaluation.episodes import Episodes
-from engram.evidence.evaluation.result import JSON_KEYS, Condition, EvaluationResult, print_report
+from engram.evidence.evaluation.result import JSON_KEYS, EvaluationResult
 from engram.evidence.evaluation.scores import LookedAgain, Score, score
+from engram.evidence.evaluation.tables import print_result
+from engram.evidence.runs.settings import Condition
 
 
 def played(successes: int, n: int, again: tuple[int, ...] = (), tells_cue: bool = False) -> Episodes:
@@ -120,7 +122,7 @@ def test_file_has_its_documented_keys() -> None:
 
 def printed(found: EvaluationResult) -> str:
     text = io.StringIO()
-    print_report(found, Console(file=text, width=80))
+    print_result(found, Console(file=text, width=80))
     return text.getvalue()
 
 

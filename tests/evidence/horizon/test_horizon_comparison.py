@@ -10,11 +10,11 @@ import pytest
 from fake_runs import EPISODES, add_horizon, fake_run, horizon
 from rich.console import Console
 
-from engram.agents.evaluation.episodes import wilson_interval
 from engram.configs import CannotRun
 from engram.evidence.horizon.compare import compare_horizons, over_seeds, print_horizons, write_horizons
 from engram.evidence.horizon.table import horizon_rows
 from engram.evidence.runs.recorded_run import RecordedRun, read_run
+from engram.evidence.statistics import wilson_interval
 
 
 def runs_with(tmp_path: Path, memory: str, *curves: dict[int, int]) -> list[RecordedRun]:
@@ -53,17 +53,17 @@ def test_there_is_a_curve_for_each_memory_with_its_seeds_together(tmp_path: Path
         *runs_with(tmp_path, "ntm", {10: 40, 100: 20}),
         *runs_with(tmp_path, "episodic", {10: 40, 100: 40}, {10: 40, 100: 36, 1000: 20}),
     ]
-    curves, notes = compare_horizons(runs)
+    curves, caveats = compare_horizons(runs)
     assert list(curves) == ["episodic-lstm", "ntm-lstm"]
     assert curves["episodic-lstm"]["seeds"] == [0, 1]
     assert curves["episodic-lstm"]["commands"] == ["python evaluate.py RUN --horizon"] * 2
     assert [point["delay"] for point in curves["episodic-lstm"]["points"]] == [10, 100]
-    written = write_horizons(curves, tmp_path / "out" / "both", notes=notes)
+    written = write_horizons(curves, tmp_path / "out" / "both", caveats=caveats)
     assert [path.name for path in written] == ["both.json", "both.png", "both.svg"]
     assert all(path.stat().st_size for path in written)
     content = json.loads(written[0].read_text())
     assert content["agents"]["episodic-lstm"]["effective_length"] is None
-    assert content["notes"] == [
+    assert content["caveats"] == [
         "Fewer than 5 seeds, so that what is said over seeds is rough: episodic-lstm, ntm-lstm."
     ]
     assert "ntm-lstm" in written[2].read_text()
@@ -105,14 +105,14 @@ def test_a_reader_is_told_what_makes_horizons_weak(tmp_path: Path) -> None:
         content = horizon({10: 40}, episodes=episodes, checkpoint="best", seed=5)
         (run.path / "horizon.json").write_text(json.dumps(content))
     horizons = compare_horizons(runs)
-    assert horizons.notes == (
+    assert horizons.caveats == (
         "Fewer than 5 seeds, so that what is said over seeds is rough: episodic-lstm.",
         "Not independent, for they have the same seed (0): runs of episodic-lstm.",
         "Different numbers of test episodes were played: episodic-lstm 3 and 40.",
     )
     console = Console(width=200, record=True, file=io.StringIO())
     print_horizons(horizons, "T-Maze", console)
-    assert horizons.notes[1] in console.export_text()
+    assert horizons.caveats[1] in console.export_text()
 
 
 def test_delays_that_were_named_are_shown_and_must_have_been_measured(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from engram.agents import MemoryPPO
-from engram.evidence.runs.settings import trained_setting
+from engram.evidence.runs.settings import Condition, trained_setting
 from engram.envs.split.balanced_episodes import balanced_seeds
 from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
-from engram.evidence.evaluation.examination import PlayedConditions, PlannedCondition, play
+from engram.evidence.evaluation.run import PlayedConditions, PlannedCondition, play
 from engram.evidence.runs.open import make_envs, open_envs
-from engram.evidence.evaluation.result import Condition
 from tiny_runs import composed
 from engram.tracking import RunFolder
 
