@@ -11,6 +11,7 @@ from engram.memory.controllers.feedforward import FeedForward
 from engram.memory.controllers.gru import GRU
 from engram.memory.controllers.interface import Controller
 from engram.memory.controllers.lstm.definition import LSTM
+from engram.memory.controllers.transformer import Transformer
 from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.fast_weight.memory import FastWeightMemory
@@ -19,7 +20,6 @@ from engram.memory.none import NoMemory
 from engram.memory.ntm.memory import NTM
 from engram.memory.state import State
 from engram.memory.transformer.memory import TransformerMemory
-from engram.memory.transformer.stack import Transformer
 
 CONTROLLERS: dict[str, type[Controller[Any]]] = {
     "lstm": LSTM,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from benchmarks.speed.timing import add_device, medians, where
 from engram.memory import CONTROLLERS, MEMORIES, Controller, Core, tree_map
 from engram.memory.core import CoreState
-from engram.memory.fast_weight.naive import DeltaSteps, delta_chunks, delta_loop
+from engram.memory.fast_weight.memory import delta_rule
+from engram.memory.fast_weight.naive import DeltaSteps, delta_loop
 from engram.memory.registry import build_controller
 from engram.memory.state import State
 
@@ -110,7 +111,7 @@ def _scan_case(starts: Tensor, heads: int = 4, key_size: int = 32, value_size: i
         reads, after = scan(steps, weights, starts)
         return reads.square().sum() + after.square().sum()
 
-    return Case("scan delta_rule", lambda: loss(delta_chunks), lambda: loss(delta_loop))
+    return Case("scan delta_rule", lambda: loss(delta_rule), lambda: loss(delta_loop))
 
 
 def _backward(loss: Callable[[], Tensor]) -> Callable[[], None]:

@@ -1,10 +1,11 @@
-"""One chunk of the gated delta rule: a few matrix products and one triangular solve, the backward pass written out.
+"""The fast path of the gated delta rule: chunks of matrix products, the backward pass written out.
 
-With `γ_t` the sum of log decays up to step t, the weights are `S_t = exp(γ_t) S_0 + Σ_i exp(γ_t - γ_i) u_i k_iᵀ`, where
-`u_t = β_t (v_t - α_t S_{t-1} k_t)` is what step t adds. To put the one into the other gives the triangular system
-`(I + A) u = β (v - exp(γ) S_0 k)` with `A_ti = β_t exp(γ_t - γ_i) k_t·k_i` for i < t (Yang et al. 2024, "Parallelizing
-linear transformers with the delta rule over sequence length"; with decay Yang et al. 2025, "Gated delta networks"). All
-sums run over the steps of the same episode only, so A is block-diagonal.
+Within a chunk, with `γ_t` the sum of log decays up to step t, the weights are
+`S_t = exp(γ_t) S_0 + Σ_i exp(γ_t - γ_i) u_i k_iᵀ`, where `u_t = β_t (v_t - α_t S_{t-1} k_t)` is what step t adds. The one
+put into the other gives the triangular system `(I + A) u = β (v - exp(γ) S_0 k)` with
+`A_ti = β_t exp(γ_t - γ_i) k_t·k_i` for i < t (Yang et al. 2024, "Parallelizing linear transformers with the delta rule
+over sequence length"; with decay Yang et al. 2025, "Gated delta networks"). All sums run over the steps of the same
+episode only, so A is block-diagonal.
 """
 
 from __future__ import annotations
@@ -16,35 +17,33 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from engram.memory.fast_weight.naive import DeltaSteps
 from engram.memory.precision import in_full_precision
 
 _NOTHING_LEFT = -1000.0
 """The exponential of less is zero even in double."""
 
 
-def delta_chunk(
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    strengths: Tensor,
-    log_decays: Tensor,
-    weights: Tensor,
-    episode_starts: Tensor,
+def delta_chunks(
+    steps: DeltaSteps, weights: Tensor, episode_starts: Tensor, chunk_length: int = 32
 ) -> tuple[Tensor, Tensor]:
-    """Run over a chunk of C steps, all of it finite.
+    """Run over a sequence, all of it finite, in chunks: each a few matrix products and one triangular solve.
 
     Args:
-        queries, keys: [B, R, C, K].
-        values: [B, R, C, V].
-        strengths, log_decays: [B, R, C].
-        weights: [B, R, V, K] before the first step and before its reset.
-        episode_starts: [C, B] bool.
+        steps, episode_starts: as for `delta_loop`.
+        weights: [B, R, V, K] before the first step and after its reset.
+        chunk_length: C, steps taken at once; the work per step grows with it, the number of calls falls.
 
     Returns:
-        reads [B, R, C, V], and the weights after the last step.
+        the same as `delta_loop`.
     """
     apply: Callable[..., tuple[Tensor, Tensor]] = _DeltaChunk.apply
-    return apply(queries, keys, values, strengths, log_decays, weights, episode_starts)
+    by_head = (part.movedim(0, 2).contiguous().split(chunk_length, dim=2) for part in steps)  # [B, R, C, ...]
+    reads = []
+    for starts, *parts in zip(episode_starts.split(chunk_length), *by_head, strict=True):
+        read, weights = apply(*parts, weights, starts)
+        reads.append(read)
+    return torch.cat(reads, dim=2).movedim(2, 0), weights
 
 
 class Decays(NamedTuple):
@@ -77,7 +76,18 @@ class Decays(NamedTuple):
 
 
 class _DeltaChunk(torch.autograd.Function):
-    """See `delta_chunk`. `X` stands for B * R."""
+    """One chunk: `X` stands for B * R.
+
+    Args:
+        queries, keys: [B, R, C, K].
+        values: [B, R, C, V].
+        strengths, log_decays: [B, R, C].
+        weights: [B, R, V, K] before the first step and before its reset.
+        episode_starts: [C, B] bool.
+
+    Returns:
+        reads [B, R, C, V], and the weights after the last step.
+    """
 
     @staticmethod
     def forward(

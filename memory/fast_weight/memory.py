@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 from engram.memory.addressing.content import inverse_norm
 from engram.memory.arguments import check_int
-from engram.memory.fast_weight.naive import DeltaSteps, delta_chunks, delta_loop
+from engram.memory.fast_weight.chunk import delta_chunks
+from engram.memory.fast_weight.naive import DeltaSteps, delta_loop
 from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
 from engram.memory.precision import full_precision
-from engram.memory.state import State
+from engram.memory.state import State, reset
 
 Scan = Callable[[DeltaSteps, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class FastWeightState(NamedTuple):
-    """What each head has been taught in the episode of each row."""
+    """What each head has stored in the episode of each row."""
 
     weights: Tensor  # [B, R, V, K]
 
@@ -84,26 +85,43 @@ class FastWeightMemory(Memory[FastWeightState]):
     def forward(
         self, steps: StepSequence, state: FastWeightState, decisions: State | None = None, cache: State | None = None
     ) -> MemoryOutput:
-        return self._recall(delta_chunks, steps, state)
+        return self._run(delta_rule, steps, state)
 
-    def loop(self, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
+    def forward_naive(self, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
         """Run step by step: the definition that `forward` is held to."""
-        return self._recall(delta_loop, steps, state)
+        return self._run(delta_loop, steps, state)
 
-    def _recall(self, scan: Scan, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
-        said = self.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1))
-        with full_precision(said):
-            delta = self._by_head(said.to(state.weights.dtype))
+    def _run(self, scan: Scan, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
+        projected = self.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1))
+        with full_precision(projected):
+            delta = self._by_head(projected.to(state.weights.dtype))
             reads, weights = scan(delta, state.weights, steps.episode_starts)
             read = self.normalize(reads.flatten(2))
         trace = {"write_strength": delta.strengths.detach().mean(2), "decay": delta.log_decays.detach().exp().mean(2)}
         return MemoryOutput(read, FastWeightState(weights), (), None, trace)
 
-    def _by_head(self, said: Tensor) -> DeltaSteps:
-        """Cut [T, B, ...] into what each head is asked and told."""
-        queries, keys, values, strengths, decays = said.split(self.parts, dim=-1)
+    def _by_head(self, projected: Tensor) -> DeltaSteps:
+        """Cut [T, B, ...] into what each head reads with and writes."""
+        queries, keys, values, strengths, decays = projected.split(self.parts, dim=-1)
         queries, keys, values = (part.unflatten(-1, (self.heads, -1)) for part in (queries, keys, values))
         log_decays = nn.functional.logsigmoid(decays)
         # To length 1, but the shortest ones to less.
         queries, keys = queries * inverse_norm(queries), keys * inverse_norm(keys)
         return DeltaSteps(queries, keys, values, torch.sigmoid(strengths), log_decays)
+
+
+def delta_rule(steps: DeltaSteps, weights: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
+    """Run the gated delta rule: a sequence in chunks, a single step as the definition has it.
+
+    Args, Returns: see `delta_loop`.
+    """
+    weights = reset(weights, torch.zeros_like(weights), episode_starts[0])
+    # In a matrix product NaN times zero is NaN: where a number is not finite, the loop keeps it within its episode.
+    if len(episode_starts) == 1 or not _all_finite(*steps, weights):
+        return delta_loop(steps, weights, episode_starts)
+    return delta_chunks(steps, weights, episode_starts)
+
+
+def _all_finite(*tensors: Tensor) -> bool:
+    """Check all tensors at once, because on a GPU every check waits; a sum hides nothing that is not finite."""
+    return bool(torch.stack([tensor.detach().sum() for tensor in tensors]).isfinite().all())

@@ -1,4 +1,4 @@
-"""The gated delta rule as pure functions: the plain loop over time, and the same in chunks of matrix products.
+"""The definition of the gated delta rule: a plain loop over time.
 
 A matrix `S` of fast weights maps keys to values. A step reads it with its query, lets it decay, and replaces what its
 key recalls by its value (Yang et al. 2025, "Gated delta networks", the gated delta rule; without decay Schlag et al.
@@ -16,12 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engram.memory.fast_weight.chunk import delta_chunk
 from engram.memory.state import reset
 
 
 class DeltaSteps(NamedTuple):
-    """What a sequence of steps asks of the fast weights and writes into them."""
+    """What a sequence of steps reads from the fast weights and writes to them."""
 
     queries: Tensor  # [T, B, R, K] q
     keys: Tensor  # [T, B, R, K] k, no longer than 1
@@ -31,7 +30,7 @@ class DeltaSteps(NamedTuple):
 
 
 def delta_loop(steps: DeltaSteps, weights: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
-    """Run step by step: the definition that `delta_chunks` is held to.
+    """Run step by step: the definition that `memory.fast_weight.chunk` is held to, and the path of a single step.
 
     Args:
         steps: the sequence.
@@ -50,34 +49,3 @@ def delta_loop(steps: DeltaSteps, weights: Tensor, episode_starts: Tensor) -> tu
         kept = decay * weights
         weights = kept + strength * (value - kept @ key) * key.transpose(-1, -2)
     return torch.stack(reads), weights
-
-
-def delta_chunks(
-    steps: DeltaSteps, weights: Tensor, episode_starts: Tensor, chunk_length: int = 32
-) -> tuple[Tensor, Tensor]:
-    """Run in chunks, each a few matrix products and one triangular solve.
-
-    Args:
-        steps, weights, episode_starts: as for `delta_loop`.
-        chunk_length: C, steps taken at once; the work per step grows with it, the number of calls falls.
-
-    Returns:
-        the same as `delta_loop`.
-    """
-    weights = reset(weights, torch.zeros_like(weights), episode_starts[0])
-    # In a product no zero silences what is not finite; where there is any, the loop keeps it within its episode.
-    if len(episode_starts) == 1 or not _all_finite(*steps, weights):
-        return delta_loop(steps, weights, episode_starts)
-    by_head = (part.movedim(0, 2).contiguous().split(chunk_length, dim=2) for part in steps)  # [B, R, C, ...]
-    reads = []
-    for starts, queries, keys, values, strengths, log_decays in zip(
-        episode_starts.split(chunk_length), *by_head, strict=True
-    ):
-        read, weights = delta_chunk(queries, keys, values, strengths, log_decays, weights, starts)
-        reads.append(read)
-    return torch.cat(reads, dim=2).movedim(2, 0), weights
-
-
-def _all_finite(*tensors: Tensor) -> bool:
-    """Ask once for all tensors: on a GPU every question is a wait. Sums do not hide what is not finite."""
-    return bool(torch.stack([tensor.detach().sum() for tensor in tensors]).isfinite().all())

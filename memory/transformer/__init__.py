@@ -1,1 +1,1 @@
-"""The gated Transformer, as a memory and as a controller."""
+"""The gated Transformer: its layers, and the memory made of them."""

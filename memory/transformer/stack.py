@@ -1,4 +1,4 @@
-"""The gated Transformer over a sliding window of steps, and the same as a controller.
+"""The gated Transformer over a sliding window of steps.
 
 Its state is explicit: what each layer saw at the last `window` steps of the episode. All steps of a sequence are
 computed at once, one attention per layer, and no token is cut off from the gradient: it flows to everything inside
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
-from engram.memory.controllers.interface import Controller
 from engram.memory.positions import StepEmbedding
 from engram.memory.state import broadcast_like
 from engram.memory.transformer.window_attention import WindowAttention, same_episode, within_reach
@@ -150,42 +149,3 @@ class TransformerStack(nn.Module):
 def _only(filled: Tensor, tokens: Tensor) -> Tensor:
     """Return `tokens` [B, N, D] with zeros in the slots that are not filled [B, N]."""
     return tokens.masked_fill(~broadcast_like(filled, tokens), 0.0)
-
-
-class Transformer(Controller[TransformerState]):
-    """The gated Transformer as a controller (see `TransformerStack`).
-
-    Args:
-        input_size: D.
-        hidden_size: H, the width of its tokens.
-        layers, heads, window, feedforward_size: see `TransformerStack`.
-
-    Raises:
-        ValueError: if a size is not a whole number of at least 1, or `heads` does not divide `hidden_size`.
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        window: int = 64,
-        feedforward_size: int = 128,
-    ) -> None:
-        hidden_size = check_int("hidden_size", hidden_size)
-        super().__init__(input_size, hidden_size, hidden_size)
-        self.stack = TransformerStack(hidden_size, layers, heads, window, feedforward_size)
-
-    def initial_state(self, batch_size: int) -> TransformerState:
-        return self.stack.initial_state(batch_size)
-
-    def step(self, projected: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
-        no_start = torch.zeros(1, len(projected), dtype=torch.bool, device=projected.device)
-        hidden, state = self.run(projected.unsqueeze(0), state, no_start)
-        return hidden.squeeze(0), state
-
-    def run(
-        self, projected: Tensor, state: TransformerState, episode_starts: Tensor
-    ) -> tuple[Tensor, TransformerState]:
-        return cast(tuple[Tensor, TransformerState], self.stack(projected, state, episode_starts))

@@ -5,12 +5,14 @@ from itertools import product
 import pytest
 import torch
 
-from engram.memory.fast_weight import naive as delta_rule
-from engram.memory.fast_weight.naive import DeltaSteps, delta_chunks, delta_loop
+from engram.memory.fast_weight import memory
+from engram.memory.fast_weight.chunk import delta_chunks
+from engram.memory.fast_weight.memory import delta_rule
+from engram.memory.fast_weight.naive import DeltaSteps, delta_loop
 
 BATCH, HEADS, KEY, VALUE = 3, 2, 5, 7
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
-SCANS = pytest.mark.parametrize("scan", [delta_loop, delta_chunks])
+SCANS = pytest.mark.parametrize("scan", [delta_loop, delta_rule])
 
 
 def steps_of(length, dtype=torch.float32, batch=BATCH):
@@ -83,7 +85,7 @@ def test_chunks_equal_the_loop(dtype, length, chunk_length):
 def test_they_are_equal_wherever_an_episode_starts(pattern):
     mixing = torch.randn(11, BATCH, HEADS, VALUE, dtype=torch.float64)
     given = (steps_of(11, torch.float64), weights_of(torch.float64), starts_at(11, *pattern), mixing)
-    for one, other in zip(outcome(delta_chunks, *given), outcome(delta_loop, *given), strict=True):
+    for one, other in zip(outcome(delta_rule, *given), outcome(delta_loop, *given), strict=True):
         assert torch.allclose(one, other, atol=1e-9)
 
 
@@ -93,7 +95,7 @@ def test_they_are_equal_for_any_decay(decay):
     steps = steps_of(64)
     steps.log_decays[1::3] = decay
     given = (steps, weights_of(), staggered(64), torch.randn(64, BATCH, HEADS, VALUE))
-    for one, other in zip(outcome(delta_chunks, *given), outcome(delta_loop, *given), strict=True):
+    for one, other in zip(outcome(delta_rule, *given), outcome(delta_loop, *given), strict=True):
         assert one.isfinite().all()
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-5)
 
@@ -106,7 +108,7 @@ def test_they_are_equal_for_one_key_again_and_again():
         keys=key, queries=key, strengths=torch.ones(64, BATCH, HEADS), log_decays=torch.zeros(64, BATCH, HEADS)
     )
     given = (steps, weights_of(), starts_at(64), torch.randn(64, BATCH, HEADS, VALUE))
-    looped, chunked = outcome(delta_loop, *given), outcome(delta_chunks, *given)
+    looped, chunked = outcome(delta_loop, *given), outcome(delta_rule, *given)
     for one, other in zip(chunked, looped, strict=True):
         assert (one - other).abs().max() <= 1e-5 * max(1.0, other.abs().max().item())
     assert torch.allclose(chunked[0][1:], steps.values[:-1], atol=1e-5)  # the last value, from the next step on
@@ -166,24 +168,24 @@ def test_no_gradient_comes_from_the_future_nor_from_another_episode_or_row(scan)
 
 def test_what_is_finite_is_left_to_the_chunks(monkeypatch):
     calls = []
-    monkeypatch.setattr(delta_rule, "delta_loop", lambda *given: calls.append(given) or delta_loop(*given))
+    monkeypatch.setattr(memory, "delta_loop", lambda *given: calls.append(given) or delta_loop(*given))
     weights, starts = weights_of(), starts_at(11, (0, 0))
     weights[0] = torch.nan  # gone before anything is asked
-    delta_chunks(steps_of(11), weights, starts)
+    delta_rule(steps_of(11), weights, starts)
     assert not calls
     weights[1] = torch.nan
-    delta_chunks(steps_of(11), weights, starts)
+    delta_rule(steps_of(11), weights, starts)
     assert len(calls) == 1
 
 
 def test_a_single_step_solves_nothing(monkeypatch):
     monkeypatch.setattr(torch.linalg, "solve_triangular", None)
-    reads, _ = delta_chunks(steps_of(1), weights_of(), starts_at(1, (0, 1)))
+    reads, _ = delta_rule(steps_of(1), weights_of(), starts_at(1, (0, 1)))
     assert reads.shape == (1, BATCH, HEADS, VALUE)
 
 
 def test_inputs_are_left_alone():
     steps, weights, starts = steps_of(11), weights_of(), staggered(11)
     kept = [leaf.clone() for leaf in (*steps, weights, starts)]
-    delta_chunks(steps, weights, starts)
+    delta_rule(steps, weights, starts)
     assert all(torch.equal(*pair) for pair in zip((*steps, weights, starts), kept, strict=True))

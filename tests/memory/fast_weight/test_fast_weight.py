@@ -55,7 +55,7 @@ def recalled(*events, starts=()):
     begins = torch.zeros(len(events), 1, dtype=torch.bool)
     begins[list(starts)] = True
     steps = StepSequence(torch.zeros(len(events), 1, HIDDEN), encoded, encoded, begins)
-    whole, looped = made(steps, made.initial_state(1)), made.loop(steps, made.initial_state(1))
+    whole, looped = made(steps, made.initial_state(1)), made.forward_naive(steps, made.initial_state(1))
     assert torch.allclose(whole.read, looped.read, atol=1e-6)
     return whole.read[:, 0]
 
@@ -120,7 +120,7 @@ def test_as_many_associations_as_a_key_is_wide_are_kept_apart():
 def test_a_sequence_at_once_equals_the_loop(dtype, length):
     made = memory(half_life=3.0).to(dtype)
     steps = steps_of(length, dtype=dtype)
-    state = made.loop(steps_of(9, dtype=dtype), made.initial_state(BATCH)).state
+    state = made.forward_naive(steps_of(9, dtype=dtype), made.initial_state(BATCH)).state
     mixing = torch.randn(length, BATCH, made.read_size, dtype=dtype)
 
     def outcome(run):
@@ -131,7 +131,7 @@ def test_a_sequence_at_once_equals_the_loop(dtype, length):
         gradients = torch.autograd.grad(loss, [hidden, encoded, weights, *made.parameters()])
         return [recall.read, recall.state.weights, *recall.trace.values()], gradients
 
-    (values, gradients), (looped, looped_gradients) = outcome(made), outcome(made.loop)
+    (values, gradients), (looped, looped_gradients) = outcome(made), outcome(made.forward_naive)
     for one, other in zip(values, looped, strict=True):
         assert torch.allclose(one, other, rtol=0, atol=TOLERANCE[dtype])
     for one, other in zip(gradients, looped_gradients, strict=True):
@@ -203,13 +203,13 @@ def test_the_trace_tells_the_gates():
 @pytest.mark.parametrize("length", [1, 11])
 def test_addressing_is_in_full_precision_under_autocast(length):
     made = memory()
-    steps, state = steps_of(length), made.loop(steps_of(9), made.initial_state(BATCH)).state
+    steps, state = steps_of(length), made.forward_naive(steps_of(9), made.initial_state(BATCH)).state
     with torch.autocast("cpu", torch.bfloat16):
         recall = made(steps, state)
-        said = made.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1))
-    assert said.dtype == torch.bfloat16
+        projected = made.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1))
+    assert projected.dtype == torch.bfloat16
     assert recall.read.dtype == recall.state.weights.dtype == torch.float32
-    reads, weights = delta_loop(made._by_head(said.float()), state.weights, steps.episode_starts)
+    reads, weights = delta_loop(made._by_head(projected.float()), state.weights, steps.episode_starts)
     assert torch.allclose(recall.read, made.normalize(reads.flatten(2)), atol=1e-5)
     assert torch.allclose(recall.state.weights, weights, atol=1e-5)
 

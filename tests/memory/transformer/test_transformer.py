@@ -6,10 +6,11 @@ from cores import ENCODED, EventEncoder, assert_equal_trees, events
 from starts import BATCH, no_starts, some_starts
 
 from engram.memory import tree_map
+from engram.memory.controllers.transformer import Transformer
 from engram.memory.interface import StepSequence
 from engram.memory.registry import build_memory
 from engram.memory.state import leaves
-from engram.memory.transformer.stack import Block, Gate, Transformer, TransformerStack
+from engram.memory.transformer.stack import Block, Gate, TransformerStack
 from engram.memory.transformer.window_attention import by_token, within_reach
 
 INPUTS, WIDTH, HEADS = 5, 14, 7
