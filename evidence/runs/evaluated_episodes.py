@@ -10,9 +10,9 @@ from typing import Any
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.recording import Recording, record
 from engram.configs import TrainConfig
-from engram.evidence.runs.settings import Condition, trained_setting
 from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.runs.open import open_envs
+from engram.evidence.runs.settings import Condition, trained_setting
 from engram.tracking import RunFolder
 
 ROUNDED = 1e-5  # `episodes.csv` has returns to six places

@@ -13,9 +13,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig, load, one_line
 from engram.configs.messages import CONFIG_ERRORS
-from engram.evidence.runs.settings import Setting
 from engram.envs import make_vec_env
 from engram.envs.split.by_layout import Side
+from engram.evidence.runs.settings import Setting
 from engram.tracking import RunFolder, git_commit
 
 # Far from the seeds that one trains with; the split keeps the layouts apart in any case.

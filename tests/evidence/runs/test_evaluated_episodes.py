@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_runs import composed
 
 from engram.agents import MemoryPPO
-from engram.evidence.runs.settings import Condition, trained_setting
 from engram.envs.split.balanced_episodes import balanced_seeds
+from engram.evidence.evaluation.run import PlannedCondition, PlayedConditions, play
 from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
-from engram.evidence.evaluation.run import PlayedConditions, PlannedCondition, play
 from engram.evidence.runs.open import make_envs, open_envs
-from tiny_runs import composed
+from engram.evidence.runs.settings import Condition, trained_setting
 from engram.tracking import RunFolder
 
 EPISODES, SEED = 10, 3  # of three envs, so each plays four
@@ -34,7 +34,9 @@ def test_an_episode_alone_goes_as_it_went_among_others(env: tuple[str, ...], tmp
     setting, folder = trained_setting(config.env), RunFolder(tmp_path)
     model = MemoryPPO("MemoryPolicy", make_envs(config, setting, "test", 1, 0), seed=0, device="cpu")
     (envs,) = open_envs(config, [setting], EPISODES, model)
-    played, score = play(model, PlannedCondition(Condition(), envs, EPISODES), balanced_seeds(envs, EPISODES, SEED), seed=SEED)
+    played, score = play(
+        model, PlannedCondition(Condition(), envs, EPISODES), balanced_seeds(envs, EPISODES, SEED), seed=SEED
+    )
     folder.episodes.write_text(PlayedConditions({Condition(): score}, {Condition(): played}).as_csv())
     evaluated = EvaluatedEpisodes(config, model, EPISODES, SEED)
     assert evaluated.total == 12
