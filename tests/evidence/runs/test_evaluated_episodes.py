@@ -34,7 +34,8 @@ def test_an_episode_alone_goes_as_it_went_among_others(env: tuple[str, ...], tmp
     setting, folder = trained_setting(config.env), RunFolder(tmp_path)
     model = MemoryPPO("MemoryPolicy", make_envs(config, setting, "test", 1, 0), seed=0, device="cpu")
     (envs,) = open_envs(config, [setting], EPISODES, model)
-    played, score = play(
+    planned = PlannedCondition(Condition(), envs, EPISODES)
+    played, score = play(model, planned, balanced_seeds(envs, EPISODES, SEED), seed=SEED)
         model, PlannedCondition(Condition(), envs, EPISODES), balanced_seeds(envs, EPISODES, SEED), seed=SEED
     )
     folder.episodes.write_text(PlayedConditions({Condition(): score}, {Condition(): played}).as_csv())
