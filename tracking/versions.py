@@ -48,7 +48,9 @@ def git_commit(source: Path) -> tuple[str | None, bool | None]:
 
 def command_line() -> str:
     """Return the command that started this process, as one would type it."""
-    return shlex.join(["python", *sys.argv])
+    spec = sys.modules["__main__"].__spec__
+    started = [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
+    return shlex.join(["python", *started, *sys.argv[1:]])
 
 
 def _git(source: Path, *arguments: str) -> str | None:

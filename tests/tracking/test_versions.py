@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 from engram.tracking import git_commit, versions
@@ -41,3 +42,14 @@ def test_packages_are_named(tmp_path: Path) -> None:
     assert found["engram"] is not None
     assert found["git_commit"] is None
     assert "pytest" in found["command"] or "-c" in found["command"]
+
+
+def test_a_module_is_named_as_it_is_started(tmp_path: Path) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    for name in ("__main__", "other"):
+        (package / f"{name}.py").write_text("from engram.tracking.versions import command_line; print(command_line())")
+    for started in (["-m", "mine.other"], ["-m", "mine"], ["mine/other.py"]):
+        command = [sys.executable, *started, "two words"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == f"python {' '.join(started)} 'two words'"
