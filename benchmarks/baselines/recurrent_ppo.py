@@ -1,110 +1,250 @@
-"""Trains sb3-contrib's RecurrentPPO on the same envs as train.py, and evaluates it on the same held-out layouts.
+"""Trains sb3-contrib's RecurrentPPO on an experiment of train.py, on the same terms, and evaluates it as train.py does.
 
-    python -m benchmarks.baselines.recurrent_ppo --env MiniGrid-MemoryS9-v0 --steps 1500000 --seed 0
+    python -m benchmarks.baselines.recurrent_ppo experiment=minigrid_memory seed=0
 
-Writes `progress.csv` (training) and `evaluation.json` (test side) to a folder of its own. Observations are one-hot, as
-suits its flat policy. Needs `pip install -e '.[baselines]'`.
+takes the overrides of train.py (but memory= and controller=: it has an LSTM of `controller.hidden_size`) and leaves a
+run folder with the same files. Needs `pip install -e '.[baselines]'`.
+
+The same as for MemoryPPO: the envs with all their wrappers (split, view, actions, random actions, previous reward,
+scale of rewards); the input of the LSTM (our encoder, the previous action included); schedules of learning rate and
+entropy bonus; the novelty bonus, normalized per rollout and added to nothing but the rewards to learn from; steps per
+rollout, transitions per minibatch, epochs, discount, lambda, clip ranges, loss weights, gradient clipping, Adam;
+validation episodes and the choice of the best model (the later of equals); the episodes of the test, greedy, sampled.
+
+Not the same, for these are RecurrentPPO itself:
+
+* its minibatches are slices of the rollout in order, cut at a random point, where ours are chunks drawn at random; a
+  sequence begins at an episode's start, at the minibatch's or the env's first step, and is padded to the longest;
+* actor and critic have an LSTM each (its default; its shared LSTM would get no gradient from the critic);
+* torch's own LSTM and initialization; no action masks.
+
+It makes a policy of NaN when the last minibatch holds a single transition, so such sizes are refused.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-from typing import Any
+import sys
+from dataclasses import asdict
+from typing import Any, cast
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
-from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.logger import configure
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import FloatSchedule
+from stable_baselines3.common.vec_env import VecEnv
 
-from engram.envs import make_vec_env
-from engram.evidence.statistics import wilson_interval
+from benchmarks.baselines.event_observation import EventFeatures, ShowPreviousAction
+from benchmarks.baselines.novelty_rewards import FirstVisits, RewardsWithBonus
+from engram.agents.evaluation.episodes import evaluate
+from engram.agents.evaluation.success_tracker import SuccessTracker
+from engram.cli.hydra import run
+from engram.cli.terminal import remarks, warn_in_one_line
+from engram.cli.train import VALIDATION_SEED, agent_arguments, make_folder, refusing, settings_of
+from engram.configs import CannotRun, TrainConfig
+from engram.envs.split.by_layout import Side
+from engram.evidence.evaluation.run import PlannedCondition, play_conditions
+from engram.evidence.runs.open import TEST_SEED, make_envs
+from engram.evidence.runs.result_files import made_by
+from engram.evidence.runs.settings import Condition, Setting, trained_setting
+from engram.tracking import LayoutCount, MetricsFile, RunFolder
+from engram.tracking.atomic import write_json, write_text
 
+SHARED = (
+    *("learning_rate", "n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "clip_range_vf"),
+    *("normalize_advantage", "vf_coef", "max_grad_norm", "target_kl", "seed", "device"),
+)
+"""Arguments that MemoryPPO and RecurrentPPO have in common, and that mean the same for both."""
 
-class OneHot(VecEnvWrapper):
-    """Shows a MiniGrid symbol image as one flat vector of ones and zeros."""
-
-    def __init__(self, venv: VecEnv) -> None:
-        images = venv.observation_space
-        assert isinstance(images, gym.spaces.Box)
-        highest = images.high.reshape(-1, images.shape[-1]).max(0).astype(int)
-        self._eyes = [np.eye(size + 1, dtype=np.float32) for size in highest]
-        cells = int(np.prod(images.shape[:-1]))
-        space = gym.spaces.Box(0.0, 1.0, (cells * int((highest + 1).sum()),), np.float32)
-        super().__init__(venv, observation_space=space)
-
-    def _encode(self, images: Any) -> NDArray[np.float32]:
-        channels = [eye[images[..., channel]] for channel, eye in enumerate(self._eyes)]
-        return np.concatenate(channels, axis=-1).reshape(len(images), -1)
-
-    def reset(self) -> Any:
-        return self._encode(self.venv.reset())
-
-    def step_wait(self) -> Any:
-        images, rewards, dones, infos = self.venv.step_wait()
-        for info in infos:
-            if "terminal_observation" in info:
-                info["terminal_observation"] = self._encode(info["terminal_observation"][None])[0]
-        return self._encode(images), rewards, dones, infos
+State = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", default="MiniGrid-MemoryS9-v0", help="a MiniGrid id (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1_500_000, help="environment steps (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--episodes", type=int, default=200, help="of the evaluation (default: %(default)s)")
-    parser.add_argument("--n-envs", type=int, default=64, help="default: %(default)s")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s")
-    parser.add_argument("--gamma", type=float, default=0.98, help="default: %(default)s")
-    parser.add_argument("--batch-size", type=int, default=256, help="default: %(default)s")
-    parser.add_argument("--out", type=Path, default=Path("runs/recurrent_ppo"), help="default: %(default)s")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+class Player:
+    """RecurrentPPO as `engram.agents.evaluate` plays an agent."""
 
-    def envs(split: Any, n_envs: int, seed: int) -> VecEnv:
-        return OneHot(make_vec_env(options.env, n_envs=n_envs, seed=seed, split=split, view_size=3))
+    def __init__(self, model: RecurrentPPO) -> None:
+        self.model = model
+        self.policy = self
 
-    folder = options.out / f"{options.env}-seed{options.seed}"
+    def initial_state(self, batch_size: int) -> State:
+        """Return a state of zeros for `batch_size` envs."""
+        layers, _, size = cast(tuple[int, int, int], self.model.policy.lstm_hidden_state_shape)
+        zeros = np.zeros((layers, batch_size, size), dtype=np.float32)
+        return zeros, zeros
+
+    def predict(
+        self, observation: Any, state: State, episode_start: NDArray[np.bool_], deterministic: bool, _masks: None
+    ) -> tuple[NDArray[Any], State]:
+        """Choose actions, carrying the LSTM's state."""
+        return cast(tuple[NDArray[Any], State], self.model.predict(observation, state, episode_start, deterministic))
+
+
+class AnnealEntropy(BaseCallback):
+    """Sets the weight of the entropy bonus before each update, as `MemoryPPO` does by itself."""
+
+    def __init__(self, schedule: FloatSchedule) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        model = cast(RecurrentPPO, self.model)
+        # SB3 moves its own progress on between this and the update.
+        model.ent_coef = self.schedule(1.0 - model.num_timesteps / model._total_timesteps)
+        self.logger.record("train/ent_coef", model.ent_coef)
+
+
+class Validate(BaseCallback):
+    """Plays validation episodes now and then and keeps the best model, by the rules of `engram.tracking.Validation`."""
+
+    def __init__(self, config: TrainConfig, env: VecEnv, folder: RunFolder) -> None:
+        super().__init__()
+        self.env, self.folder = SuccessTracker(env), folder
+        self.every, self.episodes, self.due = config.eval.every, config.eval.episodes, config.eval.every
+        self.best = -np.inf
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self.num_timesteps >= self.due:
+            self.due = self.num_timesteps + self.every
+            self._evaluate()
+
+    def _on_training_end(self) -> None:
+        self._evaluate()
+        self.logger.record("time/total_timesteps", self.num_timesteps)
+        self.logger.record("time/parameters", sum(weights.numel() for weights in self.model.policy.parameters()))
+        self.logger.dump(self.num_timesteps)
+
+    def _evaluate(self) -> None:
+        self.env.seed(VALIDATION_SEED)
+        played = evaluate(cast(Any, Player(cast(RecurrentPPO, self.model))), self.env, self.episodes)
+        success, mean_return = float(played.success.mean()), float(played.episode_return.mean())
+        if self.env.knows_success:
+            self.logger.record("eval/success_rate", success)
+        self.logger.record("eval/mean_return", mean_return)
+        self.folder.save_model(self.model, "latest")
+        figure = success if self.env.knows_success else mean_return
+        if figure >= self.best:
+            self.best = figure
+            self.folder.save_model(self.model, "best")
+        print(f"{self.num_timesteps:>11,} steps: validation {figure:.3f}, best {self.best:.3f}", flush=True)
+
+
+def evaluation_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:
+    """Make envs of one side as the model sees them, images channels first; see `make_envs`."""
+    env = ShowPreviousAction(make_envs(config, setting, side, n_envs, seed))
+    return RecurrentPPO._wrap_env(env, monitor_wrapper=False)
+
+
+def make_model(config: TrainConfig, env: VecEnv) -> RecurrentPPO:
+    """Make RecurrentPPO with the numbers of an experiment.
+
+    Args:
+        config: of the experiment.
+        env: its training envs, as they come from `make_envs`.
+
+    Raises:
+        CannotRun: if RecurrentPPO cannot be had with these.
+    """
+    if config.controller.name != "lstm":
+        raise CannotRun(f"controller={config.controller.name}: RecurrentPPO has an LSTM; leave controller= out")
+    if config.env.n_envs * config.ppo.n_steps % config.ppo.batch_size == 1:
+        raise CannotRun(
+            f"ppo.batch_size={config.ppo.batch_size}: one of the {config.env.n_envs * config.ppo.n_steps} transitions"
+            " of a rollout would be left for the last minibatch, and all weights would become NaN; take a divisor"
+        )
+    arguments = agent_arguments(config)
+    visits = FirstVisits(env)
+    features = {"action_space": env.action_space, "features_dim": config.ppo.features_dim}
     model = RecurrentPPO(
-        "MlpLstmPolicy",
-        envs("train", options.n_envs, options.seed),
-        learning_rate=options.learning_rate,
-        n_steps=64,
-        batch_size=options.batch_size,
-        n_epochs=4,
-        gamma=options.gamma,
-        ent_coef=0.01,
-        policy_kwargs={"lstm_hidden_size": 64, "net_arch": [64], "shared_lstm": True, "enable_critic_lstm": False},
-        stats_window_size=1000,
-        seed=options.seed,
-        device="cpu",
+        "MultiInputLstmPolicy",
+        ShowPreviousAction(visits),
+        **{key: arguments[key] for key in SHARED},
+        ent_coef=config.ppo.ent_coef,
+        policy_kwargs={
+            "features_extractor_class": EventFeatures,
+            "features_extractor_kwargs": features,
+            "net_arch": config.ppo.net_arch,
+            "lstm_hidden_size": config.controller.hidden_size,
+        },
     )
-    model.set_logger(configure(str(folder), ["csv"]))
-    model.learn(options.steps, log_interval=10)
-    model.save(folder / "model")
+    RewardsWithBonus.replace(model, visits, config.ppo.novelty_coef, config.ppo.novelty_fraction)
+    return model
 
-    test = envs("test", 50, 1_000_000_000)
-    result: dict[str, Any] = {"env": options.env, "steps": options.steps, "seed": options.seed, "split": "test"}
-    for name, deterministic in (("deterministic", True), ("sampled", False)):
-        successes: list[bool] = []
 
-        def note(names: dict[str, Any], _: dict[str, Any], successes: list[bool] = successes) -> None:
-            if names["done"]:
-                successes.append(bool(names["info"]["is_success"]))
+def train(config: TrainConfig, name: str) -> None:
+    """Train, keep the best model, and evaluate it; see the module's docstring.
 
-        evaluate_policy(model, test, options.episodes, deterministic=deterministic, callback=note)
-        low, high = wilson_interval(sum(successes), len(successes))
-        result[name] = {"success": float(np.mean(successes)), "low": low, "high": high, "episodes": len(successes)}
-    (folder / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    Args:
+        config: of the experiment.
+        name: what `train.py` would call its run with memory=none; the run folder has `recurrent_ppo` for these parts.
+    """
+    torch.set_num_threads(config.torch_threads)
+    task = trained_setting(config.env)
+    with refusing("env: "):
+        env = make_envs(config, task, "train", config.env.n_envs, config.seed)
+        n_envs = min(config.eval.n_envs, config.eval.episodes)
+        validation = evaluation_envs(config, task, "validation", n_envs, VALIDATION_SEED)
+        validation.reset()
+    model = make_model(config, env)
+    folder = make_folder(config, name.removesuffix("-none-lstm") + "-recurrent_ppo")
+    print(f"run folder: {folder.path}", flush=True)
+    model.set_logger(Logger(str(folder.path), [MetricsFile(folder.metrics)]))
+    layouts = LayoutCount()
+    entropy = AnnealEntropy(FloatSchedule(agent_arguments(config)["ent_coef"]))
+    model.learn(config.total_timesteps, callback=[layouts, entropy, Validate(config, validation, folder)])
+    write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))
+    model.logger.close()
+    finish(config, folder)
+
+
+def finish(config: TrainConfig, folder: RunFolder) -> None:
+    """Play the episodes of train.py's final evaluation with the best model, and write `evaluation.json`."""
+    model = RecurrentPPO.load(folder.checkpoint("best"), device=config.device)
+    trained, *harder = settings_of(config)
+    planned: list[PlannedCondition] = []
+    for setting in (trained, *harder):
+        episodes = setting.episodes or config.eval.final_episodes
+        env = evaluation_envs(config, setting, "test", min(config.eval.n_envs, episodes), TEST_SEED)
+        planned.append(PlannedCondition(Condition(setting.label), env, episodes))
+    planned.insert(1, planned[0]._replace(condition=Condition(trained.label, deterministic=False)))
+    played = play_conditions(cast(Any, Player(model)), planned, seed=TEST_SEED, console=remarks())
+    intact, sampled, *others = (asdict(played.scores[plan.condition]) for plan in planned)
+    content = {
+        "success": intact["success"],
+        "run": str(folder.path),
+        "algorithm": "RecurrentPPO of sb3-contrib",
+        "env": trained.env_id,
+        "split": "test" if trained.split else None,
+        "chance": config.env.chance,
+        "checkpoint": "best",
+        "checkpoint_timesteps": model.num_timesteps,
+        "episodes": config.eval.final_episodes,
+        "seed": TEST_SEED,
+        **made_by(),
+        "intact": intact,
+        "sampled": {"intact": sampled},
+        "harder": {setting.label: {"intact": found} for setting, found in zip(harder, others, strict=True)},
+    }
+    write_json(folder.evaluation, content)
+    write_text(folder.episodes, played.as_csv())
+    for plan in planned:
+        actions = "greedy" if plan.condition.deterministic else "sampled"
+        print(f"{plan.condition.setting}, {actions}: {played.scores[plan.condition].shown}")
+    print(f"everything is in {folder.path}")
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    warn_in_one_line()
+    return run(train, [*sys.argv[1:], "memory=none"])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
