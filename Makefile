@@ -6,13 +6,13 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CODE := engram benchmarks train.py evaluate.py report.py
+CODE := engram benchmarks docs/hooks.py train.py evaluate.py report.py
 
 # Small recurrent steps are slower, not faster, with more threads per process.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow test-browser test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean
+.PHONY: help install train evaluate test test-slow test-browser test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean docs
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -20,7 +20,7 @@ help: ## show this list
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,baselines,popgym]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,baselines,popgym,docs]'
 	@touch $@
 
 install: $(STAMP) ## set up .venv with everything that development needs
@@ -35,7 +35,7 @@ evaluate: $(STAMP) ## evaluate a run folder: make evaluate RUN=runs/...
 play: $(STAMP) ## play a task by keyboard: make play ARGS="Engram-MazeMatch-S9-v0"
 	$(BIN)/python -m engram.envs.play $(ARGS)
 
-pictures: $(STAMP) ## draw the pictures of docs/tasks.md
+pictures: $(STAMP) ## draw the pictures of docs/reference/tasks.md
 	PYTHONPATH=tests/envs $(BIN)/python -m benchmarks.figures.tasks.draw_tasks
 
 test: $(STAMP) ## the quick tests
@@ -51,6 +51,9 @@ test-browser: $(STAMP) ## the page of the why-trace in a headless Chromium
 test-gpu: $(STAMP) ## memories and agents on a CUDA device
 	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("no CUDA device, or a build of torch that has no use for it")'
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+docs: $(STAMP) ## build the site into build/site, warnings are errors (ARGS=serve to look at it while you write)
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs $(or $(ARGS),build --quiet)
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .

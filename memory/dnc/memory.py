@@ -53,7 +53,7 @@ class DNC(SteppedMemory[DNCState]):
     """Slots written by content or into free space, and read by content or in the order of writing.
 
     Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
-    recorded while acting and replayed in learning. `docs/memories.md` tells of the options.
+    recorded while acting and replayed in learning. `docs/how_it_works/ntm_and_dnc.md` lists the options.
 
     Args:
         encode, event, encoded_size, hidden_size: see `Memory`; only the hidden vector is used.

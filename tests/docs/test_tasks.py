@@ -1,9 +1,9 @@
-"""The tasks on their own, as docs/tasks.md shows it."""
+"""The tasks on their own, as docs/reference/tasks.md shows it."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "tasks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tasks.md"
 
 
 def test_the_tasks_alone_run_as_the_page_says():

@@ -110,7 +110,7 @@ def test_its_docstring_says_what_players_without_learning_get(env_id):
     bare = gym.make(env_id).unwrapped
     texts = [type(bare).__doc__ or "", sys.modules[type(bare).__module__].__doc__ or ""]
     if "Position" in env_id:
-        return  # Gymnasium's own task behind a wrapper, which docs/tasks.md tells of
+        return  # Gymnasium's own task behind a wrapper, which docs/reference/tasks.md tells of
     assert any("oracle" in text and "random player" in text for text in texts), texts
 
 

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/tasks.md: a still of every family of tasks, and oracles at play in mazes.
+"""Draws the pictures of docs/reference/tasks.md: a still of every family of tasks, and oracles at play in mazes.
 
 PYTHONPATH=tests/envs python -m benchmarks.figures.tasks.draw_tasks [--out docs/figures/tasks]
 """

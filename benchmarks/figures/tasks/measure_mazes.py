@@ -1,4 +1,4 @@
-"""Measures what the players get in the recall mazes, on the test side: the table of docs/tasks.md.
+"""Measures what the players get in the recall mazes, on the test side: the table of docs/reference/tasks.md.
 
 python benchmarks/figures/tasks/measure_mazes.py [ID ...]
 """

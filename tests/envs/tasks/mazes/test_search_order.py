@@ -17,7 +17,7 @@ from engram.envs.tasks.mazes.shortest_paths import after, fewest_steps, shortest
 from engram.envs.wrappers.visibility import in_sight
 
 CHANCE = {"S9": 0.67, "S13": 0.5}
-"""As docstring, configuration and docs/tasks.md say; of thousands of mazes."""
+"""As docstring, configuration and docs/reference/tasks.md say; of thousands of mazes."""
 ROOT = Path(__file__).parents[4]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from engram.memory import MEMORIES
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "add_a_memory.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "how_to" / "own_memory.md"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_it_saved_can_be_loaded_by_another_process(blocks):
     importlib.import_module("my_trace")
     exec(blocks[1], {})
     load = "import my_trace; from agents import MemoryPPO; print(type(MemoryPPO.load('agent').policy.core.memory))"
-    path = os.pathsep.join([str(PAGE.parent.parent), os.getcwd()])
+    path = os.pathsep.join([str(PAGE.parents[2]), os.getcwd()])
     done = subprocess.run(
         [sys.executable, "-c", load], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
