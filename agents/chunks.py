@@ -13,7 +13,8 @@ MINIBATCHES = 16
 def fit_chunks(n_steps: int, n_envs: int, chunk_length: int | None, batch_size: int | None) -> tuple[int, int]:
     """Complete or check the sizes of chunks and minibatches.
 
-    Many small minibatches are what breaks the plateau of a memory task (`docs/how_it_works/exploration.md`), so by default a
+    Many small minibatches are what breaks the plateau of a memory task (see
+    `docs/how_it_works/exploration.md`), so by default a
     rollout is learned in 16 of them, as far as chunks allow.
 
     Args:

@@ -2,7 +2,8 @@
 
 A slot holds an event (what was observed, as it was observed) and the step at which it happened. Keys, values and gates
 are computed from the stored events with the current weights, every time a sequence is trained, so the gradient reaches
-the write of an event however long ago it happened, and no stored state goes stale. `docs/how_it_works/episodic_memory.md` tells why.
+the write of an event however long ago it happened, and no stored state goes stale. See
+`docs/how_it_works/episodic_memory.md`.
 """
 
 from __future__ import annotations

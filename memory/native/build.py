@@ -65,10 +65,8 @@ def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | Non
         return ctypes.CDLL(str(compiled))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # a RuntimeError: a user without a home
         told = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
-        warnings.warn(
-            f"{source.parent.name}/{source.name} could not be compiled, the slower step in torch is taken: {told[:500]}",
-            stacklevel=2,
-        )
+        name = f"{source.parent.name}/{source.name}"
+        warnings.warn(f"{name} could not be compiled, the slower step in torch is taken: {told[:500]}", stacklevel=2)
         return None
 
 

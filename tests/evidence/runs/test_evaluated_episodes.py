@@ -36,8 +36,6 @@ def test_an_episode_alone_goes_as_it_went_among_others(env: tuple[str, ...], tmp
     (envs,) = open_envs(config, [setting], EPISODES, model)
     planned = PlannedCondition(Condition(), envs, EPISODES)
     played, score = play(model, planned, balanced_seeds(envs, EPISODES, SEED), seed=SEED)
-        model, PlannedCondition(Condition(), envs, EPISODES), balanced_seeds(envs, EPISODES, SEED), seed=SEED
-    )
     folder.episodes.write_text(PlayedConditions({Condition(): score}, {Condition(): played}).as_csv())
     evaluated = EvaluatedEpisodes(config, model, EPISODES, SEED)
     assert evaluated.total == 12
