@@ -27,13 +27,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.event_interventions import CueDeleted, CueReplaced, OthersDeleted
-from engram.agents.evaluation.interventions import Intervention
+from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.recording import Recording, record
 from engram.cli.terminal import results
 from engram.configs import CannotRun
 from engram.evidence.explanation.counterfactuals import Counterfactuals
-from engram.evidence.explanation.event_sets import sets_to_forget
-from engram.evidence.explanation.replacements import replacements
+from engram.evidence.explanation.edits import event_sets, replacements
 from engram.evidence.explanation.run import DONORS, MOST_STEPS
 from engram.evidence.runs.open import TEST_SEED, open_envs, open_run
 from engram.evidence.runs.settings import trained_setting
@@ -61,7 +60,7 @@ def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, co
         if not recording.success:
             continue
         donors = {str(other): played(other) for other in range(number + 1, number + 1 + DONORS)}
-        groups = [steps for steps, _ in sets_to_forget(recording)]
+        groups = [steps for steps, _ in event_sets(recording)]
         instead = replacements(model.policy, recording, donors)
         last = Counterfactuals(model.policy, recording, groups, instead, lambda done, total: None).strength[:, -1]
         largest = int(last.argmax())

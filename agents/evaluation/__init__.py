@@ -1,1 +1,1 @@
-"""Playing a trained agent: episodes, interventions on its memory, recordings, and what is counted on the way."""
+"""Playing a trained agent: episodes, interventions on its memory, recordings, and statistics of its slots."""

@@ -1,4 +1,4 @@
-"""What if it had never been stored, or something else in its place: an episode played back with other memories."""
+"""A recorded episode replayed with edited memories: some events never stored, others with another observation."""
 
 from __future__ import annotations
 
@@ -18,63 +18,66 @@ from engram.memory.episodic.edit import happened_at, replaced
 from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
 from engram.memory.state import concatenate
 
-Change: TypeAlias = "Mapping[int, State | None]"
-"""Steps, each with the observation (leaves [1, ...]) that its event shows instead; None if it is never stored."""
+Edits: TypeAlias = "Mapping[int, State | None]"
+"""From a step to the observation (leaves [1, ...]) that its event gets instead; None if it is never stored."""
 
 
 class CounterfactualEffects(NamedTuple):
-    """How the agent would have decided at every step of the recorded episode, [T] or [G, T] for G changes."""
+    """How the agent decides at each of T steps: as recorded, and with each of G edits of its memory."""
 
-    likelihood: NDArray[np.float64]  # [T] probability of the action that it took; log of its density if continuous
+    likelihood: NDArray[np.float64]  # [T] probability of the recorded action; log of its density if continuous
     value: NDArray[np.float64]  # [T]
-    likelihood_then: NDArray[np.float64]  # [G, T] of the same action
-    value_then: NDArray[np.float64]  # [G, T]
-    action_then: NDArray[np.float64]  # [G, T] or [G, T, A] the most likely one then, as the distribution gives it
+    edited_likelihood: NDArray[np.float64]  # [G, T] of the recorded action
+    edited_value: NDArray[np.float64]  # [G, T]
+    edited_action: NDArray[np.float64]  # [G, T] or [G, T, A] the most likely one
 
     @property
     def likelihood_change(self) -> NDArray[np.float64]:
-        """[G, T]."""
-        return self.likelihood_then - self.likelihood
+        """[G, T] likelihood with the edits minus likelihood as recorded."""
+        return self.edited_likelihood - self.likelihood
 
 
 def is_density(policy: MemoryPolicy) -> bool:
-    """Tell whether the likelihood of an agent's actions is the log of a density, and not a probability."""
+    """Return whether the likelihood of an agent's actions is the log of a density instead of a probability."""
     return isinstance(policy.action_space, spaces.Box)
 
 
 def holds_events(policy: MemoryPolicy) -> bool:
-    """Tell whether an agent's memory holds events, which can be replaced and not only deleted."""
+    """Return whether an agent's memory holds events, which can be replaced as well as deleted."""
     return isinstance(policy.core.memory, EpisodicMemory)
 
 
 @torch.no_grad()
-def changed(
+def replay_with_edits(
     policy: MemoryPolicy,
     recording: Recording,
-    changes: Sequence[Change],
+    edits: Sequence[Edits],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CounterfactualEffects:
-    """Play an episode back, once for each change of what is stored.
+    """Replay an episode once with each of several edits of what is stored.
 
-    Observations and actions stay as they were recorded, and so do the memory's decisions, such as which slot was taken:
-    what changes is only what the memory holds. Deleting works for every memory, by `Memory.unwritten`.
+    Observations and actions stay as they were recorded, and so do the memory's decisions, such as which slot was
+    written: only the contents of the memory differ. Deleting works for every memory, by `Memory.unwritten`.
 
     Args:
         policy: the agent.
-        recording: the episode.
-        changes: G of them.
+        recording: the episode, T steps.
+        edits: G of them, replayed side by side.
         on_progress: called with (steps done, steps in all).
 
+    Returns:
+        the agent's decisions, as recorded and with the edits.
+
     Raises:
-        ValueError: if something is to be replaced in a memory that holds no events.
+        ValueError: if an event is to be replaced in a memory that holds no events.
     """
-    if not holds_events(policy) and any(seen is not None for change in changes for seen in change.values()):
+    if not holds_events(policy) and any(other is not None for edit in edits for other in edit.values()):
         name = type(policy.core.memory).__name__
-        raise ValueError(f"only in an episodic memory can an event be replaced, and not in {name}: delete it")
+        raise ValueError(f"events can be replaced only in an episodic memory, not in {name}: delete them instead")
     policy.set_training_mode(False)
-    played: list[Change] = [{}, *changes]  # row 0: nothing is changed
-    rows, length, device = len(played), len(recording.steps), policy.device
-    state = policy.initial_state(rows)
+    edit_of_row: list[Edits] = [{}, *edits]  # row 0 is as recorded
+    rows, length, device = len(edit_of_row), len(recording.steps), policy.device
+    memory, state = policy.core.memory, policy.initial_state(rows)
     likelihoods, values, actions = [], [], []
     for time, step in enumerate(recording.steps):
         observation, decisions = (
@@ -91,32 +94,27 @@ def changed(
         likelihoods.append(log_prob if is_density(policy) else log_prob.exp())
         values.append(policy.value(features))
         actions.append(distribution.get_actions(deterministic=True))
-        here = {row: change[time] for row, change in enumerate(played) if time in change}
-        if here:
-            memory = policy.core.memory
-            gone = torch.tensor([here.get(row, ...) is None for row in range(rows)], device=device)
+        edited = {row: edit[time] for row, edit in enumerate(edit_of_row) if time in edit}
+        if edited:
+            deleted = torch.tensor([edited.get(row, ...) is None for row in range(rows)], device=device)
             before = reset(state.core.memory, memory.initial_state(rows), starts)
-            held = reset(after.memory, memory.unwritten(before, after.memory), gone)
-            others = {row: seen for row, seen in here.items() if seen is not None}
+            contents = reset(after.memory, memory.unwritten(before, after.memory), deleted)
+            others = {row: other for row, other in edited.items() if other is not None}
             if others:
-                held = _exchanged(held, time, tree_map(lambda leaf: leaf[0], events), others)
-            after = after._replace(memory=held)
+                contents = _replace_observations(contents, time, tree_map(lambda leaf: leaf[0], events), others)
+            after = after._replace(memory=contents)
         state = AgentState(after, policy.stored_action.store(action))
         on_progress(time + 1, length)
-    likelihood, value, action_then = (
+    likelihood, value, best_action = (
         torch.stack(steps, 1).double().cpu().numpy() for steps in (likelihoods, values, actions)
     )
-    return CounterfactualEffects(likelihood[0], value[0], likelihood[1:], value[1:], action_then[1:])
+    return CounterfactualEffects(likelihood[0], value[0], likelihood[1:], value[1:], best_action[1:])
 
 
-def _exchanged(memory: EpisodicState, time: int, event: Event, others: Mapping[int, State]) -> EpisodicState:
-    """Let the event (leaves [B, ...]) of a step show another observation in some rows, where it is stored at all."""
-    seen = [others.get(row) for row in range(len(memory.birth))]
-    observation = concatenate(
-        [
-            tree_map(lambda leaf, row=row: leaf[row : row + 1], event.observation) if one is None else one
-            for row, one in enumerate(seen)
-        ]
-    )
-    steps = torch.full((len(seen), 1), time, device=memory.birth.device)
+def _replace_observations(memory: EpisodicState, time: int, event: Event, others: Mapping[int, State]) -> EpisodicState:
+    """Give the event (leaves [B, ...]) of a step other observations in some rows, if it is stored there at all."""
+    rows = len(memory.birth)
+    own = (tree_map(lambda leaf, row=row: leaf[row : row + 1], event.observation) for row in range(rows))
+    observation = concatenate([others.get(row, unedited) for row, unedited in enumerate(own)])
+    steps = torch.full((rows, 1), time, device=memory.birth.device)
     return replaced(memory, happened_at(memory, steps), event._replace(observation=observation))

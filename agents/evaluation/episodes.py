@@ -1,4 +1,4 @@
-"""Playing episodes to measure an agent, with its memory left alone or intervened on."""
+"""Playing episodes to measure an agent, with its memory as it is or with an intervention."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from engram.agents.evaluation.interventions import Intervention, make_intervention
+from engram.agents.evaluation.intervention import Intervention
+from engram.agents.evaluation.interventions import make_intervention
 from engram.agents.policy import AgentState
 from engram.agents.ppo import MemoryPPO
 from engram.agents.rollout import env_action_masks
 
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
-"""Told observations, the agent's state, which episodes start, and who sees the cue (None if the env does not tell)."""
+"""Gets observations, the agent's state, [B] which episodes start, [B] where the cue is in sight (None if unknown)."""
 
 
 class Episodes(NamedTuple):
@@ -25,23 +26,28 @@ class Episodes(NamedTuple):
     success: NDArray[np.bool_]
     episode_return: NDArray[np.float64]
     length: NDArray[np.int64]
-    layout: NDArray[np.object_]  # key of the layout, "" if the env tells none
+    layout: NDArray[np.object_]  # key of the layout, "" if the env reports none
     looked_again: NDArray[np.bool_]  # whether the cue came into sight again
-    applied: NDArray[np.bool_]  # whether the intervention was done in it: some wait for something that may not happen
-    tells_cue: bool  # whether the env tells when the cue is in sight; where not, `looked_again` is false
+    applied: NDArray[np.bool_]  # whether the intervention was done: some wait for an event that may not happen
+    cue_known: bool  # whether the env reports when the cue is in sight; if not, `looked_again` is False
 
 
 class CueTracker:
-    """Follows who sees the cue, as far as the env tells by `info["cue_visible"]`."""
+    """Follows in which episodes the cue is in sight, from `info["cue_visible"]` if the env reports it."""
 
     def __init__(self, env: VecEnv) -> None:
         self.innermost = env.unwrapped  # wrappers have `reset_infos` too, but never fill them
-        self.told = all("cue_visible" in info for info in self.innermost.reset_infos)
+        self.cue_known = all("cue_visible" in info for info in self.innermost.reset_infos)
         self.visible = self._of(self.innermost.reset_infos)
         self.left_behind, self.again = np.zeros(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
 
     def step(self, infos: list[dict[str, Any]], starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Take in a step's infos; return [B] whether the cue came into sight again in the episode of each row."""
+        """Add one step; return [B] whether the cue has come into sight again in the episode of each row.
+
+        Args:
+            infos: of the step.
+            starts: [B] the step ended an episode, and the next one starts.
+        """
         seen_before, visible = self.visible, self._of(infos)
         self.left_behind |= seen_before & ~visible
         self.again |= self.left_behind & visible
@@ -71,12 +77,13 @@ def evaluate(
         env: B envs; reset first.
         n_episodes: at least so many, rounded up to a multiple of B.
         deterministic: take the most likely actions instead of sampling.
-        intervention: what is done to the agent's state meanwhile, or its name in `INTERVENTIONS`.
+        intervention: what is done to the agent's state while it plays, or its name in `INTERVENTIONS`.
         on_progress: called with (finished, total) whenever an episode ends.
-        watch: shown every step before it is taken, such as a `MemoryPanel`.
+        watch: called before every step, such as a `MemoryPanel`.
 
     Raises:
-        ValueError: if no episodes are asked for, the intervention is unknown, or it needs an env that tells the cue.
+        ValueError: if `n_episodes` is less than 1, or the intervention is unknown, or it needs a cue that the env does
+            not report.
     """
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
@@ -89,15 +96,15 @@ def evaluate(
     cue = CueTracker(env)
     if isinstance(intervention, str):
         intervention = make_intervention(intervention, model.policy, env.num_envs)
-    if intervention.needs_cue and not cue.told:
-        raise ValueError(f"{type(intervention).__name__} needs an env that tells info['cue_visible'] at every step")
+    if intervention.needs_cue and not cue.cue_known:
+        raise ValueError(f"{type(intervention).__name__} needs an env with info['cue_visible'] at every step")
     has_masks = env.has_attr("action_masks")
     finished, total = 0, quota * env.num_envs
     while finished < total:
         masks = env_action_masks(env) if has_masks else None
         acted = intervention.before(state, starts, cue.visible)
         if watch is not None:
-            watch(observations, acted, starts, cue.visible if cue.told else None)
+            watch(observations, acted, starts, cue.visible if cue.cue_known else None)
         step = partial(_step, model, observations, starts, deterministic, masks)
         actions, after = step(acted)
         state = intervention.after(state, acted, after, step)
@@ -120,7 +127,9 @@ def evaluate(
             returns[row], lengths[row] = 0.0, 0
     columns = zip(*(record for row in records for record in row), strict=True)
     successes, episode_returns, of_steps, layouts, seen_again, done_to = (np.array(column) for column in columns)
-    return Episodes(successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, done_to, cue.told)
+    return Episodes(
+        successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, done_to, cue.cue_known
+    )
 
 
 def _step(

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engram.agents.encoder import Event
-from engram.agents.evaluation.interventions import Flags, Intervention, with_memory
+from engram.agents.evaluation.intervention import Flags, Intervention, with_memory
 from engram.agents.policy import AgentState, MemoryPolicy
 from engram.memory.episodic.edit import deleted, happened_at, replaced
 from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
 from engram.memory.state import tree_map
 
 OtherCue = Callable[[int, NDArray[Any]], NDArray[Any]]
-"""From the number of an env and an observation to the same observation had the other cue been there."""
+"""From the number of an env and an observation to the same observation with the other cue."""
 
 
 class CueEvents(Intervention):
-    """Knows which events in memory show the cue.
+    """Knows which events in memory show the cue; changes nothing itself.
 
     Args:
         policy: an agent with the episodic memory.
@@ -38,7 +38,7 @@ class CueEvents(Intervention):
         super().__init__(policy, n_envs, seed)
         if not isinstance(policy.core.memory, EpisodicMemory):
             name = type(policy.core.memory).__name__
-            raise ValueError(f"single events can only be told apart in an episodic memory, and not in {name}")
+            raise ValueError(f"single events can be edited only in an episodic memory, not in {name}")
         self.time = np.zeros(n_envs, dtype=np.int64)
         self.cue_steps: list[list[int]] = [[] for _ in range(n_envs)]
 
@@ -46,21 +46,27 @@ class CueEvents(Intervention):
         for row in np.flatnonzero(starts):
             self.time[row] = 0
             self.cue_steps[row] = []
-            self.begin(int(row))
+            self.start_episode(int(row))
         memory = cast(EpisodicState, state.core.memory)
-        # A row that starts still holds the episode before, which its reset will remove.
-        going_on = torch.as_tensor(~starts, device=memory.filled.device).unsqueeze(1)
-        changed = self.change(memory, happened_at(memory, self._steps(memory.birth)) & going_on, going_on)
+        # At the first step of an episode the memory still holds the last one: it is reset within the step.
+        continues = torch.as_tensor(~starts, device=memory.filled.device).unsqueeze(1)
+        edited = self.edit(memory, happened_at(memory, self._steps(memory.birth)) & continues, continues)
         for row in np.flatnonzero(cue):
             self.cue_steps[row].append(int(self.time[row]))
         self.time += 1
-        return state if changed is memory else with_memory(state, changed)
+        return state if edited is memory else with_memory(state, edited)
 
-    def begin(self, row: int) -> None:
-        """Forget what belongs to the ended episode of an env."""
+    def start_episode(self, row: int) -> None:
+        """Reset what belongs to the last episode of an env."""
 
-    def change(self, memory: EpisodicState, shows_cue: Tensor, going_on: Tensor) -> EpisodicState:
-        """Return the memory that the agent acts from, given the slots [B, N] that show the cue."""
+    def edit(self, memory: EpisodicState, shows_cue: Tensor, continues: Tensor) -> EpisodicState:
+        """Return the memory that the agent acts from.
+
+        Args:
+            memory: leaves [B, ...].
+            shows_cue: [B, N] bool, slots with an event that shows the cue.
+            continues: [B, 1] bool, no episode starts at this step.
+        """
         return memory
 
     def _steps(self, like: Tensor) -> Tensor:
@@ -72,7 +78,7 @@ class CueEvents(Intervention):
 class CueDeleted(CueEvents):
     """Deletes every event that shows the cue as soon as it is stored."""
 
-    def change(self, memory: EpisodicState, shows_cue: Tensor, going_on: Tensor) -> EpisodicState:
+    def edit(self, memory: EpisodicState, shows_cue: Tensor, continues: Tensor) -> EpisodicState:
         return deleted(memory, shows_cue)
 
 
@@ -81,29 +87,29 @@ class OthersDeleted(CueEvents):
 
     def __init__(self, policy: MemoryPolicy, n_envs: int, seed: int = 0) -> None:
         super().__init__(policy, n_envs, seed)
-        self.done = np.zeros(n_envs, dtype=np.int64)
+        self.n_deleted = np.zeros(n_envs, dtype=np.int64)
 
-    def begin(self, row: int) -> None:
-        self.done[row] = 0
+    def start_episode(self, row: int) -> None:
+        self.n_deleted[row] = 0
 
-    def change(self, memory: EpisodicState, shows_cue: Tensor, going_on: Tensor) -> EpisodicState:
-        others = (memory.filled & going_on & ~shows_cue).cpu().numpy()
-        wanted = shows_cue.sum(1).cpu().numpy() - self.done
+    def edit(self, memory: EpisodicState, shows_cue: Tensor, continues: Tensor) -> EpisodicState:
+        others = (memory.filled & continues & ~shows_cue).cpu().numpy()
+        wanted = shows_cue.sum(1).cpu().numpy() - self.n_deleted
         gone = np.zeros_like(others)
         for row in np.flatnonzero((wanted > 0) & others.any(1)):
             candidates = np.flatnonzero(others[row])
             chosen = self.rng.choice(candidates, min(wanted[row], len(candidates)), replace=False)
             gone[row, chosen] = True
-            self.done[row] += len(chosen)
+            self.n_deleted[row] += len(chosen)
         return deleted(memory, torch.as_tensor(gone, device=memory.filled.device)) if gone.any() else memory
 
 
 class CueReplaced(CueEvents):
-    """Lets every event that shows the cue show the other one instead.
+    """Replaces every event that shows the cue by the same event with the other cue.
 
     Args:
         policy, n_envs, seed: see `CueEvents`.
-        other: what would have been seen; observations that are a single array.
+        other: gives the observation with the other cue; for observations that are a single array.
     """
 
     def __init__(self, policy: MemoryPolicy, n_envs: int, other: OtherCue, seed: int = 0) -> None:
@@ -111,10 +117,10 @@ class CueReplaced(CueEvents):
         self.other = other
         self.replaced: list[set[int]] = [set() for _ in range(n_envs)]
 
-    def begin(self, row: int) -> None:
+    def start_episode(self, row: int) -> None:
         self.replaced[row] = set()
 
-    def change(self, memory: EpisodicState, shows_cue: Tensor, going_on: Tensor) -> EpisodicState:
+    def edit(self, memory: EpisodicState, shows_cue: Tensor, continues: Tensor) -> EpisodicState:
         for row, slot in shows_cue.nonzero().tolist():
             birth = int(memory.birth[row, slot])
             if birth in self.replaced[row]:
@@ -122,8 +128,8 @@ class CueReplaced(CueEvents):
             self.replaced[row].add(birth)
             event: Event = tree_map(lambda leaf, slot=slot: leaf[:, slot].clone(), cast(Event, memory.events))
             observation = cast(Tensor, event.observation)
-            seen = self.other(row, observation[row].cpu().numpy())
-            observation[row] = torch.as_tensor(seen, device=observation.device).to(observation.dtype)
+            new = self.other(row, observation[row].cpu().numpy())
+            observation[row] = torch.as_tensor(new, device=observation.device).to(observation.dtype)
             here = torch.zeros_like(shows_cue)
             here[row, slot] = True
             memory = replaced(memory, here, event)

@@ -1,4 +1,4 @@
-"""One episode, recorded with everything that is needed to say afterwards why the agent did what it did."""
+"""One episode, recorded with everything that is needed to explain its actions afterwards."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ class RecordedStep(NamedTuple):
     """One step of one env."""
 
     observation: State  # leaves [1, ...]
-    shown: Any  # the observation as the env returned it, without the axis of envs
+    raw_observation: Any  # the observation as the env returned it, without the axis of envs
     mask: Tensor | None  # [1, A] bool, the actions allowed
     action: Tensor  # [1] or [1, A], as the distribution gave it
     probabilities: NDArray[np.float32] | None  # [A] of a single discrete action, else None
     value: float
     reward: float
-    cue: bool | None  # whether the cue is in sight; None if the env does not tell
-    other_cue: Any | None  # `shown` had the other cue been there; None if none is in sight, or the env does not tell
+    cue: bool | None  # whether the cue is in sight; None if the env does not report it
+    # `raw_observation` with the other cue in place of its own; None if no cue is in sight, or the env does not know it
+    other_cue: Any | None
     decisions: State  # [1, ...] the memory's decisions
     access: SlotAccess | None  # None for a memory without slots
     world: NDArray[np.uint8] | None  # the whole scene, if the env can draw it
@@ -39,9 +40,9 @@ class Recording(NamedTuple):
 
     start: AgentState  # the state before its first step, leaves [1, ...]
     steps: list[RecordedStep]
-    success: bool | None  # None if the env does not tell
+    success: bool | None  # None if the env does not report it
     layout: str
-    finished: bool  # false if it was cut at the largest number of steps
+    finished: bool  # False if it was cut at `most_steps`
 
     @property
     def episode_return(self) -> float:
@@ -56,7 +57,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
     Args:
         policy: the agent.
         env: a single env.
-        most_steps: where to cut.
+        most_steps: after which it is cut.
         deterministic: take the most likely actions instead of sampling.
 
     Raises:
@@ -70,7 +71,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
     start = state = policy.initial_state(1)
     info: dict[str, Any] = inner.reset_infos[0]
     steps: list[RecordedStep] = []
-    tells_other = env.has_attr("other_cue")
+    has_other_cue = env.has_attr("other_cue")
     done, success = False, None
     while not done and len(steps) < most_steps:
         world = _scene(env)
@@ -84,14 +85,14 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
         distribution = policy.distribution(features, observation, mask)
         action = distribution.get_actions(deterministic=deterministic)
         access = policy.core.access(events, state.core, starting.unsqueeze(0), unrolled)
-        shown, cue = _first(observations), info.get("cue_visible")
-        other = env.env_method("other_cue", shown)[0] if cue and tells_other and not isinstance(shown, dict) else None
+        raw, cue = _first(observations), info.get("cue_visible")
+        other = env.env_method("other_cue", raw)[0] if cue and has_other_cue and not isinstance(raw, dict) else None
         observations, rewards, dones, infos = env.step(policy.env_actions(action))
         info, done = infos[0], bool(dones[0])
         steps.append(
             RecordedStep(
                 observation,
-                shown,
+                raw,
                 mask,
                 action,
                 distribution.distribution.probs[0].cpu().numpy()
@@ -118,7 +119,7 @@ def _first(observations: Any) -> Any:
 
 
 def _scene(env: VecEnv) -> NDArray[np.uint8] | None:
-    """Draw the whole scene where the env is a grid that can."""
+    """Draw the whole scene if the env is a grid world; None for other envs."""
     envs = getattr(env.unwrapped, "envs", None)
     draw = getattr(envs[0].unwrapped, "get_frame", None) if envs else None
     return None if draw is None else cast(NDArray[np.uint8], draw(highlight=True, tile_size=12))

@@ -1,4 +1,4 @@
-"""What became of everything that was written: read or never, kept or overwritten, how old when it was read."""
+"""Statistics of slots: which writes are read, which are overwritten, and how old they are when they are read."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from torch import Tensor
 from engram.memory.interface import SlotAccess
 
 
-class Counts(NamedTuple):
+class SlotCounts(NamedTuple):
     """Sums over all steps of all rows so far."""
 
     steps: float = 0.0
     reads: float = 0.0  # reads of single heads
-    decisions: float = 0.0  # steps that wrote
-    filled: float = 0.0  # shares of slots filled, one for each step
-    nothing: float = 0.0  # weights of what was read from nothing stored, one for each read
-    entropy: float = 0.0  # of the weights of each read, nothing included, in nats
-    read_weight: float = 0.0  # of what was stored
-    age: float = 0.0  # steps since it was written, times its weight
-    stored: float = 0.0  # writes whose fate is known: overwritten, or the episode has ended
-    never_read: float = 0.0  # of these
+    writes: float = 0.0  # steps that wrote
+    filled: float = 0.0  # shares of the slots that are filled
+    nothing: float = 0.0  # weights of reads that came from no write
+    entropy: float = 0.0  # of the weights of reads, the part from no write included, in nats
+    read_weight: float = 0.0  # weights of reads that came from a write
+    age: float = 0.0  # steps since the write, times the weight of the read
+    stored: float = 0.0  # writes that were overwritten, or whose episode has ended
+    never_read: float = 0.0  # of `stored`
     overwritten: float = 0.0
-    overwritten_unread: float = 0.0  # of these
+    overwritten_unread: float = 0.0  # of `overwritten`
 
 
 class SlotStatistics:
     """Follows the slots of B rows from step to step.
 
-    What a slot holds is what was last written to it with a weight of at least `written`; it counts as read once some
-    head takes at least `read` of its weight from it.
+    A slot holds the last write with a weight of at least `written`; a write counts as read once some head reads its
+    slot with a weight of at least `read`.
 
     Args:
         rows: B.
@@ -42,13 +42,13 @@ class SlotStatistics:
     def __init__(self, rows: int, reads_before_writing: bool, written: float = 0.2, read: float = 0.1) -> None:
         self.reads_before_writing = reads_before_writing
         self.least_written, self.least_read = written, read
-        self.counts = Counts()
+        self.counts = SlotCounts()
         self.now = torch.zeros(rows, dtype=torch.int64)
         self.birth: Tensor | None = None  # [B, N] int64, -1 where nothing was written
         self.was_read: Tensor | None = None  # [B, N] bool
 
     def step(self, access: SlotAccess, starts: Tensor) -> None:
-        """Take in one step.
+        """Add one step.
 
         Args:
             access: leaves [B, ...].
@@ -69,7 +69,7 @@ class SlotStatistics:
         self._add(steps=len(starts), filled=float((self.birth >= 0).float().mean(1).sum()))
         self.now += 1
 
-    def finish(self) -> Counts:
+    def finish(self) -> SlotCounts:
         """End all episodes and return the sums."""
         self._end(torch.ones_like(self.now, dtype=torch.bool))
         return self.counts
@@ -101,7 +101,7 @@ class SlotStatistics:
         lost = taken & (birth >= 0)
         unread = int((lost & ~was_read).sum())
         self._add(
-            decisions=int(taken.any(1).sum()),
+            writes=int(taken.any(1).sum()),
             stored=int(lost.sum()),
             never_read=unread,
             overwritten=int(lost.sum()),

@@ -1,4 +1,4 @@
-"""Whether envs tell success at all: many Gymnasium envs do not, and then "0 %" would be wrong."""
+"""Whether envs report success at all: many Gymnasium envs do not, and then "0 %" would be wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 
 class SuccessTracker(VecEnvWrapper):
-    """Changes nothing, and notes in `knows_success` whether any step's info held `is_success`."""
+    """Passes everything through, and sets `knows_success` once any step's info has `is_success`."""
 
     knows_success = False
 

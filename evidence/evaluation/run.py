@@ -68,7 +68,7 @@ def evaluate_run(
     (trained, env), *harder = envs.items()
     conditions = [*conditions]
     if certificate:
-        tells_cue = all("cue_visible" in info for info in env.unwrapped.reset_infos)
+        cue_known = all("cue_visible" in info for info in env.unwrapped.reset_infos)
         has_memory, has_state = config.memory.name != "none", config.controller.name != STATELESS
         others = [
             name
@@ -79,7 +79,7 @@ def evaluate_run(
         conditions += [
             Condition(intervention=name)
             for name in others
-            if (tells_cue or not INTERVENTIONS[name].needs_cue) and env.num_envs >= INTERVENTIONS[name].least_envs
+            if (cue_known or not INTERVENTIONS[name].needs_cue) and env.num_envs >= INTERVENTIONS[name].least_envs
         ]
     plan = [PlannedCondition(condition, env, episodes) for condition in conditions]
     for setting, env in harder:
@@ -154,7 +154,7 @@ class PlayedConditions(NamedTuple):
         columns = ("layout", "success", "return", "length", "looked_again", "applied")
         writer.writerow((*asdict(Condition()), "episode", *columns))
         for condition, episodes in self.played.items():
-            told = (self.scores[condition].success is not None, episodes.tells_cue)
+            told = (self.scores[condition].success is not None, episodes.cue_known)
             rows = zip(*(column.tolist() for column in episodes[:6]), strict=True)
             for number, (success, gained, length, layout, again, applied) in enumerate(rows):
                 known = (success if told[0] else None, gained, length, again if told[1] else None, applied)

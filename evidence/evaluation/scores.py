@@ -91,7 +91,7 @@ def score(played: Episodes, knows_success: bool) -> Score:
         mean_length=float(played.length.mean()),
         distinct_layouts=len(per_layout),
         looked_again=LookedAgain(len(again), float(again.mean()) if len(again) else None)
-        if knows_success and played.tells_cue
+        if knows_success and played.cue_known
         else None,
         applied=int(played.applied.sum()),
         return_low=of_return[0],

@@ -1,1 +1,1 @@
-"""One episode explained: what was read, where it was written, and what it changed."""
+"""One episode explained: what was read at each step, which step wrote it, and what each event changes."""

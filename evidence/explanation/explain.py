@@ -1,8 +1,8 @@
-"""The why-trace of an episode: what was stored and read at every step, and what other memories would have done."""
+"""The explanation of an episode: what was stored and read at every step, and the effects of editing the memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,12 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.counterfactual import holds_events, is_density
 from engram.agents.evaluation.recording import RecordedStep, Recording
 from engram.evidence.explanation.counterfactuals import as_json
-from engram.evidence.explanation.decisions import LEAST_CHANGE, MOST_SHOWN, decisions
-from engram.evidence.explanation.event_sets import WRITTEN, read_in_all, sets_to_forget, written_steps
-from engram.evidence.explanation.provenance import HeadRead, trace
+from engram.evidence.explanation.decisions import LEAST_CHANGE, MOST_EFFECTS, find_decisions
+from engram.evidence.explanation.edits import WRITTEN, Replacement, event_sets, replacements, written_steps
+from engram.evidence.explanation.provenance import HeadRead, total_read_weight, trace_reads_to_writes
 from engram.evidence.explanation.rendering import as_png, caption, picture
-from engram.evidence.explanation.replacements import Replacement, replacements
 
-PICTURED = 3  # events of a set whose replacements are shown
+PICTURED = 3  # events of a set whose replacements have pictures on the page
 
 
 def explain(
@@ -34,20 +33,21 @@ def explain(
     Args:
         model: the agent that played it.
         recording: the episode.
-        about: what the page says of the run.
+        about: title, run and so on, as they stand on the page.
         channels: names of an observation's channels, if the env has names for them.
         names: names of the actions, the same.
-        donors: other episodes of the task by their names, whose events are put in the place of this one's.
-        on_progress: called with (steps played back, steps in all).
+        donors: other episodes of the task by their names, whose observations replace those of this one.
+        on_progress: called with (steps replayed, steps in all).
 
     Returns:
-        what `evidence.explanation.page.write_page` shows.
+        the content of the page, as `page/assets/1_episode.js` describes it.
     """
-    steps, space = recording.steps, model.observation_space
+    steps, space, memory = recording.steps, model.observation_space, model.policy.core.memory
     accesses = [step.access for step in steps if step.access is not None]
-    origins = trace(accesses, model.policy.core.memory.reads_before_writing)
-    captions = [caption(step.shown, space, channels) for step in steps]
-    images = Images()
+    reads = trace_reads_to_writes(accesses, memory.reads_before_writing)
+    captions = [caption(step.raw_observation, space, channels) for step in steps]
+    images: dict[str, int] = {}  # each picture once, in order, with its number
+    replaces = holds_events(model.policy)
     content: dict[str, Any] = {
         **about,
         "layout": recording.layout,
@@ -58,93 +58,70 @@ def explain(
         "heads": accesses[0].read.shape[1] if accesses else 0,
         "slots": accesses[0].read.shape[2] if accesses else 0,
         "likelihood": "log density" if is_density(model.policy) else "probability",
-        "replaces": holds_events(model.policy),
-        "reads_before_writing": model.policy.core.memory.reads_before_writing,
-        "notes": [] if recording.finished else [f"cut after {len(steps):,} steps; the episode went on"],
+        "replaces": replaces,
+        "reads_before_writing": memory.reads_before_writing,
+        "notes": [] if recording.finished else [f"cut after {len(steps):,} steps, before the episode ended"],
         "decisions": [],
         "left_out": [],
         "tried_alone": None,
         "least_change": LEAST_CHANGE,
+        "steps": [],
     }
+
+    def number(image: np.ndarray[Any, Any]) -> int:
+        return images.setdefault(as_png(image), len(images))
+
     filled = np.zeros(content["slots"], dtype=bool)
-    content["steps"] = []
     for time, step in enumerate(steps):
-        shown = {
-            "world": None if step.world is None else images.number(as_png(step.world)),
-            "seen": images.number(as_png(picture(step.shown, space))),
+        pictures = {
+            "world": None if step.world is None else number(step.world),
+            "seen": number(picture(step.raw_observation, space)),
             "caption": captions[time],
         }
-        read = origins[time] if origins else []
-        content["steps"].append({**shown, **_step(step, read, filled)})
-    content["images"] = images.found
-    if not model.policy.core.memory.read_size:
-        content["notes"].append("there is no memory beside the controller")
-        return content
+        content["steps"].append(pictures | _step(step, reads[time] if reads else [], filled))
+    if not memory.read_size:
+        content["notes"].append("the agent has no memory beside its controller")
+        return content | {"images": [*images]}
     instead: list[Replacement | None] = [None] * len(steps)
-    if holds_events(model.policy):
+    if replaces:
         instead = replacements(model.policy, recording, donors or {})
     else:
-        content["notes"].append("this memory keeps no events: what it wrote can be deleted, but not replaced")
+        content["notes"].append("this memory stores no single events: what it wrote can be deleted, but not replaced")
     sets = [
-        (chosen, label or captions[chosen[0]] or ("events alike" if chosen[1:] else "one event"))
-        for chosen, label in sets_to_forget(recording, read_in_all(origins, len(steps)))
+        (chosen, label or captions[chosen[0]] or ("equal events" if chosen[1:] else "one event"))
+        for chosen, label in event_sets(recording, total_read_weight(reads, len(steps)))
     ]
-    content["decisions"], content["left_out"] = decisions(model.policy, recording, sets, instead, on_progress)
-    alone, written = sum(len(chosen) == 1 for chosen, _ in sets), len(written_steps(recording))
-    content["tried_alone"] = [alone, written]
-    content["notes"] += _left_out(content)
-    for time in _pictured(content["decisions"]):
+    decisions, left_out = find_decisions(model.policy, recording, sets, instead, on_progress)
+    tried_alone = [sum(len(chosen) == 1 for chosen, _ in sets), len(written_steps(recording))]
+    content.update(decisions=decisions, left_out=left_out, tried_alone=tried_alone)
+    content["notes"] += _notes_on_limits(content)
+    replaced = (effect for decision in decisions for effect in decision["effects"] if effect["replaced"])
+    for time in {time for effect in replaced for time in effect["steps"][:PICTURED]}:
         if other := instead[time]:
             content["steps"][time]["instead"] = {
-                "seen": images.number(as_png(picture(other.shown, space))),
-                "caption": caption(other.shown, space, channels),
+                "seen": number(picture(other.raw_observation, space)),
+                "caption": caption(other.raw_observation, space, channels),
                 "source": other.source,
             }
-    content["notes"].append("changed is what the memory holds; the controller's state goes on as it was")
+    content["notes"].append("only the contents of the memory are edited; the controller keeps its own state")
     if not accesses:
-        content["notes"].append("this memory has no slots to be looked into")
-    return content
+        content["notes"].append("this memory has no slots that could be shown")
+    return content | {"images": [*images]}
 
 
-def _left_out(content: Mapping[str, Any]) -> Iterator[str]:
-    """Say what the page does not have."""
-    shown, (alone, written) = content["decisions"], content["tried_alone"]
+def _notes_on_limits(content: Mapping[str, Any]) -> Iterator[str]:
+    listed, (alone, written) = content["decisions"], content["tried_alone"]
     if content["left_out"]:
-        found = len(shown) + len(content["left_out"])
-        yield f"{len(shown)} of {found} decisions are shown, those that something stored moved most"
+        found = len(listed) + len(content["left_out"])
+        yield f"{len(listed)} of {found} decisions are shown, those that depend most on the memory"
     if alone < written:
-        yield f"{alone} of {written} events were changed one by one, those that were read most"
-    if any(decision["tried"] > len(decision["effects"]) for decision in shown):
-        yield f"of each decision the {MOST_SHOWN} sets of events are shown that moved it most"
-
-
-def _pictured(found: Iterable[Mapping[str, Any]]) -> set[int]:
-    """Return the steps of which the page shows what they are replaced by."""
-    return {
-        step
-        for decision in found
-        for effect in decision["effects"]
-        if effect["replaced"]
-        for step in effect["steps"][:PICTURED]
-    }
-
-
-class Images:
-    """Pictures, each of them once."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self._numbers: dict[str, int] = {}
-
-    def number(self, image: str) -> int:
-        """Return the number of a picture, a new one if it has none."""
-        if image not in self._numbers:
-            self._numbers[image] = len(self.found)
-            self.found.append(image)
-        return self._numbers[image]
+        yield f"{alone} of {written} events were edited one by one, those that were read most"
+    if any(decision["tried"] > len(decision["effects"]) for decision in listed):
+        yield f"for each decision, the {MOST_EFFECTS} sets of events with the strongest effects are listed"
 
 
 def _step(step: RecordedStep, read: Sequence[HeadRead], filled: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return a step as the page expects it, without its pictures; marks the slots [N] that it writes as filled."""
     access = step.access
     written: list[list[float]] = []
     if access is not None:
@@ -164,7 +141,7 @@ def _step(step: RecordedStep, read: Sequence[HeadRead], filled: np.ndarray[Any, 
         "read": [
             {
                 "nothing": round(head.nothing, 4),
-                "from": [[part.step, part.slot, round(part.weight, 4)] for part in head.parts],
+                "from": [[source.step, source.slot, round(source.weight, 4)] for source in head.sources],
             }
             for head in read
         ],

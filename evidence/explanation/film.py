@@ -1,4 +1,4 @@
-"""A film of an episode with the memory drawn in: what is seen, what every slot holds, and which of it is read."""
+"""A film of an episode beside its memory: what the agent sees, what every slot holds, and which slots are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gymnasium import spaces
 from PIL import Image, ImageDraw
 
 from engram.agents.evaluation.recording import RecordedStep, Recording
-from engram.evidence.explanation.event_sets import WRITTEN
+from engram.evidence.explanation.edits import WRITTEN
 from engram.evidence.explanation.rendering import Picture, picture
 from engram.tracking.atomic import replacing
 
@@ -27,11 +27,11 @@ def write_film(
     """Write a GIF.
 
     Args:
-        recording: the episode; a longer one than 400 steps is shown up to there.
+        recording: the episode; of a longer one, the first 400 steps.
         space: of its observations.
         path: of the GIF.
         names: of the actions.
-        seconds: that each step is shown.
+        seconds: duration of each step.
     """
     steps = recording.steps[:MOST_FRAMES]
     slots = 0 if steps[0].access is None else steps[0].access.written.shape[1]
@@ -41,7 +41,7 @@ def write_film(
         frames.append(_frame(step, number, held, space, names))
         if step.access is not None:
             for slot in np.flatnonzero(step.access.written[0].cpu().numpy() >= WRITTEN):
-                held[slot] = picture(step.shown, space)
+                held[slot] = picture(step.raw_observation, space)
     with replacing(path) as file:
         frames[0].save(
             file, "gif", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=0, optimize=True
@@ -61,14 +61,14 @@ def _frame(
     height = max(_SCENE, rows * (_SLOT + _GAP)) + 2 * _LINE
     image = Image.new("RGB", (_SCENE + right, height), _PAPER)
     pen = ImageDraw.Draw(image)
-    scene = picture(step.shown, space) if step.world is None else step.world
+    scene = picture(step.raw_observation, space) if step.world is None else step.world
     image.paste(_fitted(scene, _SCENE), (0, _LINE))
     pen.text((4, 2), f"step {number}", _INK)
-    pen.text((4, height - _LINE + 2), _said(step, names), _INK)
+    pen.text((4, height - _LINE + 2), _caption(step, names), _INK)
     if step.access is None:
         return image
     weights = step.access.read[0].amax(0).cpu().numpy()
-    pen.text((_SCENE + _GAP, 2), "memory (orange: what is read now)", _INK)
+    pen.text((_SCENE + _GAP, 2), "memory (orange: read at this step)", _INK)
     for slot, content in enumerate(held):
         left = _SCENE + _GAP + slot % _COLUMNS * (_SLOT + _GAP)
         top = _LINE + slot // _COLUMNS * (_SLOT + _GAP)
@@ -85,7 +85,7 @@ def _frame(
     return image
 
 
-def _said(step: RecordedStep, names: tuple[str, ...]) -> str:
+def _caption(step: RecordedStep, names: tuple[str, ...]) -> str:
     action = step.action[0].cpu().numpy()
     if action.ndim:
         return f"value {step.value:.2f}"

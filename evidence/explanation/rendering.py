@@ -1,4 +1,4 @@
-"""Pictures of observations as they were stored, for people: grids drawn as MiniGrid draws them, vectors as bars."""
+"""Pictures of observations for people: grids drawn as MiniGrid draws them, vectors as bars."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def picture(observation: Any, space: spaces.Space[Any]) -> Picture:
 
 
 def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...] = ()) -> str:
-    """Say in words what an observation shows, where that is short: the objects of a grid, the channels that are on.
+    """Describe an observation in words if that is short: the objects of a grid, the channels that are on.
 
     Args:
         observation, space: as for `picture`.
@@ -81,7 +81,7 @@ def as_png(image: Picture) -> str:
 
 
 def _is_grid(space: spaces.Space[Any]) -> bool:
-    """Say whether a space is that of MiniGrid's symbols: ids of object, color and state in each cell."""
+    """Return whether a space is that of MiniGrid's symbols: ids of object, color and state in each cell."""
     if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.shape[2] != 3 or space.dtype != np.uint8:
         return False
     return space.shape[0] == space.shape[1] and int(space.high.max()) <= max(*IDX_TO_OBJECT, *IDX_TO_COLOR)
@@ -105,12 +105,12 @@ def _levels(observation: Any, space: spaces.Space[Any]) -> NDArray[np.float64]:
 
 
 def _bars(levels: NDArray[np.float64], height: int = 32) -> Picture:
-    if len(levels) > _MOST_BARS:  # too many to tell apart: a square of shades
+    if len(levels) > _MOST_BARS:  # too many for bars: a square of shades
         side = ceil(len(levels) ** 0.5)
         shades = np.zeros(side * side)
         shades[: len(levels)] = levels
-        grey = (235 - 200 * shades.reshape(side, side)).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2).repeat(2, axis=0).repeat(2, axis=1)
+        shaded = (235 - 200 * shades.reshape(side, side)).astype(np.uint8)
+        return np.repeat(shaded[:, :, None], 3, axis=2).repeat(2, axis=0).repeat(2, axis=1)
     image = np.full((height, _BAR * max(len(levels), 1), 3), 235, dtype=np.uint8)
     for number, level in enumerate(levels):
         top = height - round(level * height)

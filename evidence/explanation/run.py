@@ -1,4 +1,4 @@
-"""Explaining one episode of a run, as a page or as a film; written to the run's folder."""
+"""Explaining one episode of a run as a page or as a film, written to the run's folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engram.agents.evaluation.recording import record
 from engram.configs import CannotRun, TrainConfig
 from engram.evidence.explanation.explain import explain
 from engram.evidence.explanation.film import MOST_FRAMES, write_film
-from engram.evidence.explanation.page import PageTooLarge, page_text
+from engram.evidence.explanation.page import PageTooLarge, render_page
 from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.result_files import made_by, print_where_kept
@@ -27,7 +27,7 @@ from engram.tracking.atomic import write_text
 MOST_STEPS = 2000
 """Steps of an episode that a page can show."""
 DONORS = 3
-"""So many episodes after an explained one lend events to be put in the place of its own."""
+"""Number of the next episodes whose observations replace those of the explained one."""
 
 
 def explain_episode(
@@ -41,15 +41,15 @@ def explain_episode(
     seed: int,
     console: Console,
 ) -> Path:
-    """Play an episode of an evaluation again and write a page that shows what was stored and read in it, and why.
+    """Replay an episode of an evaluation and write the page that explains it.
 
     Args:
         folder, config, model, checkpoint, seed, console: as for `evaluate_run`.
         number: of the episode, as in `episodes.csv`.
-        episodes: of the evaluation; None for as many as the run's last one had, or else as its config says.
+        episodes: of the evaluation; None for as many as the run's last one had, or else as its config asks for.
 
     Returns:
-        the page, in the run's folder `explained`; one that was there is moved to the earlier results.
+        the page, in the run's folder `explained`; an older one is moved to the earlier results.
 
     Raises:
         CannotRun: if there is no such episode, or its page would be too large.
@@ -61,9 +61,8 @@ def explain_episode(
         reason = f"there is no such episode; the evaluation has {evaluated.total:,}, numbered from 0"
         raise CannotRun(f"--explain {number}: {reason}")
     env = evaluated.env
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
-    ) as bar:
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"episode {number}", total=None)
         recording = evaluated.play(number, MOST_STEPS)
         others = [(number + 1 + place) % evaluated.total for place in range(min(DONORS, evaluated.total - 1))]
@@ -82,28 +81,23 @@ def explain_episode(
         }
         channels, names = _names(env, "channel_names"), _names(env, "action_names")
         bar.update(task, description="counterfactuals")
-        content = explain(
-            model,
-            recording,
-            about,
-            channels,
-            names,
-            donors,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+
+        def on_progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        content = explain(model, recording, about, channels, names, donors, on_progress)
     env.close()
-    note = f"episode {number} of the {evaluated.total:,} of evaluate.py --seed {seed} --episodes {episodes}"
-    content["notes"].insert(0, note)
+    notes = [f"episode {number} of the {evaluated.total:,} of evaluate.py --seed {seed} --episodes {episodes}"]
     asked = {"seed": seed, "episodes": episodes, "checkpoint": checkpoint}
     if asked == last:
-        content["notes"].insert(1, against_its_row(folder, number, recording))
+        notes.append(against_its_row(folder, number, recording))
     elif last:
-        note = f"{folder.episodes.name} is of another evaluation ({_in_words(last)}, not {_in_words(asked)})"
-        content["notes"].insert(1, note)
-        console.print(f"episode {number}: {note}", highlight=False, markup=False, soft_wrap=True)
+        notes.append(f"{folder.episodes.name} is of another evaluation ({_in_words(last)}, not {_in_words(asked)})")
+        console.print(f"episode {number}: {notes[-1]}", highlight=False, markup=False, soft_wrap=True)
+    content["notes"] = notes + content["notes"]
     page = folder.explained / f"episode{number}.html"
     try:
-        text = page_text(content, page.name)
+        text = render_page(content, page.name)
     except PageTooLarge as error:
         raise CannotRun(str(error)) from error
     print_where_kept(folder.keep_previous(page), console)
@@ -127,5 +121,5 @@ def _in_words(evaluation: Mapping[str, Any]) -> str:
 
 
 def _names(env: VecEnv, attribute: str) -> tuple[str, ...]:
-    """Return what a task calls its actions or channels; nothing if it has no names for them."""
+    """Return the task's names of its actions or channels; () if it has none."""
     return tuple(env.get_attr(attribute)[0]) if env.has_attr(attribute) else ()

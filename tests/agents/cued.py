@@ -8,7 +8,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import agent
 
 from engram.agents.evaluation.episodes import evaluate
-from engram.agents.evaluation.interventions import Intervention, make_intervention
+from engram.agents.evaluation.intervention import Intervention
+from engram.agents.evaluation.interventions import make_intervention
 from engram.memory import tree_map
 from engram.memory.state import leaves
 
@@ -42,8 +43,8 @@ class Cued(gym.Env):
         return observation, float(action[0]), over, False, info
 
 
-class Untold(Cued):
-    """Does not tell of its cue."""
+class WithoutCueInfo(Cued):
+    """Does not report whether the cue is in sight."""
 
     def observe(self):
         return super().observe()[0], {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chromium import MISSING, Chromium, find
 
-from engram.evidence.explanation.page import write_page
+from engram.evidence.explanation.page import render_page
 
 
 @pytest.fixture(scope="package")
@@ -28,7 +28,7 @@ def open_page(browser: Chromium, tmp_path: Path) -> Iterator[Callable[..., None]
     address = (tmp_path / "page.html").as_uri()
 
     def open_it(made: dict[str, Any], fragment: str = "") -> None:
-        write_page(made, tmp_path / "page.html")
+        (tmp_path / "page.html").write_text(render_page(made, "page.html"))
         browser.open("about:blank")
         browser.open(address + fragment)
 

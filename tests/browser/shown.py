@@ -1,4 +1,4 @@
-"""What a page shows at a step, as the browser tells it and as the explanation has it."""
+"""What a page shows at a step, as read from the browser and as expected from the explanation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HINT = "document.getElementById('why-hint').innerText"
 
 
 def expected(made: dict[str, Any], at: int) -> dict[str, Any]:
-    """Say what the page must show at a step, from the definition."""
+    """Return what the page must show at a step, from the definition."""
     steps, images = made["steps"], made["images"]
     memory = {}
     for step in steps[: at if made["reads_before_writing"] else at + 1]:

@@ -35,7 +35,7 @@ def test_dragging_moves_film_memory_and_reads_together(browser, open_page, reads
     assert browser.value("now") == 60, "the button is up"
     shown = [expected(made, step) for step in (7, 8, 40, 23, 60)]
     for part in ("seen", "memory", "read"):
-        assert len({json.dumps(state[part]) for state in shown}) == 5, "the steps can be told apart"
+        assert len({json.dumps(state[part]) for state in shown}) == 5, "the steps differ"
 
 
 def test_dragging_beyond_the_ends_stays_at_the_ends(browser, open_page):
@@ -146,7 +146,7 @@ def test_a_slot_shows_its_last_strong_writer(browser, open_page):
     made["steps"][6]["written"] = [[2, 0.2]]
     made["steps"][9]["written"] = [[2, 0.6]]
     open_page(made)
-    held = "(show({}), document.querySelector('.slot[data-slot=\"2\"]').dataset.event)"
+    held = "(show({}), document.querySelector('.slot[data-slot=\"2\"]').dataset.go)"
     assert [browser.value(held.format(step)) for step in (2, 3, 6, 9)] == ["-1", "3", "3", "9"]
 
 
@@ -189,7 +189,7 @@ def test_nothing_goes_wrong_where_something_is_missing(browser, open_page, make,
         assert browser.value("now") == step
 
 
-def test_a_picture_that_is_missing_is_said_to_be(browser, open_page):
+def test_a_missing_picture_is_marked_as_missing(browser, open_page):
     made = missing_pictures()
     open_page(made, "#3")
     assert "no picture" in browser.value("document.querySelector('#seen [role=img]').getAttribute('aria-label')")

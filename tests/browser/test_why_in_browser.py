@@ -1,4 +1,4 @@
-"""Why an action was taken, as the page tells it in a real browser. `make test-browser` runs it."""
+"""Why an action was taken, as the page explains it in a real browser. `make test-browser` runs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def rows_of_why(browser: Chromium) -> list[dict[str, str]]:
-    """Return what the table says of every set of events, from the kind of a row to its text."""
+    """Return the table's rows of every set of events, from the kind of a row to its text."""
     rows = "Object.fromEntries([...body.rows].map((row) => [row.className, row.innerText]))"
     sets = browser.value(f"[...document.querySelectorAll('#why tbody')].map((body) => {rows})")
     return [{kind: " ".join(text.split()) for kind, text in rows.items()} for rows in sets]
@@ -25,7 +25,7 @@ def test_decisions_can_be_reached_and_their_events_too(browser, open_page):
     made = explanation(length=61, decisions=3)
     open_page(made)
     decision = made["decisions"][2]
-    browser.click(f'.chip[data-step="{decision["step"]}"]')
+    browser.click(f'.chip[data-go="{decision["step"]}"]')
     assert browser.value(STATE) == expected(made, decision["step"])
     sets = rows_of_why(browser)
     assert len(sets) == len(decision["effects"])
@@ -40,22 +40,24 @@ def test_decisions_can_be_reached_and_their_events_too(browser, open_page):
     browser.click("#why tbody:nth-of-type(2) button")
     assert browser.value(STATE) == expected(made, decision["effects"][1]["steps"][0])
     what = browser.value("document.getElementById('why-what').innerText")
-    assert what == "At step 4 nothing stored moves the chance of forward by 0.05 or more."
+    assert what == "At step 4 no stored event changes the chance of forward by 0.05 or more."
     assert rows_of_why(browser) == [], "the reason of another step is not shown as that of this one"
     assert browser.value("document.querySelectorAll('.chip[aria-current]').length") == 0
 
 
-def test_what_is_left_out_is_said(browser, open_page):
+def test_the_page_names_what_is_left_out(browser, open_page):
     made = explanation(length=61, decisions=3, left_out=[7, 9], tried_alone=[50, 61])
     at = made["decisions"][0]["step"]
     made["decisions"][0]["tried"] = 30
     open_page(made, f"#{at}")
-    assert browser.value("document.getElementById('why-extent').innerText") == "3 of 5 decisions, 50 of 61 events shown"
+    assert (
+        browser.value("document.getElementById('why-extent').innerText") == "3 of 5 decisions, 50 of 61 single events"
+    )
     assert f"The first {len(made['decisions'][0]['effects'])} of 30." in browser.value(HINT)
     what = "(show({}), document.getElementById('why-what').innerText)"
-    assert "This decision was left out" in browser.value(what.format(7))
+    assert "This decision is left out" in browser.value(what.format(7))
     assert rows_of_why(browser) == []
-    assert browser.value(what.format(8)).endswith("(of 61 events, 50 were changed one by one).")
+    assert browser.value(what.format(8)).endswith("(50 of 61 events were edited one by one).")
     assert browser.value(what.format(made["decisions"][1]["step"])).startswith("At step 30 it chose ")
     assert rows_of_why(browser) != []
     assert "The first" not in browser.value(HINT)
@@ -72,10 +74,10 @@ def test_beside_the_strongest_events_stands_what_others_do(browser, open_page):
     pictures = browser.value("[...document.querySelectorAll('#why .replaced .by img')].map((image) => image.src)")
     instead = [made["images"][made["steps"][step]["instead"]["seen"]] for step in (*CUE_STEPS, 4)]
     assert pictures == instead
-    assert "can only be deleted" not in browser.value("document.getElementById('why').innerText")
+    assert "but not replaced" not in browser.value("document.getElementById('why').innerText")
 
 
-def test_where_there_are_too_few_others_the_page_says_that_these_are_all(browser, open_page):
+def test_where_there_are_too_few_others_the_page_names_them_as_all(browser, open_page):
     made = explanation(length=61, decisions=3)
     for events, decision in enumerate(made["decisions"], start=1):
         decision["control"].update(draws=1, events=events)
@@ -85,7 +87,7 @@ def test_where_there_are_too_few_others_the_page_says_that_these_are_all(browser
     assert rows_of_why(browser)[0]["control deleted"].startswith("the only 2 others deleted mean")
 
 
-def test_of_a_memory_without_events_the_page_says_that_they_can_only_be_deleted(browser, open_page):
+def test_of_a_memory_without_events_the_page_notes_that_they_can_only_be_deleted(browser, open_page):
     made = explanation(length=61, decisions=3, replaces=False)
     for decision in made["decisions"]:
         decision["control"]["replaced"] = None
@@ -95,7 +97,7 @@ def test_of_a_memory_without_events_the_page_says_that_they_can_only_be_deleted(
     sets = rows_of_why(browser)
     assert {kind for rows in sets for kind in rows} == {"what", "deleted", "control deleted"}
     text = browser.value("document.getElementById('why-what').innerText")
-    assert "this memory keeps no events: what it wrote can only be deleted, not replaced" in text
+    assert "this memory stores no single events: what it wrote can be deleted, but not replaced" in text
 
 
 def test_of_continuous_actions_the_page_shows_densities(browser, open_page):

@@ -1,4 +1,4 @@
-"""Episodes played back: as they were, and as they would have been had something never been stored."""
+"""Episodes replayed: as they were recorded, and with edited memories."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from staggered import ACTIONS, OBSERVATIONS, Masked, Staggered, agent, vec_env
 
 from engram.agents import MemoryPPO
 from engram.agents.encoder import Event
-from engram.agents.evaluation.counterfactual import changed
+from engram.agents.evaluation.counterfactual import replay_with_edits
 from engram.agents.evaluation.recording import record
 from engram.memory import MEMORIES
 from engram.memory.episodic.edit import deleted, equal_to, happened_at, replaced
@@ -34,7 +34,7 @@ def recorded(env=Staggered, memory="episodic", controller="lstm", deterministic=
 
 def without(policy, recording, forgotten):
     """Play an episode back, once for each set of steps whose events are never stored."""
-    return changed(policy, recording, [dict.fromkeys(steps) for steps in forgotten])
+    return replay_with_edits(policy, recording, [dict.fromkeys(steps) for steps in forgotten])
 
 
 @every_memory
@@ -47,10 +47,10 @@ def test_with_nothing_forgotten_it_is_as_it_was(memory, controller):
     values = np.array([step.value for step in recording.steps])
     assert np.allclose(effects.likelihood, taken, atol=1e-5)
     assert np.allclose(effects.value, values, atol=1e-5)
-    assert np.allclose(effects.likelihood_then, taken, atol=1e-5)
-    assert np.allclose(effects.value_then, values, atol=1e-5)
+    assert np.allclose(effects.edited_likelihood, taken, atol=1e-5)
+    assert np.allclose(effects.edited_value, values, atol=1e-5)
     assert np.abs(effects.likelihood_change).max() < 1e-5
-    assert (effects.action_then == probabilities.argmax(1)).all()
+    assert (effects.edited_action == probabilities.argmax(1)).all()
 
 
 @every_memory
@@ -61,14 +61,14 @@ def test_a_step_forgotten_changes_nothing_until_it_is_over(memory):
     forgotten = [[0], [5], [12], [5, 12], [LENGTH - 1]]
     effects = without(policy, recording, forgotten)
     for number, steps in enumerate(forgotten):
-        change = np.abs(effects.likelihood_change[number]) + np.abs(effects.value_then[number] - effects.value)
+        change = np.abs(effects.likelihood_change[number]) + np.abs(effects.edited_value[number] - effects.value)
         assert change[: min(steps) + 1].max() < 1e-5
         if memory != "none" and min(steps) < LENGTH - 1:
             assert change[min(steps) + 1 :].max() > 1e-5
         if memory == "none":
             assert change.max() < 1e-5
     if memory != "none":
-        assert np.abs(effects.value_then[3] - effects.value_then[1])[: 12 + 1].max() < 1e-5
+        assert np.abs(effects.edited_value[3] - effects.edited_value[1])[: 12 + 1].max() < 1e-5
 
 
 @every_memory
@@ -78,9 +78,9 @@ def test_sets_of_steps_are_forgotten_each_by_itself(memory):
     together = without(policy, recording, forgotten)
     for number, steps in enumerate(forgotten):
         alone = without(policy, recording, [steps])
-        assert np.allclose(alone.likelihood_then[0], together.likelihood_then[number], atol=1e-5)
-        assert np.allclose(alone.value_then[0], together.value_then[number], atol=1e-5)
-        assert (alone.action_then[0] == together.action_then[number]).all()
+        assert np.allclose(alone.edited_likelihood[0], together.edited_likelihood[number], atol=1e-5)
+        assert np.allclose(alone.edited_value[0], together.edited_value[number], atol=1e-5)
+        assert (alone.edited_action[0] == together.edited_action[number]).all()
 
 
 @torch.no_grad()
@@ -98,7 +98,7 @@ def test_an_event_never_stored_is_an_event_deleted():
             _, unrolled = policy.unroll_step(step.observation, changed, starts)
             distribution = policy.distribution(unrolled.features[0], step.observation, None)
             probability = float(distribution.log_prob(step.action).exp())
-            assert effects.likelihood_then[number, time] == pytest.approx(probability, abs=1e-5)
+            assert effects.edited_likelihood[number, time] == pytest.approx(probability, abs=1e-5)
             felt = max(felt, abs(effects.likelihood_change[number, time]))
             state = policy.act(step.observation, state, starts, deterministic=True).state
     assert felt > 1e-3
@@ -122,14 +122,14 @@ def test_what_its_slot_held_before_is_there_again():
         if first_two is not None:
             held = state._replace(core=state.core._replace(memory=first_two._replace(step=state.core.memory.step)))
         value = policy.values_of(step.observation, held, starts)
-        assert effects.value_then[0, time] == pytest.approx(float(value), abs=1e-5)
+        assert effects.edited_value[0, time] == pytest.approx(float(value), abs=1e-5)
         state = policy.act(step.observation, state, starts, deterministic=True).state
 
 
 def test_masks_hold_when_it_is_played_back():
     policy, recording = recorded(Masked, deterministic=False)
     effects = without(policy, recording, [list(range(LENGTH))])
-    for time, action in enumerate(effects.action_then[0]):
+    for time, action in enumerate(effects.edited_action[0]):
         assert action != (2 + time) % 3
 
 
@@ -146,12 +146,12 @@ def test_the_likelihood_is_a_probability_and_of_continuous_actions_the_log_of_a_
         assert effects.likelihood[time] == pytest.approx(expected, abs=1e-5)
         state = acted.state
     assert (effects.likelihood < 0).all() == ("box" in kind)
-    assert effects.action_then.shape == (2, *(LENGTH, *recording.steps[0].action.shape[1:]))
+    assert effects.edited_action.shape == (2, *(LENGTH, *recording.steps[0].action.shape[1:]))
     own = np.stack([step.action[0].numpy() for step in recording.steps])
-    assert np.allclose(effects.action_then[:, :3], own[:3], atol=1e-5)  # nothing is missed yet
+    assert np.allclose(effects.edited_action[:, :3], own[:3], atol=1e-5)  # nothing is missed yet
     if "box" in kind:  # of a normal distribution, whose width does not depend on what is remembered
         (spread,) = {tuple(policy.log_std.exp().tolist())}
-        shift = (effects.action_then - own) / np.array(spread)
+        shift = (effects.edited_action - own) / np.array(spread)
         assert np.allclose(effects.likelihood_change, -(shift**2).sum(-1) / 2, atol=1e-4)
         assert np.abs(effects.likelihood_change).max() > 1e-3
 
@@ -161,7 +161,7 @@ def test_an_event_replaced_is_acted_upon_as_if_it_had_been_seen():
     policy, recording = recorded(controller="feedforward", memory_kwargs=ROOM)
     observations = [step.observation for step in recording.steps]
     changes = [{1: observations[9]}, {0: None, 3: observations[0], 6: observations[2]}, {}]
-    effects = changed(policy, recording, changes)
+    effects = replay_with_edits(policy, recording, changes)
     felt = 0.0
     for number, change in enumerate(changes):
         state = recording.start
@@ -180,8 +180,8 @@ def test_an_event_replaced_is_acted_upon_as_if_it_had_been_seen():
             _, unrolled = policy.unroll_step(step.observation, changed_state, starts)
             distribution = policy.distribution(unrolled.features[0], step.observation, None)
             probability = float(distribution.log_prob(step.action).exp())
-            assert effects.likelihood_then[number, time] == pytest.approx(probability, abs=1e-5)
-            assert effects.action_then[number, time] == int(distribution.mode())
+            assert effects.edited_likelihood[number, time] == pytest.approx(probability, abs=1e-5)
+            assert effects.edited_action[number, time] == int(distribution.mode())
             felt = max(felt, abs(effects.likelihood_change[number, time]))
             state = policy.act(step.observation, state, starts, deterministic=True).state
     assert felt > 1e-3
@@ -200,35 +200,37 @@ def test_observations_of_any_kind_can_be_replaced(kind):
     policy = agent(vec_env(**space), controller="feedforward", memory_kwargs=ROOM).policy
     recording = record(policy, MemoryPPO._wrap_env(DummyVecEnv([lambda: Staggered(2, **space)])), most_steps=9)
     by_itself = {time: step.observation for time, step in enumerate(recording.steps)}
-    effects = changed(policy, recording, [by_itself, {1: by_itself[6], 2: by_itself[5], 3: by_itself[8]}])
+    effects = replay_with_edits(policy, recording, [by_itself, {1: by_itself[6], 2: by_itself[5], 3: by_itself[8]}])
     assert np.abs(effects.likelihood_change[0]).max() < 1e-6
-    assert np.abs(effects.value_then[1] - effects.value).max() > 1e-5
+    assert np.abs(effects.edited_value[1] - effects.value).max() > 1e-5
 
 
 def test_what_was_not_stored_cannot_show_anything_else():
     policy, recording = recorded(memory_kwargs={"slots": 2, "heads": 2, "step_embedding_size": 0})
     missing = [time for time, step in enumerate(recording.steps) if int(step.decisions) < 0]
     assert missing
-    effects = changed(policy, recording, [dict.fromkeys(missing, recording.steps[0].observation)])
+    effects = replay_with_edits(policy, recording, [dict.fromkeys(missing, recording.steps[0].observation)])
     assert np.abs(effects.likelihood_change).max() < 1e-6
 
 
 @pytest.mark.parametrize("memory", ["dnc", "transformer"])
 def test_a_memory_without_events_has_none_to_replace(memory):
     policy, recording = recorded(memory=memory)
-    with pytest.raises(ValueError, match="only in an episodic memory can an event be replaced, and not in"):
-        changed(policy, recording, [{1: None}, {2: recording.steps[0].observation}])
+    with pytest.raises(ValueError, match="events can be replaced only in an episodic memory, not in"):
+        replay_with_edits(policy, recording, [{1: None}, {2: recording.steps[0].observation}])
 
 
 def test_no_sets_at_all_are_played_back_too():
     policy, recording = recorded()
     effects = without(policy, recording, [])
     assert effects.likelihood.shape == (LENGTH,)
-    assert effects.likelihood_then.shape == effects.action_then.shape == (0, LENGTH)
+    assert effects.edited_likelihood.shape == effects.edited_action.shape == (0, LENGTH)
 
 
-def test_progress_is_told_step_by_step():
+def test_progress_is_reported_step_by_step():
     env = cued((("01000",),))
-    model, told = cued_agent(cued()), []
-    changed(model.policy, record(model.policy, env, 99), [{1: None}], lambda done, total: told.append((done, total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    model, reported = cued_agent(cued()), []
+    replay_with_edits(
+        model.policy, record(model.policy, env, 99), [{1: None}], lambda done, total: reported.append((done, total))
+    )
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]

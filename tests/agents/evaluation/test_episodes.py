@@ -1,8 +1,8 @@
-"""Measuring an agent: as many episodes of every env, who looked again, and an interval."""
+"""Measuring an agent: as many episodes of every env, and in which it looked again."""
 
 import numpy as np
 import pytest
-from cued import Untold, cued
+from cued import WithoutCueInfo, cued
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -41,10 +41,10 @@ def test_normalized_rewards_are_not_what_is_reported():
     assert np.allclose(episodes.episode_return, 0.5 * episodes.length)
 
 
-def test_progress_is_told_episode_by_episode():
-    told = []
-    evaluate(agent(), vec_env(), n_episodes=5, on_progress=lambda finished, total: told.append((finished, total)))
-    assert told == [(i, 6) for i in range(1, 7)]
+def test_progress_is_reported_episode_by_episode():
+    reported = []
+    evaluate(agent(), vec_env(), n_episodes=5, on_progress=lambda finished, total: reported.append((finished, total)))
+    assert reported == [(i, 6) for i in range(1, 7)]
 
 
 def test_masks_of_the_envs_are_respected(monkeypatch):
@@ -81,21 +81,21 @@ LOOKS = [
 ]
 
 
-def test_who_looked_again_is_counted_episode_by_episode():
+def test_looking_again_is_counted_episode_by_episode():
     scripts = [[script for script, _ in row] for row in LOOKS]
     episodes = evaluate(agent(cued()), cued(scripts), n_episodes=12)
-    assert episodes.tells_cue
+    assert episodes.cue_known
     assert episodes.length.tolist() == [len(script) - 1 for row in scripts for script in row[:4]]
     assert episodes.looked_again.tolist() == [again for row in LOOKS for _, again in row[:4]]
 
 
-def test_a_wrapped_env_tells_the_same():
+def test_the_cue_is_known_of_a_wrapped_env_too():
     env = VecNormalize(cued(), norm_obs=False)
-    assert evaluate(agent(env), env, n_episodes=6).tells_cue
+    assert evaluate(agent(env), env, n_episodes=6).cue_known
 
 
-def test_where_nobody_tells_of_the_cue_nobody_looked_again():
-    env = cued(env=Untold)
+def test_without_info_of_the_cue_no_episode_counts_as_looked_again():
+    env = cued(env=WithoutCueInfo)
     episodes = evaluate(agent(env), env, n_episodes=6)
-    assert not episodes.tells_cue
+    assert not episodes.cue_known
     assert not episodes.looked_again.any()

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from cued import SCRIPTS, Untold, Watched, cued, cued_agent, scripted, stored
+from cued import SCRIPTS, Watched, WithoutCueInfo, cued, cued_agent, scripted, stored
 from staggered import ROWS
 
 from engram.agents.evaluation.episodes import evaluate
@@ -35,7 +35,7 @@ def episodes_of(watched, row):
     return found
 
 
-def shown(row, episode, scripts=SCRIPTS):
+def observed(row, episode, scripts=SCRIPTS):
     """What is observed in an episode, up to the last step."""
     script = scripts[row][episode % len(scripts[row])]
     return [[row, episode, time, int(cue)] for time, cue in enumerate(script[:-1])]
@@ -46,7 +46,7 @@ def test_events_that_show_the_cue_are_never_seen_again(row):
     _, watched = play(CueDeleted)
     for episode, memories in episodes_of(watched, row).items():
         for time, memory in enumerate(memories, start=1):
-            expected = [seen for seen in shown(row, episode)[:time] if not seen[CUE]]
+            expected = [seen for seen in observed(row, episode)[:time] if not seen[CUE]]
             assert sorted(stored(memory)) == expected
 
 
@@ -56,7 +56,7 @@ def test_as_many_others_are_deleted_and_none_that_shows_the_cue(row, seed):
     _, watched = play(OthersDeleted, seed=seed)
     for episode, memories in episodes_of(watched, row).items():
         for time, memory in enumerate(memories, start=1):
-            seen = shown(row, episode)[:time]
+            seen = observed(row, episode)[:time]
             cues, others = ([one for one in seen if one[CUE] == cue] for cue in (1, 0))
             left = stored(memory)
             assert [one for one in sorted(left) if one[CUE]] == cues
@@ -94,7 +94,7 @@ def test_events_show_the_other_cue_from_the_next_step_on(row):
     _, watched = play(CueReplaced, other)
     for episode, memories in episodes_of(watched, row).items():
         for time, memory in enumerate(memories, start=1):
-            expected = [[*seen[:CUE], 2 * seen[CUE]] for seen in shown(row, episode)[:time]]
+            expected = [[*seen[:CUE], 2 * seen[CUE]] for seen in observed(row, episode)[:time]]
             assert stored(memory) == expected
             assert memory.birth[memory.filled].tolist() == list(range(time))  # as if it had happened then
             events = tree_map(lambda leaf: leaf.unsqueeze(0), memory.events)
@@ -102,17 +102,17 @@ def test_events_show_the_other_cue_from_the_next_step_on(row):
 
 
 def test_every_event_is_replaced_once_only():
-    asked = []
+    requested = []
 
     def counted(row, observation):
-        asked.append(tuple(observation.astype(int)))
+        requested.append(tuple(observation.astype(int)))
         return other(row, observation)
 
     _, watched = play(CueReplaced, counted)
     steps = [(row, *pair) for row in range(ROWS) for pair in pairwise(scripted(row, len(watched.steps)))]
     # An event is there from the step after it on, if the episode has one.
     seen = [(row, now[0], now[1], 1) for row, now, then in steps if now[2] and then[0] == now[0]]
-    assert sorted(asked) == seen
+    assert sorted(requested) == seen
 
 
 @torch.no_grad()
@@ -128,7 +128,7 @@ def test_the_agent_acts_from_what_was_replaced_and_not_from_what_it_knew_of_it()
     assert (expected - other_action)[0].abs().max() > 1e-5
 
 
-def test_by_itself_it_only_looks():
+def test_the_base_class_changes_nothing():
     _, watched = play(CueEvents)
     assert all(acted is state for _, _, state, acted, _ in watched.steps)
 
@@ -136,14 +136,14 @@ def test_by_itself_it_only_looks():
 @pytest.mark.parametrize(("memory", "name"), [("dnc", "DNC"), ("none", "NoMemory")])
 def test_only_an_episodic_memory_has_single_events(memory, name):
     model = cued_agent(memory=memory, memory_kwargs={})
-    with pytest.raises(ValueError, match=f"only be told apart in an episodic memory, and not in {name}"):
+    with pytest.raises(ValueError, match=f"edited only in an episodic memory, not in {name}"):
         CueDeleted(model.policy, ROWS)
 
 
-def test_an_env_has_to_tell_of_its_cue():
+def test_an_env_has_to_report_its_cue():
     model = cued_agent()
-    with pytest.raises(ValueError, match="CueDeleted needs an env that tells"):
-        evaluate(model, cued(env=Untold), n_episodes=3, intervention=CueDeleted(model.policy, ROWS))
+    with pytest.raises(ValueError, match="CueDeleted needs an env with"):
+        evaluate(model, cued(env=WithoutCueInfo), n_episodes=3, intervention=CueDeleted(model.policy, ROWS))
 
 
 def test_the_same_seed_deletes_the_same():

@@ -1,10 +1,10 @@
-"""What is done to an agent's memory while it plays: each intervention does what it says, and nothing else."""
+"""What is done to an agent's memory while it plays: each intervention does what it is for, and nothing else."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from cued import Untold, cued, cued_agent, equal, play, row_of, stored
+from cued import WithoutCueInfo, cued, cued_agent, equal, play, row_of, stored
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import ROWS, agent
@@ -80,7 +80,7 @@ class Shown(gym.Env):
     ],
 )
 @pytest.mark.parametrize("name", INTERVENTIONS)
-def test_what_is_taken_has_no_say_in_what_is_done(controller, forget, name):
+def test_what_is_taken_away_does_not_influence_the_action(controller, forget, name):
     env = DummyVecEnv([Shown] * ROWS)
     model = agent(env, controller=controller, memory_kwargs={"slots": 9, "heads": 2, "step_embedding_size": 0})
     with torch.no_grad():
@@ -136,7 +136,7 @@ def test_every_intervention_is_for_every_memory(memory, name):
     assert np.isfinite(episodes.episode_return).all()
 
 
-def test_an_unknown_intervention_is_answered_with_the_known_ones():
+def test_the_error_for_an_unknown_intervention_lists_the_known_ones():
     model = agent()
     with pytest.raises(
         ValueError, match=r"unknown intervention 'whiped'; choose one of intact, wiped, controller_wiped"
@@ -153,8 +153,8 @@ def test_one_env_alone_has_no_other_to_take_from(name):
 
 
 @pytest.mark.parametrize("name", [name for name, kind in INTERVENTIONS.items() if kind.needs_cue])
-def test_what_waits_for_the_cue_has_to_be_told_of_it(name):
-    env = cued(env=Untold)
-    with pytest.raises(ValueError, match=r"AfterCue needs an env that tells info\['cue_visible'\] at every step"):
+def test_interventions_after_the_cue_need_info_of_the_cue(name):
+    env = cued(env=WithoutCueInfo)
+    with pytest.raises(ValueError, match=r"AfterCue needs an env with info\['cue_visible'\] at every step"):
         evaluate(cued_agent(env), env, n_episodes=3, intervention=name)
     assert name.endswith("after_cue")

@@ -1,4 +1,4 @@
-"""What the panel says of an agent that uses its memory, of one that cannot, and of one that has none."""
+"""The figures of an agent that uses its memory, of one that cannot, and of one that has none."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_an_agent_whose_heads_do_not_see_its_memory_does_not_use_it():
     assert panel(model)["use"] == 0.0
 
 
-def test_a_memory_without_slots_tells_its_use_only():
+def test_a_memory_without_slots_has_its_use_as_the_only_figure():
     assert set(panel(agent(memory="fast_weight", memory_kwargs={"heads": 2}))) == {"use"}
 
 

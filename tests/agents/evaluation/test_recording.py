@@ -31,7 +31,7 @@ def test_it_is_what_the_agent_does_when_it_just_plays(memory, controller):
     observation = env.reset()
     for step in recording.steps:
         action, state = model.predict(observation, state, deterministic=True)
-        assert np.array_equal(step.shown, observation[0])
+        assert np.array_equal(step.raw_observation, observation[0])
         assert model.policy.env_actions(step.action).tolist() == action.tolist()
         observation, rewards, dones, infos = env.step(action)
         assert step.reward == pytest.approx(float(rewards[0]))
@@ -64,29 +64,29 @@ def test_probabilities_values_and_slots_are_those_of_the_step(memory):
         state, starts = acted.state, torch.tensor([False])
 
 
-def test_the_cue_is_told_of_step_by_step():
+def test_the_cue_is_recorded_step_by_step():
     scripts = (("0110100",),)
     recording = record(agent(cued()).policy, cued(scripts), most_steps=99)
     assert [int(step.cue) for step in recording.steps] == [0, 1, 1, 0, 1, 0]
-    assert [int(step.shown[3]) for step in recording.steps] == [0, 1, 1, 0, 1, 0]
+    assert [int(step.raw_observation[3]) for step in recording.steps] == [0, 1, 1, 0, 1, 0]
     assert (recording.success, recording.layout) == (True, "maze 0")
 
 
-class TellingTheOther(Cued):
+class WithOtherCue(Cued):
     def other_cue(self, observation):
-        """Depends on the time, so that it is seen when it was asked for."""
+        """Depends on the time, so that a call at another step would be seen."""
         return observation * [1, 1, 1, 2 + self.time]
 
 
-def test_where_the_cue_is_in_sight_the_other_one_is_asked_for():
-    recording = record(agent(cued()).policy, cued((("0110100",),), TellingTheOther), most_steps=99)
+def test_where_the_cue_is_in_sight_the_other_one_is_recorded_too():
+    recording = record(agent(cued()).policy, cued((("0110100",),), WithOtherCue), most_steps=99)
     assert [step.other_cue is not None for step in recording.steps] == [step.cue for step in recording.steps]
     assert [step.other_cue.tolist() for step in recording.steps if step.cue] == [[0, 0, t, 2 + t] for t in (1, 2, 4)]
-    untold = record(agent(cued()).policy, cued((("0110100",),)), most_steps=99)
-    assert all(step.other_cue is None for step in untold.steps)
+    without = record(agent(cued()).policy, cued((("0110100",),)), most_steps=99)
+    assert all(step.other_cue is None for step in without.steps)
 
 
-def test_what_the_env_does_not_tell_is_unknown():
+def test_what_the_env_does_not_report_is_unknown():
     recording = record(agent().policy, long_episode(), most_steps=5)
     assert {step.cue for step in recording.steps} == {None}
     assert {step.world is None for step in recording.steps} == {True}
@@ -120,15 +120,15 @@ def test_probabilities_are_those_of_a_single_discrete_action(kind):
 
 
 @pytest.mark.parametrize("kind", OBSERVATIONS)
-def test_what_was_shown_is_as_the_agent_met_it(kind):
+def test_observations_are_recorded_as_the_env_returned_them(kind):
     space = {"observation_space": OBSERVATIONS[kind]}
     env, again = (MemoryPPO._wrap_env(long_episode(**space)) for _ in range(2))  # images channels first
     recording = record(agent(vec_env(**space)).policy, env, most_steps=7)
     seen = again.reset()
     for step in recording.steps:
-        assert env.observation_space.contains(step.shown)
+        assert env.observation_space.contains(step.raw_observation)
         now = {key: value[0] for key, value in seen.items()} if kind == "dict" else seen[0]
-        np.testing.assert_equal(step.shown, now)
+        np.testing.assert_equal(step.raw_observation, now)
         seen, *_ = again.step([0])
 
 
@@ -142,7 +142,7 @@ def test_the_scene_is_drawn_as_it_was_when_the_agent_saw_it():
     assert [step.world.mean() for step in recording.steps] == [0, 10, 20]
 
 
-def test_it_is_sampled_where_that_is_asked_for():
+def test_actions_are_sampled_if_not_deterministic():
     policy = agent().policy
     played = []
     for seed in (1, 1, 2):

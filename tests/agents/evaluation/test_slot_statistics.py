@@ -23,11 +23,11 @@ def access(*rows, gate=0.5):
 
 
 def follow(steps, starts=None, **kwargs):
-    ledger = SlotStatistics(len(steps[0]), kwargs.pop("reads_before_writing", True), **kwargs)
+    statistics = SlotStatistics(len(steps[0]), kwargs.pop("reads_before_writing", True), **kwargs)
     for number, rows in enumerate(steps):
         starting = [number == 0] * len(rows) if starts is None else starts[number]
-        ledger.step(access(*rows), torch.tensor(starting))
-    return ledger.finish()
+        statistics.step(access(*rows), torch.tensor(starting))
+    return statistics.finish()
 
 
 def test_every_count_of_one_episode():
@@ -41,7 +41,7 @@ def test_every_count_of_one_episode():
             [(None, {})],
         ]
     )
-    assert (counts.steps, counts.decisions) == (6, 5)
+    assert (counts.steps, counts.writes) == (6, 5)
     assert counts.reads == 12  # two heads
     assert counts.filled == pytest.approx((1 + 2 + 2 + 2 + 2 + 2) / SLOTS)
     assert counts.read_weight == pytest.approx(2 * (1 + 0.5 + 0.25))
@@ -80,10 +80,10 @@ def test_the_order_within_a_step(reads_before_writing, age):
 
 
 def test_faint_reads_and_writes_do_not_count():
-    ledger = SlotStatistics(1, True, written=0.2, read=0.1)
+    statistics = SlotStatistics(1, True, written=0.2, read=0.1)
     faint = SlotAccess(torch.zeros(1, 2, SLOTS), torch.full((1, SLOTS), 0.19), torch.ones(1, SLOTS, 1), torch.ones(1))
-    ledger.step(faint, torch.tensor([True]))
-    assert ledger.counts.decisions == 0
-    ledger.step(access((0, {})), torch.tensor([False]))
-    ledger.step(access((None, {0: 0.09})), torch.tensor([False]))
-    assert ledger.finish().never_read == 1
+    statistics.step(faint, torch.tensor([True]))
+    assert statistics.counts.writes == 0
+    statistics.step(access((0, {})), torch.tensor([False]))
+    statistics.step(access((None, {0: 0.09})), torch.tensor([False]))
+    assert statistics.finish().never_read == 1

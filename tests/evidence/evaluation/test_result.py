@@ -17,11 +17,11 @@ from engram.evidence.evaluation.tables import print_result
 from engram.evidence.runs.settings import Condition
 
 
-def played(successes: int, n: int, again: tuple[int, ...] = (), tells_cue: bool = False) -> Episodes:
+def played(successes: int, n: int, again: tuple[int, ...] = (), cue_known: bool = False) -> Episodes:
     layouts = np.array([f"layout {i % 3}" for i in range(n)], dtype=object)
     looked = np.isin(np.arange(n), again)
     return Episodes(
-        np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts, looked, looked | True, tells_cue
+        np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts, looked, looked | True, cue_known
     )
 
 
@@ -60,19 +60,19 @@ def test_the_interval_of_the_return_is_around_its_mean() -> None:
 
 def test_who_looked_again_is_scored_apart() -> None:
     # Of seven episodes the first three succeeded; three of all looked again, of which two succeeded.
-    result = score(played(3, 7, again=(0, 2, 5), tells_cue=True), knows_success=True)
+    result = score(played(3, 7, again=(0, 2, 5), cue_known=True), knows_success=True)
     assert result.looked_again == LookedAgain(3, pytest.approx(2 / 3))
     assert result.without_looking == pytest.approx(1 / 4)
-    nobody = score(played(3, 7, tells_cue=True), knows_success=True)
+    nobody = score(played(3, 7, cue_known=True), knows_success=True)
     assert nobody.looked_again == LookedAgain(0, None)
     assert nobody.without_looking == pytest.approx(3 / 7)
-    everybody = score(played(3, 7, again=tuple(range(7)), tells_cue=True), knows_success=True)
+    everybody = score(played(3, 7, again=tuple(range(7)), cue_known=True), knows_success=True)
     assert everybody.without_looking is None
 
 
-@pytest.mark.parametrize(("tells_cue", "knows_success"), [(False, True), (True, False)])
-def test_where_cue_or_success_are_not_told_it_is_unknown_who_looked_again(tells_cue: bool, knows_success: bool) -> None:
-    result = score(played(3, 7, again=(1,), tells_cue=tells_cue), knows_success=knows_success)
+@pytest.mark.parametrize(("cue_known", "knows_success"), [(False, True), (True, False)])
+def test_where_cue_or_success_are_not_told_it_is_unknown_who_looked_again(cue_known: bool, knows_success: bool) -> None:
+    result = score(played(3, 7, again=(1,), cue_known=cue_known), knows_success=knows_success)
     assert result.looked_again is None
     assert result.without_looking is None
 
@@ -182,7 +182,7 @@ def test_only_layouts_that_repeat_are_all_that_there_are(layouts: tuple[int, ...
 def test_the_table_for_other_programs_has_a_row_for_each_condition() -> None:
     whole = report(39, 5)
     whole.scores[Condition("size 13", "wiped", deterministic=False)] = score(
-        played(3, 7, again=(0, 2, 5), tells_cue=True), knows_success=True
+        played(3, 7, again=(0, 2, 5), cue_known=True), knows_success=True
     )
     rows = list(csv.DictReader(io.StringIO(whole.as_csv())))
     assert [(row["setting"], row["intervention"], row["deterministic"]) for row in rows] == [

@@ -1,10 +1,9 @@
-"""The why-trace of an episode of an agent that was taught to recall its cue."""
+"""The explanation of an episode of an agent that was taught to recall its cue."""
 
 from __future__ import annotations
 
 import functools
 import json
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -16,15 +15,27 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.recording import RecordedStep, Recording, record
 from engram.envs.tasks.tmaze.env import DOWN, FORWARD, UP, TMaze
-from engram.evidence.explanation.decisions import _before, decisions
-from engram.evidence.explanation.event_sets import DRAWS, WRITTEN, sets_to_forget
+from engram.evidence.explanation.decisions import _distinct_before, find_decisions
+from engram.evidence.explanation.edits import DRAWS, WRITTEN, event_sets
 from engram.evidence.explanation.explain import explain
-from engram.evidence.explanation.page import write_page
+from engram.evidence.explanation.page import render_page
 from engram.memory.episodic.slots import NOT_WRITTEN
 
 DELAY = 6
 SLOTS, HEADS = 11, 3
 NAMES = TMaze.action_names
+ABOUT: dict[str, Any] = {
+    "title": "a title",
+    "env": "Engram-TMaze-v0",
+    "memory": "episodic",
+    "controller": "lstm",
+    "run": "runs/tmaze",
+    "command": None,
+    "checkpoint": "best.zip",
+    "git_commit": None,
+    "episode": 3,
+    "seed": 1,
+}
 
 
 def maze(answer: int | None = None) -> VecEnv:
@@ -49,7 +60,7 @@ def agent(memory: str = "episodic", controller: str = "feedforward") -> MemoryPP
 
 @functools.cache
 def taught() -> MemoryPPO:
-    """An agent without a controller's state that walks on, turns as the cue said, and guesses if it has no cue."""
+    """An agent without a controller's state that walks on, turns as the cue shows, and guesses if it has no cue."""
     model = agent()
     policy = model.policy
     actions = torch.tensor([[FORWARD] * DELAY + [answer] for answer in (UP, DOWN, UP, DOWN)]).t()
@@ -62,8 +73,8 @@ def taught() -> MemoryPPO:
     decisions[0, 2:] = NOT_WRITTEN
     optimizer = torch.optim.Adam(policy.parameters(), 1e-2)
     for _ in range(120):
-        said = policy.evaluate_chunk(seen, actions, policy.initial_state(4), starts, decisions)
-        loss = -said.log_probs[:, :2].mean() - said.log_probs[:, 2:].mean()
+        output = policy.evaluate_chunk(seen, actions, policy.initial_state(4), starts, decisions)
+        loss = -output.log_probs[:, :2].mean() - output.log_probs[:, 2:].mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -74,7 +85,7 @@ def taught() -> MemoryPPO:
 def explained(model: MemoryPPO, answer: int | None = None, most_steps: int = 99) -> tuple[Recording, dict[str, Any]]:
     recording = record(model.policy, maze(answer), most_steps)
     donors = {f"episode {number}": record(model.policy, maze(other), 99) for number, other in ((7, UP), (8, DOWN))}
-    return recording, explain(model, recording, {"title": "a title"}, TMaze(delay=(3, 3)).channel_names, NAMES, donors)
+    return recording, explain(model, recording, ABOUT, TMaze(delay=(3, 3)).channel_names, NAMES, donors)
 
 
 @pytest.mark.parametrize("answer", [UP, DOWN])
@@ -142,7 +153,7 @@ def test_effects_are_of_events_before_the_step_the_largest_first() -> None:
     assert {(content["steps"][step]["instead"]["source"]) for step in shown} == {f"episode 7, step {DELAY}"}
 
 
-def test_every_step_tells_what_was_seen_stored_and_read() -> None:
+def test_every_step_lists_what_was_seen_stored_and_read() -> None:
     recording, content = explained(taught(), DOWN)
     captions = ["cue down, corridor", *["corridor"] * (DELAY - 1), "junction"]
     assert [step["caption"] for step in content["steps"]] == captions
@@ -166,45 +177,45 @@ def test_every_step_tells_what_was_seen_stored_and_read() -> None:
         assert step["world"] is None
         assert content["images"][step["seen"]].startswith("data:image/png;base64,")
     assert len(content["images"]) == len(set(content["images"])) == 4  # each of them once, and the other cue
-    assert content["notes"] == ["changed is what the memory holds; the controller's state goes on as it was"]
+    assert content["notes"] == ["only the contents of the memory are edited; the controller keeps its own state"]
 
 
 def test_sets_that_are_the_same_until_a_step_stand_there_once() -> None:
     policy, recording = taught().policy, record(taught().policy, maze(UP), 99)
     sets = [([0], "cue"), ([2, 4], "alike"), ([2], "one"), ([4, 5], "later"), ([4], "")]
-    found = decisions(policy, recording, sets, [None] * len(recording.steps))
-    (last,) = (decision for decision in found.shown if decision["step"] == DELAY)
+    found = find_decisions(policy, recording, sets, [None] * len(recording.steps))
+    (last,) = (decision for decision in found.listed if decision["step"] == DELAY)
     assert sorted(effect["steps"] for effect in last["effects"]) == [[0], [2], [2, 4], [4], [4, 5]]
-    assert _before([[0, 3], [2, 4], [2], [4, 5], [4]], 4) == [0, 2]
-    assert _before([[0, 1], [0, 2], [3]], 1) == [0]
-    assert _before([[0, 1], [0, 2], [3]], 5) == [0, 1, 2]
+    assert _distinct_before([[0, 3], [2, 4], [2], [4, 5], [4]], 4) == [0, 2]
+    assert _distinct_before([[0, 1], [0, 2], [3]], 1) == [0]
+    assert _distinct_before([[0, 1], [0, 2], [3]], 5) == [0, 1, 2]
     assert last["tried"] == 5
 
 
-def test_what_is_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_name_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole = explained(taught(), UP)
     assert (whole["left_out"], whole["tried_alone"]) == ([], [DELAY + 1, DELAY + 1])
     monkeypatch.setattr("engram.evidence.explanation.decisions.LEAST_CHANGE", 0.0)  # any step is a decision
-    monkeypatch.setattr("engram.evidence.explanation.decisions.TRIED", 3 * (DELAY + 1))
+    monkeypatch.setattr("engram.evidence.explanation.decisions.BUDGET", 3 * (DELAY + 1))
     monkeypatch.setattr("engram.evidence.explanation.decisions.LEAST_DECISIONS", 2)
-    monkeypatch.setattr("engram.evidence.explanation.event_sets.TRIED", 4 * (DELAY + 1))
-    monkeypatch.setattr("engram.evidence.explanation.event_sets.LEAST_SINGLE", 2)
-    monkeypatch.setattr("engram.evidence.explanation.decisions.MOST_SHOWN", 2)
+    monkeypatch.setattr("engram.evidence.explanation.edits.BUDGET", 4 * (DELAY + 1))
+    monkeypatch.setattr("engram.evidence.explanation.edits.LEAST_SINGLE", 2)
+    monkeypatch.setattr("engram.evidence.explanation.decisions.MOST_EFFECTS", 2)
     _, content = explained(taught(), UP)
     shown = [decision["step"] for decision in content["decisions"]]
     assert len(shown) == 3
     assert sorted([*shown, *content["left_out"]]) == list(range(DELAY + 1))
     alone, written = content["tried_alone"]
     assert (alone in (4, 5), written) == (True, DELAY + 1)  # the cue is a set of its own
-    assert "3 of 7 decisions are shown, those that something stored moved most" in content["notes"]
-    assert f"{alone} of 7 events were changed one by one, those that were read most" in content["notes"]
-    assert any(note.startswith("of each decision the 20 sets") for note in content["notes"])
+    assert "3 of 7 decisions are shown, those that depend most on the memory" in content["notes"]
+    assert f"{alone} of 7 events were edited one by one, those that were read most" in content["notes"]
+    assert any(note.startswith("for each decision, the 20 sets") for note in content["notes"])
     assert content["decisions"][-1]["tried"] > len(content["decisions"][-1]["effects"]) == 2
 
 
 def test_an_episode_of_two_hundred_steps_is_examined_whole() -> None:
     shown = 200 * [taught_step()]
-    sets = list(sets_to_forget(Recording(taught().policy.initial_state(1), shown, None, "", True)))
+    sets = list(event_sets(Recording(taught().policy.initial_state(1), shown, None, "", True)))
     assert sum(len(steps) == 1 for steps, _ in sets) == 200
 
 
@@ -213,9 +224,9 @@ def taught_step() -> RecordedStep:
     return record(taught().policy, maze(UP), 99).steps[1]
 
 
-def test_changes_are_played_back_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edits_are_replayed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = explained(taught(), UP)[1]["decisions"]
-    monkeypatch.setattr("engram.evidence.explanation.counterfactuals.AT_ONCE", 3)
+    monkeypatch.setattr("engram.evidence.explanation.counterfactuals.BATCH", 3)
     parts = explained(taught(), UP)[1]["decisions"]
     assert [decision["step"] for decision in parts] == [decision["step"] for decision in whole]
     for one, other in zip(parts[-1]["effects"], whole[-1]["effects"], strict=True):
@@ -224,10 +235,10 @@ def test_changes_are_played_back_in_turns(monkeypatch: pytest.MonkeyPatch) -> No
             assert one[kind]["likelihood"] == pytest.approx(other[kind]["likelihood"], abs=2e-4)
 
 
-def test_the_page_can_show_it(tmp_path: Path) -> None:
+def test_the_page_can_show_it() -> None:
     _, content = explained(taught())
     assert json.loads(json.dumps(content)) == content
-    write_page(content, tmp_path / "page.html")
+    render_page(content, "page.html")
 
 
 def assert_only_deleted(content: dict[str, Any]) -> None:
@@ -235,11 +246,11 @@ def assert_only_deleted(content: dict[str, Any]) -> None:
     assert effects
     assert all(effect["replaced"] is None for effect in effects)
     assert (content["replaces"], {step["instead"] is None for step in content["steps"]}) == (False, {True})
-    assert "this memory keeps no events: what it wrote can be deleted, but not replaced" in content["notes"]
+    assert "this memory stores no single events: what it wrote can be deleted, but not replaced" in content["notes"]
 
 
 @pytest.mark.parametrize("memory", ["ntm", "dnc"])
-def test_a_memory_that_blends_its_writes_is_explained_too(memory: str, tmp_path: Path) -> None:
+def test_a_memory_that_blends_its_writes_is_explained_too(memory: str) -> None:
     recording, content = explained(agent(memory, "lstm"), most_steps=9)
     assert not content["reads_before_writing"]
     written = [
@@ -259,23 +270,23 @@ def test_a_memory_that_blends_its_writes_is_explained_too(memory: str, tmp_path:
     sizes = [strength(effect) for effect in content["decisions"][-1]["effects"]]
     assert sizes == sorted(sizes, reverse=True)
     assert_only_deleted(content)
-    assert content["notes"][0] == "cut after 9 steps; the episode went on"
-    write_page(content, tmp_path / "page.html")
+    assert content["notes"][0] == "cut after 9 steps, before the episode ended"
+    render_page(content, "page.html")
 
 
 @pytest.mark.parametrize("memory", ["fast_weight", "transformer"])
-def test_a_memory_without_slots_is_told_of_by_its_effects(memory: str, tmp_path: Path) -> None:
+def test_a_memory_without_slots_is_explained_by_its_effects(memory: str) -> None:
     _, content = explained(agent(memory, "lstm"), most_steps=3)
     assert (content["heads"], content["slots"]) == (0, 0)
     (decision,) = (decision for decision in content["decisions"] if decision["step"] == 2)
     assert {tuple(effect["steps"]) for effect in decision["effects"]} == {(0,), (1,)}
     assert any(abs(effect["deleted"]["value_change"]) > 1e-3 for effect in decision["effects"])
     assert_only_deleted(content)
-    assert "this memory has no slots to be looked into" in content["notes"]
-    write_page(content, tmp_path / "page.html")
+    assert "this memory has no slots that could be shown" in content["notes"]
+    render_page(content, "page.html")
 
 
-def test_continuous_actions_are_explained_by_their_density(tmp_path: Path) -> None:
+def test_continuous_actions_are_explained_by_their_density() -> None:
     env = DummyVecEnv([lambda: gym.make("Engram-PositionPendulum-v0")])
     sizes = {"slots": SLOTS, "heads": HEADS}
     model = MemoryPPO("MemoryPolicy", env, controller="feedforward", memory_kwargs=sizes, seed=0, device="cpu")
@@ -284,7 +295,7 @@ def test_continuous_actions_are_explained_by_their_density(tmp_path: Path) -> No
         model.policy.log_std.fill_(-3)
     env.seed(3)
     recording = record(model.policy, env, 8)
-    content = explain(model, recording, {"title": "a title"}, donors={"episode 1": record(model.policy, env, 8)})
+    content = explain(model, recording, ABOUT, donors={"episode 1": record(model.policy, env, 8)})
     assert content["likelihood"] == "log density"
     assert [len(step["action"]) for step in content["steps"]] == [1] * 8
     last = content["decisions"][-1]
@@ -299,19 +310,19 @@ def test_continuous_actions_are_explained_by_their_density(tmp_path: Path) -> No
     for kind in ("deleted", "replaced"):  # of the draws, which differ
         mean, largest = last["control"][kind]["value_change"]
         assert 0 < mean < largest
-    write_page(content, tmp_path / "page.html")
+    render_page(content, "page.html")
 
 
-def test_without_a_memory_nothing_is_deleted(tmp_path: Path) -> None:
+def test_without_a_memory_nothing_is_deleted() -> None:
     _, content = explained(agent("none", "lstm"), most_steps=3)
     assert (content["heads"], content["slots"], content["decisions"]) == (0, 0, [])
-    assert content["notes"][-1] == "there is no memory beside the controller"
+    assert content["notes"][-1] == "the agent has no memory beside its controller"
     assert np.isfinite([step["value"] for step in content["steps"]]).all()
-    write_page(content, tmp_path / "page.html")
+    render_page(content, "page.html")
 
 
-def test_progress_is_told() -> None:
-    told: list[tuple[int, int]] = []
+def test_progress_is_reported() -> None:
+    reported: list[tuple[int, int]] = []
     recording = record(taught().policy, maze(), 4)
-    explain(taught(), recording, {}, on_progress=lambda done, total: told.append((done, total)))
-    assert told == [(done, 8) for done in range(1, 9)]  # once with the events changed, once with others
+    explain(taught(), recording, {}, on_progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(done, 8) for done in range(1, 9)]  # once with the events changed, once with others

@@ -129,7 +129,7 @@ def test_a_vector_is_captioned_by_the_channels_that_are_on() -> None:
     assert caption(np.array([1, 0]), spaces.MultiBinary(2)) == ""
 
 
-def test_the_tasks_of_this_project_are_told_in_their_own_words() -> None:
+def test_the_tasks_of_this_project_are_captioned_in_their_own_words() -> None:
     env = make_env("Engram-TMaze-v0", split=None)
     seen, _ = env.reset(seed=1)
     assert caption(seen, env.observation_space, env.get_wrapper_attr("channel_names")) in (

@@ -1,7 +1,8 @@
-/* The film: the scene, what the agent sees, what it does and how sure it is. */
+/* The film: the scene, what the agent sees, what it does and how certain it is. */
 
-let sum = 0;
-const returns = steps.map(({ reward }) => (sum += reward));
+const MOST_ACTIONS = 8;
+let total = 0;
+const returns = steps.map(({ reward }) => (total += reward));
 
 function drawFilm(step) {
   const { world, seen, caption, action, probabilities, value, reward, gate } = steps[step];
@@ -10,25 +11,28 @@ function drawFilm(step) {
   if (isNumber(world)) setPicture(byId("world"), world, `the whole scene at step ${step}`);
   setPicture(byId("seen"), seen, `what the agent sees at step ${step}${caption ? `: ${caption}` : ""}`);
   byId("caption").textContent = caption;
-  const numbers = [
-    ["action", actionName(action)],
-    ["value", fixed(value)],
-    ["reward", fixed(reward)],
-    ["return", fixed(returns[step])],
-    ...(isNumber(gate) ? [["write gate", fixed(gate)]] : []),
-  ];
-  byId("numbers").replaceChildren(...numbers.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
+  const numbers = {
+    action: actionName(action),
+    value: fixed(value),
+    reward: fixed(reward),
+    return: fixed(returns[step]),
+    ...(isNumber(gate) ? { "write gate": fixed(gate) } : {}),
+  };
+  const rows = Object.entries(numbers).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]);
+  byId("numbers").replaceChildren(...rows);
   drawPolicy(probabilities, action);
 }
 
 function drawPolicy(probabilities, taken) {
   byId("policy").hidden = !probabilities;
-  const actions = (probabilities ?? []).map((probability, action) => ({ probability, action }));
-  if (actions.length > 8) actions.sort((one, other) => other.probability - one.probability).splice(8);
-  const rows = actions.map(({ probability, action }) =>
+  let actions = [...(probabilities ?? []).entries()];
+  if (actions.length > MOST_ACTIONS) {
+    actions = actions.sort(([, one], [, other]) => other - one).slice(0, MOST_ACTIONS);
+  }
+  const rows = actions.map(([action, probability]) =>
     make(
       "tr",
-      { class: action === taken ? "taken" : null },
+      { class: action === taken && "taken" },
       make("th", { scope: "row" }, actionName(action)),
       make("td", {}, bar(probability, "var(--accent)")),
       make("td", { class: "number" }, percent(probability)),

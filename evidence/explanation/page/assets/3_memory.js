@@ -1,12 +1,13 @@
 /* The memory: what each slot holds when a step reads it, and how much every head reads from it. */
 
+const MOST_EMPTY = 256; // slots, from which empty ones are only counted
 const nothingHeld = new Int32Array(episode.slots).fill(-1);
 const held = heldAfterEveryStep();
-const cells = new Map(); // slot → its button
+const cells = new Map(); // from a slot to its button
 
 /**
  * For every step, the step whose event each slot holds after it (-1: none).
- * A weak write changes a slot but does not take it over: what it shows is the write of which most is left.
+ * A weak write changes a slot but does not take it over: the slot shows the write of which most is left.
  */
 function heldAfterEveryStep() {
   const share = new Float64Array(episode.slots);
@@ -25,61 +26,43 @@ function heldAfterEveryStep() {
 const heldWhenRead = (step) => (episode.reads_before_writing ? held[step - 1] ?? nothingHeld : held[step]);
 
 function buildMemory() {
-  if (!episode.slots) {
-    byId("memory-hint").textContent = "This memory has no slots that could be looked at.";
-    return;
-  }
-  const all = Array.from(nothingHeld.keys());
+  const all = [...nothingHeld.keys()];
   const used = new Set(steps.flatMap(({ written }) => written.map(([slot]) => slot)));
-  // Of very many slots, those that stay empty are only counted.
-  const slots = all.length > 256 ? all.filter((slot) => used.has(slot)) : all;
-  for (const slot of slots) {
-    const cell = make("button", { type: "button", class: "slot", "data-slot": slot });
-    cell.addEventListener("click", () => jump(Number(cell.dataset.event)));
-    cells.set(slot, cell);
-  }
+  const slots = all.length > MOST_EMPTY ? all.filter((slot) => used.has(slot)) : all;
+  for (const slot of slots) cells.set(slot, make("button", { type: "button", class: "slot", "data-slot": slot }));
   byId("slots").style.setProperty("--cell", slots.length <= 80 ? "clamp(1.9rem, 2.1vw, 3rem)" : "1.5rem");
   byId("slots").replaceChildren(...cells.values());
-  const hints = ["Dashed: written now.", "Click: go to the step that stored it."];
-  if (episode.heads) hints.unshift("Outlined: read now.");
+  const hints = ["Dashed: written at this step.", "Click a slot to go to the step that wrote it."];
+  if (episode.heads) hints.unshift("Outlined: read at this step.");
   if (slots.length < all.length) hints.push(`${all.length - slots.length} more slots stay empty.`);
   byId("memory-hint").textContent = hints.join(" ");
 }
 
-function buildHeads() {
-  const choices = Array.from(headsShown, (head) => {
-    const box = make("input", { type: "checkbox", checked: true });
-    box.addEventListener("change", () => {
-      if (box.checked) headsShown.add(head);
-      else headsShown.delete(head);
-      drawTracks();
-      show(now);
-    });
-    return make("label", {}, box, swatch(head), `head ${head + 1}`);
-  });
-  byId("heads").hidden = choices.length < 2;
-  byId("heads").replaceChildren(...choices);
-}
+byId("heads").addEventListener("change", ({ target }) => {
+  if (target.checked) headsShown.add(Number(target.value));
+  else headsShown.delete(Number(target.value));
+  drawTracks();
+  show(now);
+});
 
 function drawMemory(step) {
-  if (!episode.slots) return;
   const origins = heldWhenRead(step);
   const read = readBy(step, (_, slot) => slot);
   const written = new Map(steps[step].written);
   byId("memory-filled").textContent = `${origins.filter((origin) => origin >= 0).length} of ${episode.slots} slots`;
   for (const [slot, cell] of cells) {
     const weights = read.get(slot)?.weights ?? [];
-    if (cell.dataset.event !== String(origins[slot])) fillCell(cell, origins[slot]);
+    if (cell.dataset.go !== String(origins[slot])) fillCell(cell, origins[slot]);
     cell.style.boxShadow = rings(weights);
     cell.classList.toggle("read", cell.style.boxShadow !== "");
-    cell.classList.toggle("written", (written.get(slot) ?? 0) >= 0.5);
+    cell.classList.toggle("written", written.get(slot) >= 0.5);
     cell.title = slotName(slot, origins[slot], weights);
     cell.setAttribute("aria-label", cell.title);
   }
 }
 
 function fillCell(cell, origin) {
-  cell.dataset.event = origin;
+  cell.dataset.go = origin;
   cell.disabled = origin < 0;
   cell.replaceChildren(...(origin < 0 ? [] : [thumbnail(origin)]));
 }
@@ -89,7 +72,7 @@ function slotName(slot, origin, weights) {
   return `slot ${slot}: ${origin < 0 ? "empty" : eventName(origin)}${readers ? `; read by ${readers}` : ""}`;
 }
 
-/** One ring a head, as thick as its weight. */
+/** One ring for each head, as thick as its weight. */
 function rings(weights) {
   const widest = Math.min(4.5, 12 / episode.heads);
   let edge = 0;
@@ -102,6 +85,7 @@ function rings(weights) {
     .join(", ");
 }
 
-buildMemory();
-buildHeads();
-views.push(drawMemory);
+if (episode.slots) {
+  buildMemory();
+  views.push(drawMemory);
+}

@@ -1,11 +1,14 @@
-/* The time line: everything over time on one axis. Step t takes [t/T, (t+1)/T) of the width; its point is in the middle. */
+/* The time line: everything over time on one axis. Step t of T takes [t/T, (t+1)/T) of the width. */
 
-const THINNEST = 2; // pixels: what is to be seen of one step of a long episode
+const THINNEST = 2; // pixels, so that one step of a long episode can be seen
+const plot = byId("plot");
 const middle = (step) => (step + 0.5) / steps.length;
 const colorOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const anyOf = (key) => steps.some((step) => step[key] !== null && step[key] !== undefined);
 
-/** Make a track's canvas as sharp as the screen; return what draws on it, in the screen's own pixels. */
+/** Whether a track can be seen: some have nothing to show, and low windows have no room for all. */
+const isVisible = (track) => byId(track).clientHeight > 0;
+
+/** Clear a track's canvas and give it the screen's own pixels; return its context and size. */
 function canvasOf(track) {
   const canvas = byId(track).querySelector("canvas");
   const scale = window.devicePixelRatio || 1;
@@ -15,7 +18,7 @@ function canvasOf(track) {
 }
 
 function drawTracks() {
-  if (lastStep < 0 || !byId("plot").clientWidth) return;
+  if (lastStep < 0 || !plot.clientWidth) return;
   drawStrip();
   drawCue();
   drawAttention();
@@ -26,10 +29,10 @@ function drawTracks() {
   drawRuler();
 }
 
-/** As many frames as have room. */
+/** As many frames as there is room for. */
 function drawStrip() {
   const track = byId("track-film");
-  if (!track.clientHeight) return; // low windows have no room for it
+  if (!isVisible(track.id)) return;
   const count = Math.max(1, Math.min(steps.length, Math.floor(track.clientWidth / track.clientHeight)));
   const frames = Array.from({ length: count }, (_, place) => {
     const { seen } = steps[Math.floor((place + 0.5) * (steps.length / count))];
@@ -43,7 +46,7 @@ function drawStrip() {
 }
 
 function drawCue() {
-  if (byId("track-cue").hidden) return;
+  if (!isVisible("track-cue")) return;
   const { draw, width, height } = canvasOf("track-cue");
   draw.fillStyle = colorOf("--ink");
   steps.forEach(({ cue }, step) => {
@@ -52,9 +55,9 @@ function drawCue() {
   });
 }
 
-/** Attention: when it was read, to the right; which step's event, upwards; the strongest head's color. */
+/** Attention: to the right the step that reads, upwards the step of the event that is read; color of the main head. */
 function drawAttention() {
-  if (byId("track-attention").hidden) return;
+  if (!isVisible("track-attention")) return;
   const { draw, width, height } = canvasOf("track-attention");
   const strongest = new Float32Array(width * height);
   const headOf = new Uint8Array(width * height);
@@ -79,16 +82,17 @@ function drawAttention() {
       }
     });
   });
-  const colors = Array.from({ length: 7 }, (_, head) => colorOf(`--head-${head}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
+  const rgb = (name) => colorOf(name).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+  const colors = allHeads.map((head) => rgb(`--head-${head % 7}`));
   const image = draw.createImageData(width, height);
   strongest.forEach((weight, place) => {
     if (!weight) return;
-    image.data.set(colors[headOf[place] % 7], 4 * place);
-    // Weak reads would vanish on a linear scale.
+    image.data.set(colors[headOf[place]], 4 * place);
+    // On a linear scale weak reads could not be seen.
     image.data[4 * place + 3] = Math.round(255 * Math.min(1, weight) ** 0.6);
   });
   draw.putImageData(image, 0, 0);
-  // A thread from where the cue was stored: what is colored on it is recall of the cue.
+  // A thin line from each step that shows the cue: colored parts of it are reads of the cue.
   draw.globalCompositeOperation = "destination-over";
   draw.fillStyle = colorOf("--thread");
   steps.forEach(({ cue }, step) => {
@@ -97,7 +101,7 @@ function drawAttention() {
 }
 
 function drawCurve(track, key, low, high) {
-  if (byId(track).hidden) return;
+  if (!isVisible(track)) return;
   const { draw, width, height, scale } = canvasOf(track);
   const inset = 2 * scale;
   const heightOf = (value) => height - inset - ((value - low) / (high - low || 1)) * (height - 2 * inset);
@@ -133,28 +137,12 @@ function drawRuler() {
 
 function drawScrub(step) {
   byId("scrub").style.left = `${100 * middle(step)}%`;
-  const plot = byId("plot");
   plot.setAttribute("aria-valuenow", step);
   plot.setAttribute("aria-valuetext", `step ${step} of ${lastStep}: ${actionName(steps[step].action)}`);
   byId("now").textContent = `step ${step} / ${lastStep}`;
-  for (const key of ["gate", "occupancy", "value"]) byId(`track-${key}`).querySelector("b").textContent = fixed(steps[step][key]);
-}
-
-function buildTimeline() {
-  byId("plot").setAttribute("aria-valuemax", Math.max(0, lastStep));
-  byId("newest").textContent = `event of step ${lastStep}`;
-  byId("track-cue").hidden = !anyOf("cue");
-  byId("track-gate").hidden = !anyOf("gate");
-  byId("track-attention").hidden = !episode.heads;
-  byId("track-occupancy").hidden = !episode.slots;
-  byId("marks").hidden = !decisions.length;
-  for (const { step } of decisions) {
-    const mark = make("button", { type: "button", class: "mark", tabindex: "-1", title: `decision at step ${step}` }, "▼");
-    mark.style.left = `${100 * middle(step)}%`;
-    mark.addEventListener("click", () => jump(step));
-    byId("marks").append(mark);
+  for (const key of ["gate", "occupancy", "value"]) {
+    byId(`track-${key}`).querySelector("b").textContent = fixed(steps[step][key]);
   }
 }
 
-buildTimeline();
 views.push(drawScrub);

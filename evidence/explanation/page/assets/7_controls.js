@@ -1,13 +1,18 @@
-/* What moves the page: dragging on the time line, the keyboard, the play button, a #step in the address. */
+/* What moves the page: clicks, dragging on the time line, the keyboard, the play button, a #step in the address. */
 
-const plot = byId("plot");
 let timer = null;
 
-/** Go to a step that was asked for: unlike `show`, this ends playing. */
+/** Stop playing and go to a step. */
 function jump(step) {
   pause();
   show(step);
 }
+
+/** A click on whatever belongs to a step goes to it. */
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-go]");
+  if (button) jump(Number(button.dataset.go));
+});
 
 // --- play
 
@@ -58,16 +63,18 @@ plot.addEventListener("pointermove", (event) => {
 });
 plot.addEventListener("pointerleave", () => (byId("hover").textContent = ""));
 
-/** Say in words what the heat map shows under the pointer. */
+/** What the attention track shows under the pointer, in words. */
 function attentionUnder(event) {
   const box = byId("track-attention").getBoundingClientRect();
   const step = stepAt(event);
   if (!steps[step] || event.clientY < box.top || event.clientY >= box.bottom) return "";
   const perPixel = steps.length / box.height;
   const origin = (box.bottom - event.clientY) * perPixel;
-  const near = [...readBy(step, (from) => from).values()].filter((read) => Math.abs(read.origin + 0.5 - origin) <= Math.max(0.5, 3 * perPixel));
-  const { origin: found, weights } = near.sort((one, other) => other.total - one.total)[0] ?? {};
-  return isEvent(found) ? `step ${step} reads ${eventName(found)}: ${readersInWords(weights)}` : "";
+  const reach = Math.max(0.5, 3 * perPixel);
+  const isNear = (read) => Math.abs(read.origin + 0.5 - origin) <= reach;
+  const reads = [...readBy(step, (from) => from).values()].filter(isNear).sort(strongestFirst);
+  if (!isEvent(reads[0]?.origin)) return "";
+  return `step ${step} reads ${eventName(reads[0].origin)}: ${readersInWords(reads[0].weights)}`;
 }
 
 // --- keyboard
@@ -92,7 +99,7 @@ const KEYS_ON_TIME_LINE = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.target.matches("input, select")) return;
-  // The space bar presses the button that has the focus.
+  // With the focus on a button, the space bar presses it.
   if (event.key === " " && event.target.matches("button, summary")) return;
   const act = KEYS[event.key] ?? (event.target === plot ? KEYS_ON_TIME_LINE[event.key] : undefined);
   if (!act) return;
@@ -102,31 +109,12 @@ document.addEventListener("keydown", (event) => {
 
 // --- start
 
+/** Go to the step that the address names, as #12 or #step=12. */
 function showAddressed() {
   const step = /^#(?:step=)?(\d+)$/.exec(location.hash)?.[1];
   if (step !== undefined) jump(Number(step));
 }
 
-function showFacts() {
-  const { success } = episode;
-  const facts = [
-    episode.env,
-    `memory ${episode.memory}, controller ${episode.controller}`,
-    `episode ${episode.episode}, seed ${episode.seed}`,
-    `${episode.length} steps`,
-    `return ${fixed(episode.return)}`,
-  ];
-  byId("facts").replaceChildren(...facts.map((fact) => make("span", {}, fact)));
-  if (success !== null) byId("facts").append(make("span", { class: success ? "success" : "failure" }, success ? "✓ success" : "✗ no success"));
-  const origin = { command: episode.command, run: episode.run, checkpoint: episode.checkpoint, "git commit": episode.git_commit, layout: episode.layout };
-  for (const [name, text] of Object.entries(origin)) {
-    if (text) byId("origin").append(make("dt", {}, name), make("dd", {}, make("code", {}, text)));
-  }
-  byId("notes").replaceChildren(...episode.notes.map((note) => make("li", {}, note)));
-}
-
-showFacts();
-if (lastStep < 0) byId("caption").textContent = "This episode has no steps.";
 new ResizeObserver(drawTracks).observe(plot);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTracks);
 window.addEventListener("hashchange", showAddressed);

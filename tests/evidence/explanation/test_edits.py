@@ -1,4 +1,4 @@
-"""What events are replaced by, and which others are drawn to compare with."""
+"""What replaces the observations of events, and which other events are drawn for comparison."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.recording import RecordedStep, Recording
 from engram.envs.tasks.tmaze.env import TMaze
-from engram.evidence.explanation.event_sets import DRAWS, random_others
-from engram.evidence.explanation.replacements import replacements
+from engram.evidence.explanation.edits import DRAWS, random_others, replacements
 
 SIZE = 4  # of what a T-Maze shows
 
@@ -22,16 +21,16 @@ def policy() -> Any:
     return MemoryPPO("MemoryPolicy", DummyVecEnv([lambda: TMaze(delay=(3, 3))]), seed=0, device="cpu").policy
 
 
-def episode(shows: str, cues: str, other: dict[int, int] | None = None) -> Recording:
-    """An episode whose observations are digits; a step shows a cue (1), none (0), or one does not know (?)."""
+def episode(digits: str, cues: str, other: dict[int, int] | None = None) -> Recording:
+    """An episode whose observations are digits; a step shows a cue (1) or none (0), or it is unknown (?)."""
     steps = []
-    for time, (digit, cue) in enumerate(zip(shows, cues, strict=True)):
-        shown = np.full(SIZE, int(digit), np.float32)
+    for time, (digit, cue) in enumerate(zip(digits, cues, strict=True)):
+        seen = np.full(SIZE, int(digit), np.float32)
         other_cue = None if other is None or time not in other else np.full(SIZE, other[time], np.float32)
         steps.append(
             RecordedStep(
-                torch.as_tensor(shown[None]),
-                shown,
+                torch.as_tensor(seen[None]),
+                seen,
                 None,
                 torch.zeros(1, dtype=torch.int64),
                 None,
@@ -48,13 +47,13 @@ def episode(shows: str, cues: str, other: dict[int, int] | None = None) -> Recor
 
 
 def chosen(recording: Recording, **donors: Recording) -> list[tuple[int, str] | None]:
-    """What is shown instead and whence, a pair a step."""
+    """The digit that replaces that of each step, and its source."""
     found = replacements(policy(), recording, donors)
     for one in found:
         if one is not None:
             assert one.observation.shape == (1, SIZE)
-            assert np.array_equal(one.observation[0], one.shown)
-    return [None if one is None else (int(one.shown[0]), one.source) for one in found]
+            assert np.array_equal(one.observation[0], one.raw_observation)
+    return [None if one is None else (int(one.raw_observation[0]), one.source) for one in found]
 
 
 def test_the_nearest_that_looks_different_and_shows_a_cue_if_this_does() -> None:
@@ -75,7 +74,7 @@ def test_without_others_there_is_only_the_other_cue() -> None:
     assert chosen(episode("34", "10", {0: 9})) == [(9, "the other cue"), None]
 
 
-def test_a_task_that_does_not_tell_of_a_cue_has_replacements_too() -> None:
+def test_a_task_that_does_not_report_a_cue_has_replacements_too() -> None:
     assert chosen(episode("12", "??"), a=episode("13", "??")) == [(3, "a, step 1"), (3, "a, step 1")]
     assert chosen(episode("12", "??"), a=episode("34", "10")) == [None, None]
 
