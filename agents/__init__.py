@@ -1,6 +1,8 @@
 """Acting and learning: the policy with a memory, its rollouts, losses and PPO."""
 
-from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.actor_critic import AgentState
+from engram.agents.encoder import ENCODERS, register_encoder
+from engram.agents.policy import MemoryPolicy
 from engram.agents.ppo import MemoryPPO
 
-__all__ = ["AgentState", "MemoryPPO", "MemoryPolicy"]
+__all__ = ["ENCODERS", "AgentState", "MemoryPPO", "MemoryPolicy", "register_encoder"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Iterable, Mapping
 from operator import index
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
-from stable_baselines3 import PPO
+Value = TypeVar("Value")
 
-NOT_SUPPORTED = {"use_sde", "sde_sample_freq", "rollout_buffer_class", "rollout_buffer_kwargs"}
+NOT_SUPPORTED = {"use_sde": False, "sde_sample_freq": -1, "rollout_buffer_class": None, "rollout_buffer_kwargs": None}
+"""Arguments of stock PPO that have no meaning here, and their defaults."""
 RANGES = {
     "gamma": (0.0, 1.0),
     "gae_lambda": (0.0, 1.0),
@@ -19,23 +19,18 @@ RANGES = {
     "max_grad_norm": (0.0, float("inf")),
     "target_kl": (0.0, float("inf")),
 }
+SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "ent_coef")
 
 
-def check_stock_arguments(kwargs: Mapping[str, Any], own: Iterable[str]) -> None:
-    """Refuse keyword arguments that stock PPO does not have, or that have no meaning here.
-
-    Args:
-        kwargs: what is to be handed on to PPO.
-        own: names of MemoryPPO's own arguments, for suggestions.
+def refuse_unsupported(**given: Any) -> None:
+    """Refuse arguments of stock PPO that have no meaning here.
 
     Raises:
-        ValueError: if an argument is unknown or not supported.
+        ValueError: if one is not at its default.
     """
-    known = {*own, *inspect.signature(PPO).parameters} - NOT_SUPPORTED - {"_init_setup_model"}
-    for key in kwargs:
-        if key in NOT_SUPPORTED:
+    for key, value in given.items():
+        if value != NOT_SUPPORTED[key]:
             raise ValueError(f"MemoryPPO has no {key}; leave it out")
-    refuse_unknown("MemoryPPO", kwargs, known)
 
 
 def refuse_unknown(whose: str, kwargs: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -44,7 +39,7 @@ def refuse_unknown(whose: str, kwargs: Mapping[str, Any], known: Iterable[str]) 
     Raises:
         ValueError: if there is one.
     """
-    known = sorted({*known} - {"kwargs"})
+    known = sorted(set(known) - {"self", "kwargs", "unknown"})
     for key in kwargs:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -52,33 +47,51 @@ def refuse_unknown(whose: str, kwargs: Mapping[str, Any], known: Iterable[str]) 
             raise ValueError(f"{whose} has no argument '{key}'; {hint}")
 
 
-def check_policy_arguments(policy_kwargs: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
-    """Refuse `policy_kwargs` that would silently override MemoryPPO's own arguments.
+def one_of_two(name: str, value: Value | None, other_name: str, other: Value | None) -> Value | None:
+    """Return what one of two arguments of the same meaning was given; None if neither was.
+
+    Raises:
+        ValueError: if both were given, and differ.
+    """
+    if value is not None and other is not None and value != other:
+        raise ValueError(f"{name}={value!r} and {other_name}={other!r} differ; give one of them")
+    return other if value is None else value
+
+
+def with_architecture(policy_kwargs: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the policy's arguments, with those that were given to MemoryPPO itself.
 
     Args:
         policy_kwargs: what the user hands on to the policy.
-        chosen: what MemoryPPO hands on itself.
+        given: arguments of MemoryPPO that are the policy's; None where one was left out.
 
     Raises:
-        ValueError: if a name is in both.
+        ValueError: if one was given in both places, and differs.
     """
-    for key in policy_kwargs:
-        if key in chosen:
-            raise ValueError(f"policy_kwargs has '{key}': give it to MemoryPPO itself, MemoryPPO(..., {key}=...)")
+    if not isinstance(policy_kwargs, Mapping | None):
+        raise ValueError(f"policy_kwargs={policy_kwargs!r} must be a dictionary from names to values")
+    merged = dict(policy_kwargs or {})
+    for name, value in given.items():
+        agreed = one_of_two(name, value, f"policy_kwargs['{name}']", merged.get(name))
+        if agreed is not None:
+            merged[name] = agreed
+    return merged
 
 
 def check_numbers(numbers: Mapping[str, Any]) -> None:
-    """Refuse what is no number or out of its range; names without a range of their own may be left out.
+    """Refuse what is no number or out of its range; None stands for no limit where there is a range.
 
     Raises:
         ValueError: if a value is of the wrong type or out of range.
     """
+    for key in SCHEDULES:
+        value = numbers[key]
+        if value is not None and not callable(value) and not isinstance(value, SupportsFloat):
+            raise ValueError(f"{key}={value!r} must be a number, or a function of the share of training that is left")
     for key, (low, high) in RANGES.items():
-        if numbers.get(key) is None:
-            continue
         value = numbers[key]
         bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
-        if not isinstance(value, SupportsFloat) or not low <= float(value) <= high:
+        if value is not None and (not isinstance(value, SupportsFloat) or not low <= float(value) <= high):
             raise ValueError(f"{key}={value!r} must be a number {bounds}")
     n_epochs, fraction = numbers["n_epochs"], numbers["novelty_fraction"]
     if not isinstance(n_epochs, SupportsIndex) or index(n_epochs) < 1:

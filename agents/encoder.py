@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
 from engram.memory import State
+from engram.memory.named_classes import NamedClasses
 
 
 class Event(NamedTuple):
@@ -111,6 +112,14 @@ class ObservationEncoder(BaseFeaturesExtractor):
         )
         encoded = [encode(part) for encode, part in zip(self.parts, inputs, strict=True)]
         return cast(Tensor, self.join(torch.cat(encoded, dim=1)))
+
+
+ENCODERS: NamedClasses[BaseFeaturesExtractor] = NamedClasses(
+    "encoder", BaseFeaturesExtractor, {"observation_space"}, {"auto": ObservationEncoder}
+)
+"""Encoders of observations by name: what Stable-Baselines3 calls a features extractor."""
+register_encoder = ENCODERS.register
+"""Give an encoder of one's own a name; see `memory.named_classes.NamedClasses.register`."""
 
 
 class Extract(nn.Module):

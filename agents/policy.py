@@ -1,251 +1,34 @@
-"""The custom SB3 policy: an actor-critic whose features come from a recurrent core with an external memory."""
+"""The custom SB3 policy: the entry points by which Stable-Baselines3 and scripts use the actor-critic."""
 
 from __future__ import annotations
 
-from inspect import signature
-from typing import Any, NamedTuple, SupportsIndex, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import Distribution
-from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
-from engram.agents.actions import PreviousAction, apply_masks
-from engram.agents.arguments import refuse_unknown
-from engram.agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
+from engram.agents.actor_critic import AgentState, MemoryActorCritic
 from engram.agents.encoding_cache import EncodingCache
-from engram.agents.spaces import ACTION_MASK, blank_observation, check_spaces, observation_tree
-from engram.agents.stateless import StatelessEntryPoints
-from engram.memory import Core, CoreState, State, Unrolled, reset, tree_map
+from engram.agents.spaces import observation_tree
+from engram.memory import State
 
 
-class AgentState(NamedTuple):
-    """All that the agent carries from step to step; `predict` passes it through `evaluate_policy` unchanged."""
-
-    core: CoreState
-    previous_action: Tensor  # [B, A], see `PreviousAction`
-
-
-class Step(NamedTuple):
-    """What the agent does at one step of B envs."""
-
-    actions: Tensor  # [B] or [B, A], as the distribution gives them; see `env_actions`
-    values: Tensor  # [B]
-    log_probs: Tensor  # [B]
-    state: AgentState
-    decisions: State  # [B, ...] the memory's recorded decisions
-    cache: State | None  # see `memory.interface.MemoryOutput`
-    trace: dict[str, Tensor]  # name -> [B]
-
-
-class Evaluation(NamedTuple):
-    """What the current weights say of recorded actions."""
-
-    values: Tensor  # [T, B]
-    log_probs: Tensor  # [T, B]
-    entropies: Tensor  # [T, B]
-
-
-class MemoryPolicy(StatelessEntryPoints):
+class MemoryPolicy(MemoryActorCritic):
     """Actor-critic with a controller and an external memory.
 
-    Args:
-        observation_space, action_space, lr_schedule: as for any SB3 policy.
-        controller, memory: names in `memory.CONTROLLERS` and `memory.MEMORIES`.
-        controller_kwargs, memory_kwargs: their sizes.
-        features_dim: D, size of an encoded event.
-        net_arch: layers between the core's features and the heads; none by default.
-        **kwargs: of `ActorCriticPolicy`.
-
-    Raises:
-        ValueError: if a space is not supported, or a name or size is wrong.
+    `predict` carries the agent's state from call to call. The other entry points of Stable-Baselines3 know no state:
+    they take every observation for the first of an episode.
+    Its arguments are those of `MemoryActorCritic`.
     """
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        controller: str = "lstm",
-        memory: str = "episodic",
-        controller_kwargs: dict[str, Any] | None = None,
-        memory_kwargs: dict[str, Any] | None = None,
-        features_dim: int = 64,
-        net_arch: list[int] | dict[str, list[int]] | None = None,
-        features_extractor_class: type[BaseFeaturesExtractor] = ObservationEncoder,
-        **kwargs: Any,
-    ) -> None:
-        check_spaces(observation_space, action_space)
-        refuse_unknown(
-            "the policy", kwargs, {*signature(MemoryPolicy).parameters, *signature(ActorCriticPolicy).parameters}
-        )
-        if kwargs.get("share_features_extractor") is False:
-            raise ValueError("share_features_extractor=False: actor and critic share one memory and what is before it")
-        if kwargs.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
-            # SB3's epsilon, and one fused update: over dozens of small tensors calls cost more than arithmetic.
-            kwargs["optimizer_kwargs"] = {"eps": 1e-5, "fused": True, **(kwargs.get("optimizer_kwargs") or {})}
-        if not isinstance(features_dim, SupportsIndex) or features_dim < 1:
-            raise ValueError(f"features_dim={features_dim!r} must be a whole number of at least 1")
-        self.core_arguments: dict[str, Any] = {
-            "controller": controller,
-            "memory": memory,
-            "controller_kwargs": controller_kwargs,
-            "memory_kwargs": memory_kwargs,
-        }
-        self.encoded_size = features_dim
-        self.stored_action = PreviousAction(action_space)
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
         self._recent = EncodingCache()
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[] if net_arch is None else net_arch,
-            features_extractor_class=features_extractor_class,
-            **kwargs,
-        )
-
-    def _build_mlp_extractor(self) -> None:
-        # Called before the optimizer is made: the place where SB3 lets a policy add modules.
-        extract = Extract(self.features_extractor, self.observation_space, self.normalize_images)
-        encoder = EventEncoder(extract, self.features_dim, self.stored_action, self.encoded_size)
-        event = Event(blank_observation(self.observation_space), self.stored_action.none(1))
-        self.core = Core(encoder, event, self.encoded_size, **self.core_arguments)
-        self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), **self.core_arguments, "features_dim": self.encoded_size}
-
-    @torch.no_grad()  # what a rollout carries has no graph; a learned start gets its gradient from the core's own reset
-    def initial_state(self, batch_size: int) -> AgentState:
-        """Return the state before the first step of `batch_size` episodes."""
-        return AgentState(self.core.initial_state(batch_size), self.stored_action.none(batch_size, device=self.device))
-
-    def events(self, observations: State, previous_actions: Tensor, episode_starts: Tensor) -> Event:
-        """Return the events of [T, B] steps; `previous_actions` [T, B, A] are reset here, where an episode starts."""
-        none_yet = self.stored_action.none(episode_starts.numel(), device=self.device)
-        previous = reset(previous_actions.flatten(0, 1), none_yet, episode_starts.flatten())
-        return Event(observations, previous.unflatten(0, episode_starts.shape))
-
-    def unroll_step(
-        self,
-        observation: State,
-        state: AgentState,
-        episode_start: Tensor,
-        decisions: State | None = None,
-        cache: State | None = None,
-    ) -> tuple[Event, Unrolled]:
-        """Run the core over one step of B envs; return the step's events [1, B, ...], too.
-
-        Args:
-            observation, state, episode_start, cache: as for `act`.
-            decisions: decisions recorded at the step, [B, ...], to be replayed; None to decide now.
-        """
-        observations, starts = tree_map(lambda leaf: leaf.unsqueeze(0), observation), episode_start.unsqueeze(0)
-        events = self.events(observations, state.previous_action.unsqueeze(0), starts)
-        replayed = None if decisions is None else tree_map(lambda leaf: leaf.unsqueeze(0), decisions)
-        return events, self.core.unroll(events, state.core, starts, replayed, cache)
-
-    def act(
-        self,
-        observation: State,
-        state: AgentState,
-        episode_start: Tensor,
-        deterministic: bool = False,
-        action_masks: Tensor | None = None,
-        cache: State | None = None,
-    ) -> Step:
-        """Choose the actions of one step.
-
-        Args:
-            observation: tree with leaves [B, ...], see `observation_tree`.
-            state: state before the step and before its reset.
-            episode_start: [B] bool.
-            deterministic: take the most likely action instead of sampling.
-            action_masks: [B, A] bool, the actions allowed; None to take them from the observation, if it has them.
-            cache: the cache returned with `state`, if the weights have not changed since.
-        """
-        _, unrolled = self.unroll_step(observation, state, episode_start, cache=cache)
-        features = unrolled.features[0]
-        distribution = self.distribution(features, observation, action_masks)
-        actions = distribution.get_actions(deterministic=deterministic)
-        return Step(
-            actions,
-            self.value(features),
-            distribution.log_prob(actions),
-            AgentState(unrolled.state, self.stored_action.store(actions)),
-            tree_map(lambda leaf: leaf[0], unrolled.decisions),
-            unrolled.cache,
-            {name: values[0] for name, values in unrolled.trace.items()},
-        )
-
-    def values_of(self, observation: State, state: AgentState, episode_start: Tensor) -> Tensor:
-        """Return the values [B] of observations (leaves [B, ...]) met in `state`."""
-        _, unrolled = self.unroll_step(observation, state, episode_start)
-        return self.value(unrolled.features[0])
-
-    def evaluate_chunk(
-        self,
-        observations: State,
-        actions: Tensor,
-        state: AgentState,
-        episode_starts: Tensor,
-        decisions: State,
-        action_masks: Tensor | None = None,
-    ) -> Evaluation:
-        """Evaluate recorded actions along chunks, with the memory's recorded decisions replayed.
-
-        Args:
-            observations: tree with leaves [T, B, ...].
-            actions: [T, B] or [T, B, A].
-            state: state before the first step and before its reset.
-            episode_starts: [T, B] bool.
-            decisions: recorded decisions [T, B, ...].
-            action_masks: [T, B, A] bool, or None.
-        """
-        shape = episode_starts.shape
-        stored = self.stored_action.store(actions)
-        previous = torch.cat([state.previous_action.unsqueeze(0), stored[:-1]])
-        events = self.events(observations, previous, episode_starts)
-        features = self.core.unroll(events, state.core, episode_starts, decisions).features.flatten(0, 1)
-        flat = tree_map(lambda leaf: leaf.flatten(0, 1), observations)
-        masks = None if action_masks is None else action_masks.flatten(0, 1)
-        distribution = self.distribution(features, flat, masks)
-        log_probs = distribution.log_prob(actions.flatten(0, 1))
-        entropies = cast(Tensor, distribution.entropy())
-        return Evaluation(
-            self.value(features).unflatten(0, shape), log_probs.unflatten(0, shape), entropies.unflatten(0, shape)
-        )
-
-    def value(self, features: Tensor) -> Tensor:
-        """Return the values [X] of the core's features [X, F]."""
-        return cast(Tensor, self.value_net(self.mlp_extractor.forward_critic(features))).squeeze(-1)
-
-    def distribution(self, features: Tensor, observation: State, action_masks: Tensor | None) -> Distribution:
-        """Return the distribution of actions, given features [X, F], observations [X, ...] and masks [X, A] or None."""
-        distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(features))
-        if action_masks is None and isinstance(self.observation_space, spaces.Dict):
-            keys = sorted(self.observation_space.spaces)
-            if ACTION_MASK in keys:
-                action_masks = cast(tuple[Tensor, ...], observation)[keys.index(ACTION_MASK)].bool()
-        return distribution if action_masks is None else apply_masks(distribution, action_masks)
-
-    def first_step(self, obs: PyTorchObs) -> tuple[Distribution, Tensor]:
-        """Return the action distribution and the values [B] of observations [B, ...] that begin an episode."""
-        observation = observation_tree(obs, self.observation_space, self.device)
-        batch_size = self._batch_size(observation)
-        starts = torch.ones(batch_size, dtype=torch.bool, device=self.device)
-        _, unrolled = self.unroll_step(observation, self.initial_state(batch_size), starts)
-        features = unrolled.features[0]
-        return self.distribution(features, observation, None), self.value(features)
-
-    @staticmethod
-    def _batch_size(observation: State) -> int:
-        return observation.shape[0] if isinstance(observation, Tensor) else MemoryPolicy._batch_size(observation[0])
 
     def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors
         self,
@@ -268,7 +51,8 @@ class MemoryPolicy(StatelessEntryPoints):
             actions and the state for the next call.
 
         Raises:
-            ValueError: if `state` is none, or an argument is of another number of envs than the observation.
+            ValueError: if `state` is not one of the agent's, or an argument is of another number of envs than the
+                observation.
         """
         if self.training:  # it walks through all modules, which at every step of a long episode is felt
             self.set_training_mode(False)
@@ -301,3 +85,38 @@ class MemoryPolicy(StatelessEntryPoints):
         if isinstance(self.action_space, spaces.Box):
             array = np.clip(array, self.action_space.low, self.action_space.high)
         return array
+
+    def first_step(self, obs: PyTorchObs) -> tuple[Distribution, Tensor]:
+        """Return the action distribution and the values [B] of observations [B, ...] that begin an episode."""
+        observation = observation_tree(obs, self.observation_space, self.device)
+        batch_size = self._batch_size(observation)
+        starts = torch.ones(batch_size, dtype=torch.bool, device=self.device)
+        _, unrolled = self.unroll_step(observation, self.initial_state(batch_size), starts)
+        features = unrolled.features[0]
+        return self.distribution(features, observation, None), self.value(features)
+
+    def get_distribution(self, obs: PyTorchObs) -> Distribution:
+        """Return the action distribution of first observations [B, ...]."""
+        return self.first_step(obs)[0]
+
+    def predict_values(self, obs: PyTorchObs) -> Tensor:
+        """Return the values [B, 1] of first observations [B, ...]."""
+        return self.first_step(obs)[1].unsqueeze(-1)
+
+    def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions [B, ...], values [B, 1] and log-probabilities [B] for first observations."""
+        distribution, values = self.first_step(obs)
+        actions = distribution.get_actions(deterministic=deterministic)
+        shaped = actions.reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
+        return shaped, values.unsqueeze(-1), distribution.log_prob(actions)
+
+    def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values [B, 1], log-probabilities [B] and entropies [B] of actions at first observations."""
+        distribution, values = self.first_step(obs)
+        if isinstance(self.action_space, spaces.Box):
+            actions = actions.flatten(1)
+        return values.unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
+
+    @staticmethod
+    def _batch_size(observation: State) -> int:
+        return observation.shape[0] if isinstance(observation, Tensor) else MemoryPolicy._batch_size(observation[0])

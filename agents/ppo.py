@@ -4,50 +4,60 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Any, ClassVar, cast
+import warnings
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, ClassVar, Never, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HumanOutputFormat, Logger
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
-from stable_baselines3.common.utils import FloatSchedule, explained_variance
+from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from torch import nn
 
-from engram.agents.arguments import check_numbers, check_policy_arguments, check_stock_arguments
-from engram.agents.buffer import ChunkBuffer
-from engram.agents.chunks import fit_chunks
-from engram.agents.losses import PPOLoss, clipped_values, normalized, ppo_loss
+from engram.agents.actor_critic import AgentState
+from engram.agents.arguments import NOT_SUPPORTED, check_numbers, refuse_unknown, refuse_unsupported, with_architecture
+from engram.agents.buffer import ChunkBuffer, fit_chunks
 from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
-from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.policy import MemoryPolicy
 from engram.agents.returns import generalized_advantages
 from engram.agents.rollout import RolloutCursor, collect
 from engram.agents.spaces import check_spaces
-from engram.memory import tree_map
+from engram.agents.update import UpdateNumbers, metrics, update
+from engram.memory import Controller, Memory
+
+ARCHITECTURE = ("memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs")
 
 
 class MemoryPPO(PPO):
     """PPO for policies with a memory.
 
+    The arguments up to `device` are those of `stable_baselines3.PPO`, in its order; those that are ours have to be
+    named. What the agent is made of may be given here or, as for any SB3 algorithm, in `policy_kwargs`.
+
     Args:
         policy: "MemoryPolicy" or a subclass of it.
-        env: env, VecEnv, or a registered id.
-        memory, memory_kwargs: name in `memory.MEMORIES` and its sizes.
-        controller, controller_kwargs: name in `memory.CONTROLLERS` and its sizes.
+        env: env, VecEnv, or a registered id; None only with `_init_setup_model=False`.
         n_steps: T, steps of every env in a rollout.
         batch_size: transitions in a minibatch, a multiple of the chunk length; by default a sixteenth of the rollout,
             at most 256 and at least one chunk.
-        chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
         ent_coef: weight of the entropy bonus, a number or a schedule.
+        policy_kwargs: arguments of the policy, see `MemoryActorCritic`: `features_dim`, `net_arch`, `memory`, ...
+        memory, memory_kwargs: name in `memory.MEMORIES` or class, and its own arguments; by default "episodic".
+        controller, controller_kwargs: name in `memory.CONTROLLERS` or class, and its own arguments; by default "lstm".
+        encoder, encoder_kwargs: name in `agents.ENCODERS` or class of what encodes observations, and its own arguments;
+            by default "auto", which chooses by the space.
+        chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
         novelty_coef: bonus for the first visit of an observation in an episode, in units of reward; 0 for none. It is
             added to the rewards that are learned from, never to those observed, logged or returned.
         novelty_fraction: share of the training over which the bonus falls linearly to zero.
-        policy_kwargs: further arguments of the policy.
-        **kwargs: of `stable_baselines3.PPO`.
 
     Raises:
         ValueError: if a space is not supported, sizes do not fit, or a name is unknown.
@@ -59,52 +69,58 @@ class MemoryPPO(PPO):
     def __init__(
         self,
         policy: str | type[MemoryPolicy],
-        env: GymEnv | str,
-        memory: str = "episodic",
-        memory_kwargs: dict[str, Any] | None = None,
-        controller: str = "lstm",
-        controller_kwargs: dict[str, Any] | None = None,
+        env: GymEnv | str | None,
         learning_rate: float | Schedule = 1e-3,
         n_steps: int = 256,
         batch_size: int | None = None,
         n_epochs: int = 4,
-        chunk_length: int | None = None,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.2,
+        clip_range_vf: float | Schedule | None = None,
+        normalize_advantage: bool = True,
         ent_coef: float | Schedule = 0.01,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        use_sde: bool = False,
+        sde_sample_freq: int = -1,
+        rollout_buffer_class: type[RolloutBuffer] | None = None,
+        rollout_buffer_kwargs: dict[str, Any] | None = None,
+        target_kl: float | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+        *,
+        memory: str | type[Memory[Any]] | None = None,
+        memory_kwargs: dict[str, Any] | None = None,
+        controller: str | type[Controller[Any]] | None = None,
+        controller_kwargs: dict[str, Any] | None = None,
+        encoder: str | type[BaseFeaturesExtractor] | None = None,
+        encoder_kwargs: dict[str, Any] | None = None,
+        chunk_length: int | None = None,
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
-        policy_kwargs: dict[str, Any] | None = None,
-        _init_setup_model: bool = True,
-        **kwargs: Any,
+        **unknown: Never,  # type checkers refuse any; at run time the nearest name is suggested
     ) -> None:
+        given = locals()
+        refuse_unknown("MemoryPPO", unknown, inspect.signature(MemoryPPO).parameters.keys() - NOT_SUPPORTED.keys())
+        refuse_unsupported(**{name: given[name] for name in NOT_SUPPORTED})
+        check_numbers(given)
+        if env is None and _init_setup_model:
+            raise ValueError("env=None: the agent is built for the spaces of an env; give one")
         if env is not None and not isinstance(env, str):
             check_spaces(env.observation_space, env.action_space)
-        chosen = {
-            "memory": memory,
-            "memory_kwargs": memory_kwargs,
-            "controller": controller,
-            "controller_kwargs": controller_kwargs,
-        }
-        check_stock_arguments(kwargs, own=inspect.signature(MemoryPPO).parameters)
-        check_policy_arguments(policy_kwargs or {}, chosen)
-        check_numbers(
-            {**kwargs, "n_epochs": n_epochs, "novelty_coef": novelty_coef, "novelty_fraction": novelty_fraction}
-        )
         self.chunk_length = chunk_length
-        batch_size = fit_chunks(n_steps, getattr(env, "num_envs", 1), chunk_length, batch_size)[1]
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
-        super().__init__(
-            cast(Any, policy),
-            env,
-            learning_rate=learning_rate,
-            n_steps=n_steps,
-            batch_size=batch_size,
-            n_epochs=n_epochs,
-            ent_coef=cast(float, ent_coef),  # stock PPO only keeps it; our `train` reads it as a schedule
-            policy_kwargs={**chosen, **(policy_kwargs or {})},
-            _init_setup_model=False,
-            **kwargs,
-        )
+        stock = {name: given[name] for name in inspect.signature(PPO).parameters if name in given}
+        stock["batch_size"] = fit_chunks(n_steps, getattr(env, "num_envs", 1), chunk_length, batch_size)[1]
+        stock["policy_kwargs"] = with_architecture(policy_kwargs, {name: given[name] for name in ARCHITECTURE})
+        super().__init__(**{**stock, "_init_setup_model": False})
         if _init_setup_model:
             self._setup_model()
 
@@ -135,6 +151,41 @@ class MemoryPPO(PPO):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "chunks", "novelty", "_state", "entropy_schedule"]
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | BufferedIOBase,
+        env: GymEnv | None = None,
+        device: torch.device | str = "auto",
+        custom_objects: dict[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a saved agent, as stock PPO does.
+
+        Classes of the user's own are found by the name of their module, which is imported if it can be; names that the
+        user has registered are known once the module that registers them is imported.
+
+        Raises:
+            ImportError: if a class of the policy cannot be imported.
+            ValueError: if what the saved agent is made of was given, too, or a name is unknown.
+        """
+        for name in ARCHITECTURE:
+            if name in kwargs:
+                raise ValueError(f"{name} belongs to the saved agent and cannot be changed by load; leave it out")
+        with warnings.catch_warnings():
+            # Stock PPO goes on without the policy's arguments, and fails where nobody would look for them.
+            warnings.filterwarnings("error", "Could not deserialize object policy")
+            try:
+                return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
+            except (ImportError, UserWarning) as error:
+                reason = str(error).rpartition("Exception: ")[2]
+                raise ImportError(
+                    f"{path}: the agent is made of a class that cannot be imported ({reason}); "
+                    "the folder of its module has to be on the path (PYTHONPATH)"
+                ) from error
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the chunk buffer with `n_rollout_steps` steps of every env; False if a callback ended the training."""
@@ -185,22 +236,21 @@ class MemoryPPO(PPO):
         value_range = None if self.clip_range_vf is None else cast(FloatSchedule, self.clip_range_vf)(progress)
         entropy_coef = self.entropy_schedule(progress)
 
-        losses: list[PPOLoss] = []
-        for _ in range(self.n_epochs):
-            if not self._train_epoch(losses, clip_range, value_range, entropy_coef):
-                break
-            self._n_updates += 1
-
-        means = tree_map(lambda *parts: torch.stack(parts).mean(), losses[0], *losses[1:])
-        steps = self.chunks.steps
-        self.logger.record("train/entropy_loss", means.entropy.item())
-        self.logger.record("train/policy_gradient_loss", means.policy.item())
-        self.logger.record("train/value_loss", means.value.item())
-        self.logger.record("train/approx_kl", means.approx_kl.item())
-        self.logger.record("train/clip_fraction", means.clip_fraction.item())
-        self.logger.record("train/loss", means.total.item())
-        variance = explained_variance(steps.values.flatten().cpu().numpy(), self.chunks.returns.flatten().cpu().numpy())
-        self.logger.record("train/explained_variance", variance)
+        numbers = UpdateNumbers(
+            self.n_epochs,
+            self.batch_size,
+            clip_range,
+            value_range,
+            entropy_coef,
+            self.vf_coef,
+            self.normalize_advantage,
+            self.max_grad_norm,
+            self.target_kl,
+        )
+        losses, completed = update(self.policy, self.chunks, numbers)
+        self._n_updates += completed
+        for name, value in metrics(losses, self.chunks).items():
+            self.logger.record(f"train/{name}", value)
         if hasattr(self.policy, "log_std"):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.logger.record("train/ent_coef", entropy_coef)
@@ -208,36 +258,6 @@ class MemoryPPO(PPO):
         if value_range is not None:
             self.logger.record("train/clip_range_vf", value_range)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-
-    def _train_epoch(
-        self, losses: list[PPOLoss], clip_range: float, value_range: float | None, entropy_coef: float
-    ) -> bool:
-        """Pass once over the rollout; False if the policy has moved further than `target_kl` allows."""
-        for chunk in self.chunks.minibatches(self.batch_size):
-            steps = chunk.steps
-            masks = None if isinstance(steps.action_masks, tuple) else steps.action_masks
-            now = self.policy.evaluate_chunk(
-                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.decisions, masks
-            )
-            loss = ppo_loss(
-                now.log_probs,
-                clipped_values(now.values, steps.values, value_range),
-                now.entropies,
-                steps.log_probs,
-                normalized(chunk.advantages) if self.normalize_advantage else chunk.advantages,
-                chunk.returns,
-                clip_range,
-                entropy_coef,
-                self.vf_coef,
-            )
-            losses.append(loss._replace(total=loss.total.detach()))
-            if self.target_kl is not None and loss.approx_kl.item() > 1.5 * self.target_kl:
-                return False
-            self.policy.optimizer.zero_grad()
-            loss.total.backward()
-            nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-            self.policy.optimizer.step()
-        return True
 
     def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors
         self,

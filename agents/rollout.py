@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from engram.agents.actor_critic import AgentState
 from engram.agents.buffer import ChunkBuffer, Transition
 from engram.agents.novelty import EpisodicNovelty
-from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.policy import MemoryPolicy
 from engram.agents.returns import next_values
 from engram.agents.spaces import observation_tree
 from engram.memory import State, tree_map

@@ -3,7 +3,7 @@
 from engram.memory.controllers.interface import Controller
 from engram.memory.core import Core, CoreState, Unrolled
 from engram.memory.interface import Memory, MemoryOutput, SequentialMemory, SlotAccess, StepSequence
-from engram.memory.registry import CONTROLLERS, MEMORIES
+from engram.memory.registry import CONTROLLERS, MEMORIES, register_controller, register_memory
 from engram.memory.state import State, reset, tree_map
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "State",
     "StepSequence",
     "Unrolled",
+    "register_controller",
+    "register_memory",
     "reset",
     "tree_map",
 ]

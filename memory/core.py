@@ -41,7 +41,7 @@ class Core(nn.Module):
         encoder: module from events (leaves [X, ...]) to [X, encoded_size].
         event: one event (leaves [1, ...]) that tells shapes and dtypes.
         encoded_size: D.
-        controller, memory: names in CONTROLLERS and MEMORIES.
+        controller, memory: names in CONTROLLERS and MEMORIES, or classes.
         controller_kwargs, memory_kwargs: their own sizes.
 
     Raises:
@@ -53,8 +53,8 @@ class Core(nn.Module):
         encoder: nn.Module,
         event: State,
         encoded_size: int,
-        controller: str = "lstm",
-        memory: str = "episodic",
+        controller: str | type[Controller[Any]] = "lstm",
+        memory: str | type[Memory[Any]] = "episodic",
         controller_kwargs: dict[str, Any] | None = None,
         memory_kwargs: dict[str, Any] | None = None,
     ) -> None:

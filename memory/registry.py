@@ -1,9 +1,7 @@
-"""Names of controllers and memories: one dictionary each, from the word in a config to the class."""
+"""Names of controllers and memories: one dictionary each, from the word in a config or script to the class."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,56 +14,65 @@ from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.fast_weight.memory import FastWeightMemory
 from engram.memory.interface import Encode, Memory, SequentialMemory
+from engram.memory.named_classes import NamedClasses
 from engram.memory.none import NoMemory
 from engram.memory.ntm.memory import NTM
 from engram.memory.state import State
 from engram.memory.transformer.memory import TransformerMemory
 
-CONTROLLERS: dict[str, type[Controller[Any]]] = {
-    "lstm": LSTM,
-    "gru": GRU,
-    "feedforward": FeedForward,
-    "transformer": Transformer,
-}
-MEMORIES: dict[str, type[Memory[Any]]] = {
-    "none": NoMemory,
-    "episodic": EpisodicMemory,
-    "ntm": NTM,
-    "dnc": DNC,
-    "fast_weight": FastWeightMemory,
-    "transformer": TransformerMemory,
-}
+CONTROLLERS: NamedClasses[Controller[Any]] = NamedClasses(
+    "controller",
+    Controller,
+    {"input_size"},
+    {"lstm": LSTM, "gru": GRU, "feedforward": FeedForward, "transformer": Transformer},
+)
+MEMORIES: NamedClasses[Memory[Any]] = NamedClasses(
+    "memory",
+    Memory,
+    {"encode", "event", "encoded_size", "hidden_size"},
+    {
+        "none": NoMemory,
+        "episodic": EpisodicMemory,
+        "ntm": NTM,
+        "dnc": DNC,
+        "fast_weight": FastWeightMemory,
+        "transformer": TransformerMemory,
+    },
+)
+register_controller = CONTROLLERS.register
+"""Give a `Controller` of one's own a name; see `NamedClasses.register`."""
+register_memory = MEMORIES.register
+"""Give a `Memory` of one's own a name; see `NamedClasses.register`."""
 
 
-def build_controller(name: str, input_size: int, kwargs: Mapping[str, Any] | None = None) -> Controller[Any]:
-    """Build the controller of that name.
+def build_controller(
+    chosen: str | type[Controller[Any]], input_size: int, kwargs: Mapping[str, Any] | None = None
+) -> Controller[Any]:
+    """Build a controller, chosen by name or class.
 
     Raises:
         ValueError: if the name or an argument is unknown, or a size does not fit.
     """
-    kwargs = _named("controller", kwargs)
-    controller: type[Controller[Any]] = _look_up("controller", name, CONTROLLERS)
-    _check_arguments("controller", name, controller, kwargs, given={"input_size"})
-    return controller(input_size, **kwargs)
+    controller, own = CONTROLLERS.resolve(chosen, kwargs)
+    built: Controller[Any] = controller(input_size, **own)
+    return built
 
 
 def build_memory(
-    name: str,
+    chosen: str | type[Memory[Any]],
     encode: Encode,
     event: State,
     encoded_size: int,
     hidden_size: int,
     kwargs: Mapping[str, Any] | None = None,
 ) -> Memory[Any]:
-    """Build the memory of that name.
+    """Build a memory, chosen by name or class.
 
     Raises:
         ValueError: if the name or an argument is unknown, or a size does not fit.
     """
-    kwargs = _named("memory", kwargs)
-    memory: type[Memory[Any]] = _look_up("memory", name, MEMORIES)
-    _check_arguments("memory", name, memory, kwargs, given={"encode", "event", "encoded_size", "hidden_size"})
-    built = memory(encode, event, encoded_size, hidden_size, **kwargs)
+    memory, own = MEMORIES.resolve(chosen, kwargs)
+    built: Memory[Any] = memory(encode, event, encoded_size, hidden_size, **own)
     if not hasattr(built, "read_size"):
         raise ValueError(
             f"{memory.__name__} has to set read_size: how many features its read adds to what the heads see"
@@ -75,25 +82,3 @@ def build_memory(
             f"{memory.__name__} has to set feedback_size: its read of one step enters the controller at the next"
         )
     return built
-
-
-def _named(kind: str, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    if not isinstance(kwargs, Mapping | None):
-        raise ValueError(f"{kind}_kwargs={kwargs!r} must be a dictionary from names to values")
-    return dict(kwargs or {})
-
-
-def _look_up(kind: str, name: str, classes: Mapping[str, Any]) -> Any:
-    if not isinstance(name, str) or name not in classes:
-        raise ValueError(f"unknown {kind} {name!r}; choose one of {', '.join(sorted(classes))}")
-    return classes[name]
-
-
-def _check_arguments(kind: str, name: str, cls: type, kwargs: Mapping[str, Any], given: set[str]) -> None:
-    valid = [argument for argument in inspect.signature(cls).parameters if argument not in given]
-    for key in kwargs:
-        if key not in valid:
-            close = difflib.get_close_matches(key, valid, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            known = ", ".join(valid) if valid else "none"
-            raise ValueError(f"{kind} '{name}' has no argument '{key}'; {hint}its arguments are: {known}")

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.interventions import make_intervention
-from engram.agents.policy import AgentState
 from engram.agents.ppo import MemoryPPO
 from engram.agents.rollout import env_action_masks
 

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import Event
 from engram.agents.evaluation.intervention import Flags, Intervention, with_memory
-from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.policy import MemoryPolicy
 from engram.memory.episodic.edit import deleted, happened_at, replaced
 from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
 from engram.memory.state import tree_map

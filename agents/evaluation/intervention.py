@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.actor_critic import AgentState
+from engram.agents.policy import MemoryPolicy
 from engram.memory import State, reset
 from engram.memory.state import leaves
 

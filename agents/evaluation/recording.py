@@ -11,7 +11,8 @@ from stable_baselines3.common.distributions import CategoricalDistribution
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from engram.agents.policy import AgentState, MemoryPolicy
+from engram.agents.actor_critic import AgentState
+from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout import env_action_masks
 from engram.agents.spaces import observation_tree
 from engram.memory import SlotAccess, State, tree_map

@@ -4,8 +4,8 @@ import pytest
 import torch
 from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, vec_env
 
+from engram.agents.actor_critic import AgentState
 from engram.agents.buffer import ChunkBuffer, Transition
-from engram.agents.policy import AgentState
 from engram.memory.state import leaves
 
 

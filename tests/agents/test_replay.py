@@ -199,7 +199,7 @@ def test_it_fails_without_the_reset_of_the_previous_action(monkeypatch):
     model = agent(controller="feedforward", memory="none")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    monkeypatch.setattr("engram.agents.policy.reset", without_resets)
+    monkeypatch.setattr("engram.agents.actor_critic.reset", without_resets)
     assert replay_error(model) > BROKEN
 
 

@@ -7,7 +7,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from engram.agents import MemoryPPO
-from engram.agents.policy import AgentState
+from engram.agents.actor_critic import AgentState
 from engram.agents.spaces import observation_tree
 from engram.memory import CoreState, tree_map
 
