@@ -2,7 +2,7 @@
 
 from engram.envs import registration
 from engram.envs.factory import make_env, make_vec_env
-from engram.envs.split.by_layout import distinct_layouts, warn_if_few_layouts
+from engram.envs.split.count import distinct_layouts, warn_if_few_layouts
 from engram.envs.split.leakage import measure_leakage
 
 __all__ = ["distinct_layouts", "make_env", "make_vec_env", "measure_leakage", "registration", "warn_if_few_layouts"]

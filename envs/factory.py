@@ -15,12 +15,14 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from engram.envs.arguments import check_environment, check_kinds
-from engram.envs.split.by_layout import Side, SplitByLayout, SplitBySeed, has_layouts
+from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
+from engram.envs.split.by_seed import SplitBySeed
 from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, steps_in_arrays
-from engram.envs.wrappers.actions import ActionSubset
+from engram.envs.wrappers.actions import ActionSubset, RandomActions
+from engram.envs.wrappers.cue import CueVisible
 from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
 from engram.envs.wrappers.pixels import PixelView
-from engram.envs.wrappers.reward import CueVisible, PreviousReward, RandomActions, RewardScale
+from engram.envs.wrappers.reward import PreviousReward, RewardScale
 from engram.envs.wrappers.symbols import SymbolView
 
 _WALKING = ("left", "right", "forward")

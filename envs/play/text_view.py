@@ -9,8 +9,7 @@ import numpy.typing as npt
 from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT
 from rich.text import Text
 
-from engram.envs.wrappers.symbols import Image
-from engram.envs.wrappers.visibility import Cell, image_shows
+from engram.envs.visibility import Cell, Image, image_shows
 
 # The sign of each kind, and the one for terminals that know ASCII only.
 _SIGNS = {

@@ -1,16 +1,13 @@
-"""The split by layout, or by seed: every maze belongs to one of three sides, by a rule on a hash of its geometry."""
+"""The split by layout: every maze belongs to one of three sides, by a rule on a hash of its geometry."""
 
 import hashlib
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Literal, SupportsFloat, get_args
 
 import gymnasium as gym
-import numpy as np
 from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
-from stable_baselines3.common.vec_env import VecEnv
 
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -19,10 +16,8 @@ SIDES: tuple[Side, ...] = get_args(Side)
 _TRAIN, _VALIDATION = 0.70, 0.85
 # Chosen once so that every MiniGrid-Memory task, the smallest of which has four start positions, has all three sides.
 _SALT = b"engram-161"
-_REJECTED = 1000
-_FEW = 100
-_COUNTED = 50_000
-_SEEDS = 2**31  # what every environment takes for a seed
+_REJECTED = 1000  # resets in a row that may miss a side
+_COUNTED = 50_000  # layouts that an environment remembers
 
 # What a cell is to the geometry. Doors of any color or state are one, and so are things that can be carried.
 _GEOMETRY = {"wall": 1, "floor": 2, "door": 3, "key": 4, "ball": 4, "box": 4, "goal": 5, "lava": 6}
@@ -32,8 +27,8 @@ def layout_key(env: gym.Env[Any, Any]) -> str:
     """Identify the maze that an environment was just reset to, by its geometry alone.
 
     Walls, doors, lava, goal, floor, the places of things and the agent's start cell and heading count; the kinds and
-    colors of things do not, so that all variants of cue and answer in one maze share a key. An environment may say
-    itself what its layout is, by a method ``layout_key() -> str``.
+    colors of things do not, so that all variants of cue and answer in one maze share a key. An environment may
+    define its layout itself, by a method ``layout_key() -> str``.
 
     Args:
         env: an environment after ``reset``, bare or wrapped.
@@ -58,20 +53,20 @@ def layout_key(env: gym.Env[Any, Any]) -> str:
 
 
 def side_of(key: str) -> Side:
-    """Tell the side of a layout key: 70 % train, 15 % validation, 15 % test, the same on every machine."""
+    """Return the side of a layout key: 70 % train, 15 % validation, 15 % test, the same on every machine."""
     digest = hashlib.blake2b(key.encode(), digest_size=8, key=_SALT).digest()
     share = int.from_bytes(digest, "big") / 2**64
     return "train" if share < _TRAIN else "validation" if share < _VALIDATION else "test"
 
 
 class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Shows only the mazes of one side: a reset draws again until the layout is on it.
+    """Plays only the mazes of one side: a reset draws again until the layout is on it.
 
     ``info["layout"]`` holds the layout key after a reset and at an episode's last step.
 
     Args:
-        env: an environment whose layout ``layout_key`` can tell.
-        side: "train", "validation" or "test"; None lets every layout through and only reports and counts them.
+        env: an environment that has layouts (see ``layout_key``).
+        side: "train", "validation" or "test"; None accepts every layout, and only reports and counts them.
 
     Raises:
         ValueError: on an unknown side, on an environment without layouts, and at a reset that was rejected 1,000 times.
@@ -81,7 +76,7 @@ class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         gym.utils.RecordConstructorArgs.__init__(self, side=side)
         super().__init__(env)
         if side is not None:
-            _checked(side)
+            check_side(side)
         if not has_layouts(env):
             raise ValueError(
                 f"{_name(env)} has no layouts to split by: use split=None, or give it a method layout_key() -> str"
@@ -134,63 +129,17 @@ class SplitByLayout(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         return observation, reward, terminated, truncated, info
 
 
-class SplitBySeed(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Shows only the episodes of one side, of an environment without layouts: every episode has a seed of its own.
-
-    A seed belongs to a side by the same rule on its hash as a layout does. Where few episodes are possible, two sides
-    show the same under different seeds: `envs.split.leakage` finds out. ``info["episode_seed"]`` names it.
-
-    Args:
-        env: an environment all of whose chance comes from the seed of its reset.
-        side: "train", "validation" or "test".
-
-    Raises:
-        ValueError: on an unknown side.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any], side: Side):
-        gym.utils.RecordConstructorArgs.__init__(self, side=side)
-        super().__init__(env)
-        self.side = _checked(side)
-        self._dice = np.random.default_rng()
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        if seed is not None:
-            self._dice = np.random.default_rng(seed)
-        while True:
-            episode_seed = int(self._dice.integers(_SEEDS))
-            if side_of(f"seed {episode_seed}") == self.side:
-                break
-        observation, info = self.env.reset(seed=episode_seed, options=options)
-        return observation, {**info, "episode_seed": episode_seed}
-
-
 def has_layouts(env: gym.Env[Any, Any]) -> bool:
-    """Say whether ``layout_key`` can tell the layouts of an environment."""
+    """Return whether ``layout_key`` can identify the layouts of an environment."""
     return isinstance(env.unwrapped, MiniGridEnv) or hasattr(env.unwrapped, "layout_key")
 
 
-def distinct_layouts(vec_env: VecEnv) -> int:
-    """Count the distinct layouts that the environments of a ``VecEnv`` have played, 0 if they have none to split by.
+def check_side(side: Side) -> Side:
+    """Return `side`.
 
-    Each environment remembers its first 50,000, so that beyond them the count is a lower bound.
+    Raises:
+        ValueError: if it is not one of the three.
     """
-    if not vec_env.has_attr("layouts_seen"):
-        return 0
-    return len(set[str]().union(*vec_env.get_attr("layouts_seen")))
-
-
-def warn_if_few_layouts(vec_env: VecEnv) -> None:
-    """Warn if fewer than 100 distinct layouts keep coming back: "held out" does not mean much then."""
-    seen = distinct_layouts(vec_env)
-    if 0 < seen < _FEW and sum(vec_env.get_attr("episodes_begun")) > 3 * seen:
-        warnings.warn(
-            f"only {seen} distinct layouts were met: success on held-out ones says little about new mazes",
-            stacklevel=2,
-        )
-
-
-def _checked(side: Side) -> Side:
     if side not in SIDES:
         raise ValueError(f"split={side!r} must be one of {', '.join(SIDES)}, or None for all layouts")
     return side

@@ -1,14 +1,14 @@
-"""Only the actions that a task has a use for."""
+"""Actions: only those that a task has a use for, and random ones during training."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium as gym
 from minigrid.core.actions import Actions
 
 
 class ActionSubset(gym.ActionWrapper[Any, Any, int], gym.utils.RecordConstructorArgs):
-    """Lets the agent choose among some of MiniGrid's actions, numbered in the order given.
+    """Restricts the agent to some of MiniGrid's actions, numbered in the order given.
 
     Args:
         env: a MiniGrid environment.
@@ -31,3 +31,46 @@ class ActionSubset(gym.ActionWrapper[Any, Any, int], gym.utils.RecordConstructor
 
     def action(self, action: Any) -> int:
         return self._actions[int(action)]
+
+
+class RandomActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Replaces the agent's action by a random one now and then, for a while.
+
+    An agent that has memorized the few mazes of its training no longer visits other places, and forgets what it had
+    learned there. Random actions lead it there again, if they are repeated: an action is held for a number of steps
+    drawn from the zeta distribution with exponent 2, mostly one and sometimes many (Dabney et al. 2021,
+    "Temporally-extended ε-greedy exploration").
+
+    Args:
+        env: an environment with Discrete actions.
+        probability: that a random action, drawn uniformly, begins at a step.
+
+    Raises:
+        ValueError: if the actions are not Discrete, or the probability is not between 0 and 1.
+    """
+
+    exponent = 2.0
+
+    def __init__(self, env: gym.Env[Any, Any], probability: float):
+        if not isinstance(env.action_space, gym.spaces.Discrete):
+            raise ValueError(f"random_actions is for Discrete actions, not for {type(env.action_space).__name__}")
+        if not 0.0 <= probability <= 1.0:
+            raise ValueError(f"random_actions={probability} must be between 0 and 1")
+        gym.utils.RecordConstructorArgs.__init__(self, probability=probability)
+        super().__init__(env)
+        self.probability = probability
+        self._first, self.choices = int(env.action_space.start), int(env.action_space.n)
+        self._held, self._steps_left = 0, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._steps_left = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        if self._steps_left == 0 and self.np_random.random() < self.probability:
+            self._steps_left = int(self.np_random.zipf(self.exponent))
+            self._held = self._first + int(self.np_random.integers(self.choices))
+        if self._steps_left:
+            self._steps_left -= 1
+            action = self._held
+        return self.env.step(action)

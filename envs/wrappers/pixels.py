@@ -10,7 +10,7 @@ from minigrid.core.grid import Grid
 from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.wrappers.symbols import Image
+from engram.envs.visibility import Image
 
 _SMALLEST_TILE, _LARGEST_TILE = 5, 100
 _UNSEEN = OBJECT_TO_IDX["unseen"]

@@ -10,9 +10,7 @@ from minigrid.core.world_object import Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
 from engram.envs.checks import view_side
-from engram.envs.wrappers.visibility import visible_mask
-
-Image = npt.NDArray[np.uint8]
+from engram.envs.visibility import Image, visible_mask
 
 _EMPTY = bytes((OBJECT_TO_IDX["empty"], 0, 0))
 _WALL = bytes(Wall().encode())

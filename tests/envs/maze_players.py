@@ -8,7 +8,7 @@ from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.mazes.maze_return import MazeReturn
 from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence
 from engram.envs.tasks.mazes.shortest_paths import shortest_way
-from engram.envs.wrappers.visibility import cell_in_view
+from engram.envs.visibility import cell_in_view
 
 
 class Game:

@@ -9,7 +9,7 @@ from minigrid.envs.memory import MemoryEnv
 
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP
-from engram.envs.wrappers.visibility import HEADINGS, Cell
+from engram.envs.visibility import HEADINGS, Cell
 
 LEFT, RIGHT, AHEAD = range(3)  # the walking actions of the grid tasks
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from engram.envs.tasks.mazes.maze_return import SLACK, MazeReturn
 from engram.envs.tasks.mazes.shortest_paths import Pose, after
-from engram.envs.wrappers.visibility import HEADINGS, Cell, in_sight
+from engram.envs.visibility import HEADINGS, Cell, in_sight
 
 
 class Label(NamedTuple):

@@ -20,7 +20,7 @@ from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.mazes.maze_return import MazeReturn
 from engram.envs.tasks.mazes.maze_sequence import MazeSequence
-from engram.envs.wrappers.visibility import Cell
+from engram.envs.visibility import Cell
 
 Frame = NDArray[np.uint8]
 CUE, RIGHT, WRONG = "#ffd54a", "#5fd35f", "#ff6b5e"

@@ -14,7 +14,7 @@ from minigrid.minigrid_env import MiniGridEnv
 
 from engram.envs.checks import check_int, view_side
 from engram.envs.tasks.mazes.shortest_paths import Pose
-from engram.envs.wrappers.visibility import Cell, Sight, image_shows
+from engram.envs.visibility import Cell, Sight, image_shows
 
 KINDS: dict[str, Callable[[str], WorldObj]] = {"key": Key, "ball": Ball, "box": Box}
 Look = tuple[str, str]

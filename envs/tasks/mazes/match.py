@@ -6,11 +6,10 @@ from typing import Any, NamedTuple, cast
 from minigrid.core.world_object import WorldObj
 
 from engram.envs.checks import MOST_SIDE, check_int, whole_range
-from engram.envs.tasks.mazes.corridor import Corridor, draw_corridor
+from engram.envs.tasks.mazes.generation.corridor import Corridor, draw_corridor
 from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, checked_objects, sharing_a_frame, thing
 from engram.envs.tasks.mazes.shortest_paths import Pose, after, fewest_actions
-from engram.envs.wrappers.symbols import Image
-from engram.envs.wrappers.visibility import Cell, in_sight
+from engram.envs.visibility import Cell, Image, in_sight
 
 
 class Scene(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 from engram.envs.checks import MOST_SIDE, check_int
 from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, Look
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
-from engram.envs.wrappers.visibility import Cell
+from engram.envs.visibility import Cell
 
 OBJECTS: tuple[Look, ...] = tuple(
     (kind, color) for kind in ("key", "ball", "box") for color in ("red", "green", "blue")

@@ -7,12 +7,11 @@ import numpy as np
 from minigrid.core.world_object import WorldObj
 
 from engram.envs.checks import check_int
+from engram.envs.tasks.mazes.generation.tree import ahead, beside, distances, grow, open_loops, walls_beside
 from engram.envs.tasks.mazes.grid_task import Look, checked_objects, sharing_a_frame, thing
 from engram.envs.tasks.mazes.maze import OBJECTS, Maze
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
-from engram.envs.tasks.mazes.tree import ahead, beside, distances, grow, open_loops, walls_beside
-from engram.envs.wrappers.symbols import Image
-from engram.envs.wrappers.visibility import Cell, Sight
+from engram.envs.visibility import Cell, Image, Sight
 
 _AROUND = (0, 3, 1)
 """Where the cues are, in turns to the right: ahead, left, right."""

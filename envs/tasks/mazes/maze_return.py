@@ -6,11 +6,11 @@ from typing import Any, SupportsFloat
 from minigrid.core.world_object import Goal
 
 from engram.envs.checks import check_int
+from engram.envs.tasks.mazes.generation.tree import dead_ends, grow, open_loops, walls_beside
 from engram.envs.tasks.mazes.grid_task import Look, checked_objects, thing
 from engram.envs.tasks.mazes.maze import OBJECTS, Maze
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
-from engram.envs.tasks.mazes.tree import dead_ends, grow, open_loops, walls_beside
-from engram.envs.wrappers.visibility import Cell, in_sight
+from engram.envs.visibility import Cell, in_sight
 
 SLACK = 1.5
 """How many times the fewest steps a later trip may take."""

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engram.envs.checks import check_int
+from engram.envs.tasks.mazes.generation.tree import ahead, beside, walls_beside
 from engram.envs.tasks.mazes.grid_task import Look, sharing_a_frame, thing
 from engram.envs.tasks.mazes.maze import Maze
 from engram.envs.tasks.mazes.shortest_paths import fewest_steps
-from engram.envs.tasks.mazes.tree import ahead, beside, walls_beside
-from engram.envs.wrappers.visibility import Cell
+from engram.envs.visibility import Cell
 
 SIGNS: tuple[Look, Look] = (("key", "yellow"), ("ball", "yellow"))
 """Turn left, turn right."""

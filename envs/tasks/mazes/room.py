@@ -3,10 +3,10 @@
 from typing import Any
 
 from engram.envs.checks import MOST_SIDE, check_int
-from engram.envs.tasks.mazes.corridor import Corridor
+from engram.envs.tasks.mazes.generation.corridor import Corridor
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.shortest_paths import Pose
-from engram.envs.wrappers.visibility import HEADINGS, Cell
+from engram.envs.visibility import HEADINGS, Cell
 
 _ROOM = 3  # cells across and deep
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Container, Hashable
 from typing import TypeAlias, TypeVar
 
-from engram.envs.wrappers.visibility import HEADINGS, Cell
+from engram.envs.visibility import HEADINGS, Cell
 
 Pose: TypeAlias = tuple[Cell, int]
 """A cell (x, y) and a heading, 0 right, 1 down, 2 left, 3 up."""

@@ -13,9 +13,9 @@ from minigrid.wrappers import ImgObsWrapper
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from engram.envs import make_env
+from engram.envs.visibility import Sight, cell_in_view, image_shows, in_sight, visible_mask
 from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.symbols import SymbolView
-from engram.envs.wrappers.visibility import Sight, cell_in_view, image_shows, in_sight, visible_mask
 
 # Doors, keys, boxes, carrying from the start, moving obstacles, lava, see-through walls, many rooms.
 REPRESENTATIVE = [

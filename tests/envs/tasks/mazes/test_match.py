@@ -14,7 +14,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from engram.envs import make_env
 from engram.envs.tasks.mazes.match import Match
-from engram.envs.wrappers.visibility import HEADINGS
+from engram.envs.visibility import HEADINGS
 
 SIZES = (9, 13, 17, 25)
 

@@ -9,8 +9,8 @@ from minigrid.minigrid_env import MiniGridEnv
 
 from engram.envs import make_env
 from engram.envs.split.by_layout import layout_key
+from engram.envs.tasks.mazes.generation.tree import dead_ends
 from engram.envs.tasks.mazes.maze_return import MazeReturn
-from engram.envs.tasks.mazes.tree import dead_ends
 
 MAZES = st.fixed_dictionaries(
     {

@@ -11,9 +11,9 @@ from minigrid.minigrid_env import MiniGridEnv
 from players import shown
 
 from engram.envs import make_env
+from engram.envs.tasks.mazes.generation.tree import beside, distances
 from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence
 from engram.envs.tasks.mazes.shortest_paths import after, shortest_way
-from engram.envs.tasks.mazes.tree import beside, distances
 
 MAZES = st.fixed_dictionaries(
     {"size": st.sampled_from((13, 14, 17)), "cues": st.integers(1, 2), "distractors": st.integers(0, 3)}

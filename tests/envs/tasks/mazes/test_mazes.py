@@ -11,12 +11,12 @@ from scipy.stats import binomtest
 
 from engram.envs import make_env
 from engram.envs.split.by_layout import layout_key
+from engram.envs.tasks.mazes.generation.tree import distances
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.mazes.maze_return import MazeReturn
 from engram.envs.tasks.mazes.maze_sequence import MazeSequence
 from engram.envs.tasks.mazes.room import Room
-from engram.envs.tasks.mazes.tree import distances
 
 IDS = [env_id for env_id in gym.registry if env_id.startswith("Engram-Maze")]
 SMALLEST = ["Engram-MazeMatch-S9-v0", "Engram-MazeSequence-S13-v0", "Engram-MazeReturn-S9-v0"]

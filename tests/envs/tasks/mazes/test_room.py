@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from engram.envs import make_env
-from engram.envs.wrappers.visibility import in_sight
+from engram.envs.visibility import in_sight
 
 IDS = ["Engram-RoomS11-v0", "Engram-RoomS13-v0"]
 RANDOM = {"Engram-RoomS11-v0": 0.27, "Engram-RoomS13-v0": 0.28}

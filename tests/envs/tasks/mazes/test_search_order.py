@@ -14,7 +14,7 @@ from search_order import best_search, steps_to
 from engram.envs import make_env
 from engram.envs.tasks.mazes.maze_return import SLACK, MazeReturn
 from engram.envs.tasks.mazes.shortest_paths import after, fewest_steps, shortest_way
-from engram.envs.wrappers.visibility import in_sight
+from engram.envs.visibility import in_sight
 
 CHANCE = {"S9": 0.67, "S13": 0.5}
 """As docstring, configuration and docs/reference/tasks.md say; of thousands of mazes."""

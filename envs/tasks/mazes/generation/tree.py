@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from engram.envs.wrappers.visibility import HEADINGS, Cell
+from engram.envs.visibility import HEADINGS, Cell
 
 
 def beside(cell: Cell) -> tuple[Cell, ...]:

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 Cell = tuple[int, int]
+"""A column and a row of a grid."""
+Image = npt.NDArray[np.uint8]
+"""What an agent sees, (V, V, 3): object, color and state ids by (column, row), as MiniGrid encodes them."""
 
 # Unit step (dx, dy) of each heading: right, down, left, up (y grows downwards).
 HEADINGS: tuple[Cell, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))

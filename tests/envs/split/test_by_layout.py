@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import warnings
 from collections import defaultdict
 
 import gymnasium as gym
@@ -9,7 +8,7 @@ import pytest
 from minigrid.core.world_object import Ball, Box, Door, Floor, Goal, Key, Lava, Wall
 from players import choices, kind_at
 
-from engram.envs import distinct_layouts, make_env, make_vec_env, warn_if_few_layouts
+from engram.envs import make_env
 from engram.envs.split.by_layout import SIDES, SplitByLayout, layout_key, side_of
 
 MEMORY = [f"MiniGrid-Memory{size}-v0" for size in ("S7", "S9", "S11", "S13", "S13Random", "S17Random")]
@@ -192,25 +191,9 @@ def test_an_env_without_layouts_cannot_be_split_by_them():
         layout_key(gym.make("CartPole-v1"))
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_without_layouts_every_episode_has_a_seed_of_its_side(side):
-    env = make_env("CartPole-v1", split=side, seed=3)
-    seeds = []
-    for _ in range(40):
-        observation, info = env.reset()
-        seeds.append(info["episode_seed"])
-        np.testing.assert_array_equal(observation, gym.make("CartPole-v1").reset(seed=seeds[-1])[0])
-    assert len(set(seeds)) == 40
-    assert {side_of(f"seed {seed}") for seed in seeds} == {side}
-    again = make_env("CartPole-v1", split=side, seed=3)
-    assert [again.reset()[1]["episode_seed"] for _ in range(40)] == seeds
-
-
 def test_an_unknown_side_is_refused():
     with pytest.raises(ValueError, match="split='dev' must be one of train, validation, test"):
         SplitByLayout(gym.make("MiniGrid-Empty-6x6-v0"), "dev")
-    with pytest.raises(ValueError, match="split='dev' must be one of train, validation, test"):
-        make_env("CartPole-v1", split="dev")
 
 
 def test_an_env_may_name_its_own_layout():
@@ -229,21 +212,3 @@ def test_an_env_may_name_its_own_layout():
         numbers[side] = {(env.reset(), env.unwrapped.number)[1] for _ in range(200)}
     assert not numbers["train"] & (numbers["validation"] | numbers["test"])
     assert not numbers["validation"] & numbers["test"]
-
-
-def test_layouts_are_counted_over_all_envs_and_few_of_them_warned_of():
-    few = make_vec_env("MiniGrid-MemoryS13-v0", n_envs=3, seed=0, split="train")
-    many = make_vec_env("Engram-MatchS13-v0", n_envs=3, seed=0, split="train")
-    none = make_vec_env("CartPole-v1", n_envs=2, seed=0)
-    for vec_env in (few, many, none):
-        for _ in range(50):
-            vec_env.reset()
-    assert distinct_layouts(few) == 6
-    assert distinct_layouts(many) > 140
-    assert distinct_layouts(none) == 0
-    with pytest.warns(UserWarning, match="only 6 distinct layouts were met"):
-        warn_if_few_layouts(few)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warn_if_few_layouts(many)
-        warn_if_few_layouts(none)

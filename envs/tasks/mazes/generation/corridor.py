@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram.envs.wrappers.visibility import HEADINGS, Cell
+from engram.envs.visibility import HEADINGS, Cell
 
 
 class Corridor(NamedTuple):

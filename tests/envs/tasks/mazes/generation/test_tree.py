@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engram.envs.tasks.mazes.tree import ahead, beside, dead_ends, distances, grow, open_loops, walls_beside
+from engram.envs.tasks.mazes.generation.tree import ahead, beside, dead_ends, distances, grow, open_loops, walls_beside
 
 GRIDS = st.tuples(st.integers(5, 23), st.floats(0, 1), st.integers(0, 10**6))
 

@@ -1,0 +1,27 @@
+"""How many distinct layouts were played, and a warning where they are few."""
+
+import warnings
+
+from stable_baselines3.common.vec_env import VecEnv
+
+_FEW = 100
+
+
+def distinct_layouts(vec_env: VecEnv) -> int:
+    """Count the distinct layouts that the environments of a ``VecEnv`` have played, 0 if they have none to split by.
+
+    Each environment remembers its first 50,000; beyond them the count is a lower bound.
+    """
+    if not vec_env.has_attr("layouts_seen"):
+        return 0
+    return len(set[str]().union(*vec_env.get_attr("layouts_seen")))
+
+
+def warn_if_few_layouts(vec_env: VecEnv) -> None:
+    """Warn if fewer than 100 distinct layouts come up again and again: "held out" does not mean much then."""
+    seen = distinct_layouts(vec_env)
+    if 0 < seen < _FEW and sum(vec_env.get_attr("episodes_begun")) > 3 * seen:
+        warnings.warn(
+            f"only {seen} distinct layouts were met: success on held-out ones says little about new mazes",
+            stacklevel=2,
+        )

@@ -1,0 +1,1 @@
+"""Random mazes as sets of open cells: one corridor, or a tree of corridors."""
