@@ -59,7 +59,7 @@ def cell(rates: list[float | None]) -> str:
 
 
 def table(runs: list[Path]) -> str:
-    """Return the table, with a row for every folder that runs lie in and one for each of its harder settings."""
+    """Return the table, with a row for every folder that runs lie in and one for each of its test settings."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         groups[run.resolve().parent.name].append(read_evaluation(run))
@@ -74,9 +74,10 @@ def table(runs: list[Path]) -> str:
         commits = ", ".join(sorted({str(e["git_commit"])[:7] for e in evaluations}))
         cells = [cell([success_of(e, keys) for e in evaluations]) for keys in COLUMNS.values()]
         lines.append(f"| {name} | {first['env']} | {len(evaluations)} | {best_at} | {' | '.join(cells)} | {commits} |")
-        for setting in first.get("harder", {}):
+        for setting in first.get("test_settings", {}):
             cells = [
-                cell([success_of(e, ("harder", setting, *keys)) for e in evaluations]) for keys in COLUMNS.values()
+                cell([success_of(e, ("test_settings", setting, *keys)) for e in evaluations])
+                for keys in COLUMNS.values()
             ]
             lines.append(f"| | {setting} | {len(evaluations)} | | {' | '.join(cells)} | |")
     return "\n".join(lines)

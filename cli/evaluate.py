@@ -1,6 +1,6 @@
 """Evaluates runs on layouts of the test side, never trained on, with the memory intact and intervened on.
 
-    python evaluate.py RUN                          test side, memory wiped, harder settings
+    python evaluate.py RUN                          test side, memory wiped, test settings
     python evaluate.py RUN --certificate            every intervention, and what they prove
     python evaluate.py RUN --horizon 10 1000 1e5    success against delay
     python evaluate.py RUN --explain 3              why it did what it did in episode 3 of episodes.csv, as a page
@@ -8,10 +8,10 @@
     python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
     python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
 
-Plays layouts of the test side, then harder settings: those that the run's config names, or --sizes and --delays. These
-have all layouts of their kind; where that are some of the training, as at a delay within its range, a line says so
-(harder_layouts_in_both). Prints a table and writes RUN/evaluation.json, RUN/evaluation.csv and, with every episode and
-its layout, RUN/episodes.csv.
+Plays layouts of the test side, then the test settings: those that the run's config names, or --sizes and --delays. In
+these all layouts are played; if some of them were trained on, as at a delay within the training's range, a line says so
+(test_settings_layouts_in_both). Prints a table and writes RUN/evaluation.json, RUN/evaluation.csv and, with every
+episode and its layout, RUN/episodes.csv.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from engram.evidence.horizon.table import print_horizon
 from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
 from engram.evidence.runs.result_files import check_writable
-from engram.evidence.runs.settings import harder_settings, settings_of_delays, settings_of_sizes, trained_setting
+from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
 from engram.tracking import StopRequest
 from engram.tracking.writers.wandb_artifact import download, is_artifact
 
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help=f"of the episodes (default: {TEST_SEED})")
     parser.add_argument("--sizes", nargs="+", default=[], metavar="SIZE", help="other sizes, such as 13 17Random")
     parser.add_argument("--delays", nargs="+", default=[], type=int, metavar="DELAY", help="other delays, in steps")
-    parser.add_argument("--no-harder", action="store_true", help="leave the harder settings out")
+    parser.add_argument("--no-test-settings", action="store_true", help="leave the test settings out")
     parser.add_argument(
         "--intact-only",
         action="store_true",
-        help="leave the memory alone, take the most likely actions, nothing harder; with --horizon: leave it alone",
+        help="leave the memory alone, take the most likely actions, no test settings; with --horizon: leave it alone",
     )
     parser.add_argument("--certificate", action="store_true", help="play all interventions, and say what they prove")
     parser.add_argument(
@@ -86,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=Path,
         help="name of the comparison's JSON, CSV, PNG and SVG files, without suffix (default: comparison, or horizon)",
     )
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if "--no-harder" in arguments:
+        parser.error("--no-harder: is called --no-test-settings now")
     options = parser.parse_args(arguments)
     warn_in_one_line()
     with StopRequest() as request:
@@ -153,7 +156,7 @@ def _check_options(options: argparse.Namespace) -> None:
     }
     if options.horizon == []:  # alone it stands for the usual delays
         given.add("--horizon")
-    played = ("--certificate", "--sizes", "--delays", "--no-harder")
+    played = ("--certificate", "--sizes", "--delays", "--no-test-settings")
     for one, others, why in (
         (
             "--explain",
@@ -204,10 +207,10 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
             print_horizon(horizon_of(folder, config, model, options.horizon, **how), results())
             print(f"written to {folder.horizon}, with a figure beside it")
             return
-        harder = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
-        if not (options.sizes or options.delays or options.no_harder or options.intact_only):
-            harder = harder_settings(config.env)
-        settings = [trained_setting(config.env), *harder]
+        others = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
+        if not (options.sizes or options.delays or options.no_test_settings or options.intact_only):
+            others = settings_of_config(config.env)
+        settings = [trained_setting(config.env), *others]
         envs = dict(zip(settings, open_envs(config, settings, episodes, model), strict=True))
     except (ValueError, GymnasiumError) as error:
         raise CannotRun(" ".join(str(error).split())) from error

@@ -35,7 +35,7 @@ from engram.evidence.explanation.run import film_episode
 from engram.evidence.horizon.measure import horizon_of
 from engram.evidence.horizon.table import print_horizon
 from engram.evidence.runs.open import TEST_SEED, check_device, env_arguments, make_envs, open_envs
-from engram.evidence.runs.settings import Setting, harder_settings, settings_of_delays, trained_setting
+from engram.evidence.runs.settings import Setting, settings_of_config, settings_of_delays, trained_setting
 from engram.tracking import (
     GateSelectivity,
     LayoutCount,
@@ -291,8 +291,8 @@ def finish(config: TrainConfig, folder: RunFolder, console: Console, wandb_write
 
 def settings_of(config: TrainConfig) -> list[Setting]:
     """List the settings of the final evaluation."""
-    harder = harder_settings(config.env) if config.eval.harder else []
-    return [trained_setting(config.env), *harder]
+    others = settings_of_config(config.env) if config.eval.test_settings else []
+    return [trained_setting(config.env), *others]
 
 
 def main() -> int:

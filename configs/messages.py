@@ -27,6 +27,13 @@ class CannotRun(Exception):
     """What was asked for cannot be done; the message is one line that names what would be right."""
 
 
+RENAMED = {
+    "env.harder": "env.test_settings",
+    "eval.harder": "eval.test_settings",
+    "env.actions": "env.useful_actions",
+}
+"""Keys that had another name once, and that name now."""
+
 CONFIG_ERRORS = (CannotRun, HydraException, OmegaConfBaseException, yaml.YAMLError)
 """What composing a configuration raises when it is at fault."""
 
@@ -55,6 +62,8 @@ def one_line(error: BaseException) -> str:
 
 def suggest_key(key: str) -> str:
     """Say what may have been meant by a key that does not exist."""
+    if key in RENAMED:
+        return f"is called {RENAMED[key]} now"
     known = [*schema_keys(TrainConfig), *GROUPS]
     group, _, last = key.rpartition(".")
     siblings = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == group}

@@ -23,8 +23,8 @@ def option(meaning: str, default: Any = MISSING) -> Any:
 
 
 @dataclass
-class HarderConfig:
-    """A setting that is harder than the one trained on, for the final evaluation; all its layouts are unseen."""
+class TestSettingConfig:
+    """A setting other than the one trained on, for the final evaluation, in which all layouts are played."""
 
     id: str | None = option("Gymnasium id, if it differs from the one trained on", None)
     kwargs: dict[str, Any] = option("arguments of the env that differ", {})
@@ -40,7 +40,9 @@ class EnvConfig:
     split: bool = option("train, validate and test on different layouts (or seeds, where there are none)", True)
     allow_overlap: bool = option("train even if two sides of the split by layout were found to share mazes", False)
     view_size: int | None = option("side of the agent's view in a MiniGrid env (odd); null keeps the env's own", None)
-    actions: list[str] | None = option("names of the actions to keep in a MiniGrid env; null keeps them all", None)
+    useful_actions: list[str] | None = option(
+        "names of the actions to keep in a MiniGrid env; null keeps them all", None
+    )
     pixels: int | None = option("show a MiniGrid view as an image, with so many pixels a cell; null: symbols", None)
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
@@ -51,7 +53,9 @@ class EnvConfig:
     reward_scale: float = option("factor of the rewards to learn from; all returns reported are the env's own", 1.0)
     chance: float | None = option("success of a player that cannot recall, for the verdict; null if unknown", None)
     subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
-    harder: dict[str, HarderConfig] = option("settings beyond the one trained on, for the final evaluation", {})
+    test_settings: dict[str, TestSettingConfig] = option(
+        "settings beyond the one trained on, for the final evaluation", {}
+    )
 
 
 @dataclass
@@ -198,7 +202,7 @@ class EvalConfig:
     every: int = option("environment steps between evaluations on the validation side")
     episodes: int = option("episodes of each of them")
     final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out")
-    harder: bool = option("let the final evaluation play the settings of env.harder, too")
+    test_settings: bool = option("let the final evaluation play the settings of env.test_settings, too")
     certificate: bool = option("let the final evaluation play every intervention of the certificate of memory", False)
     horizon: list[int] = option("delays at which to measure success after the training, where the task has one", [])
     film: bool = option("film an episode of the test side after the training, with the memory drawn in", True)

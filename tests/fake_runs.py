@@ -37,7 +37,7 @@ def fake_run(
     *,
     successes: int | None = 38,
     wiped: int | None = 4,
-    harder: Mapping[str, int] | None = None,
+    test_settings: Mapping[str, int] | None = None,
     evaluation: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     name: str | None = None,
@@ -49,7 +49,7 @@ def fake_run(
         runs: folder of all runs.
         memory, controller, seed: what was trained.
         successes, wiped: of `EPISODES` episodes, memory intact and wiped.
-        harder: label of a setting -> successes in it.
+        test_settings: label of a setting -> successes in it.
         evaluation: what else `evaluation.json` has.
         config: what else the config has.
         name: of the folder that the seeds share.
@@ -74,7 +74,7 @@ def fake_run(
         "intact": score(successes),
         "sampled": {"intact": score(successes), "wiped": score(wiped)},
         "wiped": score(wiped),
-        "harder": {label: {"intact": score(k), "wiped": score(0)} for label, k in (harder or {}).items()},
+        "test_settings": {label: {"intact": score(k), "wiped": score(0)} for label, k in (test_settings or {}).items()},
         **(evaluation or {}),
     }
     (path / "evaluation.json").write_text(json.dumps(content))

@@ -32,7 +32,7 @@ TINY = (
     "eval.every=190",
     "eval.episodes=6",
     "eval.final_episodes=6",
-    "eval.harder=false",
+    "eval.test_settings=false",
     "eval.n_envs=3",
     "tracking=disabled",
 )

@@ -207,9 +207,9 @@ def train(config: TrainConfig, name: str) -> None:
 def finish(config: TrainConfig, folder: RunFolder) -> None:
     """Play the episodes of train.py's final evaluation with the best model, and write `evaluation.json`."""
     model = RecurrentPPO.load(folder.checkpoint("best"), device=config.device)
-    trained, *harder = settings_of(config)
+    trained, *test_settings = settings_of(config)
     planned: list[PlannedCondition] = []
-    for setting in (trained, *harder):
+    for setting in (trained, *test_settings):
         episodes = setting.episodes or config.eval.final_episodes
         env = evaluation_envs(config, setting, "test", min(config.eval.n_envs, episodes), TEST_SEED)
         planned.append(PlannedCondition(Condition(setting.label), env, episodes))
@@ -230,7 +230,9 @@ def finish(config: TrainConfig, folder: RunFolder) -> None:
         **made_by(),
         "intact": intact,
         "sampled": {"intact": sampled},
-        "harder": {setting.label: {"intact": found} for setting, found in zip(harder, others, strict=True)},
+        "test_settings": {
+            setting.label: {"intact": found} for setting, found in zip(test_settings, others, strict=True)
+        },
     }
     write_json(folder.evaluation, content)
     write_text(folder.episodes, played.as_csv())

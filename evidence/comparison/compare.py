@@ -71,7 +71,7 @@ def compare(
     Args:
         folders: run folders.
         metric: what decides which run is better; None takes success where the env tells it.
-        settings: labels of the harder settings to show; None shows all that were played.
+        settings: labels of the test settings to show; None shows all that were played.
 
     Raises:
         CannotRun: if a folder is no evaluated run, lacks what was asked for, or was trained on another task.
@@ -131,13 +131,13 @@ def only_task(runs: Sequence[RecordedRun]) -> str:
 
 
 def _settings(evaluations: Mapping[RecordedRun, Mapping[str, Any]], asked: Sequence[str] | None) -> tuple[str, ...]:
-    played = {run: evaluation.get("harder") or {} for run, evaluation in evaluations.items()}
+    played = {run: evaluation.get("test_settings") or {} for run, evaluation in evaluations.items()}
     if asked is None:
-        return (AS_TRAINED, *dict.fromkeys(label for harder in played.values() for label in harder))
+        return (AS_TRAINED, *dict.fromkeys(label for others in played.values() for label in others))
     for label in asked:
-        for run, harder in played.items():
-            if label != AS_TRAINED and label not in harder:
-                had = f"it has {', '.join(harder)}" if harder else "it has none"
+        for run, others in played.items():
+            if label != AS_TRAINED and label not in others:
+                had = f"it has {', '.join(others)}" if others else "it has none"
                 raise CannotRun(
                     f"{run.path}: the setting '{label}' was not played ({had}); {run.evaluate_command} plays those of "
                     "its config, and --delays or --sizes others"
@@ -147,7 +147,7 @@ def _settings(evaluations: Mapping[RecordedRun, Mapping[str, Any]], asked: Seque
 
 def _scores(evaluations: Sequence[Mapping[str, Any]], setting: str) -> SettingScores:
     """Sum up the runs of an agent in one setting; those that have not played it are left out."""
-    places = [e if setting == AS_TRAINED else (e.get("harder") or {}).get(setting) or {} for e in evaluations]
+    places = [e if setting == AS_TRAINED else (e.get("test_settings") or {}).get(setting) or {} for e in evaluations]
     has_memory = any(evaluation["memory"] != "none" for evaluation in evaluations)
     intact, sampled = [p.get("intact") for p in places], [(p.get("sampled") or {}).get("intact") for p in places]
     wiped = [place.get("wiped") if has_memory else None for place in places]

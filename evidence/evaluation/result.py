@@ -26,7 +26,7 @@ keys of evaluation.json:
                               has something to act on, with the difference to the agent left alone and its 95 %
                               interval (Newcombe); after --certificate also in certificate.json, which stays
                               when the run is evaluated anew without it
-  harder.SETTING.intact, harder.SETTING.wiped
+  test_settings.SETTING.intact, test_settings.SETTING.wiped
                               other sizes and delays, not split by layout
   run, env, split, memory, controller, checkpoint, checkpoint_timesteps, episodes, seed, command, git_commit, git_dirty
                               what was evaluated, and how
@@ -34,7 +34,7 @@ keys of evaluation.json:
   layouts_trained_on, layouts_tested, layouts_in_both
                               distinct layouts of the training, of this evaluation as trained, and common to both;
                               null if the run has not recorded those of its training
-  harder_layouts_in_both.SETTING
+  test_settings_layouts_in_both.SETTING
                               layouts of another size or delay that had been trained on; null as above
 keys of a score:
   success, success_low, success_high
@@ -79,7 +79,7 @@ class EvaluationResult:
         for condition, result in self.scores.items():
             place = content
             if condition.setting != AS_TRAINED:
-                place = place.setdefault("harder", {}).setdefault(condition.setting, {})
+                place = place.setdefault("test_settings", {}).setdefault(condition.setting, {})
             if not condition.deterministic:
                 place = place.setdefault("sampled", {})
             place[condition.intervention] = asdict(result)

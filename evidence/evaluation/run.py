@@ -65,7 +65,7 @@ def evaluate_run(
         certificate: whether to play the interventions of the certificate, too, as far as they have something to act on
             and the env tells the cue.
     """
-    (trained, env), *harder = envs.items()
+    (trained, env), *test_settings = envs.items()
     conditions = [*conditions]
     if certificate:
         cue_known = all("cue_visible" in info for info in env.unwrapped.reset_infos)
@@ -82,7 +82,7 @@ def evaluate_run(
             if (cue_known or not INTERVENTIONS[name].needs_cue) and env.num_envs >= INTERVENTIONS[name].least_envs
         ]
     plan = [PlannedCondition(condition, env, episodes) for condition in conditions]
-    for setting, env in harder:
+    for setting, env in test_settings:
         for condition in (Condition(setting.label), Condition(setting.label, "wiped")):
             plan.append(PlannedCondition(condition, env, setting.episodes or episodes))
     played = play_conditions(model, plan, seed=seed, console=console)
@@ -106,9 +106,9 @@ def evaluate_run(
         "layouts_tested": len(tested),
         "layouts_in_both": None if known is None else len(tested & known),
         # These are not split: a delay within the range of the training shows layouts of the training.
-        "harder_layouts_in_both": {
+        "test_settings_layouts_in_both": {
             setting.label: None if known is None else len(played.layouts(setting.label) & known)
-            for setting, _ in harder
+            for setting, _ in test_settings
         },
         **made_by(),
     }

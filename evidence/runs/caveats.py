@@ -49,7 +49,7 @@ def trained_on(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         evaluation: the content of an `evaluation.json`.
     """
-    both = evaluation.get("harder_layouts_in_both") or {}
+    both = evaluation.get("test_settings_layouts_in_both") or {}
     return tuple(
         f"{label}: {count:,} of the layouts that it was tested on had been trained on."
         for label, count in both.items()

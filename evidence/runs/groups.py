@@ -9,7 +9,7 @@ from typing import Any
 
 from engram.evidence.runs.recorded_run import RecordedRun
 
-TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.actions", "env.pixels")
+TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.useful_actions", "env.pixels")
 # What changes neither the agent nor which of its weights are kept.
 BESIDE = (
     "seed",
@@ -18,12 +18,12 @@ BESIDE = (
     "runs_dir",
     "tracking",
     "eval.final_episodes",
-    "eval.harder",
+    "eval.test_settings",
     "eval.leakage_resets",
     "eval.n_envs",
     "env.allow_overlap",
     "env.chance",
-    "env.harder",
+    "env.test_settings",
     "env.module",
     "env.subprocess",
 )

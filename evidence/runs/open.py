@@ -27,14 +27,14 @@ def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str
 
     Args:
         config: of the run.
-        setting: the task as trained, or a harder one.
+        setting: the task as trained, or another one.
         side: whose layouts are shown, if the setting is split.
     """
     return {
         "env_id": setting.env_id,
         "split": side if setting.split else None,
         "view_size": config.env.view_size,
-        "useful_actions": config.env.actions,
+        "useful_actions": config.env.useful_actions,
         "pixels": config.env.pixels,
         "previous_reward": config.env.previous_reward,
         "random_actions": config.env.random_actions if side == "train" else 0.0,

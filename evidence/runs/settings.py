@@ -1,4 +1,4 @@
-"""The settings of an evaluation: the task as trained, and harder ones."""
+"""The settings of an evaluation: the task as trained, and others."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def trained_setting(env: EnvConfig) -> Setting:
     return Setting(AS_TRAINED, env.id, env.split, env.kwargs)
 
 
-def harder_settings(env: EnvConfig) -> list[Setting]:
-    """Return the settings that the config calls harder, without the one that was trained on."""
-    found = [_setting(env, harder.id or env.id, harder.kwargs, harder.episodes) for harder in env.harder.values()]
+def settings_of_config(env: EnvConfig) -> list[Setting]:
+    """Return the test settings of the config, without the one that was trained on."""
+    found = [_setting(env, other.id or env.id, other.kwargs, other.episodes) for other in env.test_settings.values()]
     return [setting for setting in found if setting.label]
 
 

@@ -56,21 +56,21 @@ def test_no_layout_of_the_test_was_trained_on() -> None:
 
 
 def test_same_command_same_result(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run), "--episodes", "6", "--no-harder"]) == 0
+    assert main([str(run), "--episodes", "6", "--no-test-settings"]) == 0
     first = evaluation(run)
-    assert main([str(run), "--episodes", "6", "--no-harder"]) == 0
+    assert main([str(run), "--episodes", "6", "--no-test-settings"]) == 0
     second = evaluation(run)
     deterministic = ("intact", "wiped", "controller_wiped", "both_wiped", "success", "layouts_tested")
     assert [first[key] for key in deterministic] == [second[key] for key in deterministic]
-    assert "harder" not in second
+    assert "test_settings" not in second
 
 
 def test_delays_of_ones_own_are_played(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run), "--episodes", "3", "--delays", "23", "29", "--checkpoint", "latest", "--seed", "5"]) == 0
     found = evaluation(run)
-    assert set(found["harder"]) == {"delay=23", "delay=29"}
+    assert set(found["test_settings"]) == {"delay=23", "delay=29"}
     # Twice the shortest solution at most, the choice included.
-    assert 29 < found["harder"]["delay=29"]["intact"]["mean_length"] <= 60
+    assert 29 < found["test_settings"]["delay=29"]["intact"]["mean_length"] <= 60
     assert (found["checkpoint"], found["seed"], found["episodes"]) == ("latest", 5, 3)
     table = capsys.readouterr().out
     assert "delay=29" in table
@@ -82,7 +82,7 @@ def test_delays_of_the_training_are_told_from_those_that_were_never_met(
 ) -> None:
     assert main([str(run), "--episodes", "3", "--delays", "10", "29"]) == 0
     assert evaluation(run)["layouts_in_both"] == 0
-    both = evaluation(run)["harder_layouts_in_both"]
+    both = evaluation(run)["test_settings_layouts_in_both"]
     assert list(both) == ["delay=10", "delay=29"]
     assert both["delay=10"] > 0
     assert both["delay=29"] == 0
@@ -92,7 +92,7 @@ def test_delays_of_the_training_are_told_from_those_that_were_never_met(
 
 
 def test_a_certificate_has_every_intervention(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run), "--episodes", "4", "--no-harder", "--certificate"]) == 0
+    assert main([str(run), "--episodes", "4", "--no-test-settings", "--certificate"]) == 0
     found = evaluation(run)
     conditions = found["certificate"]["conditions"]
     assert list(conditions) == list(CERTIFICATE)
@@ -111,12 +111,12 @@ def test_only_the_intact_agent_is_played_where_that_is_asked_for(run: Path) -> N
     assert main([str(run), "--episodes", "2", "--intact-only"]) == 0
     found = evaluation(run)
     assert list(found["certificate"]["conditions"]) == ["intact"]
-    assert not {"wiped", "sampled", "harder"} & set(found)
+    assert not {"wiped", "sampled", "test_settings"} & set(found)
     assert found["certificate"]["verdict"] is None
 
 
 def test_every_episode_is_written_with_its_layout_and_layouts_are_played_equally_often(run: Path) -> None:
-    assert main([str(run), "--episodes", "21", "--no-harder"]) == 0
+    assert main([str(run), "--episodes", "21", "--no-test-settings"]) == 0
     rows = list(csv.DictReader((run / "episodes.csv").open()))
     found = evaluation(run)
     played: dict[tuple[str, str], Counter[str]] = {}
@@ -261,13 +261,13 @@ def test_run_folder_that_lacks_something_is_one_line(
 
 def test_latest_is_taken_where_no_best_was_found(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _without(run, "best.zip")
-    assert main([str(run), "--episodes", "2", "--no-harder"]) == 0
+    assert main([str(run), "--episodes", "2", "--no-test-settings"]) == 0
     assert evaluation(run)["checkpoint"] == "latest"
 
 
 def test_unknown_training_layouts_are_not_called_none(run: Path) -> None:
     (run / "layouts.txt").unlink()
-    assert main([str(run), "--episodes", "3", "--no-harder"]) == 0
+    assert main([str(run), "--episodes", "3", "--no-test-settings"]) == 0
     found = evaluation(run)
     assert found["layouts_trained_on"] is None
     assert found["layouts_in_both"] is None
@@ -302,3 +302,9 @@ def test_command_line_as_it_is_typed(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert "runs/nowhere" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_that_was_renamed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["somewhere", "--no-harder"])
+    assert capsys.readouterr().err.endswith("--no-harder: is called --no-test-settings now; see --help\n")

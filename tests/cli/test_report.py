@@ -27,7 +27,7 @@ def runs(tmp_path: Path) -> Path:
     folder = tmp_path / "runs"
     shown = certificate("needs its memory", intact=38, wiped=20, wiped_after_cue=21, reads_shuffled=19)
     for seed in range(3):
-        run = fake_run(folder, seed=seed, harder={"delay=60": 37}, evaluation={"certificate": shown})
+        run = fake_run(folder, seed=seed, test_settings={"delay=60": 37}, evaluation={"certificate": shown})
         add_metrics(run, lambda step, seed=seed: min(1.0, (step + seed) / 900))
         add_horizon(run, {1: 40, 30: 38 + seed, 1000: 39})
     for seed in range(2):

@@ -65,7 +65,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["device=nonsense"], ["device=nonsense", "cpu"]),
         (["env.pixels=8"], ["pixels", "MiniGrid"]),
         (["memory.slots=1000000000000"], ["memory of 6 envs"]),
-        (["eval.harder=true", "env.harder.longer.id=nonsense"], ["nonsense"]),
+        (["eval.test_settings=true", "env.test_settings.longer.id=nonsense"], ["nonsense"]),
     ],
 )
 def test_what_cannot_be_carried_out_is_said_before_anything_is_written(

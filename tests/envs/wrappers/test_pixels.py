@@ -175,7 +175,7 @@ def test_a_run_on_pixels_is_trained_and_evaluated(tmp_path, capsys):
     (run,) = (tmp_path / "pixels").iterdir()
     assert load(run / "config.yaml").env.pixels == 8
     assert MemoryPPO.load(run / "latest.zip").observation_space.shape == (3, 24, 24)
-    assert evaluate([str(run), "--episodes", "2", "--no-harder"]) == 0
+    assert evaluate([str(run), "--episodes", "2", "--no-test-settings"]) == 0
     assert "Engram-RoomS11-v0" in capsys.readouterr().out
 
 

@@ -23,7 +23,7 @@ from engram.evidence.runs.recorded_run import find_runs
 def folders(tmp_path: Path) -> list[Path]:
     """Return five seeds of an agent with a memory, three of a control and one of another, as in a folder of runs."""
     found = [
-        fake_run(tmp_path, "episodic", seed=seed, successes=k, wiped=w, harder={"delay=60": k - 3})
+        fake_run(tmp_path, "episodic", seed=seed, successes=k, wiped=w, test_settings={"delay=60": k - 3})
         for seed, (k, w) in enumerate([(40, 20), (36, 18), (38, 22), (20, 21), (39, 4)])
     ]
     found += [fake_run(tmp_path, "none", seed=seed, successes=k) for seed, k in enumerate([22, 20, 36])]
@@ -164,7 +164,7 @@ def test_an_evaluation_of_an_older_format_is_refused_with_what_it_lacks(tmp_path
 def test_an_evaluation_of_the_intact_agent_alone_is_compared(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
     content = json.loads((run / "evaluation.json").read_text())
-    for key in ("wiped", "sampled", "harder"):
+    for key in ("wiped", "sampled", "test_settings"):
         del content[key]
     (run / "evaluation.json").write_text(json.dumps(content))
     (agent,) = compare([run]).agents
@@ -210,7 +210,7 @@ def test_a_reader_is_told_what_makes_it_weak(tmp_path: Path) -> None:
     control = fake_run(
         tmp_path,
         "none",
-        evaluation={"episodes": 17, "harder_layouts_in_both": {"delay=10": 4, "delay=60": 0, "delay=70": None}},
+        evaluation={"episodes": 17, "test_settings_layouts_in_both": {"delay=10": 4, "delay=60": 0, "delay=70": None}},
     )
     found = compare([*runs, again, leaky, control]).caveats
     for words in (

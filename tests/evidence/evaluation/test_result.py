@@ -108,8 +108,8 @@ def test_file_has_its_documented_keys() -> None:
     assert content["success"] == content["intact"]["success"] == 0.975
     assert content["wiped"]["success"] == 0.125
     assert content["sampled"]["intact"]["success"] == 0.75
-    assert content["harder"]["size 13"]["intact"]["success"] == 0.5
-    assert content["harder"]["size 13"]["wiped"]["success"] == 0.25
+    assert content["test_settings"]["size 13"]["intact"]["success"] == 0.5
+    assert content["test_settings"]["size 13"]["wiped"]["success"] == 0.25
     assert content["env"] == "Maze-v0"
     assert content["verdict"] == content["certificate"]["sentence"]
     assert content["certificate"]["verdict"] == "needs its memory"
@@ -117,7 +117,9 @@ def test_file_has_its_documented_keys() -> None:
     assert set(conditions) == {"intact", "wiped"}
     assert conditions["wiped"]["difference"] == pytest.approx(-0.85)
     keys = set(content["intact"])
-    assert all(key in JSON_KEYS for key in (*keys, "certificate", "verdict", "sampled.intact", "harder.SETTING.wiped"))
+    assert all(
+        key in JSON_KEYS for key in (*keys, "certificate", "verdict", "sampled.intact", "test_settings.SETTING.wiped")
+    )
 
 
 def printed(found: EvaluationResult) -> str:

@@ -31,7 +31,7 @@ def read(file: Path) -> dict:
 def test_of_a_memory_that_is_not_there_only_what_the_verdict_rests_on_is_played(
     without_memory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(without_memory), "--episodes", "4", "--no-harder", "--certificate"]) == 0
+    assert main([str(without_memory), "--episodes", "4", "--no-test-settings", "--certificate"]) == 0
     played = {row["intervention"] for row in csv.DictReader((without_memory / "evaluation.csv").open())}
     assert played == set(WIPED)
     found = read(without_memory / "certificate.json")
@@ -43,11 +43,11 @@ def test_of_a_memory_that_is_not_there_only_what_the_verdict_rests_on_is_played(
 
 
 def test_the_certificate_stays_when_the_run_is_evaluated_anew_without_it(without_memory: Path) -> None:
-    assert main([str(without_memory), "--episodes", "4", "--no-harder", "--certificate"]) == 0
+    assert main([str(without_memory), "--episodes", "4", "--no-test-settings", "--certificate"]) == 0
     file = without_memory / "certificate.json"
     before = file.read_bytes()
     assert read(file)["conditions"] == read(without_memory / "evaluation.json")["certificate"]["conditions"]
-    assert main([str(without_memory), "--episodes", "3", "--no-harder", "--checkpoint", "latest"]) == 0
+    assert main([str(without_memory), "--episodes", "3", "--no-test-settings", "--checkpoint", "latest"]) == 0
     assert file.read_bytes() == before
     assert (read(file)["checkpoint"], read(file)["episodes"]) == ("best", 4)
     assert read(without_memory / "evaluation.json")["checkpoint"] == "latest"

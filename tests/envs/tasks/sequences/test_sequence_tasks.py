@@ -254,7 +254,7 @@ def test_configured_settings_are_possible_of_the_same_spaces_and_of_the_chance_t
     trained = gym.make(config["id"], **config["kwargs"])
     assert oracle(trained).success
     assert config.get("chance", 0) == pytest.approx(chance_of_success(trained.unwrapped), abs=1e-4)
-    for setting in config["harder"].values():
+    for setting in config["test_settings"].values():
         env = gym.make(setting.get("id", config["id"]), **config["kwargs"] | setting.get("kwargs", {}))
         assert env.spec.kwargs != trained.spec.kwargs
         assert env.observation_space == trained.observation_space
