@@ -21,6 +21,7 @@ from engram.memory.state import concatenate
 
 Edits: TypeAlias = "Mapping[int, State | None]"
 """From a step to the observation (leaves [1, ...]) that its event gets instead; None if it is never stored."""
+BATCH = 512  # edits that are replayed side by side
 
 
 class CounterfactualEffects(NamedTuple):
@@ -48,7 +49,6 @@ def holds_events(policy: MemoryPolicy) -> bool:
     return isinstance(policy.core.memory, EpisodicMemory)
 
 
-@torch.no_grad()
 def replay_with_edits(
     policy: MemoryPolicy,
     recording: Recording,
@@ -63,7 +63,7 @@ def replay_with_edits(
     Args:
         policy: the agent.
         recording: the episode, T steps.
-        edits: G of them, replayed side by side.
+        edits: G of them.
         on_progress: called with (steps done, steps in all).
 
     Returns:
@@ -75,9 +75,27 @@ def replay_with_edits(
     if not holds_events(policy) and any(other is not None for edit in edits for other in edit.values()):
         name = type(policy.core.memory).__name__
         raise ValueError(f"events can be replaced only in an episodic memory, not in {name}: delete them instead")
+    length = len(recording.steps)
+    batches = [edits[start : start + BATCH] for start in range(0, max(1, len(edits)), BATCH)]
+    parts = []
+    for number, batch in enumerate(batches):
+
+        def on_step(done: int, before: int = number * length) -> None:
+            on_progress((before + done) // len(batches), length)
+
+        parts.append(_replay(policy, recording, batch, on_step))
+    edited = (np.concatenate([part[field] for part in parts]) for field in range(2, 5))
+    return CounterfactualEffects(parts[0].likelihood, parts[0].value, *edited)
+
+
+@torch.no_grad()
+def _replay(
+    policy: MemoryPolicy, recording: Recording, edits: Sequence[Edits], on_step: Callable[[int], None]
+) -> CounterfactualEffects:
+    """Replay an episode with all edits side by side."""
     policy.set_training_mode(False)
     edit_of_row: list[Edits] = [{}, *edits]  # row 0 is as recorded
-    rows, length, device = len(edit_of_row), len(recording.steps), policy.device
+    rows, device = len(edit_of_row), policy.device
     memory, state = policy.core.memory, policy.initial_state(rows)
     likelihoods, values, actions = [], [], []
     for time, step in enumerate(recording.steps):
@@ -105,7 +123,7 @@ def replay_with_edits(
                 contents = _replace_observations(contents, time, tree_map(lambda leaf: leaf[0], events), others)
             after = after._replace(memory=contents)
         state = AgentState(after, policy.stored_action.store(action))
-        on_progress(time + 1, length)
+        on_step(time + 1)
     likelihood, value, best_action = (
         torch.stack(steps, 1).double().cpu().numpy() for steps in (likelihoods, values, actions)
     )

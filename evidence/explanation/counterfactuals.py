@@ -13,8 +13,6 @@ from engram.agents.evaluation.recording import Recording
 from engram.agents.policy import MemoryPolicy
 from engram.evidence.explanation.edits import Replacement
 
-BATCH = 512  # edits that are replayed side by side
-
 
 class Counterfactuals:
     """Replays of an episode with sets of events deleted, and replaced where there are replacements.
@@ -39,7 +37,7 @@ class Counterfactuals:
         exchanges = [{step: other.observation for step in steps if (other := instead[step])} for steps in sets]
         deletions: list[Edits] = [dict.fromkeys(steps) for steps in sets]
         edits = [*deletions, *(edit for edit in exchanges if edit)]
-        self.effects: CounterfactualEffects = _replay_in_batches(policy, recording, edits, on_progress)
+        self.effects: CounterfactualEffects = replay_with_edits(policy, recording, edits, on_progress)
         rows = iter(range(len(sets), 2 * len(sets)))
         self.replaced_in: list[int | None] = [next(rows) if edit else None for edit in exchanges]
         """[G] the row of the effects with the set replaced; row g has it deleted."""
@@ -70,22 +68,6 @@ class Counterfactuals:
             "value_change": [round(float(values.mean()), 4), round(float(values.max()), 4)],
             "other_action": sum(not np.array_equal(effects.edited_action[row, time], action) for row in rows),
         }
-
-
-def _replay_in_batches(
-    policy: MemoryPolicy, recording: Recording, edits: Sequence[Edits], on_progress: Callable[[int, int], None]
-) -> CounterfactualEffects:
-    """Return what `replay_with_edits` returns, with at most `BATCH` edits in memory at a time."""
-    length, batches = len(recording.steps), -(-len(edits) // BATCH)
-    parts: list[CounterfactualEffects] = []
-    for batch in range(batches):
-
-        def on_step(done: int, total: int, before: int = batch * length) -> None:
-            on_progress((before + done) // batches, total)
-
-        parts.append(replay_with_edits(policy, recording, edits[batch * BATCH : (batch + 1) * BATCH], on_step))
-    edited = (np.concatenate([part[field] for part in parts]) for field in range(2, 5))
-    return CounterfactualEffects(parts[0].likelihood, parts[0].value, *edited)
 
 
 def as_json(action: NDArray[Any]) -> int | list[float]:

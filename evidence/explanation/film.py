@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from engram.agents.evaluation.recording import RecordedStep, Recording
 from engram.evidence.explanation.edits import WRITTEN
@@ -34,26 +34,21 @@ def write_film(
         seconds: duration of each step.
     """
     steps = recording.steps[:MOST_FRAMES]
-    slots = 0 if steps[0].access is None else steps[0].access.written.shape[1]
-    held: list[Picture | None] = [None] * slots
+    held: list[Picture | None] = [None] * (0 if steps[0].access is None else steps[0].access.written.shape[1])
     frames = []
     for number, step in enumerate(steps):
-        frames.append(_frame(step, number, held, space, names))
+        seen = picture(step.raw_observation, space)
+        frames.append(_frame(number, step, seen, held, names))
         if step.access is not None:
             for slot in np.flatnonzero(step.access.written[0].cpu().numpy() >= WRITTEN):
-                held[slot] = picture(step.raw_observation, space)
+                held[slot] = seen
+    duration = round(1000 * seconds)
     with replacing(path) as file:
-        frames[0].save(
-            file, "gif", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=0, optimize=True
-        )
+        frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0, optimize=True)
 
 
 def _frame(
-    step: RecordedStep,
-    number: int,
-    held: list[Picture | None],
-    space: spaces.Space[Any],
-    names: tuple[str, ...],
+    number: int, step: RecordedStep, seen: Picture, held: list[Picture | None], names: tuple[str, ...]
 ) -> Image.Image:
     """Draw one step: the scene to the left, the slots as they are read at this step to the right."""
     rows = -(-len(held) // _COLUMNS)
@@ -61,8 +56,7 @@ def _frame(
     height = max(_SCENE, rows * (_SLOT + _GAP)) + 2 * _LINE
     image = Image.new("RGB", (_SCENE + right, height), _PAPER)
     pen = ImageDraw.Draw(image)
-    scene = picture(step.raw_observation, space) if step.world is None else step.world
-    image.paste(_fitted(scene, _SCENE), (0, _LINE))
+    image.paste(_square(seen if step.world is None else step.world, _SCENE), (0, _LINE))
     pen.text((4, 2), f"step {number}", _INK)
     pen.text((4, height - _LINE + 2), _caption(step, names), _INK)
     if step.access is None:
@@ -75,13 +69,11 @@ def _frame(
         if content is None:
             pen.rectangle((left, top, left + _SLOT - 1, top + _SLOT - 1), outline=_EMPTY)
             continue
-        image.paste(_fitted(content, _SLOT), (left, top))
-        strength = float(weights[slot])
-        if strength >= 0.05:
-            color = tuple(
-                round(strength * read + (1 - strength) * paper) for read, paper in zip(_READ, _PAPER, strict=True)
-            )
-            pen.rectangle((left - 2, top - 2, left + _SLOT + 1, top + _SLOT + 1), outline=color, width=2)
+        image.paste(_square(content, _SLOT), (left, top))
+        if weights[slot] >= 0.05:
+            mixed = float(weights[slot]) * np.array(_READ) + (1 - float(weights[slot])) * np.array(_PAPER)
+            box = left - 2, top - 2, left + _SLOT + 1, top + _SLOT + 1
+            pen.rectangle(box, outline=tuple(mixed.round().astype(int).tolist()), width=2)
     return image
 
 
@@ -95,11 +87,6 @@ def _caption(step: RecordedStep, names: tuple[str, ...]) -> str:
     return f"{name}{sure}, value {step.value:.2f}{gate}"
 
 
-def _fitted(content: Picture, side: int) -> Image.Image:
-    """Scale a picture into a square, its proportions kept."""
-    image = Image.fromarray(content)
-    scale = side / max(image.size)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    square = Image.new("RGB", (side, side), _PAPER)
-    square.paste(image.resize(size, Image.Resampling.NEAREST), ((side - size[0]) // 2, (side - size[1]) // 2))
-    return square
+def _square(content: Picture, side: int) -> Image.Image:
+    """Scale a picture into a square and keep its proportions."""
+    return ImageOps.pad(Image.fromarray(content), (side, side), Image.Resampling.NEAREST, _PAPER)

@@ -226,7 +226,7 @@ def taught_step() -> RecordedStep:
 
 def test_edits_are_replayed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = explained(taught(), UP)[1]["decisions"]
-    monkeypatch.setattr("engram.evidence.explanation.counterfactuals.BATCH", 3)
+    monkeypatch.setattr("engram.agents.evaluation.counterfactual.BATCH", 3)
     parts = explained(taught(), UP)[1]["decisions"]
     assert [decision["step"] for decision in parts] == [decision["step"] for decision in whole]
     for one, other in zip(parts[-1]["effects"], whole[-1]["effects"], strict=True):

@@ -120,12 +120,10 @@ function eventButton(events, name, remark) {
   );
 }
 
-/** A bar from the left whose length is a share of 1. */
-function bar(share, color) {
-  const filled = make("span", { class: "fill" });
-  filled.style.width = `${100 * Math.min(1, share)}%`;
-  filled.style.background = color;
-  return make("span", { class: "bar" }, filled);
+/** A bar, filled between two shares of its length. */
+function bar(from, to, color) {
+  const style = `left: ${100 * from}%; right: ${100 - 100 * to}%; background: ${color}`;
+  return make("span", { class: "bar" }, make("span", { class: "fill", style }));
 }
 
 /** What a step read, added up over sources with the same key: a map from the key to one weight per head. */

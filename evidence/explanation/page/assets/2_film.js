@@ -34,7 +34,7 @@ function drawPolicy(probabilities, taken) {
       "tr",
       { class: action === taken && "taken" },
       make("th", { scope: "row" }, actionName(action)),
-      make("td", {}, bar(probability, "var(--accent)")),
+      make("td", {}, bar(0, probability, "var(--accent)")),
       make("td", { class: "number" }, percent(probability)),
       make("td", {}, action === taken ? "taken" : ""),
     ),

@@ -52,24 +52,16 @@ function drawMemory(step) {
   byId("memory-filled").textContent = `${origins.filter((origin) => origin >= 0).length} of ${episode.slots} slots`;
   for (const [slot, cell] of cells) {
     const weights = read.get(slot)?.weights ?? [];
-    if (cell.dataset.go !== String(origins[slot])) fillCell(cell, origins[slot]);
+    const [origin, readers] = [origins[slot], readersInWords(weights)];
+    if (cell.dataset.go !== String(origin)) cell.replaceChildren(...(origin < 0 ? [] : [thumbnail(origin)]));
+    cell.dataset.go = origin;
+    cell.disabled = origin < 0;
     cell.style.boxShadow = rings(weights);
     cell.classList.toggle("read", cell.style.boxShadow !== "");
     cell.classList.toggle("written", written.get(slot) >= 0.5);
-    cell.title = slotName(slot, origins[slot], weights);
-    cell.setAttribute("aria-label", cell.title);
+    cell.title = `slot ${slot}: ${origin < 0 ? "empty" : eventName(origin)}${readers ? `; read by ${readers}` : ""}`;
+    cell.ariaLabel = cell.title;
   }
-}
-
-function fillCell(cell, origin) {
-  cell.dataset.go = origin;
-  cell.disabled = origin < 0;
-  cell.replaceChildren(...(origin < 0 ? [] : [thumbnail(origin)]));
-}
-
-function slotName(slot, origin, weights) {
-  const readers = readersInWords(weights);
-  return `slot ${slot}: ${origin < 0 ? "empty" : eventName(origin)}${readers ? `; read by ${readers}` : ""}`;
 }
 
 /** One ring for each head, as thick as its weight. */

@@ -17,7 +17,7 @@ function drawRead(step) {
 function readRow(name, weights, origin = null) {
   const numbers = weights.map((weight, head) => {
     const kind = headsShown.has(head) ? "weight" : "weight muted";
-    return make("td", { class: kind }, percent(weight), bar(weight, headColor(head)));
+    return make("td", { class: kind }, percent(weight), bar(0, Math.min(1, weight), headColor(head)));
   });
   return make("tr", { "data-event": origin }, make("td", {}, name), ...numbers);
 }

@@ -64,9 +64,8 @@ function markChip(nearest, here) {
   for (const chip of byId("decisions").children) {
     const isNearest = Number(chip.dataset.go) === nearest.step;
     chip.classList.toggle("nearest", isNearest);
+    chip.ariaCurrent = isNearest && here ? "step" : null;
     if (isNearest) byId("decisions").scrollTop = chip.offsetTop - byId("decisions").clientHeight / 2;
-    if (isNearest && here) chip.setAttribute("aria-current", "step");
-    else chip.removeAttribute("aria-current");
   }
 }
 
@@ -158,11 +157,10 @@ function controlRow({ events, draws }, kind, sizes) {
 
 /** A bar that grows from the middle: to the left for less, to the right for more. */
 function changeBar(change, widest) {
-  const filled = make("span", { class: change < 0 ? "fill less" : "fill more" });
-  const half = 50 * Math.min(1, Math.abs(change) / widest);
-  filled.style.width = `${half}%`;
-  filled.style.left = `${change < 0 ? 50 - half : 50}%`;
-  return make("span", { class: "bar middle" }, filled);
+  const half = Math.min(1, Math.abs(change) / widest) / 2;
+  const made = change < 0 ? bar(0.5 - half, 0.5, "var(--less)") : bar(0.5, 0.5 + half, "var(--accent)");
+  made.classList.add("middle");
+  return made;
 }
 
 if (decisions.length) {

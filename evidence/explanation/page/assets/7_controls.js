@@ -18,8 +18,7 @@ document.addEventListener("click", ({ target }) => {
 
 function play() {
   if (now >= lastStep) show(0);
-  const tick = () => (now < lastStep ? show(now + 1) : pause());
-  timer = setInterval(tick, 1000 / Number(byId("speed").value));
+  timer = setInterval(() => (now < lastStep ? show(now + 1) : pause()), 1000 / Number(byId("speed").value));
   labelPlay("Pause", "❚❚");
 }
 
@@ -31,7 +30,7 @@ function pause() {
 
 function labelPlay(name, sign) {
   byId("play").textContent = sign;
-  byId("play").setAttribute("aria-label", name);
+  byId("play").ariaLabel = name;
 }
 
 const toggle = () => (timer === null ? play() : pause());
@@ -80,8 +79,8 @@ function attentionUnder(event) {
 // --- keyboard
 
 const KEYS = {
-  ArrowLeft: (fast) => jump(now - (fast ? 10 : 1)),
-  ArrowRight: (fast) => jump(now + (fast ? 10 : 1)),
+  ArrowLeft: (shift) => jump(now - (shift ? 10 : 1)),
+  ArrowRight: (shift) => jump(now + (shift ? 10 : 1)),
   n: () => jumpDecision(1),
   p: () => jumpDecision(-1),
   " ": toggle,
