@@ -2,7 +2,8 @@
 
 from engram.memory.controllers.interface import Controller
 from engram.memory.core import Core, CoreState, Unrolled
-from engram.memory.interface import Memory, MemoryOutput, SequentialMemory, SlotAccess, StepSequence
+from engram.memory.feedback.feedback_memory import FeedbackMemory, MemoryStep
+from engram.memory.interface import Memory, MemoryOutput, SlotAccess, StepSequence
 from engram.memory.registry import CONTROLLERS, MEMORIES, register_controller, register_memory
 from engram.memory.state import State, reset, tree_map
 
@@ -12,9 +13,10 @@ __all__ = [
     "Controller",
     "Core",
     "CoreState",
+    "FeedbackMemory",
     "Memory",
     "MemoryOutput",
-    "SequentialMemory",
+    "MemoryStep",
     "SlotAccess",
     "State",
     "StepSequence",

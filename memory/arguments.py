@@ -1,4 +1,4 @@
-"""One check for all sizes and switches, so that a wrong one is told the same way everywhere."""
+"""One check for all sizes and switches, so that the message about a wrong one is the same everywhere."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engram.memory.controllers.interface import Controller
-from engram.memory.feedback.loop import Parts, Seen, run
+from engram.memory.feedback.loop import EncodedSteps, FeedbackLoop
 from engram.memory.interface import Memory, SlotAccess, StepSequence
 from engram.memory.registry import build_controller, build_memory
 from engram.memory.state import State, reset, tree_map
@@ -39,7 +39,7 @@ class Core(nn.Module):
 
     Args:
         encoder: module from events (leaves [X, ...]) to [X, encoded_size].
-        event: one event (leaves [1, ...]) that tells shapes and dtypes.
+        event: one event (leaves [1, ...]), with its shapes and dtypes.
         encoded_size: D.
         controller, memory: names in CONTROLLERS and MEMORIES, or classes.
         controller_kwargs, memory_kwargs: their own sizes.
@@ -97,21 +97,28 @@ class Core(nn.Module):
         shape = episode_starts.shape
         encoded = self.encoder(tree_map(lambda leaf: leaf.flatten(0, 1), events)).unflatten(0, shape)
         if self.memory.feedback_size:
-            parts = Parts(self.controller, self.memory, self.from_feedback)
-            hidden, controller_state, recall = run(
-                parts, Seen(encoded, events, episode_starts), state, decisions, cache
-            )
+            steps = EncodedSteps(encoded, events, episode_starts)
+            hidden, controller_state, output = self._loop().unroll(steps, state, decisions, cache)
         else:
             hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
-            recall = self.memory(StepSequence(hidden, encoded, events, episode_starts), state.memory, decisions, cache)
-        features = self._features(hidden, encoded, recall.read)
+            output = self.memory(StepSequence(hidden, encoded, events, episode_starts), state.memory, decisions, cache)
+        features = self._features(hidden, encoded, output.read)
         return Unrolled(
-            features, CoreState(controller_state, recall.state), recall.decisions, recall.cache, recall.trace
+            features, CoreState(controller_state, output.state), output.decisions, output.cache, output.trace
         )
+
+    def paths(self) -> dict[str, str]:
+        """Return which implementations run in `unroll`, by operator, and why they are not faster ones.
+
+        See `memory.paths`. It depends on the device and the dtype that the parameters have now.
+        """
+        if self.memory.feedback_size:
+            return self._loop().paths()
+        return {"controller": self.controller.path(), "memory": self.memory.path()}
 
     @torch.no_grad()
     def access(self, events: State, state: CoreState, episode_starts: Tensor, unrolled: Unrolled) -> SlotAccess | None:
-        """Tell what the memory read and wrote at a step; None if it has no slots.
+        """Return what the memory read and wrote at a step; None if it has no slots.
 
         Args:
             events, state, episode_starts: as they were given to `unroll`, with T = 1.
@@ -121,6 +128,9 @@ class Core(nn.Module):
         hidden = unrolled.features[..., : self.controller.hidden_size]
         before = reset(state.memory, self.memory.initial_state(encoded.shape[1]), episode_starts[0])
         return self.memory.access(StepSequence(hidden, encoded, events, episode_starts), before, unrolled.decisions)
+
+    def _loop(self) -> FeedbackLoop:
+        return FeedbackLoop(self.controller, self.memory, self.from_feedback)
 
     def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:

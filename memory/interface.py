@@ -1,13 +1,14 @@
-"""What every memory answers: its initial state, and what a sequence of steps writes to it and reads from it."""
+"""What every memory has: an initial state, and what a sequence of steps writes to it and reads from it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
+from engram.memory.paths import NAIVE
 from engram.memory.state import State, leaves
 
 MemoryState = TypeVar("MemoryState", bound=State)
@@ -17,7 +18,7 @@ Encode = Callable[[State], Tensor]  # event leaves [X, ...] -> [X, D], for any n
 class StepSequence(NamedTuple):
     """A sequence of steps as a memory sees it."""
 
-    hidden: Tensor  # [T, B, H] what the controller says
+    hidden: Tensor  # [T, B, H] output of the controller
     encoded: Tensor  # [T, B, D] the events, encoded with the current weights
     events: State  # [T, B, ...] the events as they can be stored
     episode_starts: Tensor  # [T, B] bool, before the step
@@ -51,7 +52,7 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
 
     Args:
         encode: encodes events with the current weights.
-        event: one event (leaves [1, ...]) that tells the shapes and dtypes of what can be stored.
+        event: one event (leaves [1, ...]) with the shapes and dtypes of what can be stored.
         encoded_size: D.
         hidden_size: H of the controller.
     """
@@ -78,8 +79,8 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
     ) -> MemoryOutput:
         """Read and write along a sequence.
 
-        Within a step the order is reset, read, write. A memory with feedback is given one step, after its reset; in
-        which order it reads and writes is its own affair, for what it reads is told to the controller afterwards.
+        Within a step the order is reset, read, write. A memory with feedback is given one step, after its reset, and
+        may read and write in either order, because the controller gets its read only at the step after.
 
         Args:
             steps: the sequence.
@@ -107,7 +108,7 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         return before
 
     def access(self, steps: StepSequence, state: MemoryState, decisions: State | None = None) -> SlotAccess | None:
-        """Tell what one step does to each slot, for people who ask why; None if this memory has no slots.
+        """Return what one step does to each slot, to explain a decision; None if this memory has no slots.
 
         Args:
             steps: a single step, T = 1.
@@ -116,42 +117,6 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         """
         return None
 
-
-def single_step(memory: Memory[Any], steps: StepSequence) -> tuple[Tensor, Tensor]:
-    """Return hidden vectors [B, H] and encoded events [B, D] of the one step that a memory with feedback is given.
-
-    Raises:
-        ValueError: if there are several.
-    """
-    if len(steps.hidden) != 1:
-        name = type(memory).__name__
-        raise ValueError(f"{name} feeds its read back: it takes one step at a time, which Core.unroll sees to")
-    return steps.hidden[0], steps.encoded[0]
-
-
-class SequentialMemory(Memory[MemoryState]):
-    """A memory whose read of step t-1 enters the controller at step t.
-
-    `memory.feedback.loop` loops over time and does the resets; the memory takes one `step` after the other. What it
-    reads is part of its state: `feedback` picks it out.
-    """
-
-    @abstractmethod
-    def step(self, hidden: Tensor, encoded: Tensor, state: MemoryState) -> tuple[MemoryState, dict[str, Tensor]]:
-        """Read and write once.
-
-        Args:
-            hidden: [B, H] what the controller says.
-            encoded: [B, D] the encoded event.
-            state: leaves [B, ...], after any reset.
-
-        Returns:
-            the state after the step, and quantities [B] worth watching.
-        """
-
-    def forward(
-        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: State | None = None
-    ) -> MemoryOutput:
-        after, trace = self.step(*single_step(self, steps), state)
-        watched = {name: value.unsqueeze(0) for name, value in trace.items()}
-        return MemoryOutput(self.feedback(after).unsqueeze(0), after, (), None, watched)
+    def path(self) -> str:
+        """Return which implementation runs, and why it is not a faster one (see `memory.paths`)."""
+        return NAIVE

@@ -13,7 +13,8 @@ from engram.memory.controllers.transformer import Transformer
 from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.fast_weight.memory import FastWeightMemory
-from engram.memory.interface import Encode, Memory, SequentialMemory
+from engram.memory.feedback.feedback_memory import FeedbackMemory
+from engram.memory.interface import Encode, Memory
 from engram.memory.named_classes import NamedClasses
 from engram.memory.none import NoMemory
 from engram.memory.ntm.memory import NTM
@@ -77,7 +78,7 @@ def build_memory(
         raise ValueError(
             f"{memory.__name__} has to set read_size: how many features its read adds to what the heads see"
         )
-    if isinstance(built, SequentialMemory) and not built.feedback_size:
+    if isinstance(built, FeedbackMemory) and not built.feedback_size:
         raise ValueError(
             f"{memory.__name__} has to set feedback_size: its read of one step enters the controller at the next"
         )

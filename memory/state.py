@@ -65,9 +65,9 @@ def reset(state: Tree, initial_state: Tree, episode_start: Tensor) -> Tree:
 
 
 def any_episode_start(episode_starts: Tensor) -> list[bool]:
-    """Tell for each step whether an episode may start there in any row, so that other steps need no reset.
+    """Return for each step whether an episode may start there in any row, so that other steps need no reset.
 
-    Asked once for a whole sequence, because on a GPU every question is a wait; for a single step the reset is cheaper.
+    Read once for a whole sequence, because the host waits for a GPU each time; for a single step the reset is cheaper.
 
     Args:
         episode_starts: [T, B] bool.

@@ -5,15 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from engram.memory import Memory, MemoryOutput, SequentialMemory, reset
+from engram.memory import FeedbackMemory, Memory, MemoryOutput, MemoryStep, reset
 
 
 class CountState(NamedTuple):
     count: torch.Tensor  # [B, 1]
 
 
-class Counting(SequentialMemory[CountState]):
-    """Reads how many steps the episode has had, so that resets read as [1, 2, 1, 2, 3]; the controller is told too.
+class Counting(FeedbackMemory[CountState]):
+    """Reads how many steps the episode has had, so that resets read as [1, 2, 1, 2, 3]; it is fed back, too.
 
     It leaves every reset to the loop.
     """
@@ -28,12 +28,9 @@ class Counting(SequentialMemory[CountState]):
     def initial_state(self, batch_size):
         return CountState(self.zero.expand(batch_size, -1))
 
-    def step(self, hidden, encoded, state):
+    def step(self, hidden, encoded, state, decision=None):
         count = state.count + 1
-        return CountState(count), {"count": count.squeeze(1)}
-
-    def feedback(self, state):
-        return state.count
+        return MemoryStep(CountState(count), {"count": count.squeeze(1)})
 
 
 class RegistersState(NamedTuple):

@@ -3,7 +3,7 @@
 from own_memories import OWN_MEMORIES
 
 from engram.memory import CONTROLLERS, MEMORIES
-from engram.memory.feedback.fused_step import SteppedMemory
+from engram.memory.feedback.feedback_memory import FeedbackMemory
 
 _KINDS = ("none", "episodic", "registers")
 """One memory of each kind: none, one that takes a whole sequence at once, one that feeds its read back."""
@@ -23,6 +23,6 @@ def pairs(sizes):
     """
     every_memory = [("gru", memory, one) for memory in [*MEMORIES, *OWN_MEMORIES] for one in sizes.get(memory, [{}])]
     others = [controller for controller in CONTROLLERS if controller != "gru"]
-    stepped = [name for name, memory in MEMORIES.items() if issubclass(memory, SteppedMemory)]
+    stepped = [name for name, memory in MEMORIES.items() if issubclass(memory, FeedbackMemory)]
     one_loop = [("lstm", memory, one) for memory in stepped for one in sizes.get(memory, [{}])]
     return every_memory + one_loop + [(other, kind, sizes.get(kind, [{}])[0]) for other in others for kind in _KINDS]

@@ -1,4 +1,4 @@
-"""Learning from a sequence at once beside its own plain loop over time, forward and backward, in the same run.
+"""Learning from a sequence at once beside its own naive loop over time, forward and backward, in the same run.
 
 Over the registries: each controller that has a faster path than the loop; each memory behind a memoryless controller,
 a whole sequence beside one step after the other (with the recorded writes, as in learning); and the scan of the
@@ -74,7 +74,7 @@ def _controller_case(name: str, starts: Tensor) -> Case:
     def loss(run: Callable[..., tuple[Tensor, Any]]) -> Tensor:
         return run(controller.from_input(inputs), state, starts)[0].square().sum()
 
-    return Case(f"controller {name}", lambda: loss(controller.run), lambda: loss(controller.loop))
+    return Case(f"controller {name}", lambda: loss(controller.run), lambda: loss(controller.run_naive))
 
 
 def _memory_case(name: str, core: Core, starts: Tensor) -> Case:

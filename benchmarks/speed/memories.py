@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.timing import add_device, medians, where
 from engram.memory import Core
-from engram.memory.feedback.loop import Parts, Seen, run
+from engram.memory.feedback.loop import EncodedSteps, FeedbackLoop
 
 INPUTS = 32
 
@@ -88,14 +88,14 @@ def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
 
 def _ours(memory: str, inputs: Tensor, hidden_size: int, sizes: dict[str, Any]) -> Callable[[], None]:
     core = Core(nn.Identity(), inputs[:1, 0], INPUTS, "lstm", memory, {"hidden_size": hidden_size}, sizes)
-    parts = Parts(core.controller, core.memory, core.from_feedback)
-    seen = Seen(inputs, inputs, torch.zeros(inputs.shape[:2], dtype=torch.bool))
+    loop = FeedbackLoop(core.controller, core.memory, core.from_feedback)
+    steps = EncodedSteps(inputs, inputs, torch.zeros(inputs.shape[:2], dtype=torch.bool))
     # As in the package: from hidden vector and read to as many numbers as there are inputs.
     output = nn.Linear(hidden_size + core.memory.read_size, INPUTS)
 
     def step() -> None:
-        done = run(parts, seen, core.initial_state(inputs.shape[1]), None, None)
-        output(torch.cat([done.hidden, done.recall.read], dim=2)).sum().backward()
+        done = loop.unroll(steps, core.initial_state(inputs.shape[1]))
+        output(torch.cat([done.hidden, done.memory.read], dim=2)).sum().backward()
 
     return step
 

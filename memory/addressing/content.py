@@ -1,22 +1,18 @@
-"""Content addressing: where a memory holds what is like a key (Graves et al. 2014, eqs. 5-6; 2016, methods)."""
+"""Content addressing: where a memory holds what is similar to a key (Graves et al. 2014, eqs. 5-6; 2016, methods)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-
-from engram.memory.precision import in_full_precision
 
 EPSILON = 1e-6
-"""Inside the norm, so that a row of zeros has a likeness of zero and a gradient."""
+"""Inside the norm, so that a row of zeros has a similarity of zero and a gradient."""
 
 
 def content_weights(memory: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
-    """Softmax over the slots of strength times cosine similarity, with the backward pass written out.
+    """Compute the softmax over the slots of strength times cosine similarity.
 
     Args:
         memory: [B, N, W].
@@ -26,23 +22,17 @@ def content_weights(memory: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
     Returns:
         [B, R, N], each row on the simplex.
     """
-    apply: Callable[..., Tensor] = _ContentWeights.apply
-    return apply(memory, keys, strengths)
-
-
-def plain_content_weights(memory: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
-    """Compute the same as the paper writes it: the definition that `content_weights` is held to."""
     directions = memory * inverse_norm(memory)
     sought = keys * inverse_norm(keys)
     return (strengths.unsqueeze(2) * (sought @ directions.transpose(1, 2))).softmax(2)
 
 
 def masked_content_weights(memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor) -> Tensor:
-    """Compute content weights in which each key looks at a part of the word only (Csordás & Schmidhuber 2019, eq. 3).
+    """Compute content weights that compare a part of the word only (Csordás & Schmidhuber 2019, eq. 3).
 
     Args:
         memory, keys, strengths: as for `content_weights`.
-        masks: [B, R, W] in 0..1, how much a key cares for each place of the word.
+        masks: [B, R, W] in 0..1, how much each place of the word counts for a key.
 
     Returns:
         [B, R, N].
@@ -72,7 +62,7 @@ class Found(NamedTuple):
 
 
 def content_forward(memory: Tensor, keys: Tensor, strengths: Tensor) -> Found:
-    """Compute content weights outside the graph; arguments as for `content_weights`."""
+    """Compute content weights for a fused step, outside the graph; arguments as for `content_weights`."""
     of_slot = inverse_norm(memory).transpose(1, 2)
     of_key = inverse_norm(keys)
     scale = of_key * of_slot
@@ -93,22 +83,3 @@ def content_backward(
     along_key = (of_strengths * strengths).unsqueeze(2).mul_(found.of_key).mul_(found.of_key)
     of_memory.baddbmm_(of_dots.transpose(1, 2), keys).addcmul_(memory, along_slot.transpose(1, 2), value=-1)
     return torch.bmm(of_dots, memory).addcmul_(keys, along_key, value=-1), of_strengths
-
-
-class _ContentWeights(torch.autograd.Function):
-    """See `content_weights`."""
-
-    @staticmethod
-    def forward(ctx: Any, memory: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
-        found = content_forward(memory, keys, strengths)
-        ctx.save_for_backward(memory, keys, strengths, *found)
-        return found.weights
-
-    @staticmethod
-    @in_full_precision
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        memory, keys, strengths, *found = ctx.saved_tensors
-        of_memory = torch.zeros_like(memory)
-        of_others = content_backward(gradients[0], memory, keys, strengths, Found(*found), of_memory)
-        return of_memory, *of_others

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def write_forward(memory: Tensor, weights: Tensor, erase: Tensor, add: Tensor) -> tuple[Tensor, Tensor]:
-    """Erase and add with one head: M' = M + w (v - e ∘ M).
+    """Erase and add with one head, outside the graph: M' = M + w (v - e ∘ M).
 
     Args:
         memory: [B, N, W].

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import Controller
+from engram.memory.paths import FUSED
 
 
 class FeedForward(Controller[tuple[()]]):
@@ -30,3 +31,6 @@ class FeedForward(Controller[tuple[()]]):
 
     def run(self, projected: Tensor, state: tuple[()], episode_starts: Tensor) -> tuple[Tensor, tuple[()]]:
         return self.step(projected, state)
+
+    def path(self) -> str:
+        return FUSED  # all steps at once

@@ -11,9 +11,12 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from engram.memory.paths import NAIVE
 from engram.memory.state import State, reset
 
 ControllerState = TypeVar("ControllerState", bound=State)
+NOT_IN_A_LOOP = frozenset({"initial_state", "forward", "run", "run_naive", "path", "why_naive"})
+"""What a subclass may override without changing `step`, so that a loop with the steps written out still holds."""
 
 
 class Controller(nn.Module, ABC, Generic[ControllerState]):
@@ -68,10 +71,12 @@ class Controller(nn.Module, ABC, Generic[ControllerState]):
         return self.run(self.from_input(inputs), state, episode_starts)
 
     def run(self, projected: Tensor, state: ControllerState, episode_starts: Tensor) -> tuple[Tensor, ControllerState]:
-        """Run over a projected sequence [T, B, P]; a controller may do so faster than the plain loop."""
-        return self.loop(projected, state, episode_starts)
+        """Run over a projected sequence [T, B, P]; a controller may do so faster than `run_naive`."""
+        return self.run_naive(projected, state, episode_starts)
 
-    def loop(self, projected: Tensor, state: ControllerState, episode_starts: Tensor) -> tuple[Tensor, ControllerState]:
+    def run_naive(
+        self, projected: Tensor, state: ControllerState, episode_starts: Tensor
+    ) -> tuple[Tensor, ControllerState]:
         """Run step by step: the definition that `run` is held to."""
         initial = self.initial_state(projected.shape[1])
         outputs = []
@@ -79,3 +84,7 @@ class Controller(nn.Module, ABC, Generic[ControllerState]):
             output, state = self.step(now, reset(state, initial, start))
             outputs.append(output)
         return torch.stack(outputs), state
+
+    def path(self) -> str:
+        """Return which implementation `run` takes, and why it is not a faster one (see `memory.paths`)."""
+        return NAIVE

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-
-from engram.memory.precision import in_full_precision
 
 EPSILON = 1e-6
 """The least usage, and the least that freeing leaves of it: a product of exact zeros would have no gradient, and the
@@ -19,7 +15,7 @@ _RESOLUTION = 2**12
 
 
 def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
-    """Tell how much of each slot is not freed: ψ = Π_r (1 - f_r w_r), kept from zero by (1 - ε).
+    """Return how much of each slot is not freed: ψ = Π_r (1 - f_r w_r), kept from zero by (1 - ε).
 
     Args:
         free_gates: [B, R] in 0..1.
@@ -32,7 +28,7 @@ def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
     return reduce(torch.mul, (1 - (1 - EPSILON) * free_gates.unsqueeze(2) * read_weights).unbind(1))
 
 
-def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
+def update_usage(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
     """Update the usage: u = (u + w - u ∘ w) ∘ ψ.
 
     Args:
@@ -49,7 +45,7 @@ def used(usage: Tensor, write_weights: Tensor, retained: Tensor) -> Tensor:
 def usage_forward(
     usage: Tensor, write_weights: Tensor, free_gates: Tensor, read_weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Update the usage outside the graph; arguments as for `used` and `retention`.
+    """Update the usage for a fused step, outside the graph; arguments as for `update_usage` and `retention`.
 
     Returns:
         the usage [B, N], ψ [B, N], and its factors [B, R, N].
@@ -81,8 +77,8 @@ def free_list(usage: Tensor) -> Tensor:
     """Sort the slots by usage, the least used first: a discrete choice.
 
     Usages are rounded to multiples of 2⁻¹², and those that round alike go by their number: two slots that hold the same
-    would else trade places with the order in which a sum was taken, and the allocation would jump. Rounding makes that
-    rare; only replaying the order that was recorded rules it out.
+    would otherwise trade places with the order in which a sum was taken, and the allocation would jump. Rounding makes
+    that rare; only replaying the order that was recorded rules it out.
 
     Args:
         usage: [B, N] in 0..1.
@@ -94,9 +90,7 @@ def free_list(usage: Tensor) -> Tensor:
 
 
 def allocation(usage: Tensor, order: Tensor) -> Tensor:
-    """Weigh the slots for writing, the least used first, with the backward pass written out.
-
-    a[φ_j] = (1 - u[φ_j]) Π_{i<j} u[φ_i]
+    """Weigh the slots for writing, the least used first: a[φ_j] = (1 - u[φ_j]) Π_{i<j} u[φ_i].
 
     Args:
         usage: [B, N] in 0..1.
@@ -105,14 +99,10 @@ def allocation(usage: Tensor, order: Tensor) -> Tensor:
     Returns:
         [B, N], at least 0, with a sum of at most 1.
     """
-    apply: Callable[..., Tensor] = _Allocation.apply
-    return apply(usage, order)
-
-
-def plain_allocation(usage: Tensor, order: Tensor) -> Tensor:
-    """Compute the same as the paper writes it: the definition that `allocation` is held to."""
     ascending = (EPSILON + (1 - EPSILON) * usage).gather(1, order)
-    before = torch.cat([torch.ones_like(ascending[:, :1]), ascending[:, :-1].cumprod(1)], dim=1)
+    # By logarithms: the gradient of `cumprod` asks, at every step, whether any of them is zero.
+    products = ascending[:, :-1].log().cumsum(1).exp()
+    before = torch.cat([torch.ones_like(ascending[:, :1]), products], dim=1)
     return torch.zeros_like(usage).scatter(1, order, (1 - ascending) * before)
 
 
@@ -126,7 +116,7 @@ class Allocated(NamedTuple):
 
 
 def allocation_forward(usage: Tensor, order: Tensor) -> Allocated:
-    """Compute an allocation outside the graph; arguments as for `allocation`."""
+    """Compute an allocation for a fused step, outside the graph; arguments as for `allocation`."""
     ascending = usage.gather(1, order).mul_(1 - EPSILON).add_(EPSILON)
     before = torch.cat([torch.ones_like(ascending[:, :1]), ascending[:, :-1].cumprod(1)], dim=1)
     share = (1 - ascending) * before
@@ -141,20 +131,3 @@ def allocation_backward(of_weights: Tensor, order: Tensor, allocated: Allocated)
     behind[:, :-1] = (of_share * allocated.share)[:, 1:].flip(1).cumsum(1).flip(1)
     of_usage = (behind / allocated.ascending).addcmul_(of_share, allocated.before, value=-1).mul_(1 - EPSILON)
     return torch.empty_like(of_usage).scatter_(1, order, of_usage)
-
-
-class _Allocation(torch.autograd.Function):
-    """See `allocation`."""
-
-    @staticmethod
-    def forward(ctx: Any, usage: Tensor, order: Tensor) -> Tensor:
-        allocated = allocation_forward(usage, order)
-        ctx.save_for_backward(order, *allocated)
-        return allocated.weights
-
-    @staticmethod
-    @in_full_precision
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        order, *allocated = ctx.saved_tensors
-        return allocation_backward(gradients[0], order, Allocated(*allocated)), None

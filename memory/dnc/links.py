@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-
-from engram.memory.precision import in_full_precision
 
 
 class Linked(NamedTuple):
@@ -21,7 +17,7 @@ class Linked(NamedTuple):
 
 
 def update_and_follow_links(links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor) -> Linked:
-    """Update the links and follow them, with the backward pass written out.
+    """Update the links and follow them.
 
     L[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j], and zero for i = j.
 
@@ -31,14 +27,6 @@ def update_and_follow_links(links: Tensor, precedence: Tensor, write_weights: Te
         write_weights: [B, N] of this step.
         read_weights: [B, R, N] of the step before.
     """
-    apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _FollowLinks.apply
-    return Linked(*apply(links, precedence, write_weights, read_weights))
-
-
-def plain_update_and_follow_links(
-    links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor
-) -> Linked:
-    """Compute the same as the paper writes it: the definition that `update_and_follow_links` is held to."""
     of_row, of_column = write_weights.unsqueeze(2), write_weights.unsqueeze(1)
     links = (1 - of_row - of_column) * links + of_row * precedence.unsqueeze(1)
     links = links * (1 - torch.eye(links.shape[1], dtype=links.dtype, device=links.device))
@@ -59,7 +47,7 @@ def update_precedence(precedence: Tensor, write_weights: Tensor) -> Tensor:
 
 
 def links_forward(links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor) -> Linked:
-    """Compute and follow the links outside the graph; arguments as for `update_and_follow_links`."""
+    """Update and follow the links for a fused step, outside the graph; arguments as for `update_and_follow_links`."""
     now = ((1 - write_weights).unsqueeze(2) - write_weights.unsqueeze(1)).mul_(links)
     now.addcmul_(write_weights.unsqueeze(2), precedence.unsqueeze(1))
     now.diagonal(dim1=1, dim2=2).zero_()
@@ -83,21 +71,3 @@ def links_backward(
     of_precedence = torch.bmm(write_weights.unsqueeze(1), of_now).squeeze(1)
     kept = (1 - write_weights).unsqueeze(2) - write_weights.unsqueeze(1)
     return of_now.mul_(kept), of_precedence, of_write_weights, of_read_weights
-
-
-class _FollowLinks(torch.autograd.Function):
-    """See `update_and_follow_links`."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, links: Tensor, precedence: Tensor, write_weights: Tensor, read_weights: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        linked = links_forward(links, precedence, write_weights, read_weights)
-        ctx.save_for_backward(links, precedence, write_weights, read_weights, linked.links)
-        return linked.links, linked.forward, linked.backward
-
-    @staticmethod
-    @in_full_precision
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return links_backward(Linked(*gradients), *ctx.saved_tensors)

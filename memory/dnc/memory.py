@@ -11,11 +11,14 @@ from torch.nn import functional
 
 from engram.memory.addressing.content import content_weights, masked_content_weights
 from engram.memory.arguments import check_bool, check_int
-from engram.memory.dnc.allocation import EPSILON, allocation, free_list, retention, used
+from engram.memory.dnc.allocation import EPSILON, allocation, free_list, retention, update_usage
 from engram.memory.dnc.links import update_and_follow_links, update_precedence
 from engram.memory.dnc.native import NativeDNC
-from engram.memory.feedback.fused_step import FusedStep, Leaves, SteppedMemory
-from engram.memory.interface import Encode, SlotAccess
+from engram.memory.feedback.feedback_memory import BESIDE_THE_STEP, FeedbackMemory, MemoryStep
+from engram.memory.feedback.fused_step import Leaves
+from engram.memory.interface import Encode, SlotAccess, StepSequence
+from engram.memory.paths import why_naive
+from engram.memory.precision import in_full_precision
 from engram.memory.state import State
 
 
@@ -32,7 +35,7 @@ class DNCState(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """What the controller says, each part within its bounds; W of the word, R read heads."""
+    """The parsed interface vector (the paper's ξ), each part within its bounds; W of the word, R read heads."""
 
     read_keys: Tensor  # [B, R, W]
     write_key: Tensor  # [B, 1, W]
@@ -49,7 +52,7 @@ class Interface(NamedTuple):
     modes: Tensor  # [B, R, 3] backward, content, forward; on the simplex; [B, R, 0] without links
 
 
-class DNC(SteppedMemory[DNCState]):
+class DNC(FeedbackMemory[DNCState]):
     """Slots written by content or into free space, and read by content or in the order of writing.
 
     Within a step it writes, then reads, as in the paper. The order in which slots are free is a discrete choice: it is
@@ -61,15 +64,17 @@ class DNC(SteppedMemory[DNCState]):
         word_size: W.
         read_heads: R.
         links: whether to keep temporal links (N² numbers); without, all reading is by content.
-        masked_content: let every key say which part of the word it looks at (Csordás & Schmidhuber 2019).
-        deallocate: erase what is freed, which else misleads the look-up by content (the same).
-        sharpen_links: let the links be sharpened against their blur over many writes (the same).
-        normalize_interface: layer-normalize what the controller says (Franke et al. 2018).
+        masked_content: give every key a mask over the parts of the word (Csordás & Schmidhuber 2019).
+        deallocate: erase what is freed, which otherwise misleads the look-up by content (the same).
+        sharpen_links: sharpen the links, which blur over many writes (the same).
+        normalize_interface: layer-normalize the interface vector (Franke et al. 2018).
 
     Raises:
         ValueError: if a size is not positive, a switch is neither True nor False, or `sharpen_links` is asked for
             without links.
     """
+
+    reads_before_writing = False
 
     def __init__(
         self,
@@ -110,9 +115,18 @@ class DNC(SteppedMemory[DNCState]):
         self.normalize = nn.LayerNorm(size) if check_bool("normalize_interface", normalize_interface) else nn.Identity()
         nn.init.orthogonal_(self.from_hidden.weight)
         nn.init.zeros_(self.from_hidden.bias)
-        options = not links or masked_content or deallocate or sharpen_links or normalize_interface
-        # A subclass may have another step.
-        self.fused: FusedStep | None = None if options or type(self) is not DNC else NativeDNC(width, reads)
+        options = {
+            "masked_content": masked_content,
+            "deallocate": deallocate,
+            "sharpen_links": sharpen_links,
+            "normalize_interface": normalize_interface,
+        }
+        chosen = ", ".join(name for name, is_on in options.items() if is_on)
+        self.why_not_fused = why_naive(type(self), DNC, BESIDE_THE_STEP)
+        if chosen:
+            self.why_not_fused = f"option {chosen} has no fused step"
+        if not self.why_not_fused:
+            self.fused = NativeDNC(width, reads, links)
 
     def initial_state(self, batch_size: int) -> DNCState:
         def zeros(*shape: int) -> Tensor:
@@ -129,9 +143,13 @@ class DNC(SteppedMemory[DNCState]):
             zeros(self.read_size),
         )
 
-    def interface(self, said: Tensor) -> Interface:
-        """Bound what the controller says to the paper's ranges."""
-        vectors, at_least_one, gates, modes = said.split(self.groups, dim=1)
+    def interface_vector(self, hidden: Tensor) -> Tensor:
+        normalized: Tensor = self.normalize(super().interface_vector(hidden))
+        return normalized
+
+    def parse(self, vector: Tensor) -> Interface:
+        """Split an interface vector [B, S] and bound its parts to the paper's ranges."""
+        vectors, at_least_one, gates, modes = vector.split(self.groups, dim=1)
         read_keys, write_key, write_vector = vectors.split(self.vectors, dim=1)
         # By `split`, here as everywhere: the gradient of a slice is full of zeros that have to be added up.
         strengths = 1 + functional.softplus(at_least_one)
@@ -158,49 +176,51 @@ class DNC(SteppedMemory[DNCState]):
             by_head(modes).softmax(2),
         )
 
-    def say(self, hidden: Tensor) -> Tensor:
-        normalized: Tensor = self.normalize(self.from_hidden(hidden))
-        return normalized
-
-    def plain_step(self, said: Tensor, state: DNCState, decided: Tensor | None) -> tuple[DNCState, Tensor]:
-        heard = self.interface(said)
-        retained = retention(heard.free_gates, state.read_weights)
-        usage = used(state.usage, state.write_weights, retained)
-        order = free_list(usage) if decided is None else decided
+    @in_full_precision
+    def step(self, hidden: Tensor, encoded: Tensor, state: DNCState, decision: Tensor | None = None) -> MemoryStep:
+        vector = self.interface_vector(hidden)
+        parsed = self.parse(vector)
+        retained = retention(parsed.free_gates, state.read_weights)
+        usage = update_usage(state.usage, state.write_weights, retained)
+        order = free_list(usage) if decision is None else decision
         content = state.memory * retained.unsqueeze(2) if self.deallocate else state.memory
-        found = look_up(content, heard.write_key, heard.write_strength, heard.write_mask).squeeze(1)
+        found = look_up(content, parsed.write_key, parsed.write_strength, parsed.write_mask).squeeze(1)
         # w = g_w (g_a a + (1 - g_a) c)
-        write_weights = heard.write_gate * torch.lerp(found, allocation(usage, order), heard.allocation_gate)
+        write_weights = parsed.write_gate * torch.lerp(found, allocation(usage, order), parsed.allocation_gate)
         # M = M ∘ (E - w eᵀ) + w vᵀ
-        change = heard.write_vector - heard.erase.unsqueeze(1) * content
+        change = parsed.write_vector - parsed.erase.unsqueeze(1) * content
         memory = torch.addcmul(content, write_weights.unsqueeze(2), change)
 
-        read_weights = look_up(memory, heard.read_keys, heard.read_strengths, heard.read_masks)
+        read_weights = look_up(memory, parsed.read_keys, parsed.read_strengths, parsed.read_masks)
         precedence, links = state.precedence, state.links
         if self.has_links:
             links, forward, backward = update_and_follow_links(links, precedence, write_weights, state.read_weights)
             precedence = update_precedence(precedence, write_weights)
-            if heard.sharpness.shape[1]:
-                sharper = sharpened_links(torch.cat([forward, backward], dim=1), heard.sharpness)
+            if parsed.sharpness.shape[1]:
+                sharper = sharpen_link_weights(torch.cat([forward, backward], dim=1), parsed.sharpness)
                 forward, backward = sharper.chunk(2, dim=1)
             ways = torch.stack([backward, read_weights, forward], dim=3)
-            read_weights = (ways * heard.modes.unsqueeze(2)).sum(3)
+            read_weights = (ways * parsed.modes.unsqueeze(2)).sum(3)
         read = (read_weights @ memory).flatten(1)
-        return DNCState(memory, usage, precedence, links, write_weights, read_weights, read), order
+        after = DNCState(memory, usage, precedence, links, write_weights, read_weights, read)
+        return MemoryStep(after, self.watched_after(vector, after), order)
 
     def unwritten(self, before: DNCState, after: DNCState) -> DNCState:
         return before._replace(read_weights=after.read_weights, read=after.read)
 
-    def accessed(self, said: Tensor, before: DNCState, after: DNCState) -> SlotAccess:
-        heard = self.interface(said)
-        kept = 1 - after.write_weights.unsqueeze(2) * heard.erase.unsqueeze(1)
+    @torch.no_grad()
+    def access(self, steps: StepSequence, state: DNCState, decisions: State | None = None) -> SlotAccess:
+        hidden, replayed = steps.hidden[0], self.replay(decisions)
+        after: DNCState = self.step(hidden, steps.encoded[0], state, None if replayed is None else replayed[0]).state
+        parsed = self.parse(self.interface_vector(hidden))
+        kept = 1 - after.write_weights.unsqueeze(2) * parsed.erase.unsqueeze(1)
         if self.deallocate:
-            kept = kept * retention(heard.free_gates, before.read_weights).unsqueeze(2)
-        return SlotAccess(after.read_weights, after.write_weights, kept, heard.write_gate.squeeze(1))
+            kept = kept * retention(parsed.free_gates, state.read_weights).unsqueeze(2)
+        return SlotAccess(after.read_weights, after.write_weights, kept, parsed.write_gate.squeeze(1))
 
-    def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
+    def watched(self, vectors: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
         first = sum(self.groups[:2]) + self.word_size
-        gates = torch.sigmoid(said[..., first : first + 2 + self.read_heads])
+        gates = torch.sigmoid(vectors[..., first : first + 2 + self.read_heads])
         return {
             "allocation_gate": gates[..., 0],
             "write_gate": gates[..., 1],
@@ -216,7 +236,7 @@ def look_up(memory: Tensor, keys: Tensor, strengths: Tensor, masks: Tensor) -> T
     return content_weights(memory, keys, strengths)
 
 
-def sharpened_links(weights: Tensor, exponents: Tensor) -> Tensor:
+def sharpen_link_weights(weights: Tensor, exponents: Tensor) -> Tensor:
     """Return weights to a power, rescaled to the sum that they had (after Csordás & Schmidhuber 2019, eq. 6).
 
     The paper rescales to a sum of 1; links that lead nowhere would so become a distribution made of noise.

@@ -1,6 +1,6 @@
 /* A step of the DNC and its backward pass, one row of the batch after another.
  *
- * `memory.dnc.memory.DNC.plain_step` is the definition, `memory.dnc.fused.FusedDNC` has the same formulas as operations on
+ * `memory.dnc.memory.DNC.step` is the definition, `memory.dnc.fused.FusedDNC` has the same formulas as operations on
  * tensors, and each function here names the one there that it follows. What is gained: a row's links stay in the
  * first cache while they are changed, followed and differentiated; no operation costs a call; and every loop has a
  * length that the compiler knows, for the sizes are compiled in: N slots of width W, R read heads, numbers of the type
@@ -10,10 +10,10 @@
 
 #include "native_math.h"
 
-#define S ((R + 1) * W + W + (R + 1) + (W + 2 + R) + 3 * R) /* how many numbers are said */
+#define S ((R + 1) * W + W + (R + 1) + (W + 2 + R) + 3 * R) /* size of the interface vector */
 
-static const REAL EPSILON = (REAL)1e-6; /* memory.content.EPSILON and memory.allocation.EPSILON */
-static const REAL RESOLUTION = 4096;    /* memory.allocation._RESOLUTION */
+static const REAL EPSILON = (REAL)1e-6; /* memory.addressing.content.EPSILON and memory.dnc.allocation.EPSILON */
+static const REAL RESOLUTION = 4096;    /* memory.dnc.allocation._RESOLUTION */
 
 typedef struct { /* leaves of a DNCState, or their gradients */
     REAL *memory, *usage, *precedence, *links, *write, *reads, *read;
@@ -26,7 +26,7 @@ static State row(const State *all, int64_t b) {
     };
 }
 
-typedef struct { /* what the controller said, bounded; in the order of DNC.interface */
+typedef struct { /* the parsed interface vector, bounded; in the order of DNC.parse */
     REAL keys[R * W], write_key[W], vector[W];
     REAL strengths[R + 1]; /* the write head's is the last */
     union {
@@ -36,12 +36,12 @@ typedef struct { /* what the controller said, bounded; in the order of DNC.inter
         };
     };
     REAL modes[R][3]; /* backward, content, forward */
-} Heard;
+} Parsed;
 
 typedef struct { /* what the backward pass needs of a row */
-    Heard heard;
+    Parsed parsed;
     REAL slopes[R + 1];                                                  /* of the strengths' bound */
-    REAL sought[N], sought_likeness[N], of_slot_before[N], of_write_key; /* memory.content.Found of the write head */
+    REAL sought[N], sought_likeness[N], of_slot_before[N], of_write_key; /* content.Found of the write head */
     REAL found[R * N], likeness[R * N], of_slot[N], of_keys[R];          /* and of the read heads */
     REAL allocated[N], backward[R * N], forward[R * N];
 } Kept;
@@ -77,9 +77,9 @@ static inline void add_rows(REAL *restrict y, const REAL *a, const REAL *restric
     for (; i < rows; i++, x += n) add(y, a[i], x, n);
 }
 
-/* DNC.interface */
-static void hear(const REAL *said, Heard *h, REAL *slopes) {
-    memcpy(h, said, S * sizeof(REAL));
+/* DNC.parse */
+static void parse(const REAL *interface, Parsed *h, REAL *slopes) {
+    memcpy(h, interface, S * sizeof(REAL));
     for (int i = 0; i <= R; i++) {
         REAL x = h->strengths[i];
         h->strengths[i] = 1 + (x > 20 ? x : log1p(exp(x)));
@@ -89,14 +89,14 @@ static void hear(const REAL *said, Heard *h, REAL *slopes) {
     for (int r = 0; r < R; r++) softmax(h->modes[r], 3);
 }
 
-/* memory.allocation.usage_forward */
+/* memory.dnc.allocation.usage_forward */
 static void use(const State *before, const REAL *free, REAL *usage) {
     for (int n = 0; n < N; n++) usage[n] = before->usage[n] + (1 - before->usage[n]) * before->write[n];
     for (int r = 0; r < R; r++)
         for (int n = 0; n < N; n++) usage[n] *= 1 - (1 - EPSILON) * free[r] * before->reads[r * N + n];
 }
 
-/* memory.allocation.free_list: a stable radix sort by the 13 bits of the rounded usage, the lower 7 first. */
+/* memory.dnc.allocation.free_list: a stable radix sort by the 13 bits of the rounded usage, the lower 7 first. */
 static void sort_by_usage(const REAL *usage, int64_t *order) {
     int level[N], first[N], ends[2][129] = {{0}};
     for (int n = 0; n < N; n++) {
@@ -109,7 +109,7 @@ static void sort_by_usage(const REAL *usage, int64_t *order) {
     for (int i = 0; i < N; i++) order[ends[1][level[first[i]] >> 7]++] = first[i];
 }
 
-/* memory.allocation.allocation_forward */
+/* memory.dnc.allocation.allocation_forward */
 static void allocate(const REAL *usage, const int64_t *order, REAL *weights) {
     REAL before = 1;
     for (int j = 0; j < N; j++) {
@@ -119,7 +119,7 @@ static void allocate(const REAL *usage, const int64_t *order, REAL *weights) {
     }
 }
 
-/* memory.content.content_forward, for H keys */
+/* memory.addressing.content.content_forward, for H keys */
 static inline void look_up(const REAL *memory, const REAL *keys, const REAL *strengths, REAL *weights, REAL *likeness,
                            REAL *of_slot, REAL *of_key, const int H) {
     for (int n = 0; n < N; n++) {
@@ -136,7 +136,7 @@ static inline void look_up(const REAL *memory, const REAL *keys, const REAL *str
     }
 }
 
-/* memory.links.links_forward and DNC's precedence */
+/* memory.dnc.links.links_forward and DNC's precedence */
 static void link(const State *before, const State *after, REAL *restrict forward, REAL *restrict backward) {
     const REAL *restrict w = after->write, *restrict p = before->precedence, *restrict reads = before->reads;
     for (int i = 0; i < N; i++) {
@@ -153,7 +153,7 @@ static void link(const State *before, const State *after, REAL *restrict forward
 }
 
 typedef struct { /* where the numbers of a step lie */
-    REAL *said; /* on the way back, its gradient */
+    REAL *interface; /* on the way back, its gradient */
     Kept *kept;
     int64_t *order;
     State before, after, of_after, of_before; /* gradients on the way back alone; there is none of the read before */
@@ -165,11 +165,11 @@ int dnc_forward(int64_t batch, const Step *at, int decided) {
     int64_t *order = at->order;
     for (int64_t b = 0; b < batch; b++, kept++, order += N) {
         const State old = row(&at->before, b), now = row(&at->after, b);
-        const Heard *h = &kept->heard;
+        const Parsed *h = &kept->parsed;
         if (decided)
             for (int n = 0; n < N; n++)
                 if (order[n] < 0 || order[n] >= N) return 0;
-        hear(at->said + b * S, &kept->heard, kept->slopes);
+        parse(at->interface + b * S, &kept->parsed, kept->slopes);
         use(&old, h->free, now.usage);
         if (!decided) sort_by_usage(now.usage, order);
         allocate(now.usage, order, kept->allocated);
@@ -195,7 +195,7 @@ int dnc_forward(int64_t batch, const Step *at, int decided) {
     return 1;
 }
 
-/* memory.content.content_backward: adds to the gradient of the memory; overwrites `of_weights`. */
+/* memory.addressing.content.content_backward: adds to the gradient of the memory; overwrites `of_weights`. */
 static inline void look_up_backward(REAL *of_weights, const REAL *memory, const REAL *keys, const REAL *strengths,
                                     const REAL *weights, const REAL *likeness, const REAL *of_slot, const REAL *of_key,
                                     REAL *of_memory, REAL *of_keys, REAL *of_strengths, const int H) {
@@ -225,7 +225,7 @@ static inline void look_up_backward(REAL *of_weights, const REAL *memory, const 
     for (int h = 0; h < H; h++) add_rows(of_keys + h * W, of_weights + h * N, memory, N, W);
 }
 
-/* memory.links.links_backward: adds to `of_write`; `of_before` gets the links', the precedence's and the reads'. */
+/* memory.dnc.links.links_backward: adds to `of_write`; `of_before` gets the links', the precedence's and the reads'. */
 static void link_backward(const State *of_after, const REAL *restrict of_forward, const REAL *restrict of_backward,
                           const State *before, const State *after, const State *of_before, REAL *restrict of_write) {
     const REAL *restrict w = after->write, *restrict p = before->precedence, *restrict reads = before->reads;
@@ -255,7 +255,7 @@ static void link_backward(const State *of_after, const REAL *restrict of_forward
     memcpy(of_before->precedence, of_precedence, sizeof of_precedence);
 }
 
-/* memory.allocation.allocation_backward: adds to the gradient of the usage. */
+/* memory.dnc.allocation.allocation_backward: adds to the gradient of the usage. */
 static void allocate_backward(const REAL *of_weights, const REAL *usage, const int64_t *order, const REAL *weights,
                               REAL *of_usage) {
     REAL before[N], behind = 0;
@@ -268,7 +268,7 @@ static void allocate_backward(const REAL *of_weights, const REAL *usage, const i
     }
 }
 
-/* memory.allocation.usage_backward: adds to the gradient of the read weights. */
+/* memory.dnc.allocation.usage_backward: adds to the gradient of the read weights. */
 static void use_backward(const REAL *of_usage, const State *before, const REAL *free, const State *of_before,
                          REAL *of_free) {
     REAL of_retained[N], retained[N];
@@ -299,8 +299,8 @@ void dnc_backward(int64_t batch, const Step *at) {
     for (int64_t b = 0; b < batch; b++, kept++, order += N) {
         const State old = row(&at->before, b), now = row(&at->after, b);
         const State to = row(&at->of_before, b), of = row(&at->of_after, b);
-        const Heard *h = &kept->heard;
-        Heard *o = (Heard *)(at->said + b * S);
+        const Parsed *h = &kept->parsed;
+        Parsed *o = (Parsed *)(at->interface + b * S);
         REAL of_write[N], of_usage[N], of_allocated[N], of_sought[N];
         REAL of_found[R * N], of_forward[R * N], of_backward[R * N];
 
@@ -336,7 +336,7 @@ void dnc_backward(int64_t batch, const Step *at) {
         for (int n = 0; n < N; n++) of_write[n] += of.precedence[n] - of_blank;
         add(to.precedence, blank, of.precedence, N);
 
-        /* Writing: memory.erase_add.write_backward, then the gates. */
+        /* Writing: memory.addressing.erase_add.write_backward, then the gates. */
         REAL of_gate = 0, of_allocate = 0, of_vector[W] = {0}, of_erase[W] = {0};
         for (int n = 0; n < N; n++) {
             const REAL *restrict word = old.memory + n * W, w = now.write[n];

@@ -1,7 +1,7 @@
 """An LSTM and a memory that feeds its read back to it: a whole chunk as one node of the graph.
 
-`memory.feedback.loop.plain` is the definition. What is gained: no bookkeeping between steps, and the gradients of the
-weights are one product each for the whole chunk, not one per step.
+`memory.feedback.loop.FeedbackLoop.unroll_naive` is the definition. What is gained: no bookkeeping between steps, and
+the gradients of the weights are one product each for the whole chunk, not one per step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from engram.memory.controllers.lstm.native import cell_backward, cell_forward
-from engram.memory.feedback.fused_step import FusedStep, Leaves, Stepped
+from engram.memory.feedback.fused_step import FusedOutput, FusedStep, Leaves
 from engram.memory.precision import in_full_precision
 from engram.memory.state import broadcast_like, leaves, reset, tree_map
 
@@ -23,7 +23,7 @@ class Weights(NamedTuple):
     """The products inside the loop."""
 
     to_gates: Tensor  # [4H, H + F] from hidden vector and read
-    to_memory: Tensor  # [S, H] from hidden vector to what is said
+    to_memory: Tensor  # [S, H] from hidden vector to interface vector
     bias: Tensor  # [S]
 
 
@@ -41,9 +41,9 @@ class Looped(NamedTuple):
     hidden: Tensor  # [T, B, H]
     read: Tensor  # [T, B, F]
     state: LoopState  # after the last step
-    said: Tensor  # [T, B, S], without a graph
+    vectors: Tensor  # [T, B, S] interface vectors, without a graph
     passed: list[Leaves]  # of the memory after every step, [B, ...], without a graph
-    decided: list[Tensor | None]  # [B, ...] of every step
+    decisions: list[Tensor | None]  # [B, ...] of every step
 
 
 def fused_loop(
@@ -54,7 +54,7 @@ def fused_loop(
     initial: LoopState,
     episode_starts: Tensor,
     begins: list[bool],
-    decided: Tensor | None,
+    decisions: Tensor | None,
 ) -> Looped:
     """Run along a sequence in which episodes may start at any step of any row.
 
@@ -66,14 +66,14 @@ def fused_loop(
         initial: at the start of an episode.
         episode_starts: [T, B] bool.
         begins: T times whether an episode may start in any row, see `memory.state.any_episode_start`.
-        decided: [T, B, ...] discrete choices to be replayed; None to decide now.
+        decisions: [T, B, ...] discrete choices to be replayed; None to decide now.
     """
     apply: Callable[..., tuple[Any, ...]] = _FusedLoop.apply
-    hiddens, reads, said, passed, decisions, hidden, cell, *memory = apply(
-        *(step, torch.is_grad_enabled(), episode_starts, begins, decided),
+    hiddens, reads, vectors, passed, made, hidden, cell, *memory = apply(
+        *(step, torch.is_grad_enabled(), episode_starts, begins, decisions),
         *(*weights, projected, *leaves(state), *leaves(initial)),
     )
-    return Looped(hiddens, reads, LoopState(hidden, cell, tuple(memory)), said, passed, decisions)
+    return Looped(hiddens, reads, LoopState(hidden, cell, tuple(memory)), vectors, passed, made)
 
 
 class _LSTMKept(NamedTuple):
@@ -87,28 +87,28 @@ class _LSTMKept(NamedTuple):
 
 
 def _forward(
-    step: FusedStep, across: Weights, projected: Tensor, state: LoopState, decided: Tensor | None
-) -> tuple[LoopState, Tensor, _LSTMKept, Stepped]:
-    """Take one step, with transposed weights; return the state after it, what was said, and what each part leaves."""
+    step: FusedStep, across: Weights, projected: Tensor, state: LoopState, decision: Tensor | None
+) -> tuple[LoopState, Tensor, _LSTMKept, FusedOutput]:
+    """Take one step, with transposed weights; return the state after it, the interface vector, and each part's own."""
     inputs = torch.cat([state.hidden, state.memory[-1]], dim=1)
     gates = torch.addmm(projected, inputs, across.to_gates)
     hidden, cell, squashed = cell_forward(gates, state.cell)
-    said = torch.addmm(across.bias, hidden, across.to_memory)
-    stepped = step.forward(said, state.memory, decided)
+    vector = torch.addmm(across.bias, hidden, across.to_memory)
+    output = step.forward(vector, state.memory, decision)
     kept = _LSTMKept(inputs, gates, state.cell, squashed, hidden)
-    return LoopState(hidden, cell, stepped.after), said, kept, stepped
+    return LoopState(hidden, cell, output.after), vector, kept, output
 
 
 def _backward(
     step: FusedStep, weights: Weights, of_after: LoopState, kept: _LSTMKept, kept_by_memory: Leaves
 ) -> tuple[LoopState, Tensor, Tensor]:
-    """Return the gradients of the state before the step, of the gates, and of what was said."""
-    of_said, of_memory = step.backward(of_after.memory, kept_by_memory)
-    of_hidden = torch.addmm(of_after.hidden, of_said, weights.to_memory)
+    """Return the gradients of the state before the step, of the gates, and of the interface vector."""
+    of_vector, of_memory = step.backward(of_after.memory, kept_by_memory)
+    of_hidden = torch.addmm(of_after.hidden, of_vector, weights.to_memory)
     of_gates, of_cell = cell_backward(of_hidden, of_after.cell, kept.gates, kept.before, kept.squashed)
     parts = [tensor.shape[1] for tensor in (of_hidden, of_after.memory[-1])]
     of_hidden, of_read = (of_gates @ weights.to_gates).split(parts, dim=1)
-    return LoopState(of_hidden, of_cell, (*of_memory, of_read)), of_gates, of_said
+    return LoopState(of_hidden, of_cell, (*of_memory, of_read)), of_gates, of_vector
 
 
 class _FusedLoop(torch.autograd.Function):
@@ -121,7 +121,7 @@ class _FusedLoop(torch.autograd.Function):
         with_graph: bool,
         episode_starts: Tensor,
         begins: list[bool],
-        decided: Tensor | None,
+        decisions: Tensor | None,
         to_gates: Tensor,
         to_memory: Tensor,
         bias: Tensor,
@@ -131,25 +131,25 @@ class _FusedLoop(torch.autograd.Function):
         across = Weights(to_gates.t(), to_memory.t(), bias)
         state, initial = _state(states[: len(states) // 2]), _state(states[len(states) // 2 :])
         starts = episode_starts.unbind(0)
-        choices = [None] * len(starts) if decided is None else decided.unbind(0)
-        hiddens, said, passed, decisions, kept = [], [], [], [], []
+        choices = [None] * len(starts) if decisions is None else decisions.unbind(0)
+        hiddens, vectors, passed, made, kept = [], [], [], [], []
         for t, inputs in enumerate(projected.unbind(0)):
             if begins[t]:
                 state = reset(state, initial, starts[t])
-            state, told, kept_here, stepped = _forward(step, across, inputs, state, choices[t])
+            state, vector, kept_here, output = _forward(step, across, inputs, state, choices[t])
             hiddens.append(state.hidden)
-            said.append(told)
-            passed.append(stepped.after)
-            decisions.append(stepped.decided)
+            vectors.append(vector)
+            passed.append(output.after)
+            made.append(output.decision)
             if with_graph:
-                kept.append((*kept_here, *stepped.kept))
+                kept.append((*kept_here, *output.kept))
         ctx.step, ctx.begins = step, begins
         ctx.save_for_backward(to_gates, to_memory, bias, episode_starts, *(tensor for here in kept for tensor in here))
-        told = torch.stack(said)
-        ctx.mark_non_differentiable(told)
+        stacked = torch.stack(vectors)
+        ctx.mark_non_differentiable(stacked)
         reads = torch.stack([after[-1] for after in passed])
         # Clones, because the leaves in `passed` are to stay without a graph.
-        return torch.stack(hiddens), reads, told, passed, decisions, *(leaf.clone() for leaf in leaves(state))
+        return torch.stack(hiddens), reads, stacked, passed, made, *(leaf.clone() for leaf in leaves(state))
 
     @staticmethod
     @in_full_precision
@@ -160,7 +160,7 @@ class _FusedLoop(torch.autograd.Function):
         size, lstm_size = len(kept) // len(starts), len(_LSTMKept._fields)
         of_hiddens, of_reads, _, _, _, *of_state = gradients
         later, of_initial = _state(of_state), None
-        of_gates, of_said = [], []
+        of_gates, of_vectors = [], []
         of_hidden, of_read = of_hiddens.unbind(0), of_reads.unbind(0)
         for t in reversed(range(len(starts))):
             here = kept[t * size : (t + 1) * size]
@@ -170,13 +170,13 @@ class _FusedLoop(torch.autograd.Function):
                 ctx.step, weights, later, _LSTMKept(*here[:lstm_size]), here[lstm_size:]
             )
             of_gates.append(to_gates)
-            of_said.append(to_memory)
+            of_vectors.append(to_memory)
             if ctx.begins[t]:
                 here, later = _where(starts[t], later), _where(~starts[t], later)
                 of_initial = here if of_initial is None else tree_map(torch.add, of_initial, here)
-        of_projected, of_told = torch.stack(of_gates[::-1]), torch.stack(of_said[::-1])
+        of_projected, of_vector = torch.stack(of_gates[::-1]), torch.stack(of_vectors[::-1])
         inputs, hiddens = (torch.cat(kept[place::size]) for place in map(_LSTMKept._fields.index, ("inputs", "hidden")))
-        flat = of_told.flatten(0, 1)
+        flat = of_vector.flatten(0, 1)
         of_weights = (of_projected.flatten(0, 1).t() @ inputs, flat.t() @ hiddens, flat.sum(0))
         # Where no episode has started a learned start has no gradient, which is not the same as one of zero.
         of_initials = [None] * len(of_state) if of_initial is None else leaves(of_initial)

@@ -1,8 +1,10 @@
-"""Steps in C, compiled on this machine when they are first used; without a C compiler only the speed is another.
+"""Steps in C, compiled on this machine when they are first used; without a C compiler everything works, only slower.
 
 The compiler is what ``CC`` names, else ``cc``, ``gcc`` or ``clang``. The result lies in ``$XDG_CACHE_HOME/engram`` or
 ``~/.cache/engram``, under a name made of the sources, the flags and what the compiler knows of the processor.
-``ENGRAM_NATIVE=0`` switches it off.
+
+``-march=native`` and sums in any order make the last bits of a result, and so the trained weights, depend on the
+processor and the compiler. ``ENGRAM_NATIVE=0`` switches the C code off; then the bits are those of torch alone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +31,7 @@ _FLAGS = (
     *("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fno-strict-aliasing"),
     *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-ffp-contract=fast"),
 )
+_COMPILERS = ("cc", "gcc", "clang")
 _TYPES = {torch.float32: "float", torch.float64: "double"}
 _END = b"engram: complete"
 """Ends every file in the cache: of one that was cut off, loading a part would end the process."""
@@ -35,7 +39,13 @@ _SECONDS = 120
 """How long a compiler may take."""
 
 
-@cache
+class _Built(NamedTuple):
+    """A library, or why there is none."""
+
+    library: ctypes.CDLL | None
+    reason: str
+
+
 def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | None:
     """Compile and load a file in C, once per process.
 
@@ -47,11 +57,25 @@ def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | Non
     Returns:
         None where it is switched off, the type has no such code, or there is no compiler that can do it.
     """
-    if os.environ.get("ENGRAM_NATIVE", "1").lower() in ("0", "no", "off", "false") or dtype not in _TYPES:
-        return None
+    return build(source, dtype, **sizes).library
+
+
+def why_not_native(source: Path, dtype: torch.dtype, **sizes: int) -> str:
+    """Return why `library` has none; empty if it has one."""
+    return build(source, dtype, **sizes).reason
+
+
+@cache
+def build(source: Path, dtype: torch.dtype, **sizes: int) -> _Built:
+    """Compile and load a file in C; see `library`."""
+    switch = os.environ.get("ENGRAM_NATIVE", "1")
+    if switch.lower() in ("0", "no", "off", "false"):
+        return _Built(None, f"switched off by ENGRAM_NATIVE={switch}")
+    if dtype not in _TYPES:
+        return _Built(None, f"no C code for {dtype}")
     compiler = _compiler()
     if not compiler:
-        return None
+        return _Built(None, f"no C compiler found ({os.environ.get('CC') or ', '.join(_COMPILERS)})")
     headers = Path(__file__).parent
     flags = [*_FLAGS, f"-DREAL={_TYPES[dtype]}", *(f"-D{name}={size}" for name, size in sizes.items())]
     try:
@@ -62,12 +86,12 @@ def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | Non
         compiled = _folder() / f"{source.parent.name}-{name}.so"
         if not (compiled.exists() and compiled.read_bytes().endswith(_END)):
             _compile([*compiler, *flags, f"-I{headers}", str(source), "-lm"], compiled)
-        return ctypes.CDLL(str(compiled))
+        return _Built(ctypes.CDLL(str(compiled)), "")
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # a RuntimeError: a user without a home
-        told = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
-        name = f"{source.parent.name}/{source.name}"
-        warnings.warn(f"{name} could not be compiled, the slower step in torch is taken: {told[:500]}", stacklevel=2)
-        return None
+        output = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
+        failed = f"{source.parent.name}/{source.name} could not be compiled"
+        warnings.warn(f"{failed}, the slower step in torch is taken: {output[:500]}", stacklevel=3)
+        return _Built(None, " ".join(f"{failed}: {output[:500]}".split()))
 
 
 def addresses(*tensors: Tensor | None) -> bytes:
@@ -77,9 +101,9 @@ def addresses(*tensors: Tensor | None) -> bytes:
 
 def _compiler() -> list[str]:
     """Return the command that compiles C; empty if there is none."""
-    asked = shlex.split(os.environ.get("CC", ""))
-    found = [name for name in (asked[:1] or ["cc", "gcc", "clang"]) if shutil.which(name)]
-    return [*found[:1], *asked[1:]] if found else []
+    wanted = shlex.split(os.environ.get("CC", ""))
+    found = [name for name in (wanted[:1] or _COMPILERS) if shutil.which(name)]
+    return [*found[:1], *wanted[1:]] if found else []
 
 
 def _compile(command: list[str], compiled: Path) -> None:

@@ -1,4 +1,4 @@
-"""The NTM's step with its backward pass written out: `memory.ntm.memory.NTM.plain_step` is the definition."""
+"""The NTM's step with its backward pass written out: `memory.ntm.memory.NTM.step` is the definition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from engram.memory.addressing.content import Found, content_backward, content_forward
 from engram.memory.addressing.erase_add import write_backward, write_forward
-from engram.memory.feedback.fused_step import FusedStep, Leaves, Stepped
+from engram.memory.feedback.fused_step import FusedOutput, FusedStep, Leaves
 
 
 class FusedNTM(FusedStep):
@@ -20,7 +20,7 @@ class FusedNTM(FusedStep):
         word_size: W.
         read_heads: R.
         shift: S.
-        bound: nothing that the controller says is larger.
+        bound: of the interface vector, to either side.
     """
 
     def __init__(self, word_size: int, read_heads: int, shift: int, bound: float) -> None:
@@ -29,9 +29,9 @@ class FusedNTM(FusedStep):
         heads = (read_heads + 1) * sum(self.per_head)
         self.groups = [heads, word_size, word_size]
 
-    def forward(self, said: Tensor, before: Leaves, decided: Tensor | None) -> Stepped:
+    def forward(self, vector: Tensor, before: Leaves, decision: Tensor | None) -> FusedOutput:
         memory, read_before, write_before, _ = before
-        squashed = torch.tanh(said / self.bound)
+        squashed = torch.tanh(vector / self.bound)
         heads, erase, add = (squashed * self.bound).split(self.groups, dim=1)
         keys, at_least, gates, shifts = heads.unflatten(1, (self.reads + 1, -1)).split(self.per_head, dim=2)
         bounded = _Heads(keys.tanh(), functional.softplus(at_least), gates.sigmoid(), shifts.softmax(2))
@@ -43,7 +43,7 @@ class FusedNTM(FusedStep):
         now, change = write_forward(memory, write_weights, erase, add)
         sought = _address(now, read_before, reader)
         read = torch.bmm(sought.weights, now).flatten(1)
-        return Stepped(
+        return FusedOutput(
             (now, sought.weights, written.weights, read),
             (
                 *(squashed, at_least, *bounded, erase, add, memory, read_before, write_before, now, change),
@@ -70,7 +70,7 @@ class FusedNTM(FusedStep):
         of_written = of_written + of_weights.unsqueeze(1)
         of_write_before, of_writer = _address_backward(of_written, memory, write_before, writer, written, of_memory)
 
-        # What the controller said, through its bounds.
+        # The interface vector, through its bounds.
         of_keys, of_at_least, of_gates, of_shifts = (
             torch.cat(both, dim=1) for both in zip(of_reader, of_writer, strict=True)
         )
@@ -84,12 +84,11 @@ class FusedNTM(FusedStep):
             dim=2,
         ).flatten(1)
         of_bounded = torch.cat([of_heads, of_erase * (erase * (1 - erase)), of_add * (1 - add.square())], dim=1)
-        of_said = of_bounded * (1 - squashed.square())
-        return of_said, (of_memory, of_read_before, of_write_before)
+        return of_bounded * (1 - squashed.square()), (of_memory, of_read_before, of_write_before)
 
 
 class _Heads(NamedTuple):
-    """What the controller says to its heads, bounded."""
+    """The parts of the interface vector by head, bounded."""
 
     keys: Tensor  # [B, H, W]
     at_least: Tensor  # [B, H, 2] strength, and sharpness less 1
@@ -108,8 +107,8 @@ class _Addressed(NamedTuple):
     found: Found
     weights: Tensor  # [B, H, N]
     around: Tensor  # [B, H, N + 2S], gated, continued past both ends
-    rotated: Tensor  # [B, H, N] plus a tiny number
-    log: Tensor  # [B, H, N] of the rotated
+    shifted: Tensor  # [B, H, N] plus a tiny number
+    log: Tensor  # [B, H, N] of the shifted
 
 
 def _address(memory: Tensor, before: Tensor, heads: _Heads) -> _Addressed:
@@ -118,23 +117,23 @@ def _address(memory: Tensor, before: Tensor, heads: _Heads) -> _Addressed:
     found = content_forward(memory, heads.keys, strengths)
     gated = torch.lerp(before, found.weights, heads.gates)
     around = _continued(gated, heads.shifts.shape[2] // 2)
-    rotated = _blend(around, heads.shifts.flip(2)).add_(torch.finfo(gated.dtype).eps)
-    log = rotated.log()
-    return _Addressed(found, (log * (1 + sharpness).unsqueeze(2)).softmax(2), around, rotated, log)
+    shifted = _blend(around, heads.shifts.flip(2)).add_(torch.finfo(gated.dtype).eps)
+    log = shifted.log()
+    return _Addressed(found, (log * (1 + sharpness).unsqueeze(2)).softmax(2), around, shifted, log)
 
 
 def _address_backward(
     of_weights: Tensor, memory: Tensor, before: Tensor, heads: _Heads, moved: _Addressed, of_memory: Tensor
 ) -> tuple[Tensor, _Heads]:
-    """Add to the gradient of the memory; return those of where the heads were, and of what they were told."""
+    """Add to the gradient of the memory; return those of where the heads were, and of their parameters."""
     strengths, sharpness = heads.at_least.unbind(2)
     reach = heads.shifts.shape[2] // 2
     of_logits = torch._softmax_backward_data(of_weights, moved.weights, 2, of_weights.dtype)
     of_sharpness = (of_logits * moved.log).sum(2)
-    of_rotated = of_logits * (1 + sharpness).unsqueeze(2) / moved.rotated
+    of_shifted = of_logits * (1 + sharpness).unsqueeze(2) / moved.shifted
     windows = moved.around.unfold(2, before.shape[2], 1)
-    of_shifts = (windows * of_rotated.unsqueeze(2)).sum(3).flip(2)
-    of_gated = _blend(_continued(of_rotated, reach), heads.shifts)
+    of_shifts = (windows * of_shifted.unsqueeze(2)).sum(3).flip(2)
+    of_gated = _blend(_continued(of_shifted, reach), heads.shifts)
     of_gates = (of_gated * (moved.found.weights - before)).sum(2, keepdim=True)
     of_found = of_gated * heads.gates
     of_keys, of_strengths = content_backward(of_found, memory, heads.keys, strengths, moved.found, of_memory)

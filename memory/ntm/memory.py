@@ -13,13 +13,16 @@ from torch.nn import functional
 
 from engram.memory.addressing.content import content_weights
 from engram.memory.arguments import check_int
-from engram.memory.feedback.fused_step import FusedStep, Leaves, SteppedMemory
-from engram.memory.interface import Encode, SlotAccess
+from engram.memory.feedback.feedback_memory import BESIDE_THE_STEP, FeedbackMemory, MemoryStep
+from engram.memory.feedback.fused_step import Leaves
+from engram.memory.interface import Encode, SlotAccess, StepSequence
 from engram.memory.ntm.fused import FusedNTM
+from engram.memory.paths import why_naive
+from engram.memory.precision import in_full_precision
 from engram.memory.state import State
 
 _BOUND = 20.0
-"""Nothing that the controller says is larger: no single step can saturate the addressing (Collier & Beel 2018)."""
+"""Bound of the interface vector, so that no single step can saturate the addressing (Collier & Beel 2018)."""
 _START = 1e-6
 """What an empty memory holds everywhere: of several starts the most reliable (Collier & Beel 2018)."""
 
@@ -33,7 +36,7 @@ class NTMState(NamedTuple):
     read: Tensor  # [B, R * W]
 
 
-class NTM(SteppedMemory[NTMState]):
+class NTM(FeedbackMemory[NTMState]):
     """Heads that find a slot by content, or move from where they were by rotation.
 
     Within a step it writes, then reads. Memory starts at a constant; since all slots are alike then, where the heads
@@ -49,6 +52,8 @@ class NTM(SteppedMemory[NTMState]):
     Raises:
         ValueError: if a size is not positive, or the shifts do not fit into the memory.
     """
+
+    reads_before_writing = False
 
     def __init__(
         self,
@@ -87,9 +92,11 @@ class NTM(SteppedMemory[NTMState]):
         with torch.no_grad():
             self.start_weights[:, 0] = 2 * math.log(slots)
         self.start_read = nn.Parameter(torch.zeros(self.read_size))
-        # A subclass may have another step.
-        written_out = write_heads == 1 and type(self) is NTM
-        self.fused: FusedStep | None = FusedNTM(word_size, read_heads, shift, _BOUND) if written_out else None
+        self.why_not_fused = why_naive(type(self), NTM, BESIDE_THE_STEP)
+        if write_heads > 1:
+            self.why_not_fused = f"write_heads={write_heads} has no fused step"
+        if not self.why_not_fused:
+            self.fused = FusedNTM(word_size, read_heads, shift, _BOUND)
 
     def initial_state(self, batch_size: int) -> NTMState:
         memory = torch.full_like(self.start_read[:1], _START).expand(batch_size, self.slots, self.word_size)
@@ -101,21 +108,24 @@ class NTM(SteppedMemory[NTMState]):
             torch.tanh(self.start_read).expand(batch_size, -1),
         )
 
-    def plain_step(self, said: Tensor, state: NTMState, decided: Tensor | None) -> tuple[NTMState, None]:
-        said = _BOUND * torch.tanh(said / _BOUND)
-        heads, changes = said.split([self.addressing, said.shape[1] - self.addressing], dim=1)
+    @in_full_precision
+    def step(self, hidden: Tensor, encoded: Tensor, state: NTMState, decision: Tensor | None = None) -> MemoryStep:
+        vector = self.interface_vector(hidden)
+        bounded = _BOUND * torch.tanh(vector / _BOUND)
+        heads, changes = bounded.split([self.addressing, vector.shape[1] - self.addressing], dim=1)
         heads = heads.unflatten(1, (self.read_heads + self.write_heads, -1))
         readers, writers = heads.split([self.read_heads, self.write_heads], dim=1)
 
         write_weights = self.address(writers, state.memory, state.write_weights)
         erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
-        memory = written(state.memory, write_weights, torch.sigmoid(erase), torch.tanh(add))
+        memory = erase_and_add(state.memory, write_weights, torch.sigmoid(erase), torch.tanh(add))
 
         read_weights = self.address(readers, memory, state.read_weights)
-        return NTMState(memory, read_weights, write_weights, (read_weights @ memory).flatten(1)), None
+        after = NTMState(memory, read_weights, write_weights, (read_weights @ memory).flatten(1))
+        return MemoryStep(after, self.watched_after(vector, after))
 
-    def watched(self, said: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
-        erase = said[..., self.addressing :].unflatten(-1, (2, -1))[..., 0, :]
+    def watched(self, vectors: Tensor, passed: Sequence[Leaves]) -> dict[str, Tensor]:
+        erase = vectors[..., self.addressing :].unflatten(-1, (2, -1))[..., 0, :]
         read_weights = torch.stack([NTMState(*leaves).read_weights for leaves in passed])
         return {
             "erase": torch.sigmoid(_BOUND * torch.tanh(erase / _BOUND)).mean(-1),
@@ -125,8 +135,11 @@ class NTM(SteppedMemory[NTMState]):
     def unwritten(self, before: NTMState, after: NTMState) -> NTMState:
         return after._replace(memory=before.memory, write_weights=before.write_weights)
 
-    def accessed(self, said: Tensor, before: NTMState, after: NTMState) -> SlotAccess:
-        changes = (_BOUND * torch.tanh(said / _BOUND))[:, self.addressing :]
+    @torch.no_grad()
+    def access(self, steps: StepSequence, state: NTMState, decisions: State | None = None) -> SlotAccess:
+        hidden = steps.hidden[0]
+        after: NTMState = self.step(hidden, steps.encoded[0], state).state
+        changes = (_BOUND * torch.tanh(self.interface_vector(hidden) / _BOUND))[:, self.addressing :]
         erase, add = changes.unflatten(1, (2, self.write_heads, -1)).unbind(1)  # [B, V, W]
         erase = torch.sigmoid(erase)
         # The NTM has no write gate: a head that neither erases nor adds writes nothing, wherever it stands.
@@ -135,26 +148,26 @@ class NTM(SteppedMemory[NTMState]):
         kept = (1 - after.write_weights.unsqueeze(3) * erase.unsqueeze(2)).prod(1)
         return SlotAccess(after.read_weights, written, kept, strengths.amax(1))
 
-    def address(self, said: Tensor, memory: Tensor, before: Tensor) -> Tensor:
+    def address(self, parameters: Tensor, memory: Tensor, before: Tensor) -> Tensor:
         """Move the heads.
 
         Args:
-            said: [B, H, ...] what the controller says to each of them.
+            parameters: [B, H, ...] each head's part of the interface vector, bounded.
             memory: [B, N, W].
             before: [B, H, N] where they were.
 
         Returns:
             [B, H, N], on the simplex.
         """
-        keys, strengths, sharpness, gates, shifts = said.split(self.per_head, dim=2)
+        keys, strengths, sharpness, gates, shifts = parameters.split(self.per_head, dim=2)
         # Eqs. 5-6: by content.
         found = content_weights(memory, torch.tanh(keys), functional.softplus(strengths).squeeze(2))
         # Eq. 7: or from where it was.
         gated = torch.lerp(before, found, torch.sigmoid(gates))
-        return sharpened(rotated(gated, shifts.softmax(2)), 1 + functional.softplus(sharpness))
+        return sharpen(shift_weights(gated, shifts.softmax(2)), 1 + functional.softplus(sharpness))
 
 
-def rotated(weights: Tensor, shifts: Tensor) -> Tensor:
+def shift_weights(weights: Tensor, shifts: Tensor) -> Tensor:
     """Rotate weights over the slots by a distribution of shifts (eq. 8).
 
     Args:
@@ -173,13 +186,13 @@ def rotated(weights: Tensor, shifts: Tensor) -> Tensor:
     return (shifts.flip(2).unsqueeze(2) @ windows).squeeze(2)
 
 
-def sharpened(weights: Tensor, exponents: Tensor) -> Tensor:
+def sharpen(weights: Tensor, exponents: Tensor) -> Tensor:
     """Sharpen weights [B, H, N] by exponents [B, H, 1] of at least 1 (eq. 9), in log space against underflow."""
     tiny = torch.finfo(weights.dtype).eps
     return ((weights + tiny).log() * exponents).softmax(2)
 
 
-def written(memory: Tensor, weights: Tensor, erase: Tensor, add: Tensor) -> Tensor:
+def erase_and_add(memory: Tensor, weights: Tensor, erase: Tensor, add: Tensor) -> Tensor:
     """Erase, then add (eqs. 3-4); with several heads all erase before any adds.
 
     Args:

@@ -136,9 +136,9 @@ def episodes_alone_error(model):
 
 @pytest.fixture
 def looped(monkeypatch):
-    """The plain loop resets where it can be broken from outside."""
+    """The naive loop resets where it can be broken from outside."""
     for controller in (LSTM, GRU):
-        monkeypatch.setattr(controller, "run", controller.loop)
+        monkeypatch.setattr(controller, "run", controller.run_naive)
 
 
 @pytest.mark.usefixtures("looped")

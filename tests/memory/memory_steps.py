@@ -2,12 +2,11 @@
 
 import torch
 
-from engram.memory.feedback.fused_step import fused_step
 from engram.memory.state import leaves
 
 
 def standing_alone(memory, hidden_size, kwargs):
-    """A sequential memory, which needs neither events nor an encoder."""
+    """A feedback memory, which needs neither events nor an encoder."""
     return memory(torch.nn.Identity(), torch.zeros(1, 1), 1, hidden_size, **kwargs)
 
 
@@ -20,19 +19,27 @@ def gradients_of(output, wanted):
     return torch.autograd.grad(output.square().sum(), wanted, allow_unused=True, materialize_grads=True)
 
 
-def assert_written_out(memory, said, state, tolerance, decided=None):
-    """The step of `memory.fused` is that of `plain_step`, and its gradients are autograd's."""
-    inputs = [tensor.detach().requires_grad_() for tensor in (said, *state)]
+def take(memory, hidden, state, decision=None):
+    """A step of a memory that does not use the encoded event, by its fast path if there is one."""
+    return memory.take_step(hidden, hidden[:, :0], state, decision)
+
+
+def assert_fused_equals_naive(memory, hidden, state, tolerance, decision=None):
+    """The fused step is that of the definition, and its gradients are autograd's."""
+    inputs = [tensor.detach().requires_grad_() for tensor in (hidden, *state)]
 
     def outcome(step):
-        after, choice = step(inputs[0], type(state)(*inputs[1:]), decided)
+        after, trace, made = step(inputs[0], hidden[:, :0], type(state)(*inputs[1:]), decision)
         torch.manual_seed(5)
         loss = sum((result * torch.randn_like(result)).sum() for result in after)
-        return [*after, *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)], choice
+        wanted = [*inputs, *memory.parameters()]
+        gradients = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+        return [*after, *trace.values(), *gradients], gradients, made
 
-    fused, choice = outcome(lambda *arguments: fused_step(memory.fused, *arguments))
-    plain, plain_choice = outcome(memory.plain_step)
-    for one, other in zip(fused, plain, strict=True):
+    assert memory.fused is not None
+    fused, gradients, made = outcome(memory.take_step)
+    naive, _, naive_made = outcome(memory.step)
+    for one, other in zip(fused, naive, strict=True):
         assert torch.allclose(one, other, atol=tolerance, rtol=tolerance)
-    assert (choice is None and plain_choice is None) or torch.equal(choice, plain_choice)
-    assert all(gradient.abs().max() > 0 for gradient in fused[len(state) : len(state) + 2])
+    assert (made is None and naive_made is None) or torch.equal(made, naive_made)
+    assert all(gradient.abs().max() > 0 for gradient in gradients[:2])

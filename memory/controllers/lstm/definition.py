@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
-from engram.memory.controllers.interface import Controller
-from engram.memory.controllers.lstm.fused import fused_cell, fused_lstm
+from engram.memory.controllers.interface import NOT_IN_A_LOOP, Controller
+from engram.memory.controllers.lstm.fused import fused_lstm
+from engram.memory.paths import FUSED, NAIVE, why_naive
 from engram.memory.precision import full_precision
+from engram.memory.state import any_episode_start
 
 
 class LSTMState(NamedTuple):
@@ -45,18 +47,24 @@ class LSTM(Controller[LSTMState]):
     def step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         with full_precision(projected):
             weight = self.from_hidden.weight
-            hidden, cell = fused_cell(projected.to(weight.dtype), weight, state.hidden, state.cell)
-        return hidden, LSTMState(hidden, cell)
-
-    def plain_step(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Take one step by the paper's equations: the definition that `step` is held to."""
-        i, f, o, g = torch.addmm(projected, state.hidden, self.from_hidden.weight.t()).chunk(4, dim=-1)
-        cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
-        hidden = torch.sigmoid(o) * torch.tanh(cell)
+            i, f, o, g = torch.addmm(projected.to(weight.dtype), state.hidden, weight.t()).chunk(4, dim=-1)
+            cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
+            hidden = torch.sigmoid(o) * torch.tanh(cell)
         return hidden, LSTMState(hidden, cell)
 
     def run(self, projected: Tensor, state: LSTMState, episode_starts: Tensor) -> tuple[Tensor, LSTMState]:
+        if self.why_naive():
+            return self.run_naive(projected, state, episode_starts)
+        begins = any_episode_start(episode_starts)
+        initial = self.initial_state(len(state.hidden)) if any(begins) else state
         with full_precision(projected):
             weight = self.from_hidden.weight
-            outputs, cell = fused_lstm(projected.to(weight.dtype), weight, state.hidden, state.cell, episode_starts)
+            outputs, cell = fused_lstm(projected.to(weight.dtype), weight, *state, *initial, episode_starts, begins)
         return outputs, LSTMState(outputs[-1].clone(), cell)
+
+    def why_naive(self) -> str:
+        """Return why the step of this LSTM is not the one that is written out; empty if it is."""
+        return why_naive(type(self), LSTM, NOT_IN_A_LOOP)
+
+    def path(self) -> str:
+        return f"{NAIVE}: {self.why_naive()}" if self.why_naive() else FUSED

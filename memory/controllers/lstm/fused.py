@@ -1,7 +1,8 @@
-"""The LSTM's fast path: the plain loop of `memory.controllers.lstm.definition.LSTM` with its backward pass written out.
+"""The LSTM's fast paths: its step with the backward pass written out, alone and for a whole sequence.
 
-Autograd would record a dozen small operations per step. Here everything that does not depend on the step before is
-done for the whole sequence at once, and an episode that starts inside the sequence costs one selection at its step.
+Autograd would record a dozen small operations per step. For a sequence, everything that does not depend on the step
+before is done at once, and an episode that starts inside the sequence costs one selection at its step. Gates are in the
+order input, forget, output, candidate.
 """
 
 from __future__ import annotations
@@ -13,39 +14,53 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engram.memory.controllers.lstm.native import cell_backward, cell_forward
 from engram.memory.precision import in_full_precision
-from engram.memory.state import any_episode_start
 
 
 def fused_lstm(
-    projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor, episode_starts: Tensor
+    projected: Tensor,
+    weight: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    initial_hidden: Tensor,
+    initial_cell: Tensor,
+    episode_starts: Tensor,
+    begins: list[bool],
 ) -> tuple[Tensor, Tensor]:
-    """Run an LSTM whose initial state is zero.
+    """Run an LSTM as one node of the graph.
 
     Args:
         projected: [T, B, 4H] what the inputs add to the gates.
         weight: [4H, H] from hidden vectors to gates.
         hidden, cell: [B, H] before the first step and before its reset.
+        initial_hidden, initial_cell: [B, H] at the start of an episode.
         episode_starts: [T, B] bool.
+        begins: T times whether an episode may start in any row, see `memory.state.any_episode_start`.
 
     Returns:
         hidden vectors [T, B, H] and the last cell [B, H].
     """
     apply: Callable[..., tuple[Tensor, Tensor]] = _FusedLSTM.apply
-    return apply(projected, weight, hidden, cell, episode_starts)
+    return apply(projected, weight, hidden, cell, initial_hidden, initial_cell, episode_starts, begins)
 
 
 class _FusedLSTM(torch.autograd.Function):
-    """See `fused_lstm`; gates are in the order input, forget, output, candidate."""
+    """See `fused_lstm`."""
 
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor, episode_starts: Tensor
+        ctx: Any,
+        projected: Tensor,
+        weight: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        initial_hidden: Tensor,
+        initial_cell: Tensor,
+        episode_starts: Tensor,
+        begins: list[bool],
     ) -> tuple[Tensor, Tensor]:
         size = weight.shape[1]
         starts = episode_starts.unsqueeze(2)
-        any_start = any_episode_start(episode_starts)
         transposed = weight.t()
         gates = torch.empty_like(projected)
         cells, squashed, outputs = projected.new_empty(3, *projected.shape[:2], size).unbind(0)
@@ -54,9 +69,10 @@ class _FusedLSTM(torch.autograd.Function):
         to_sigmoid, into, out = gates[..., : 3 * size].unbind(0), gates.unbind(0), outputs.unbind(0)
         now, squash, inputs = cells.unbind(0), squashed.unbind(0), projected.unbind(0)
         before, hidden_before, start = cell, hidden, starts.unbind(0)
-        for t, begins in enumerate(any_start):
-            if begins:
-                hidden_before, before = hidden_before.masked_fill(start[t], 0.0), before.masked_fill(start[t], 0.0)
+        for t, any_start in enumerate(begins):
+            if any_start:
+                hidden_before = torch.where(start[t], initial_hidden, hidden_before)
+                before = torch.where(start[t], initial_cell, before)
             torch.addmm(inputs[t], hidden_before, transposed, out=into[t])
             to_sigmoid[t].sigmoid_()
             g[t].tanh_()
@@ -65,19 +81,20 @@ class _FusedLSTM(torch.autograd.Function):
             torch.tanh(now[t], out=squash[t])
             torch.mul(o[t], squash[t], out=out[t])
             hidden_before, before = out[t], now[t]
-        ctx.save_for_backward(weight, gates, hidden, cell, cells, squashed, outputs, starts)
-        ctx.any_start = any_start
+        initial = (initial_hidden, initial_cell)
+        ctx.save_for_backward(weight, gates, hidden, cell, *initial, cells, squashed, outputs, starts)
+        ctx.begins = begins
         return outputs, cells[-1].clone()
 
     @staticmethod
     @in_full_precision
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
-        weight, gates, hidden, cell, cells, squashed, outputs, starts = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        weight, gates, hidden, cell, initial_hidden, initial_cell, cells, squashed, outputs, starts = ctx.saved_tensors
         of_outputs, of_cell = gradients
         hidden_before, cell_before = (
-            torch.cat([first.unsqueeze(0), later[:-1]]).masked_fill(starts, 0.0)
-            for first, later in ((hidden, outputs), (cell, cells))
+            torch.where(starts, initial, torch.cat([first.unsqueeze(0), later[:-1]]))
+            for initial, first, later in ((initial_hidden, hidden, outputs), (initial_cell, cell, cells))
         )
         i, f, o, g = gates.unflatten(2, (4, -1)).unbind(2)
         # What a gradient of the cell (of the output, for the output gate) means for each gate before its squashing.
@@ -93,51 +110,54 @@ class _FusedLSTM(torch.autograd.Function):
             part.unbind(0) for part in (of_gates, of_gates[:, :, 2], flat, of_outputs)
         )
         of_hidden = of_output[-1]
+        # Where no episode has started a learned start has no gradient, which is not the same as one of zero.
+        is_learned = any(ctx.needs_input_grad[4:6]) and any(ctx.begins)
+        of_initial = [torch.zeros_like(hidden), torch.zeros_like(cell)] if is_learned else []
         for t in reversed(range(len(gates))):
             of_cell = torch.addcmul(of_cell, of_hidden, to_cell[t])
             torch.mul(to_gate[t], of_cell.unsqueeze(1), out=into[t])
             torch.mul(to_output_gate[t], of_hidden, out=into_output_gate[t])
             of_cell = of_cell * keep[t]
             earlier = of_output[t - 1] if t else torch.zeros_like(of_hidden)
-            if ctx.any_start[t]:
+            if ctx.begins[t]:
+                of_before = flats[t] @ weight
+                for total, gradient in zip(of_initial, (of_before, of_cell), strict=False):
+                    total += gradient.masked_fill(~starts[t], 0.0)
                 of_cell = of_cell.masked_fill(starts[t], 0.0)
-                of_hidden = earlier + (flats[t] @ weight).masked_fill(starts[t], 0.0)
+                of_hidden = earlier + of_before.masked_fill(starts[t], 0.0)
             else:
                 of_hidden = torch.addmm(earlier, flats[t], weight)
         of_weight = flat.flatten(0, 1).t() @ hidden_before.flatten(0, 1)
-        return flat, of_weight, of_hidden, of_cell, None
+        return flat, of_weight, of_hidden, of_cell, *(of_initial or (None, None)), None, None
 
 
-def fused_cell(projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Take one step, as `fused_lstm` takes many: for a loop that someone else runs.
+def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute a cell from its gates, outside the graph: for a loop that is a node of its own.
 
     Args:
-        projected: [B, 4H].
-        weight: [4H, H].
-        hidden, cell: [B, H], after any reset.
+        gates: [B, 4H] before they are squashed, which happens in place.
+        cell: [B, H].
 
     Returns:
-        hidden vectors [B, H] and cells [B, H].
+        the output, the cell and the squashed cell, [B, H] each.
     """
-    apply: Callable[..., tuple[Tensor, Tensor]] = _FusedCell.apply
-    return apply(projected, weight, hidden, cell)
+    size = cell.shape[1]
+    gates[:, : 3 * size].sigmoid_()
+    gates[:, 3 * size :].tanh_()
+    i, f, o, g = gates.chunk(4, dim=1)
+    after = (f * cell).addcmul_(i, g)
+    squashed = after.tanh()
+    return o * squashed, after, squashed
 
 
-class _FusedCell(torch.autograd.Function):
-    """See `fused_cell`; gates are in the order input, forget, output, candidate."""
-
-    @staticmethod
-    def forward(ctx: Any, projected: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        gates = torch.addmm(projected, hidden, weight.t())
-        output, after, squashed = cell_forward(gates, cell)
-        ctx.save_for_backward(weight, hidden, cell, gates, squashed)
-        return output, after
-
-    @staticmethod
-    @in_full_precision
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        weight, hidden, cell, gates, squashed = ctx.saved_tensors
-        of_output, of_cell = gradients
-        of_gates, of_cell = cell_backward(of_output, of_cell, gates, cell, squashed)
-        return of_gates, of_gates.t() @ hidden, of_gates @ weight, of_cell
+def cell_backward(
+    of_output: Tensor, of_cell: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the gates before they were squashed, [B, 4H], and of the cell before the step."""
+    i, f, o, g = gates.chunk(4, dim=1)
+    of_squashed = of_output * o
+    of_cell = (of_cell + of_squashed).addcmul_(of_squashed, squashed.square(), value=-1)
+    of_squashing = gates * (1 - gates)
+    of_squashing[:, 3 * cell.shape[1] :] = 1 - g.square()  # the candidate's is another
+    of_gates = torch.cat([of_cell * g, of_cell * cell, of_output * squashed, of_cell * i], dim=1).mul_(of_squashing)
+    return of_gates, of_cell * f

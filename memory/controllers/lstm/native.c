@@ -1,4 +1,4 @@
-/* An LSTM's gates acting on its cell, and the way back: `memory.controllers.lstm.cell` in one pass over the numbers.
+/* An LSTM's cell from its gates, and its gradients: the functions of `fused.py` in one pass over the numbers.
  *
  * Gates are in the order input, forget, output, candidate. All arrays are contiguous, of the type REAL, and none overlaps
  * another.
@@ -10,7 +10,7 @@ typedef struct { /* where the numbers of a step lie */
     REAL *before, *output, *after, *squashed; /* [B, H] */
 } Step;
 
-/* lstm_cell.cell_forward; the gates are squashed in place. */
+/* fused.cell_forward; the gates are squashed in place. */
 void lstm_forward(int64_t batch, int64_t size, const Step *at) {
     for (int64_t b = 0; b < batch; b++) {
         REAL *i = at->gates + 4 * size * b, *f = i + size, *o = f + size, *g = o + size;
@@ -32,7 +32,7 @@ typedef struct { /* and those of its gradients */
     REAL *of_gates, *of_before;
 } Back;
 
-/* lstm_cell.cell_backward */
+/* fused.cell_backward */
 void lstm_backward(int64_t batch, int64_t size, const Back *at) {
     for (int64_t b = 0; b < batch; b++) {
         const REAL *i = at->gates + 4 * size * b, *f = i + size, *o = f + size, *g = o + size;

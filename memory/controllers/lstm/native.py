@@ -1,4 +1,4 @@
-"""The LSTM's cell in C: what `memory.controllers.lstm.cell` does in torch, several times faster on a CPU."""
+"""The LSTM's cell in C: what `memory.controllers.lstm.fused` does in torch, several times faster on a CPU."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engram.memory.controllers.lstm import cell as torch_cell
-from engram.memory.native.build import addresses, library
+from engram.memory.controllers.lstm import fused
+from engram.memory.native.build import addresses, library, why_not_native
+from engram.memory.paths import FUSED, NATIVE
 
 _SOURCE = Path(__file__).with_suffix(".c")
 
 
 def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """See `memory.controllers.lstm.cell.cell_forward`."""
+    """See `memory.controllers.lstm.fused.cell_forward`."""
     compiled = _compiled(gates, cell)
     if compiled is None or not gates.is_contiguous():
-        return torch_cell.cell_forward(gates, cell)
+        return fused.cell_forward(gates, cell)
     cell = cell.contiguous()
     output, after, squashed = torch.empty_like(cell), torch.empty_like(cell), torch.empty_like(cell)
     compiled.lstm_forward(*map(c_int64, cell.shape), addresses(gates, cell, output, after, squashed))
@@ -29,14 +30,22 @@ def cell_forward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def cell_backward(
     of_output: Tensor, of_cell: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """See `memory.controllers.lstm.cell.cell_backward`."""
+    """See `memory.controllers.lstm.fused.cell_backward`."""
     compiled = _compiled(gates, cell, of_output, of_cell, squashed)
     if compiled is None:
-        return torch_cell.cell_backward(of_output, of_cell, gates, cell, squashed)
+        return fused.cell_backward(of_output, of_cell, gates, cell, squashed)
     given = [tensor.contiguous() for tensor in (gates, cell, squashed, of_output, of_cell)]
     of_gates, of_before = torch.empty_like(given[0]), torch.empty_like(given[1])
     compiled.lstm_backward(*map(c_int64, cell.shape), addresses(*given, of_gates, of_before))
     return of_gates, of_before
+
+
+def path(like: Tensor) -> str:
+    """Return which implementation computes cells of this type on this device (see `memory.paths`)."""
+    if not like.is_cpu:
+        return FUSED
+    reason = why_not_native(_SOURCE, like.dtype)
+    return f"{FUSED}: {reason}" if reason else NATIVE
 
 
 def _compiled(gates: Tensor, *others: Tensor) -> Any:

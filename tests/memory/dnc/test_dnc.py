@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from memory_steps import assert_written_out, finite, gradients_of, standing_alone
+from memory_steps import assert_fused_equals_naive, finite, gradients_of, standing_alone, take
 
 from engram.memory import StepSequence, tree_map
-from engram.memory.dnc.memory import DNC, DNCState, sharpened_links
+from engram.memory.dnc.memory import DNC, DNCState, sharpen_link_weights
 
 WORD, READS, SLOTS, HIDDEN = 4, 2, 7, 5
 
@@ -15,11 +15,11 @@ def dnc(**kwargs):
 
 
 class Dial(torch.nn.Module):
-    """Stands in for the layer that says what to do, so that a test can."""
+    """Stands in for the layer that makes the interface vector, so that a test can set it."""
 
     def __init__(self, memory):
         super().__init__()
-        self.weight, self.memory, self.said = memory.from_hidden.weight, memory, None
+        self.weight, self.memory, self.vector = memory.from_hidden.weight, memory, None
 
     def set(self, *, write=None, key=None, free=False, mode="content"):
         """Write a word into free space, or look for a key; strong gates either way."""
@@ -33,10 +33,10 @@ class Dial(torch.nn.Module):
         gates[:, WORD + 2 : WORD + 2 + READS] = 60.0 if free else -60.0
         modes = torch.zeros(1, READS, 3)
         modes[..., ["backward", "content", "forward"].index(mode)] = 60.0
-        self.said = torch.cat([vectors.flatten(1), strengths, gates, modes.flatten(1)], dim=1)
+        self.vector = torch.cat([vectors.flatten(1), strengths, gates, modes.flatten(1)], dim=1)
 
     def forward(self, hidden):
-        return self.said
+        return self.vector
 
 
 def by_hand(script, memory=None):
@@ -46,7 +46,7 @@ def by_hand(script, memory=None):
     state, reads = memory.initial_state(1), []
     for line in script:
         dial.set(**line)
-        state, _, _ = memory.step(torch.zeros(1, HIDDEN), state)
+        state, _, _ = take(memory, torch.zeros(1, HIDDEN), state)
         reads.append(state.read.view(READS, WORD))
     return reads, state
 
@@ -79,13 +79,13 @@ def test_a_slot_that_was_freed_is_used_again_and_one_that_was_not_stays():
     assert torch.allclose(kept.memory[0], torch.stack([WORDS[0], WORDS[1]]), atol=1e-3)
 
 
-def test_what_is_watched_is_what_was_said_and_done():
+def test_what_is_watched_is_what_was_done():
     memory = dnc()
     dial = memory.from_hidden = Dial(memory)
     state, traces = memory.initial_state(1), []
     for line in ({"write": WORDS[0]}, {"key": WORDS[0]}, {"key": WORDS[0], "free": True}, {}):
         dial.set(**line)
-        state, _, trace = memory.step(torch.zeros(1, HIDDEN), state)
+        state, trace, _ = take(memory, torch.zeros(1, HIDDEN), state)
         traces.append({name: value.item() for name, value in trace.items()})
     used_slot = pytest.approx(1 / SLOTS, abs=1e-3)
     nothing, all_of_it = pytest.approx(0.0, abs=1e-3), pytest.approx(1.0, abs=1e-3)
@@ -97,30 +97,31 @@ def test_what_is_watched_is_what_was_said_and_done():
     ]
 
 
+@pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
-def test_the_written_out_step_equals_the_definition_forward_and_backward(dtype, tolerance):
+def test_the_fused_step_equals_the_definition_forward_and_backward(links, dtype, tolerance):
     torch.manual_seed(3)
-    memory = dnc().to(dtype)
+    memory = dnc(links=links).to(dtype)
     torch.nn.init.normal_(memory.from_hidden.weight)
     state = memory.initial_state(3)
     with torch.no_grad():
         for now in torch.randn(11, 3, HIDDEN, dtype=dtype).unbind(0):
-            state, _, _ = memory.step(now, state)
-    said, state = memory.say(torch.randn(3, HIDDEN, dtype=dtype)), DNCState(*state)
-    assert_written_out(memory, said, state, tolerance)
+            state, _, _ = take(memory, now, state)
+    hidden = torch.randn(3, HIDDEN, dtype=dtype)
+    assert_fused_equals_naive(memory, hidden, state, tolerance)
     order = torch.stack([torch.randperm(SLOTS) for _ in range(3)])
-    assert_written_out(memory, said, state, tolerance, order)
+    assert_fused_equals_naive(memory, hidden, state, tolerance, order)
 
 
 def test_the_order_of_free_slots_is_replayed():
     memory = dnc()
     state = memory.initial_state(3)
     order = torch.stack([torch.randperm(SLOTS) for _ in range(3)])
-    after, replayed, _ = memory.step(torch.randn(3, HIDDEN), state, order)
+    after, _, replayed = take(memory, torch.randn(3, HIDDEN), state, order)
     assert torch.equal(replayed, order)
     with torch.no_grad():
         allocated_first = after.write_weights.gather(1, order)[:, 0]
-    own, decided, _ = memory.step(torch.randn(3, HIDDEN), state)
+    own, _, decided = take(memory, torch.randn(3, HIDDEN), state)
     assert torch.equal(decided, torch.arange(SLOTS).expand(3, -1))
     assert (allocated_first > after.write_weights.mean(1)).all()
     assert (own.write_weights[:, 0] > own.write_weights.mean(1)).all()
@@ -129,8 +130,9 @@ def test_the_order_of_free_slots_is_replayed():
 def test_masks_decide_what_of_a_word_is_compared():
     memory = dnc(masked_content=True, read_heads=1)
     content = torch.tensor([[[1.0, 0, 0, 9], [0, 1, 0, 9], [1, 0, 0, -9]]])
-    said = torch.zeros(1, sum(memory.groups))
-    vectors, strengths, gates, modes = said.split(memory.groups, dim=1)
+    dial = memory.from_hidden = Dial(memory)
+    dial.vector = torch.zeros(1, sum(memory.groups))
+    vectors, strengths, gates, modes = dial.vector.split(memory.groups, dim=1)
     vectors[:, :WORD] = torch.tensor([1.0, 0, 0, -9])
     strengths.fill_(60.0)
     modes[:, 1] = 60.0  # by content
@@ -141,7 +143,7 @@ def test_masks_decide_what_of_a_word_is_compared():
         mask.copy_(torch.tensor(cares) * 60.0)
         blank = torch.zeros(1, 3)
         state = DNCState(content, blank, blank, torch.zeros(1, 3, 3), blank, torch.zeros(1, 1, 3), torch.zeros(1, WORD))
-        return memory.plain_step(said, state, None)[0]
+        return take(memory, torch.zeros(1, HIDDEN), state).state
 
     assert found([1.0, 1, 1, 1]).read_weights.argmax() == 2
     by_the_first_three = found([1.0, 1, 1, -1]).read_weights[0, 0]
@@ -152,7 +154,7 @@ def test_a_normalized_interface_does_not_depend_on_how_loud_the_controller_is():
     for normalized in (True, False):
         memory = dnc(normalize_interface=normalized)
         hidden, state = torch.randn(3, HIDDEN), memory.initial_state(3)
-        quiet, loud = (memory.step(volume * hidden, state)[0].memory for volume in (1.0, 3.0))
+        quiet, loud = (take(memory, volume * hidden, state).state.memory for volume in (1.0, 3.0))
         assert torch.allclose(quiet, loud, atol=1e-4) == normalized
 
 
@@ -161,9 +163,9 @@ def test_many_slots_have_an_order_that_can_be_replayed():
     steps = StepSequence(
         torch.randn(1, 1, HIDDEN), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1).bool()
     )
-    recall = memory(steps, memory.initial_state(1))
-    assert recall.decisions.min() == 0
-    assert torch.equal(memory(steps, memory.initial_state(1), recall.decisions).read, recall.read)
+    output = memory(steps, memory.initial_state(1))
+    assert output.decisions.min() == 0
+    assert torch.equal(memory(steps, memory.initial_state(1), output.decisions).read, output.read)
 
 
 def test_several_steps_at_once_are_refused():
@@ -187,11 +189,11 @@ def test_without_links_there_are_none_in_the_state():
 
 def test_sharpened_links_keep_their_sum():
     weights = 0.4 * torch.randn(3, READS, SLOTS).softmax(2)
-    sharper = sharpened_links(weights, torch.full((3, READS), 7.0))
+    sharper = sharpen_link_weights(weights, torch.full((3, READS), 7.0))
     assert torch.allclose(sharper.sum(2), weights.sum(2))
     assert (sharper.amax(2) > weights.amax(2)).all()
-    assert torch.allclose(sharpened_links(weights, torch.ones(3, READS)), weights, atol=1e-4)
-    assert sharpened_links(torch.zeros(1, 1, SLOTS), torch.ones(1, 1)).abs().max() == 0
+    assert torch.allclose(sharpen_link_weights(weights, torch.ones(3, READS)), weights, atol=1e-4)
+    assert sharpen_link_weights(torch.zeros(1, 1, SLOTS), torch.ones(1, 1)).abs().max() == 0
 
 
 OPTIONS = [{}, {"links": False}, {"masked_content": True, "deallocate": True, "sharpen_links": True}]
@@ -204,7 +206,7 @@ def test_values_and_gradients_are_finite(options, size):
     hidden = (size * torch.randn(9, 3, HIDDEN)).requires_grad_()
     state = memory.initial_state(3)
     for now in hidden.unbind(0):
-        state, _, _ = memory.step(now, state)
+        state, _, _ = take(memory, now, state)
     assert finite(state)
     assert finite(gradients_of(state.read, [hidden, *memory.parameters()]))
 
@@ -215,7 +217,7 @@ def test_ten_thousand_steps_keep_every_quantity_in_its_range():
     torch.nn.init.normal_(memory.from_hidden.weight, std=2.0)
     state: DNCState = memory.initial_state(2)
     for _ in range(10_000):
-        state, _, _ = memory.step(torch.randn(2, HIDDEN), state)
+        state, _, _ = take(memory, torch.randn(2, HIDDEN), state)
     assert finite(state)
     for part in (state.usage, state.precedence, state.links, state.write_weights, state.read_weights):
         assert (part >= -1e-6).all()
@@ -229,7 +231,7 @@ def test_ten_thousand_steps_keep_every_quantity_in_its_range():
 def test_addressing_is_in_full_precision_under_autocast():
     memory = dnc()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        state, _, _ = memory.step(torch.randn(3, HIDDEN), memory.initial_state(3))
+        state, _, _ = take(memory, torch.randn(3, HIDDEN), memory.initial_state(3))
     assert all(leaf.dtype == torch.float32 for leaf in state)
     # What autocast would have done to a product of two such matrices shows in its last bits.
     assert torch.allclose(state.read, (state.read_weights @ state.memory).flatten(1), atol=1e-7)

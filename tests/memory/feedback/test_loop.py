@@ -1,4 +1,4 @@
-"""The fast loop over time, held to the plain one with the plain step."""
+"""The fused loop over time, held to the naive one with the naive step."""
 
 import gc
 import weakref
@@ -7,14 +7,15 @@ import pytest
 import torch
 from cores import SPECS, STARTS, TIME, Spec, assert_equal_trees, build, carried_state, episode_starts, events
 
-from engram.memory import MEMORIES, core, tree_map
+from engram.memory import MEMORIES, tree_map
 from engram.memory.dnc.memory import DNC
 from engram.memory.feedback import fused_loop
 from engram.memory.feedback import loop as feedback
+from engram.memory.feedback.loop import FeedbackLoop
 from engram.memory.ntm.memory import NTM
 from engram.memory.state import leaves
 
-fast_specs = pytest.mark.parametrize(
+fused_specs = pytest.mark.parametrize(
     "spec", [spec for spec in SPECS if spec.controller == "lstm" and spec.memory in ("ntm", "dnc")], ids=str
 )
 
@@ -23,10 +24,10 @@ def unrolled(model, **kwargs):
     return model.unroll(events(), model.initial_state(3), episode_starts("none"), **kwargs)
 
 
-@fast_specs
+@fused_specs
 @pytest.mark.parametrize("pattern", STARTS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-11)])
-def test_the_fast_loop_equals_the_plain_one_forward_and_backward(spec, pattern, dtype, tolerance, monkeypatch):
+def test_the_fused_loop_equals_the_naive_one_forward_and_backward(spec, pattern, dtype, tolerance, monkeypatch):
     model = build(spec, dtype)
     sequence, starts, carried = events(kinds=7), episode_starts(pattern), carried_state(model)
     mixing = torch.randn(TIME, 3, model.feature_size, dtype=dtype)
@@ -44,21 +45,21 @@ def test_the_fast_loop_equals_the_plain_one_forward_and_backward(spec, pattern, 
         gradients = tuple(torch.zeros(1, dtype=dtype) if gradient is None else gradient for gradient in gradients)
         return there, (after.features, after.state, after.decisions, tuple(after.trace.values())), gradients
 
-    there, fast, fast_gradients = outcome()
-    _, replayed, replayed_gradients = outcome(fast[2])
-    monkeypatch.setattr(core, "run", feedback.plain)
+    there, fused, fused_gradients = outcome()
+    _, replayed, replayed_gradients = outcome(fused[2])
+    monkeypatch.setattr(FeedbackLoop, "unroll", FeedbackLoop.unroll_naive)
     model.memory.fused = None
-    plain_there, plain, plain_gradients = outcome()
-    for one in (fast, replayed):
-        assert_equal_trees(one, plain, tolerance)
-    for own, expected in ((fast_gradients, plain_gradients), (replayed_gradients, plain_gradients)):
+    naive_there, naive, naive_gradients = outcome()
+    for one in (fused, replayed):
+        assert_equal_trees(one, naive, tolerance)
+    for own, expected in ((fused_gradients, naive_gradients), (replayed_gradients, naive_gradients)):
         for gradient, other in zip(own, expected, strict=True):
             scale = max(1.0, other.abs().max().item()) if other.numel() else 1.0
             assert torch.allclose(gradient, other.expand_as(gradient), atol=tolerance * scale, rtol=0)
-    assert there == plain_there  # a learned start without an episode that starts has no gradient
+    assert there == naive_there  # a learned start without an episode that starts has no gradient
 
 
-@fast_specs
+@fused_specs
 def test_behind_an_lstm_a_chunk_is_one_node_of_the_graph(spec, monkeypatch):
     calls = []
     monkeypatch.setattr(feedback, "fused_loop", lambda *args: calls.append(1) or fused_loop.fused_loop(*args))
@@ -73,8 +74,8 @@ def test_a_subclass_with_another_step_is_not_bypassed(monkeypatch):
     for name, parent in (("ntm", NTM), ("dnc", DNC)):
 
         class Louder(parent):
-            def say(self, hidden):
-                return 2 * super().say(hidden)
+            def interface_vector(self, hidden):
+                return 2 * super().interface_vector(hidden)
 
         monkeypatch.setitem(MEMORIES, "louder", Louder)
         torch.manual_seed(3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engram.memory.controllers.lstm import cell as torch_cell
+from engram.memory.controllers.lstm import fused as fused_lstm
 from engram.memory.controllers.lstm import native as native_lstm
 from engram.memory.dnc.fused import FusedDNC
 from engram.memory.dnc.native import NativeDNC
@@ -26,13 +26,13 @@ def _afresh(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ENGRAM_NATIVE", raising=False)
     monkeypatch.delenv("CC", raising=False)
-    native.library.cache_clear()
+    native.build.cache_clear()
     yield
-    native.library.cache_clear()
+    native.build.cache_clear()
 
 
 def a_step(batch, slots, width, reads, dtype):
-    """What the controller says, a state, and the gradients of the state after it; many slots are equally used."""
+    """An interface vector, a state, and the gradients of the state after it; many slots are equally used."""
     torch.manual_seed(3)
 
     def shares(*shape):
@@ -43,14 +43,14 @@ def a_step(batch, slots, width, reads, dtype):
     usage = torch.rand(batch, slots, dtype=dtype).mul(4).round() / 4
     memory, read = torch.randn(batch, slots, width, dtype=dtype), torch.randn(batch, reads * width, dtype=dtype)
     before = (memory, usage, shares(batch, slots), links, shares(batch, slots), shares(batch, reads, slots), read)
-    said = 2 * torch.randn(batch, sum(FusedDNC(width, reads).groups), dtype=dtype)
-    return said, before, tuple(torch.randn_like(leaf) for leaf in before)
+    vector = 2 * torch.randn(batch, sum(FusedDNC(width, reads).groups), dtype=dtype)
+    return vector, before, tuple(torch.randn_like(leaf) for leaf in before)
 
 
-def outcome(step, said, before, of_after, decided=None):
-    after, kept, order = step.forward(said, before, decided)
-    of_said, of_before = step.backward(tuple(leaf.clone() for leaf in of_after), kept)
-    return [*after, of_said, *of_before], order
+def outcome(step, vector, before, of_after, decision=None):
+    after, kept, order = step.forward(vector, before, decision)
+    of_vector, of_before = step.backward(tuple(leaf.clone() for leaf in of_after), kept)
+    return [*after, of_vector, *of_before], order
 
 
 def assert_the_same(step, width, reads, tolerance, *arguments):
@@ -73,27 +73,27 @@ def test_the_dnc_in_c_is_the_one_in_torch(sizes, dtype, tolerance):
 
 @needs_a_compiler
 def test_a_recorded_order_is_replayed():
-    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    vector, before, of_after = a_step(5, 11, 7, 3, torch.float64)
     order = torch.stack([torch.randperm(11) for _ in range(5)])
-    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, said, before, of_after, order)
-    assert not torch.equal(outcome(NativeDNC(7, 3), said, before, of_after)[1], order)
+    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, vector, before, of_after, order)
+    assert not torch.equal(outcome(NativeDNC(7, 3), vector, before, of_after)[1], order)
 
 
 @needs_a_compiler
 def test_arrays_need_not_lie_as_c_expects_them():
-    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    vector, before, of_after = a_step(5, 11, 7, 3, torch.float64)
     before = (before[0].transpose(1, 2).contiguous().transpose(1, 2), before[1][:1].expand(5, -1), *before[2:])
     of_after = (torch.ones(1, dtype=torch.float64).expand(5, 11, 7), *of_after[1:])
     assert not before[0].is_contiguous()
-    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, said, before, of_after)
+    assert_the_same(NativeDNC(7, 3), 7, 3, 1e-12, vector, before, of_after)
 
 
 @needs_a_compiler
 @pytest.mark.parametrize("value", [1e4, -1e4, 0.0, float("nan")])
 def test_extremes_are_what_they_are_in_torch(value):
-    said, before, of_after = a_step(5, 11, 7, 3, torch.float64)
-    said = torch.full_like(said, value)
-    (after, _), (expected, _) = (outcome(step, said, before, of_after) for step in (NativeDNC(7, 3), FusedDNC(7, 3)))
+    vector, before, of_after = a_step(5, 11, 7, 3, torch.float64)
+    vector = torch.full_like(vector, value)
+    (after, _), (expected, _) = (outcome(step, vector, before, of_after) for step in (NativeDNC(7, 3), FusedDNC(7, 3)))
     for one, other in zip(after, expected, strict=True):
         assert torch.equal(torch.isnan(one), torch.isnan(other))
         assert torch.allclose(one, other, atol=1e-6, rtol=1e-6, equal_nan=True)
@@ -139,7 +139,7 @@ def cell_outcome(cell, gates, before, of_output, of_after):
 
 
 def assert_the_same_cell(tolerance, *arguments):
-    results = (cell_outcome(cell, *arguments) for cell in (native_lstm, torch_cell))
+    results = (cell_outcome(cell, *arguments) for cell in (native_lstm, fused_lstm))
     for one, other in zip(*results, strict=True):
         assert one.shape == other.shape
         assert torch.equal(torch.isnan(one), torch.isnan(other))
@@ -216,7 +216,7 @@ def test_what_a_source_includes_is_part_of_its_name(monkeypatch, tmp_path):
     native_lstm.cell_forward(gates.clone(), before)
     header = tmp_path / "native_math.h"
     header.write_text(header.read_text().replace("REAL sigmoid(REAL x) {", "REAL sigmoid(REAL x) { return 7;"))
-    native.library.cache_clear()
+    native.build.cache_clear()
     native_lstm.cell_forward(gates, before)
     assert (gates[:, :21] == 7).all()
 
@@ -232,36 +232,36 @@ def test_other_types_and_large_memories_are_left_to_torch(monkeypatch):
     asked = []
     monkeypatch.setattr("engram.memory.dnc.native.library", lambda *args, **sizes: asked.append(sizes))
     for sizes in ((1, 11, 7, 3), (1, 2, 20_000, 1), (1, 500, 100, 4)):
-        said, before, _ = a_step(*sizes, torch.float64)
-        NativeDNC(*sizes[2:])._compiled(said, before, None)
+        vector, before, _ = a_step(*sizes, torch.float64)
+        NativeDNC(*sizes[2:])._compiled(vector, before, None)
     assert asked == [{"N": 11, "W": 7, "R": 3}]
 
 
 ODD = {
-    "a batch of another size": lambda said, before: (said, tuple(leaf[:2] for leaf in before)),
-    "a leaf of another size": lambda said, before: (said, (*before[:3], before[3][:, :5, :5], *before[4:])),
-    "no links": lambda said, before: (said, (*before[:3], before[3][:, :0, :0], *before[4:])),
-    "another type": lambda said, before: (said.float(), before),
-    "too little said": lambda said, before: (said[:, :-1], before),
+    "a batch of another size": lambda vector, before: (vector, tuple(leaf[:2] for leaf in before)),
+    "a leaf of another size": lambda vector, before: (vector, (*before[:3], before[3][:, :5, :5], *before[4:])),
+    "no links": lambda vector, before: (vector, (*before[:3], before[3][:, :0, :0], *before[4:])),
+    "another type": lambda vector, before: (vector.float(), before),
+    "too short a vector": lambda vector, before: (vector[:, :-1], before),
 }
 
 
 @needs_a_compiler
 @pytest.mark.parametrize("odd", ODD)
 def test_tensors_that_do_not_fit_are_refused_by_torch(odd):
-    said, before, _ = a_step(5, 11, 7, 3, torch.float64)
+    vector, before, _ = a_step(5, 11, 7, 3, torch.float64)
     with pytest.raises(RuntimeError):
-        NativeDNC(7, 3).forward(*ODD[odd](said, before), None)
+        NativeDNC(7, 3).forward(*ODD[odd](vector, before), None)
 
 
 @needs_a_compiler
 @pytest.mark.parametrize("number", [-1, 11, 20_000])
 def test_an_order_that_names_no_slot_is_refused(number):
-    said, before, _ = a_step(5, 11, 7, 3, torch.float64)
+    vector, before, _ = a_step(5, 11, 7, 3, torch.float64)
     order = torch.arange(11).repeat(5, 1)
     order[3, 4] = number
     with pytest.raises(IndexError, match=r"holds numbers that are not in 0\.\.10"):
-        NativeDNC(7, 3).forward(said, before, order)
+        NativeDNC(7, 3).forward(vector, before, order)
 
 
 @needs_a_compiler
@@ -270,7 +270,7 @@ def test_what_was_compiled_once_is_loaded(tmp_path):
     assert native.library(DNC, torch.float32, **sizes) is not None
     (compiled,) = (tmp_path / "engram").iterdir()
     stamp = compiled.stat().st_mtime_ns
-    native.library.cache_clear()
+    native.build.cache_clear()
     assert native.library(DNC, torch.float32, **sizes) is not None
     assert compiled.stat().st_mtime_ns == stamp
     assert native.library(DNC, torch.float32, **{**sizes, "N": 12}) is not None
@@ -287,6 +287,6 @@ def test_a_file_that_was_cut_off_is_compiled_again(monkeypatch, tmp_path, share)
     cut = tmp_path / "other" / "engram" / compiled.name
     cut.parent.mkdir(parents=True)
     cut.write_bytes(whole[: int(share * len(whole))])
-    native.library.cache_clear()
+    native.build.cache_clear()
     assert native.library(DNC, torch.float32, N=11, W=7, R=3) is not None
     assert len(cut.read_bytes()) == len(whole)

@@ -55,7 +55,7 @@ def test_the_chunk_equals_the_loop_in_outputs_state_and_all_gradients(time, size
         gradients = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
         return outputs, after, gradients
 
-    chunk, loop = outcome(transformer.run), outcome(transformer.loop)
+    chunk, loop = outcome(transformer.run), outcome(transformer.run_naive)
     assert_equal_trees(chunk, loop, 1e-9)
     assert all(gradient.abs().max() > 0 for gradient in chunk[2][0].unbind(0))  # every step counts
 
@@ -80,7 +80,7 @@ def test_the_gradient_reaches_the_whole_window_passed_in_and_nothing_of_another_
 
 
 @pytest.mark.parametrize(("window", "layers"), [(1, 1), (3, 1), (2, 3)])
-@pytest.mark.parametrize("run", ["run", "loop"])
+@pytest.mark.parametrize("run", ["run", "run_naive"])
 def test_a_step_sees_exactly_layers_times_window_steps_back_within_its_episode(window, layers, run):
     time, begins = 23, 9
     transformer = controller(window=window, layers=layers)
