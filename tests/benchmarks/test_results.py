@@ -1,0 +1,108 @@
+"""Tables of results: every row names how it was made, and the fragments in the docs are what the JSON files give."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from fake_runs import fake_run
+
+from benchmarks.results import Row, Table, main, ranges, row_of, shown_rates
+
+DOCS = Path(__file__).parents[2] / "docs"
+TABLES = sorted((DOCS / "results").glob("*.json"))
+
+
+def run_of(tmp_path: Path, seed: int, successes: int = 38, dirty: bool = False, **others: object) -> Path:
+    run = fake_run(
+        tmp_path, seed=seed, successes=successes, test_settings={"longer": 30}, config={"seed": seed, **others}
+    )
+    command = f"python train.py env=tmaze seed={seed} runs_dir={tmp_path} tracking=disabled ppo.gamma=0.9"
+    versions = {"git_commit": f"{seed}abcdef012345", "git_dirty": dirty, "command": command}
+    (run / "versions.json").write_text(json.dumps(versions))
+    return run
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
+    monkeypatch.setattr(sys, "argv", ["results", *map(str, words)])
+    return main()
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_fragments_in_the_docs_are_what_the_files_give(path: Path) -> None:
+    table = Table.read(path)
+    assert path.with_suffix(".md").read_text() == table.markdown()
+    assert all(row.commits and row.command.startswith("python ") for row in table.rows)
+
+
+def test_every_table_is_shown_on_the_page_and_every_fragment_has_its_file() -> None:
+    assert TABLES
+    page = (DOCS / "reference" / "results.md").read_text()
+    for path in TABLES:
+        assert f'--8<-- "docs/results/{path.stem}.md"' in page
+    assert {path.stem for path in TABLES} == {path.stem for path in (DOCS / "results").glob("*.md")}
+
+
+def test_a_row_holds_what_the_runs_recorded(tmp_path: Path) -> None:
+    row = row_of("ours", [run_of(tmp_path, 3, successes=20), run_of(tmp_path, 1)])
+    assert (row.seeds, row.commits, row.steps, row.episodes) == ([1, 3], ["1abcdef", "3abcdef"], 1000, 40)
+    assert row.command == "python train.py env=tmaze ppo.gamma=0.9"
+    assert row.values["as trained"]["greedy"] == [0.95, 0.5]
+    assert row.values["as trained"]["memory wiped"] == [0.1, 0.1]
+    assert row.values["longer"] == {"greedy": [0.75, 0.75], "memory wiped": [0.0, 0.0]}
+
+
+def test_a_row_is_replaced_and_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tmaze.json"
+    assert call(monkeypatch, run_of(tmp_path / "a", 1), "--row", "ours", "--out", out, "--title", "T-Maze") == 0
+    assert call(monkeypatch, run_of(tmp_path / "b", 2), "--row", "theirs", "--note", "untuned", "--out", out) == 0
+    assert call(monkeypatch, run_of(tmp_path / "c", 5, successes=40), "--row", "ours", "--out", out) == 0
+    table = Table.read(out)
+    assert (table.title, [(row.name, row.seeds, row.note) for row in table.rows]) == (
+        "T-Maze",
+        [("ours", [5], ""), ("theirs", [2], "untuned")],
+    )
+    fragment = out.with_suffix(".md").read_text()
+    assert capsys.readouterr().out.endswith(fragment)
+    assert "| 1 | ours | 100 | 100 | 10 |" in fragment
+    assert "commit 2abcdef. untuned" in fragment
+    out.with_suffix(".md").unlink()
+    assert call(monkeypatch, "--out", out) == 0
+    assert out.with_suffix(".md").read_text() == fragment
+
+
+def test_what_cannot_be_traced_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*words: str | Path) -> str:
+        assert call(monkeypatch, *words) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said
+
+    assert "no commit names" in refused(run_of(tmp_path / "a", 1, dirty=True))
+    other = run_of(tmp_path / "b", 2, total_timesteps=7)
+    assert "differ in steps" in refused(run_of(tmp_path / "b", 1), other)
+    assert "same seed" in refused(other, other)
+    (other / "evaluation.json").unlink()
+    assert "python evaluate.py" in refused(other)
+    assert "name runs" in refused()
+    assert "2 folders" in refused(run_of(tmp_path / "c", 1), fake_run(tmp_path / "d", "ntm"), "--row", "ours")
+    (tmp_path / "odd.json").write_text('{"title": "x", "rows": [{"name": "ours"}]}')
+    assert "not a table" in refused("--out", tmp_path / "odd.json")
+    with pytest.raises(ValueError, match="commit for each"):
+        Row("ours", "python train.py", [1, 2], ["0123456"], 7, 40, {})
+    with pytest.raises(ValueError, match="rate is needed for each seed"):
+        Row("ours", "python train.py", [1], ["0123456"], 7, 40, {"as trained": {"greedy": [0.5, 0.5]}})
+
+
+def test_numbers_as_they_are_shown() -> None:
+    assert ranges([4, 0, 1, 2, 7]) == "0-2, 4, 7"
+    assert shown_rates([0.555, 1.0, None]) == "55.5, 100, -"
+    assert shown_rates([1.0, 1.0]) == "100 in all"
+    assert shown_rates([0.1, 0.2, 0.9, 1.0, 0.3, 0.5, 0.0]) == "30 (0-100)"
+    assert shown_rates([None]) == shown_rates([]) == ""
