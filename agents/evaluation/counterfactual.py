@@ -15,7 +15,7 @@ from engram.agents.encoder import Event
 from engram.agents.evaluation.recording import Recording
 from engram.agents.policy import MemoryPolicy
 from engram.memory import State, reset, tree_map
-from engram.memory.episodic.edit import happened_at, replaced
+from engram.memory.episodic.edit import happened_at, replace_events
 from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
 from engram.memory.state import concatenate
 
@@ -136,4 +136,4 @@ def _replace_observations(memory: EpisodicState, time: int, event: Event, others
     own = (tree_map(lambda leaf, row=row: leaf[row : row + 1], event.observation) for row in range(rows))
     observation = concatenate([others.get(row, unedited) for row, unedited in enumerate(own)])
     steps = torch.full((rows, 1), time, device=memory.birth.device)
-    return replaced(memory, happened_at(memory, steps), event._replace(observation=observation))
+    return replace_events(memory, happened_at(memory, steps), event._replace(observation=observation))

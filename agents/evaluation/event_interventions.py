@@ -14,7 +14,7 @@ from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import Event
 from engram.agents.evaluation.intervention import Flags, Intervention, with_memory
 from engram.agents.policy import MemoryPolicy
-from engram.memory.episodic.edit import deleted, happened_at, replaced
+from engram.memory.episodic.edit import delete_events, happened_at, replace_events
 from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
 from engram.memory.state import tree_map
 
@@ -80,7 +80,7 @@ class CueDeleted(CueEvents):
     """Deletes every event that shows the cue as soon as it is stored."""
 
     def edit(self, memory: EpisodicState, shows_cue: Tensor, continues: Tensor) -> EpisodicState:
-        return deleted(memory, shows_cue)
+        return delete_events(memory, shows_cue)
 
 
 class OthersDeleted(CueEvents):
@@ -102,7 +102,7 @@ class OthersDeleted(CueEvents):
             chosen = self.rng.choice(candidates, min(wanted[row], len(candidates)), replace=False)
             gone[row, chosen] = True
             self.n_deleted[row] += len(chosen)
-        return deleted(memory, torch.as_tensor(gone, device=memory.filled.device)) if gone.any() else memory
+        return delete_events(memory, torch.as_tensor(gone, device=memory.filled.device)) if gone.any() else memory
 
 
 class CueReplaced(CueEvents):
@@ -133,5 +133,5 @@ class CueReplaced(CueEvents):
             observation[row] = torch.as_tensor(new, device=observation.device).to(observation.dtype)
             here = torch.zeros_like(shows_cue)
             here[row, slot] = True
-            memory = replaced(memory, here, event)
+            memory = replace_events(memory, here, event)
         return memory

@@ -1,4 +1,4 @@
-"""Reading from events: what the current weights make of them, and multi-head attention over those in reach."""
+"""Reading from events: their encoding with the current weights, and multi-head attention over those in reach."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from engram.memory.arguments import check_int
 from engram.memory.positions import AgeBias, StepEmbedding
 
 
 class Encodings(NamedTuple):
-    """What the current weights make of M events."""
+    """Keys, values and gates of M events, computed with the current weights."""
 
     keys: Tensor  # [B, R, M, W]
     values: Tensor  # [B, R, M, V]
@@ -31,14 +32,14 @@ class Attended(NamedTuple):
 class EventAttention(nn.Module):
     """Multi-head attention of the current step over events.
 
-    Logits are `q·k/√W + log gate + bias(age) - c log(crowd)`, beside a null slot that means "nothing to recall".
+    Logits are `q·k/√W + log gate + bias(age) - c log(duplicates)`, beside a null slot that means "nothing to recall".
 
     * The key of an event carries a step embedding and the query a linear function of that of the current step, so that
       order can be addressed as well as content.
     * The log gates are taken relative to the most open gate in reach: they rank events against each other, but cannot
-      shut the memory as a whole; whether to recall anything is left to the null slot.
-    * The crowd of an event is the number of events in reach that equal it, itself included. With c = 1, where it
-      starts, all events of a kind together weigh as much as one: fifty steps of corridor do not drown one cue. Each
+      close the memory as a whole; whether to recall anything is left to the null slot.
+    * The duplicates of an event are the events in reach that equal it, itself included. With c = 1, its initial value,
+      all equal events together weigh as much as one, so that fifty steps of corridor do not outweigh one cue. Each
       head learns its c, since how often something happened may matter, too.
 
     Args:
@@ -48,6 +49,9 @@ class EventAttention(nn.Module):
         hops: reads per step; each further query also sees what the one before returned.
         gate_bias: initial bias of the write gate.
         step_embedding_size: size of the step embedding; 0 for no order addressing.
+
+    Raises:
+        ValueError: if a size is not a whole number of at least 1, or `step_embedding_size` is not even and at least 0.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class EventAttention(nn.Module):
         step_embedding_size: int,
     ) -> None:
         super().__init__()
+        heads, key_size = check_int("heads", heads), check_int("key_size", key_size)
+        value_size, hops = check_int("value_size", value_size), check_int("hops", hops)
         self.heads, self.key_size, self.value_size = heads, key_size, value_size
         self.read_size = heads * value_size + heads
         # Keys, values and gate of an event in one product.
@@ -73,7 +79,7 @@ class EventAttention(nn.Module):
         with torch.no_grad():
             self.from_event.bias.zero_()
             self.from_event.bias[-1] = gate_bias
-            # The memory starts as an associative one: what is seen now recalls what was like it.
+            # The memory starts as an associative one: the current event retrieves events like it.
             cast(nn.Linear, self.queries[0]).weight[:, hidden_size:] = self.from_event.weight[: heads * key_size]
         self.null_key = nn.Parameter(torch.zeros(heads, key_size))
         self.null_value = nn.Parameter(torch.zeros(heads, value_size))
@@ -129,10 +135,8 @@ class EventAttention(nn.Module):
         """
         sizes = [group.log_gates.shape[1] for group in groups]
         alive, age = alive.transpose(0, 1).contiguous(), age.transpose(0, 1).contiguous()  # [B, T, M]
-        duplicate_penalty = self.duplicate_penalty.view(-1, 1, 1, 1) * self._log_crowd(
-            event_hashes, alive
-        )  # [R, B, T, M]
-        bias = (self.age_bias(age) + self._relative_gates(groups, alive) - duplicate_penalty).transpose(0, 1)
+        penalty = self.duplicate_penalty.view(-1, 1, 1, 1) * self._log_duplicates(event_hashes, alive)  # [R, B, T, M]
+        bias = (self.age_bias(age) + self._relative_gates(groups, alive) - penalty).transpose(0, 1)
         dead = ~alive.unsqueeze(1)  # [B, 1, T, M]
         order = self._order(now, hidden.dtype)
         seen = torch.cat([hidden, encoded], dim=-1)
@@ -146,11 +150,11 @@ class EventAttention(nn.Module):
             weights = torch.cat([null_logit, logits.masked_fill(dead, -torch.inf)], dim=3).softmax(3)
             null, *shares = weights.split([1, *sizes], dim=3)
             weights_of_hops.append(weights[..., 1:])
-            recalled = null * self.null_value.unsqueeze(1)
+            values = null * self.null_value.unsqueeze(1)
             for share, group in zip(shares, groups, strict=True):
-                recalled = recalled + share @ group.values
-            content = self.normalize(recalled.permute(2, 0, 1, 3).flatten(2))
-            # How familiar it is beside what it was: the weight of the null slot, which normalizing would hide.
+                values = values + share @ group.values
+            content = self.normalize(values.permute(2, 0, 1, 3).flatten(2))
+            # The weight of the null slot tells how familiar the content is, which normalizing would hide.
             null_weights = null.squeeze(3).permute(2, 0, 1)
             read = torch.cat([content, null_weights], dim=2)
         weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)
@@ -165,8 +169,8 @@ class EventAttention(nn.Module):
         return log_gates - most_open.masked_fill(most_open == -torch.inf, 0.0)
 
     @staticmethod
-    def _log_crowd(event_hashes: Tensor, alive: Tensor) -> Tensor:
-        """Log of the number of events alive that equal each event alive, [B, T, M]; the dead do not matter."""
+    def _log_duplicates(event_hashes: Tensor, alive: Tensor) -> Tensor:
+        """Log of how many events alive equal each event, [B, T, M]; without meaning where an event is not alive."""
         equal = event_hashes.unsqueeze(1) == event_hashes.unsqueeze(2)
         return (alive.float() @ equal.float()).clamp(min=1.0).log()
 

@@ -6,42 +6,14 @@ gradient.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from engram.memory.state import State, broadcast_like, leaves
+from engram.memory.state import broadcast_like
 
 NOT_WRITTEN = -1
-
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-def event_hash(events: State) -> Tensor:
-    """Sum up events in one number each, by which equal ones are known: exact, and independent of any weights.
-
-    Args:
-        events: tree with leaves [B, M, ...] of any dtype.
-
-    Returns:
-        [B, M] int64.
-    """
-    parts = []
-    for number, leaf in enumerate(leaves(events)):
-        bits = leaf.flatten(2) if leaf.dim() > 2 else leaf.unsqueeze(2)
-        if bits.dtype != torch.bool:
-            bits = bits.contiguous().view(_BITS[bits.element_size()])
-        parts.append((bits.long() * _multipliers(bits.shape[2], number, bits.device)).sum(2))
-    return torch.stack(parts).sum(0)
-
-
-@cache
-def _multipliers(size: int, number: int, device: torch.device) -> Tensor:
-    """Fixed random odd numbers; products and sums wrap around."""
-    rng = torch.Generator().manual_seed(number)
-    return (torch.randint(-(2**62), 2**62, (size,), generator=rng, device="cpu") * 2 + 1).to(device)
 
 
 def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:
@@ -59,11 +31,11 @@ def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:
     return torch.where(last_start < 0, step + time, time - last_start)
 
 
-def has_newer_duplicate(alike: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
-    """Tell which slots hold an event of which a newer like is stored, so that losing them loses no content.
+def has_newer_duplicate(equal: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
+    """Tell which slots hold an event that a newer slot holds, too, so that losing them loses no content.
 
     Args:
-        alike: [B, N, N] bool, the two slots' events are alike.
+        equal: [B, N, N] bool, the two slots' events are equal.
         birth: [B, N] step at which each event happened.
         filled: [B, N] bool.
 
@@ -71,7 +43,7 @@ def has_newer_duplicate(alike: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
         [B, N] bool.
     """
     newer = birth.unsqueeze(1) > birth.unsqueeze(2)
-    return filled & (alike & newer & filled.unsqueeze(1)).any(2)
+    return filled & (equal & newer & filled.unsqueeze(1)).any(2)
 
 
 def choose_slot(
@@ -79,14 +51,14 @@ def choose_slot(
 ) -> Tensor:
     """Choose the slot that a new event takes.
 
-    The first free one; when all are filled the oldest superseded one; when none is superseded the least important
-    one (of equals the oldest), if the new event outranks it.
+    The first free one; when all are filled the oldest one with a newer duplicate; when there is none the least
+    important one (of equals the oldest), if the new event is more important.
 
     Args:
         importance: [B, N] of the stored events.
         birth: [B, N] step at which each happened.
         filled: [B, N] bool.
-        has_newer_duplicate: [B, N] bool, a newer like is stored or just about to be.
+        has_newer_duplicate: [B, N] bool, an equal newer event is stored or is the new event.
         candidate: [B] importance of the new event.
 
     Returns:
@@ -101,6 +73,61 @@ def choose_slot(
     outranked = torch.where(candidate > least.squeeze(1), oldest(importance == least), NOT_WRITTEN)
     replaced = torch.where(has_newer_duplicate.any(1), oldest(has_newer_duplicate), outranked)
     return torch.where(free.any(1), free.int().argmax(1), replaced)
+
+
+@torch.no_grad()
+def choose_slots(
+    importance: Tensor,
+    stored: Tensor,
+    birth: Tensor,
+    filled: Tensor,
+    candidates: Tensor,
+    event_hashes: Tensor,
+    now: Tensor,
+    episode_starts: Tensor,
+) -> Tensor:
+    """Choose the slot of every step's event, one step after the other.
+
+    Args:
+        importance, stored, birth: [B, N] log gates, hashes and steps of the events in the slots before the first step.
+        filled: [B, N] bool.
+        candidates: [B, T] log gates of the sequence's events.
+        event_hashes, now: [T, B] hashes and step numbers of the sequence's events.
+        episode_starts: [T, B] bool.
+
+    Returns:
+        [T, B] int64 in 0..N-1, or NOT_WRITTEN.
+    """
+    rows = torch.arange(len(filled), device=filled.device)
+    decisions = []
+    for t, start in enumerate(episode_starts):
+        filled = filled & ~start.unsqueeze(1)
+        outdated = filled & (stored == event_hashes[t].unsqueeze(1))
+        if not filled.is_cpu or bool(filled.all(1).any()):  # else there is a free slot in every row
+            equal = stored.unsqueeze(1) == stored.unsqueeze(2)
+            outdated = has_newer_duplicate(equal, birth, filled) | outdated
+        slot = choose_slot(importance, birth, filled, outdated, candidates[:, t])
+        decisions.append(slot)
+        if t + 1 < len(episode_starts):
+            row, written = rows[slot >= 0], slot[slot >= 0]
+            importance, stored, birth = importance.clone(), stored.clone(), birth.clone()
+            importance[row, written], stored[row, written] = candidates[row, t], event_hashes[t, row]
+            birth[row, written], filled[row, written] = now[t, row], True
+    return torch.stack(decisions)
+
+
+def slots_in_use(filled: Tensor, length: int) -> int:
+    """Count the slots to look at before a sequence of `length` steps: slots are taken from the first on.
+
+    On a GPU the answer has to be waited for, which a single step is not worth: then it is all of them.
+
+    Args:
+        filled: [B, N] bool.
+    """
+    slots = filled.shape[1]
+    if length == 1 and not filled.is_cpu:
+        return slots
+    return int((filled.any(0) * torch.arange(1, slots + 1, device=filled.device)).max())
 
 
 def readable_mask(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> Tensor:
@@ -174,7 +201,7 @@ class SlotWrites(NamedTuple):
 
 
 def slot_writes(decisions: Tensor, writer: Tensor) -> SlotWrites:
-    """Tell where the events of a sequence are put; a GPU is not asked how many for a single step.
+    """Tell where the events of a sequence are put; for a single step without waiting for a GPU.
 
     Args:
         decisions: [T, B] slot taken by each step's event.

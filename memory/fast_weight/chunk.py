@@ -1,8 +1,8 @@
 """The fast path of the gated delta rule: chunks of matrix products, the backward pass written out.
 
 Within a chunk, with `γ_t` the sum of log decays up to step t, the weights are
-`S_t = exp(γ_t) S_0 + Σ_i exp(γ_t - γ_i) u_i k_iᵀ`, where `u_t = β_t (v_t - α_t S_{t-1} k_t)` is what step t adds. The one
-put into the other gives the triangular system `(I + A) u = β (v - exp(γ) S_0 k)` with
+`S_t = exp(γ_t) S_0 + Σ_i exp(γ_t - γ_i) u_i k_iᵀ`, where `u_t = β_t (v_t - α_t S_{t-1} k_t)` is what step t adds.
+Together they give the triangular system `(I + A) u = β (v - exp(γ) S_0 k)` with
 `A_ti = β_t exp(γ_t - γ_i) k_t·k_i` for i < t (Yang et al. 2024, "Parallelizing linear transformers with the delta rule
 over sequence length"; with decay Yang et al. 2025, "Gated delta networks"). All sums run over the steps of the same
 episode only, so A is block-diagonal.

@@ -8,7 +8,7 @@ from cores import BATCH, SIZES, SPECS, Spec, assert_equal_trees, build, carried_
 
 from engram.memory import Core, CoreState, SlotAccess, State, Unrolled, reset, tree_map
 from engram.memory.dnc.memory import DNC
-from engram.memory.episodic.edit import deleted
+from engram.memory.episodic.edit import delete_events
 from engram.memory.state import leaves
 
 WITH_SLOTS = {"episodic", "ntm", "dnc"}
@@ -217,7 +217,7 @@ def test_undoing_an_event_is_deleting_it_where_it_took_a_free_slot():
     core = build(Spec("gru", "episodic", SIZES["episodic"][2]))
     made = step(core)
     after = made.unrolled.state
-    without = deleted(after.memory, made.access.written.bool())
+    without = delete_events(after.memory, made.access.written.bool())
     undone = core.memory.unwritten(made.before, after.memory)
     assert_equal_trees(visible(undone), visible(without))
     read = [later(core, after._replace(memory=memory)) for memory in (undone, without)]

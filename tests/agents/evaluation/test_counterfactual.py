@@ -12,8 +12,9 @@ from engram.agents import MemoryPPO
 from engram.agents.encoder import Event
 from engram.agents.evaluation.counterfactual import replay_with_edits
 from engram.agents.evaluation.recording import record
-from engram.memory import MEMORIES
-from engram.memory.episodic.edit import deleted, equal_to, happened_at, replaced
+from engram.memory import MEMORIES, tree_map
+from engram.memory.episodic.edit import delete_events, happened_at, replace_events
+from engram.memory.episodic.event_hash import event_hash
 
 LENGTH = 17
 # More slots than steps: nothing takes a slot that is not free.
@@ -93,7 +94,7 @@ def test_an_event_never_stored_is_an_event_deleted():
         state = recording.start
         for time, step in enumerate(recording.steps):
             starts, memory = torch.tensor([time == 0]), state.core.memory
-            left = deleted(memory, happened_at(memory, torch.tensor([gone])))
+            left = delete_events(memory, happened_at(memory, torch.tensor([gone])))
             changed = state._replace(core=state.core._replace(memory=left))
             _, unrolled = policy.unroll_step(step.observation, changed, starts)
             distribution = policy.distribution(unrolled.features[0], step.observation, None)
@@ -170,11 +171,12 @@ def test_an_event_replaced_is_acted_upon_as_if_it_had_been_seen():
             for when, other in change.items():
                 slots = happened_at(memory, torch.tensor([[when]]))
                 if other is None:
-                    memory = deleted(memory, slots)
+                    memory = delete_events(memory, slots)
                 else:
                     event = recording_event(policy, recording, when)._replace(observation=other)
-                    memory = replaced(memory, slots, event)
-                    assert bool((equal_to(memory, event) & slots).any()) == bool(slots.any())
+                    memory = replace_events(memory, slots, event)
+                    new = event_hash(tree_map(lambda leaf: leaf.unsqueeze(1), event))
+                    assert torch.equal(memory.event_hash[slots], new.expand_as(slots)[slots])
             changed_state = state._replace(core=state.core._replace(memory=memory))
             starts = torch.tensor([time == 0])
             _, unrolled = policy.unroll_step(step.observation, changed_state, starts)

@@ -1,4 +1,4 @@
-"""Events taken out of an episodic memory, exchanged or put in."""
+"""Events of an episodic memory deleted or replaced."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ from cores import BATCH, SIZES, Spec, assert_equal_trees, build, events
 
 from engram.agents import MemoryPPO
 from engram.memory import CoreState, tree_map
-from engram.memory.episodic.edit import deleted, equal_to, happened_at, replaced, transplanted
-from engram.memory.episodic.slots import event_hash
+from engram.memory.episodic.edit import delete_events, happened_at, replace_events
+from engram.memory.episodic.event_hash import event_hash
 from engram.memory.state import leaves
 
 SLOTS = 37
@@ -53,29 +53,19 @@ def test_an_event_is_known_by_its_step(core):
     steps = torch.tensor([[0, 6, 9], [1, -1, -1], [-1, -1, -1]])
     assert torch.equal(happened_at(memory, steps), chosen((0, 0), (0, 6), (1, 1)))
     # Steps that are empty slots' by chance, and those of an episode before, are none.
-    assert not happened_at(deleted(memory, memory.filled), steps.clamp(min=0)).any()
-
-
-def test_an_event_is_known_by_its_content(core):
-    state, sequence = played(core)
-    memory = state.memory
-    last = tree_map(lambda leaf: leaf[8], sequence)
-    assert torch.equal(equal_to(memory, last), chosen((0, 6), (1, 1), (2, 4)))
-    moved = last._replace(vector=last.vector + 1e-6)
-    assert not equal_to(memory, moved).any()
-    assert not equal_to(deleted(memory, memory.filled), last).any()
+    assert not happened_at(delete_events(memory, memory.filled), steps.clamp(min=0)).any()
 
 
 def test_deleting_frees_these_slots_and_no_other(core):
     memory = played(core)[0].memory
     slots = chosen((0, 2), (2, 0), (2, 4), (1, 36))  # the last is empty anyway
-    after = deleted(memory, slots)
+    after = delete_events(memory, slots)
     assert torch.equal(after.filled, memory.filled & ~slots)
     assert_only_these_changed(memory, after, slots)
 
 
 @torch.no_grad()
-def test_what_was_deleted_is_not_read_and_its_slot_is_taken_next(core):
+def test_a_deleted_event_is_not_read_and_its_slot_is_taken_next(core):
     state, _ = played(core)
     slots = chosen((0, 2), (1, 0), (2, 4))
     now, none = events(1), torch.zeros(1, BATCH, dtype=torch.bool)
@@ -83,11 +73,11 @@ def test_what_was_deleted_is_not_read_and_its_slot_is_taken_next(core):
     def unroll(memory):
         return core.unroll(now, CoreState(state.controller, memory), none)
 
-    after = deleted(state.memory, slots)
+    after = delete_events(state.memory, slots)
     assert unroll(after).decisions.tolist() == [[2, 0, 4]]
     assert unroll(state.memory).decisions.tolist() == [[7, 2, 5]]
     other = tree_map(lambda leaf: leaf[0], events(1))
-    same = unroll(deleted(replaced(state.memory, slots, other), slots))
+    same = unroll(delete_events(replace_events(state.memory, slots, other), slots))
     assert_equal_trees(same.features, unroll(after).features)
     assert (unroll(after).features - unroll(state.memory).features).abs().amax(2).min() > 1e-4
 
@@ -96,53 +86,30 @@ def test_replacing_changes_what_is_seen_and_not_when(core):
     memory = played(core)[0].memory
     other = tree_map(lambda leaf: leaf[0], events(1))
     slots = chosen((0, 1), (0, 5), (2, 3), (1, 11))
-    after = replaced(memory, slots, other)
+    after = replace_events(memory, slots, other)
     assert_only_these_changed(memory, after, slots)
     assert torch.equal(after.birth, memory.birth)
     assert torch.equal(after.filled, memory.filled)
     for row, slot in ((0, 1), (0, 5), (2, 3)):
         assert_equal_trees(tuple(event_of(after, row, slot)), tuple(leaf[row] for leaf in other))
     assert_equal_trees(tuple(event_of(after, 1, 11)), tuple(event_of(memory, 1, 11)))  # empty ones stay empty
-    assert torch.equal(equal_to(after, other), slots & memory.filled)
+    shows_it = after.event_hash == event_hash(tree_map(lambda leaf: leaf.unsqueeze(1), other))
+    assert torch.equal(shows_it & after.filled, slots & memory.filled)
 
 
 def test_nothing_is_changed_in_place(core):
     memory = played(core)[0].memory
     kept, every = tree_map(torch.clone, memory), memory.filled
-    donor = tree_map(lambda leaf: leaf[[1, 2, 0]], memory)
-    deleted(memory, every), transplanted(memory, every, donor)
-    replaced(memory, every, tree_map(lambda leaf: leaf[0], events(1)))
+    delete_events(memory, every)
+    replace_events(memory, every, tree_map(lambda leaf: leaf[0], events(1)))
     assert_equal_trees(memory, kept)
 
 
-def test_a_digest_stays_that_of_its_event(core):
+def test_the_hash_of_a_replaced_event_is_that_of_the_new_one(core):
     memory = played(core)[0].memory
     other = tree_map(lambda leaf: leaf[0], events(1))
-    donor = tree_map(lambda leaf: leaf[[1, 2, 0]], memory)
-    slots = chosen((0, 1), (0, 6), (2, 3), (1, 0))
-    for after in (replaced(memory, slots, other), transplanted(memory, slots, donor)):
-        assert torch.equal(after.event_hash[after.filled], event_hash(after.events)[after.filled])
-
-
-def test_a_transplant_brings_the_step_with_it_and_empties_what_the_donor_has_not_filled(core):
-    memory = played(core)[0].memory
-    donor = tree_map(lambda leaf: leaf[[1, 2, 0]], memory)._replace(step=torch.tensor([100, 200, 300]))
-    donor = donor._replace(birth=donor.birth + 50)
-    slots = chosen((0, 1), (0, 6), (2, 3), (2, 6))
-    after = transplanted(memory, slots, donor)
-    assert_only_these_changed(memory, after, slots)
-    assert not after.filled[0, 6]  # row 1 has two events
-    assert after.filled[2, 6]  # row 0 has seven, row 2 has five
-    for row, slot, of in ((0, 1, 1), (2, 3, 0), (2, 6, 0)):
-        assert_equal_trees(tuple(event_of(after, row, slot)), tuple(event_of(memory, of, slot)))
-        assert after.birth[row, slot] == slot + 50
-
-
-def test_all_of_another_episode_is_read_as_if_it_were_ones_own(core):
-    state, _ = played(core)
-    other = tree_map(lambda leaf: leaf[[1, 2, 0]], state.memory)
-    whole = transplanted(state.memory, torch.ones(BATCH, SLOTS, dtype=torch.bool), other)
-    assert_equal_trees(whole._replace(step=other.step), other)
+    after = replace_events(memory, chosen((0, 1), (0, 6), (2, 3), (1, 0)), other)
+    assert torch.equal(after.event_hash[after.filled], event_hash(after.events)[after.filled])
 
 
 def test_an_agent_forgets_an_event_in_the_middle_of_an_episode():
@@ -158,7 +125,7 @@ def test_an_agent_forgets_an_event_in_the_middle_of_an_episode():
     memory = state.core.memory
     assert memory.birth[0, :7].tolist() == [0, 1, 2, 3, 4, 5, 6]
 
-    without = deleted(memory, happened_at(memory, torch.tensor([[3]])))
+    without = delete_events(memory, happened_at(memory, torch.tensor([[3]])))
     state = state._replace(core=state.core._replace(memory=without))
     _, after = model.predict(observation, state)
 
