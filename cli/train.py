@@ -80,8 +80,10 @@ def train(config: TrainConfig, name: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     with StopRequest() as request:
-        folder = make_folder(config, name)
+        paths = model.policy.core.paths()
+        folder = make_folder(config, name, paths)
         say(f"run folder: {folder.path}")
+        say(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
         if split := held_out(config, env, leaks):
             say(split)
         if leaks is not None:
@@ -235,14 +237,20 @@ def agent_arguments(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def make_folder(config: TrainConfig, name: str) -> RunFolder:
-    """Make the run folder and note in it what is about to be done, and with what."""
+def make_folder(config: TrainConfig, name: str, paths: dict[str, str]) -> RunFolder:
+    """Make the run folder and note in it what is about to be done, and with what.
+
+    Args:
+        config: what to train.
+        name: what the run folder is called.
+        paths: which implementations run, by operator (see `Core.paths`).
+    """
     try:
         folder = RunFolder.create(Path(config.runs_dir), name, config.seed)
     except ValueError as error:
         raise CannotRun(str(error)) from error
     write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
-    write_json(folder.versions, versions(Path(__file__).resolve().parents[1]))
+    write_json(folder.versions, {**versions(Path(__file__).resolve().parents[1]), "paths": paths})
     return folder
 
 

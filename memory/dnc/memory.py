@@ -124,7 +124,7 @@ class DNC(FeedbackMemory[DNCState]):
         chosen = ", ".join(name for name, is_on in options.items() if is_on)
         self.why_not_fused = why_naive(type(self), DNC, BESIDE_THE_STEP)
         if chosen:
-            self.why_not_fused = f"option {chosen} has no fused step"
+            self.why_not_fused = f"no fused step with {chosen}"
         if not self.why_not_fused:
             self.fused = NativeDNC(width, reads, links)
 

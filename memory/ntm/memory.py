@@ -94,7 +94,7 @@ class NTM(FeedbackMemory[NTMState]):
         self.start_read = nn.Parameter(torch.zeros(self.read_size))
         self.why_not_fused = why_naive(type(self), NTM, BESIDE_THE_STEP)
         if write_heads > 1:
-            self.why_not_fused = f"write_heads={write_heads} has no fused step"
+            self.why_not_fused = f"no fused step with write_heads={write_heads}"
         if not self.why_not_fused:
             self.fused = FusedNTM(word_size, read_heads, shift, _BOUND)
 

@@ -26,6 +26,7 @@ from engram.envs.split.leakage import Leakage, SideMet
 from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv
 from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.settings import trained_setting
+from engram.memory.native import build
 from engram.tracking import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,25 @@ def test_run_folder_holds_the_record() -> None:
     versions = json.loads((tiny_run() / "versions.json").read_text())
     assert {"python", "torch", "stable-baselines3", "gymnasium", "minigrid", "numpy", "engram"} <= set(versions)
     assert {"git_commit", "git_dirty", "command"} <= set(versions)
+
+
+def test_which_implementations_run_is_printed_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENGRAM_NATIVE", "0")
+    build.build.cache_clear()
+    others = [word for word in TINY if not word.startswith("memory") and not word.startswith("total")]
+    sizes = ("memory=dnc", "memory.slots=5", "total_timesteps=100", "eval.final_episodes=0")
+    try:
+        train(composed(*others, *sizes, f"runs_dir={tmp_path}"), "paths")
+    finally:
+        build.build.cache_clear()
+    (folder,) = (tmp_path / "paths").iterdir()
+    in_torch = "fused: switched off by ENGRAM_NATIVE=0"
+    paths = {"feedback loop": "fused", "controller": in_torch, "memory": in_torch}
+    assert json.loads((folder / "versions.json").read_text())["paths"] == paths
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("implementations: ")]
+    assert line == f"implementations: feedback loop fused; controller {in_torch}; memory {in_torch}"
 
 
 def test_the_sides_are_compared_before_the_training() -> None:
