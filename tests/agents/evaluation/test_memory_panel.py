@@ -6,7 +6,8 @@ import torch
 from staggered import agent, vec_env
 
 from engram.agents.evaluation.episodes import evaluate
-from engram.agents.evaluation.memory_panel import MemoryPanel
+from engram.agents.evaluation.memory_panel import MemoryPanel, _distance
+from engram.agents.evaluation.slot_statistics import SlotCounts
 
 ROWS = 3
 
@@ -62,3 +63,67 @@ def test_a_memory_that_is_needed_at_one_step_of_an_episode_is_used(monkeypatch):
         watching(observations, state, np.array(starts), None)
     # Row 0 has one episode, row 1 has two: their largest are 0.9, 0.5 and 0.1.
     assert watching.figures()["use"] == pytest.approx((0.9 + 0.5 + 0.1) / 3)
+
+
+def test_figures_are_ratios_of_the_counts():
+    model = agent()
+    watching = MemoryPanel(model.policy, ROWS)
+    watching.has_slots = True
+    counts = SlotCounts(
+        steps=101.0,
+        reads=103.0,
+        writes=11.0,
+        filled=13.0,
+        nothing=17.0,
+        entropy=19.0,
+        read_weight=23.0,
+        age=29.0,
+        stored=31.0,
+        never_read=7.0,
+        overwritten=5.0,
+        overwritten_unread=3.0,
+    )
+    watching.slots.counts = counts
+    watching.gates, watching.cue_steps = np.array([2.7, 0.9]), np.array([3, 9])
+    expected = {
+        "use": 0.0,
+        "write_rate": 11 / 101,
+        "occupancy": 13 / 101,
+        "nothing_read": 17 / 103,
+        "read_entropy": 19 / 103,
+        "read_age": 29 / 23,
+        "never_read": 7 / 31,
+        "overwritten_unread": 3 / 5,
+        "write_selectivity": 0.9 - 0.1,
+    }
+    assert watching.figures() == pytest.approx(expected)
+    watching.slots.counts = counts._replace(read_weight=0.0, stored=0.0, overwritten=0.0)
+    watching.cue_steps = np.array([0, 9])  # the cue was never in sight
+    assert set(expected) - set(watching.figures()) == {
+        "read_age",
+        "never_read",
+        "overwritten_unread",
+        "write_selectivity",
+    }
+
+
+def test_selectivity_compares_the_gate_while_the_cue_is_in_sight_with_that_at_other_steps(monkeypatch):
+    model = agent()
+    watching, env = MemoryPanel(model.policy, ROWS - 1), vec_env()
+    observations, state = env.reset(), model.policy.initial_state(ROWS)
+    gates = iter([[0.9, 0.2], [0.7, 0.4], [0.3, 0.1]])
+    access = model.policy.core.access
+    monkeypatch.setattr(
+        model.policy.core, "access", lambda *args: access(*args)._replace(gate=torch.tensor(next(gates)))
+    )
+    for cue in ([True, False, True], [False, True, True], [False, False, True]):  # the third row is not watched
+        watching(observations, state, np.zeros(ROWS, bool), np.array(cue))
+    expected = (0.9 + 0.4) / 2 - (0.2 + 0.7 + 0.3 + 0.1) / 4
+    assert watching.figures()["write_selectivity"] == pytest.approx(expected)
+
+
+def test_use_is_total_variation_or_at_most_one():
+    one, other = torch.tensor([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]]), torch.tensor([[0.1, 0.3, 0.6], [0.0, 0.0, 1.0]])
+    assert _distance(one, other).tolist() == pytest.approx([0.4, 1.0])
+    assert _distance(torch.tensor([[9.0]]), torch.tensor([[-2.0]])).tolist() == [1.0]  # of continuous actions
+    assert _distance(torch.tensor([[0.9]]), torch.tensor([[0.3]])).tolist() == pytest.approx([0.3])
