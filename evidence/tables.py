@@ -1,55 +1,85 @@
-"""What all tables share: cells with a number and its interval, and a table for the terminal."""
+"""What all that is printed shares: cells with a number and its interval, tables, lines, bars, and tables as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from rich.box import SIMPLE
+from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from engram.evidence.statistics import Estimate
 
 Rows = list[tuple[str, ...]]
-"""Cells as plain text; the first row is the heading."""
-
-
-def shown_rate(rate: float | None, low: float | None, high: float | None) -> str:
-    """Return a rate with its interval, for a table; a dash if it is not known."""
-    return "-" if rate is None else f"{rate:.1%} ({100 * (low or 0.0):.1f}-{100 * (high or 0.0):.1f})"
+"""Cells as plain text; the first row is the heading, an empty one a line between two parts."""
 
 
 def as_percent(estimate: Estimate | None) -> str:
-    """Write a rate as `97.5 % (94.3-98.9)`; without an interval where all of several seeds agree."""
-    if estimate is None:
-        return "-"
-    if _all_agree(estimate):
-        return f"{100 * estimate.value:.1f} % in all"
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f} %"
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})"
+    """Write a rate as `97.5 % (94.3-98.9)`, and as `97.5 % (95.0, 100.0)` if it has seeds but no interval."""
+    return "-" if estimate is None else _cell(estimate, 100, 1, " %")
 
 
 def as_number(estimate: Estimate | None, digits: int = 3) -> str:
-    """Write a number as `0.966 (0.951-0.970)`; without an interval where there is none."""
-    if estimate is None:
-        return "-"
-    if estimate.low is None or estimate.high is None or _all_agree(estimate):
-        return f"{estimate.value:.{digits}f}" + (" in all" if _all_agree(estimate) else "")
-    until = " to " if estimate.low < 0 else "-"  # a dash would look like another sign
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}{until}{estimate.high:.{digits}f})"
+    """Write a number as `0.966 (0.951-0.970)`, and as `0.966 (0.950, 0.982)` if it has seeds but no interval."""
+    return "-" if estimate is None else _cell(estimate, 1, digits, "")
 
 
-def as_table(rows: Rows, title: str) -> Table:
-    """Return rows, the first of which is the heading, as a table for the terminal."""
+def _cell(estimate: Estimate, scale: float, digits: int, unit: str) -> str:
+    def shown(value: float) -> str:
+        return f"{scale * value:.{digits}f}"
+
+    behind = ""
+    if estimate.low is not None and estimate.high is not None:
+        until = " to " if estimate.low < 0 else "-"  # a dash would look like another sign
+        behind = f" ({shown(estimate.low)}{until}{shown(estimate.high)})"
+    elif len(estimate.by_run) > 1:
+        behind = f" ({', '.join(map(shown, estimate.by_run))})"
+    return f"{shown(estimate.value)}{unit}{behind}"
+
+
+def as_table(rows: Rows, title: str, words: int = 1) -> Table:
+    """Return rows as a table for the terminal.
+
+    Args:
+        rows: the first is the heading.
+        title: above the table.
+        words: so many columns on the left are words, the others numbers.
+    """
     table = Table(title=escape(title), box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column(escape(rows[0][0]), overflow="fold")
-    for cells in list(zip(*rows, strict=True))[1:]:
+    for number, cells in enumerate(zip(*filter(None, rows), strict=True)):
         # On a narrow terminal cells are broken between their words, never within them.
-        longest = max(len(word) for cell in cells for word in cell.split())
-        table.add_column(escape(cells[0]), justify="right", min_width=longest)
+        longest = 0 if number == 0 else max((len(word) for cell in cells for word in cell.split()), default=0)
+        justify: Any = "left" if number < words else "right"
+        table.add_column(escape(cells[0]), justify=justify, min_width=longest, overflow="fold")
     for row in rows[1:]:
-        table.add_row(*map(escape, row))
+        if row:
+            table.add_row(*map(escape, row))
+        else:
+            table.add_section()
     return table
 
 
-def _all_agree(estimate: Estimate) -> bool:
-    return len(estimate.by_run) > 1 and len(set(estimate.by_run)) == 1
+def print_line(console: Console, line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def progress_bar(console: Console) -> Progress:
+    """Return a bar that is gone when all is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV with a heading; what a row lacks or does not know is empty."""
+    text = io.StringIO()
+    columns = dict.fromkeys(column for row in rows for column in row)
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +13,12 @@ from engram.evidence.plotting import colors_of, save_figure
 from engram.evidence.statistics import Estimate
 
 COLUMNS = 3
+MARKS: dict[str, dict[str, Any]] = {
+    "memory intact": {"marker": "o", "linestyle": "", "color": "black", "markersize": 5},
+    "memory wiped": {"marker": "o", "linestyle": "", "color": "black", "markerfacecolor": "white", "markersize": 5},
+    "single seeds": {"marker": "|", "linestyle": "", "color": "black", "alpha": 0.5, "markersize": 7},
+    "chance": {"color": "grey", "linestyle": ":", "linewidth": 1},
+}
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
@@ -50,7 +57,10 @@ def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     panels[0].set_yticks(range(len(names)), names, fontsize=8)
     panels[0].set_ylim(len(names) - 0.5, -0.5)  # the first agent on top
     figure.supxlabel("success on the test side" if by_success else "return on the test side", fontsize=9)
-    _legend(figure, by_success and comparison.chance is not None)
+    for name, look in MARKS.items():
+        if name != "chance" or (by_success and comparison.chance is not None):
+            panels[0].plot([], [], **look, label=name)
+    figure.legend(fontsize=8, frameon=False, ncols=len(MARKS), loc="outside upper center")
     return save_figure(figure, path)
 
 
@@ -63,17 +73,3 @@ def _point(panel: Axes, estimate: Estimate | None, place: float, color: str, fil
         panel.plot(estimate.by_run, [place] * len(estimate.by_run), "|", color=color, alpha=0.5, markersize=7)
     fill = color if filled else "white"
     panel.plot(estimate.value, place, "o", color=color, markerfacecolor=fill, markersize=5.5, zorder=3)
-
-
-def _legend(figure: Figure, has_chance: bool) -> None:
-    axes = figure.axes[0]
-    marks = [
-        axes.plot([], [], "o", color="black", markersize=5)[0],
-        axes.plot([], [], "o", color="black", markerfacecolor="white", markersize=5)[0],
-        axes.plot([], [], "|", color="black", alpha=0.5, markersize=7)[0],
-    ]
-    names = ["memory intact", "memory wiped", "single seeds"]
-    if has_chance:
-        marks.append(axes.plot([], [], color="grey", linestyle=":", linewidth=1)[0])
-        names.append("chance")
-    figure.legend(marks, names, fontsize=8, frameon=False, ncols=len(names), loc="outside upper center")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from engram.evidence.comparison.compare import AgentResult, Comparison, SettingScores
+from engram.evidence.comparison.compare import Comparison
 from engram.evidence.runs.settings import AS_TRAINED
-from engram.evidence.tables import Rows, as_number, as_percent, as_table
+from engram.evidence.statistics import LEAST_SEEDS, Estimate
+from engram.evidence.tables import Rows, as_csv, as_number, as_percent, as_table, print_line
 from engram.tracking.atomic import write_json, write_text
 
 LEGEND = (
-    "Test side. Over seeds: interquartile mean and 95 % interval of a stratified bootstrap; of a single run: 95 % "
-    "Wilson interval."
+    f"Test side. Of {LEAST_SEEDS} seeds or more: their mean and its 95 % interval over seeds; of fewer: their mean and "
+    "each seed; of a single one: the 95 % interval over episodes of this agent, which tells nothing of other seeds."
 )
 BETTER = (
     "Probability that a run of the row has more {metric} than a run of the column (95 % interval; ties count half)."
@@ -35,35 +33,24 @@ def score_rows(comparison: Comparison, setting: str = AS_TRAINED) -> Rows:
     rows: Rows = [("agent", "seeds", "success", "sampled", "return", "memory wiped", "return, wiped")]
     for agent in comparison.agents:
         scores = agent.settings[setting]
-        rows.append(
-            (
-                agent.label,
-                str(len(scores.mean_return.by_run) if scores.mean_return else 0),
-                as_percent(scores.success),
-                as_percent(scores.sampled),
-                as_number(scores.mean_return),
-                as_percent(scores.wiped),
-                as_number(scores.wiped_return),
-            )
-        )
-    # A column in which nothing is known says nothing, and success with the memory wiped says it better than a return.
+        seeds = str(len(scores.mean_return.by_run) if scores.mean_return else 0)
+        rates = as_percent(scores.success), as_percent(scores.sampled), as_percent(scores.wiped)
+        returns = as_number(scores.mean_return), as_number(scores.wiped_return)
+        rows.append((agent.label, seeds, *rates[:2], returns[0], rates[2], returns[1]))
+    # A column in which nothing is known tells nothing, and success with the memory wiped tells more than its return.
     needless = "return, wiped" if comparison.metric == "success" else ""
-    kept = [
-        i for i, name in enumerate(rows[0]) if i < 2 or (name != needless and any(row[i] != "-" for row in rows[1:]))
-    ]
-    return [tuple(row[i] for i in kept) for row in rows]
+    columns = [c for c in zip(*rows, strict=True) if c[0] != needless and (c[0] == "seeds" or set(c[1:]) != {"-"})]
+    return list(zip(*columns, strict=True))
 
 
 def improvement_rows(comparison: Comparison) -> Rows:
     """Return the table of probabilities of improvement over the controls; empty if there are none."""
     controls = list(dict.fromkeys(control for agent in comparison.agents for control in agent.better_than))
-    if not controls:
-        return []
     rows: Rows = [("agent", *(f"better than {control}" for control in controls))]
     for agent in comparison.agents:
         if agent.better_than:
             rows.append((agent.label, *(as_number(agent.better_than.get(name), 2) for name in controls)))
-    return rows
+    return rows if controls else []
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -74,7 +61,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     if better := improvement_rows(comparison):
         console.print(as_table(better, "probability of improvement"))
     for line in (LEGEND, *((BETTER.format(metric=comparison.metric),) if better else ()), *comparison.caveats):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
@@ -91,36 +78,22 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     json_path, csv_path = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.csv")
     write_json(json_path, {**asdict(comparison), "about": LEGEND})
     rows = [
-        {**_plain(agent, setting, scores), **_ends("better_than_", agent.better_than if setting == AS_TRAINED else {})}
+        {
+            "agent": agent.label,
+            "control": agent.is_control,
+            "setting": setting,
+            "seeds": " ".join(map(str, agent.seeds)),
+            **_columns("", vars(scores)),
+            **_columns("better_than_", agent.better_than if setting == AS_TRAINED else {}),
+        }
         for agent in comparison.agents
         for setting, scores in agent.settings.items()
     ]
-    text = io.StringIO()
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(csv_path, text.getvalue())
+    write_text(csv_path, as_csv(rows))
     return json_path, csv_path
 
 
-def _plain(agent: AgentResult, setting: str, scores: SettingScores) -> dict[str, Any]:
-    return {
-        "agent": agent.label,
-        "control": agent.is_control,
-        "setting": setting,
-        "seeds": " ".join(map(str, agent.seeds)),
-        **_ends("", vars(scores)),
-    }
-
-
-def _ends(prefix: str, estimates: Any) -> dict[str, float | str]:
+def _columns(prefix: str, estimates: Mapping[str, Estimate | None]) -> dict[str, float | None]:
     """Flatten estimates to columns NAME, NAME_low, NAME_high."""
-    return dict(_columns(prefix, estimates))
-
-
-def _columns(prefix: str, estimates: Any) -> Iterator[tuple[str, float | str]]:
-    for name, estimate in estimates.items():
-        for end in ("value", "low", "high"):
-            value = None if estimate is None else getattr(estimate, end)
-            yield f"{prefix}{name}" + ("" if end == "value" else f"_{end}"), "" if value is None else value
+    ends = {"": "value", "_low": "low", "_high": "high"}
+    return {f"{prefix}{name}{end}": getattr(e, field, None) for name, e in estimates.items() for end, field in ends.items()}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from engram.evidence.evaluation.scores import Score
-from engram.evidence.statistics import difference_interval
+from engram.evidence.runs.files import CertificatePart, Score
 
 Verdict = Literal[
     "needs its memory",
@@ -35,7 +34,10 @@ LEADS_WITHOUT: dict[Verdict, str] = {
 }
 MARGIN = 0.05
 """An intervention costs nothing if success is surely not lower by more (return: by more than this share of it)."""
-
+OFTEN = 0.5
+"""An agent that sees the cue again in a larger share of its episodes, left alone, looks again."""
+SELDOM = 0.1
+"""Below this share of episodes it is not worth a sentence that the agent looked again."""
 CERTIFICATE = {
     "intact": "nothing",
     "wiped": "memory wiped before every step",
@@ -52,17 +54,9 @@ STATELESS = "feedforward"
 
 
 def acts(name: str, has_memory: bool, has_state: bool) -> bool:
-    """Say whether an intervention has something to act on; where not, it shows another one a second time."""
+    """Return whether an intervention has something to act on; where not, it shows another one a second time."""
     on_memory, on_controller = name not in ("intact", "controller_wiped"), name in ("controller_wiped", "both_wiped")
     return (has_memory or not on_memory) and (has_state or not on_controller)
-
-
-class Difference(NamedTuple):
-    """Success under an intervention less that of the same agent left alone, with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -83,43 +77,20 @@ class Certificate:
         """Names of what was played and has something to act on, in the order of the table."""
         return [name for name in CERTIFICATE if name in self.scores and acts(name, self.has_memory, self.has_state)]
 
-    @property
-    def tells_success(self) -> bool:
-        """Whether the env does; where not, returns are compared."""
-        return self.scores["intact"].success is not None
-
-    def difference(self, name: str) -> Difference | None:
-        """Return what an intervention changes; None if it was not played.
-
-        Of success the interval is Newcombe's. Where the env tells none it is that of the mean return, from the ends of
-        the two bootstrap intervals, which is wider than it need be.
-        """
-        intact, other = self.scores["intact"], self.scores.get(name)
-        if other is None:
-            return None
-        if intact.successes is not None and other.successes is not None:
-            low, high = difference_interval(other.successes, other.episodes, intact.successes, intact.episodes)
-            return Difference(other.successes / other.episodes - intact.successes / intact.episodes, low, high)
-        ends = (intact.return_low, intact.return_high, other.return_low, other.return_high)
-        if None in ends:  # of a single episode
-            return None
-        least, most, others_least, others_most = cast(tuple[float, float, float, float], ends)
-        return Difference(other.mean_return - intact.mean_return, others_least - most, others_most - least)
-
     def costs(self, name: str) -> bool:
-        """Say whether it costs success (or return): the whole interval of the difference is below zero."""
-        found = self.difference(name)
-        return found is not None and found.high < 0
+        """Return whether it costs success (or return): the whole interval of the difference is below zero."""
+        score = self.scores.get(name)
+        return score is not None and score.difference_high is not None and score.difference_high < 0
 
     def costs_nothing(self, name: str) -> bool:
-        """Say whether it surely costs less than the margin: not to see a cost is not to see that there is none."""
-        found, intact = self.difference(name), self.scores["intact"]
+        """Return whether it surely costs less than the margin: not to see a cost is not to see that there is none."""
+        score, intact = self.scores.get(name), self.scores["intact"]
         margin = MARGIN if intact.success is not None else MARGIN * abs(intact.mean_return)
-        return found is not None and found.low > -margin
+        return score is not None and score.difference_low is not None and score.difference_low > -margin
 
     @property
     def verdict(self) -> Verdict | None:
-        """Tell what the scores prove; None if the memory was never wiped.
+        """Return what the scores prove; None if the memory was never wiped.
 
         The agent needs its memory if wiping it costs success, and another episode's memory does, too: an agent that has
         never met an empty memory may break without one whatever is in it. If the agent, left alone, sees the cue again
@@ -146,13 +117,13 @@ class Certificate:
         if others and not content_matters:
             return "breaks without it" if all(map(self.costs_nothing, others)) else "inconclusive"
         again = 0 if intact.looked_again is None else intact.looked_again.episodes
-        if again > intact.episodes / 2 and self.costs_nothing("wiped_after_cue"):
+        if again > OFTEN * intact.episodes and self.costs_nothing("wiped_after_cue"):
             return "looks again"
         return "needs its memory"
 
     @property
     def sentence(self) -> str:
-        """Say the verdict with its figures in one sentence."""
+        """The verdict with its figures in one sentence."""
         intact, wiped = self.scores["intact"], self.scores.get("wiped")
         figures = _figure(intact, "intact")
         for name, condition in (("wiped", "wiped"), ("reads_shuffled", "with another episode's memory")):
@@ -162,20 +133,16 @@ class Certificate:
             figures += f", chance is {self.chance:.1%}"
         if self.verdict is None:
             return f"Its memory was left alone: {figures}."
-        lead = LEADS[self.verdict] if self.has_memory else {**LEADS, **LEADS_WITHOUT}[self.verdict]
-        in_part = (
-            self.verdict == "needs its memory"
-            and self.chance is not None
-            and wiped is not None
-            and (wiped.success_low or 0.0) > self.chance
-        )
-        return f"{lead}{', in part' if in_part else ''}: {figures}.{self._looking()}"
+        lead = (LEADS if self.has_memory else LEADS | LEADS_WITHOUT)[self.verdict]
+        beats_chance = self.chance is not None and wiped is not None and (wiped.success_low or 0.0) > self.chance
+        in_part = ", in part" if self.verdict == "needs its memory" and beats_chance else ""
+        return f"{lead}{in_part}: {figures}.{self._when_wiped_once()}"
 
-    def _looking(self) -> str:
-        """Say what an agent does whose memory is lost once, if it tends to look again then."""
+    def _when_wiped_once(self) -> str:
+        """Return what an agent does whose memory is lost once, if it tends to look again then."""
         once = self.scores.get("wiped_after_cue")
         again = None if once is None else once.looked_again
-        if once is None or again is None or again.success is None or again.episodes < once.episodes / 10:
+        if once is None or again is None or again.success is None or again.episodes < SELDOM * once.episodes:
             return ""
         share = again.episodes / once.episodes
         sentence = f" Wiped once, it looked again in {share:.0%} of episodes ({again.success:.0%} right)"
@@ -186,38 +153,17 @@ class Certificate:
         """Return one row for each intervention that is listed, all with the same columns."""
         rows = []
         for name in self.listed:
-            score, found = self.scores[name], None if name == "intact" else self.difference(name)
-            again = score.looked_again
-            rows.append(
-                {
-                    "done to the agent": CERTIFICATE[name],
-                    "success": score.success,
-                    "low": score.success_low,
-                    "high": score.success_high,
-                    "difference": None if found is None else found.mean,
-                    "difference low": None if found is None else found.low,
-                    "difference high": None if found is None else found.high,
-                    "mean return": score.mean_return,
-                    "return low": score.return_low,
-                    "return high": score.return_high,
-                    "looked again": None if again is None else again.episodes / score.episodes,
-                    "right without": score.without_looking,
-                }
-            )
+            score = self.scores[name]
+            numbers = score.model_dump(exclude={"looked_again", "fewest_per_layout", "most_per_layout"})
+            again = None if score.looked_again is None else score.looked_again.episodes / score.episodes
+            rest = {"looked_again": again, "right_without": score.without_looking}
+            rows.append({"done to the agent": CERTIFICATE[name], **numbers, **rest})
         return rows
 
-    def as_json(self) -> dict[str, Any]:
+    def as_part(self) -> CertificatePart:
         """Return the part `certificate` of `evaluation.json`."""
-        conditions = {}
-        for name in self.listed:
-            found = None if name == "intact" else self.difference(name)
-            conditions[name] = {
-                **asdict(self.scores[name]),
-                "difference": None if found is None else found.mean,
-                "difference_low": None if found is None else found.low,
-                "difference_high": None if found is None else found.high,
-            }
-        return {"verdict": self.verdict, "sentence": self.sentence, "conditions": conditions}
+        conditions = {name: self.scores[name] for name in self.listed}
+        return CertificatePart(verdict=self.verdict, sentence=self.sentence, conditions=conditions)
 
 
 def _figure(score: Score, condition: str) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
@@ -20,10 +17,12 @@ from engram.configs import TrainConfig
 from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
 from engram.evidence.evaluation.result import WIPED, EvaluationResult
-from engram.evidence.evaluation.scores import Score, score
+from engram.evidence.evaluation.scores import score
 from engram.evidence.runs.caveats import trained_on
+from engram.evidence.runs.files import Score
 from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import Condition, Setting
+from engram.evidence.tables import as_csv, print_line, progress_bar
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json, write_text
 
@@ -65,24 +64,10 @@ def evaluate_run(
         certificate: whether to play the interventions of the certificate, too, as far as they have something to act on
             and the env tells the cue.
     """
-    (trained, env), *test_settings = envs.items()
-    conditions = [*conditions]
-    if certificate:
-        cue_known = all("cue_visible" in info for info in env.unwrapped.reset_infos)
-        has_memory, has_state = config.memory.name != "none", config.controller.name != STATELESS
-        others = [
-            name
-            for name in CERTIFICATE
-            # The verdict rests on what is emptied, even where that is nothing.
-            if Condition(intervention=name) not in conditions and (name in WIPED or acts(name, has_memory, has_state))
-        ]
-        conditions += [
-            Condition(intervention=name)
-            for name in others
-            if (cue_known or not INTERVENTIONS[name].needs_cue) and env.num_envs >= INTERVENTIONS[name].least_envs
-        ]
+    (trained, env), *harder = envs.items()
+    conditions = [*conditions, *(_of_certificate(config, env, conditions) if certificate else ())]
     plan = [PlannedCondition(condition, env, episodes) for condition in conditions]
-    for setting, env in test_settings:
+    for setting, env in harder:
         for condition in (Condition(setting.label), Condition(setting.label, "wiped")):
             plan.append(PlannedCondition(condition, env, setting.episodes or episodes))
     played = play_conditions(model, plan, seed=seed, console=console)
@@ -91,6 +76,9 @@ def evaluate_run(
 
     tested = played.layouts(trained.label)
     known = set(folder.layouts.read_text(errors="replace").split()) if folder.layouts.is_file() else None
+    # Harder settings are not split: a delay within the range of the training shows layouts of the training.
+    labels = [setting.label for setting, _ in harder]
+    in_both = {label: None if known is None else len(played.layouts(label) & known) for label in labels}
     about = {
         "run": str(folder.path),
         "env": trained.env_id,
@@ -105,27 +93,36 @@ def evaluate_run(
         "layouts_trained_on": None if known is None else len(known),
         "layouts_tested": len(tested),
         "layouts_in_both": None if known is None else len(tested & known),
-        # These are not split: a delay within the range of the training shows layouts of the training.
-        "test_settings_layouts_in_both": {
-            setting.label: None if known is None else len(played.layouts(setting.label) & known)
-            for setting, _ in test_settings
-        },
+        "harder_layouts_in_both": in_both,
         **made_by(),
     }
-    report = EvaluationResult(about, played.scores)
+    result = EvaluationResult(about, played.scores)
     table = folder.evaluation.with_suffix(".csv")
-    kept = folder.keep_previous(
-        folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])
-    )
-    print_where_kept(kept, console)
-    for caveat in trained_on(about):
-        console.print(caveat, highlight=False, markup=False, soft_wrap=True)
-    write_json(folder.evaluation, report.as_json())
-    write_text(table, report.as_csv())
+    files = [folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])]
+    print_where_kept(folder.keep_previous(*files), console)
+    for line in trained_on(in_both):
+        print_line(console, line)
+    write_json(folder.evaluation, result.as_json())
+    write_text(table, result.as_csv())
     write_text(folder.episodes, played.as_csv())
     if certificate:
-        write_json(folder.certificate, {**about, **report.certificate.as_json()})
-    return report
+        write_json(folder.certificate, {**about, **result.certificate.as_part().model_dump()})
+    return result
+
+
+def _of_certificate(config: TrainConfig, env: VecEnv, conditions: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions of the certificate that are not among some and can be played."""
+    cue_known = all("cue_visible" in info for info in env.unwrapped.reset_infos)
+    has_memory, has_state = config.memory.name != "none", config.controller.name != STATELESS
+    return [
+        Condition(intervention=name)
+        for name in CERTIFICATE
+        # The verdict rests on what is emptied, even where that is nothing.
+        if (name in WIPED or acts(name, has_memory, has_state))
+        and (cue_known or not INTERVENTIONS[name].needs_cue)
+        and env.num_envs >= INTERVENTIONS[name].least_envs
+        and Condition(intervention=name) not in conditions
+    ]
 
 
 class PlannedCondition(NamedTuple):
@@ -149,17 +146,23 @@ class PlayedConditions(NamedTuple):
 
     def as_csv(self) -> str:
         """Return the content of `episodes.csv`: one row for each episode."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        columns = ("layout", "success", "return", "length", "looked_again", "applied")
-        writer.writerow((*asdict(Condition()), "episode", *columns))
+        rows: list[dict[str, Any]] = []
         for condition, episodes in self.played.items():
-            told = (self.scores[condition].success is not None, episodes.cue_known)
-            rows = zip(*(column.tolist() for column in episodes[:6]), strict=True)
-            for number, (success, gained, length, layout, again, applied) in enumerate(rows):
-                known = (success if told[0] else None, gained, length, again if told[1] else None, applied)
-                writer.writerow((*asdict(condition).values(), number, layout, *known))
-        return text.getvalue()
+            tells_success = self.scores[condition].success is not None
+            for number in range(len(episodes.success)):
+                rows.append(
+                    {
+                        **asdict(condition),
+                        "episode": number,
+                        "layout": episodes.layout[number],
+                        "success": bool(episodes.success[number]) if tells_success else None,
+                        "return": float(episodes.episode_return[number]),
+                        "length": int(episodes.length[number]),
+                        "looked_again": bool(episodes.looked_again[number]) if episodes.cue_known else None,
+                        "applied": bool(episodes.applied[number]),
+                    }
+                )
+        return as_csv(rows)
 
 
 def play_conditions(
@@ -175,9 +178,7 @@ def play_conditions(
     """
     found = PlayedConditions({}, {})
     dealt: dict[tuple[VecEnv, int], list[list[int]]] = {}
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
-    ) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("evaluation", total=len(plan))
         for number, planned in enumerate(plan):
             condition, env, episodes = planned
@@ -188,10 +189,10 @@ def play_conditions(
 
             if (env, episodes) not in dealt:  # looking for layouts takes as long as resetting for all episodes
                 dealt[env, episodes] = balanced_seeds(env, episodes, seed)
-            episodes_played, score_found = play(
-                model, planned, dealt[env, episodes], seed=seed, on_progress=on_progress
+            intact = found.played.get(Condition(condition.setting, "intact", condition.deterministic))
+            found.played[condition], found.scores[condition] = play(
+                model, planned, dealt[env, episodes], seed=seed, intact=intact, on_progress=on_progress
             )
-            found.played[condition], found.scores[condition] = episodes_played, score_found
     return found
 
 
@@ -201,6 +202,7 @@ def play(
     dealt: list[list[int]],
     *,
     seed: int,
+    intact: Episodes | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     watch: Watch | None = None,
 ) -> tuple[Episodes, Score]:
@@ -211,6 +213,7 @@ def play(
         planned: what to play.
         dealt: the episodes, from `envs.split.balanced_episodes.balanced_seeds`.
         seed: of the episodes where there are no layouts to deal.
+        intact: the same episodes with the memory left alone, if they have been played.
         on_progress, watch: see `agents.evaluation.episodes.evaluate`.
     """
     condition, env, episodes = planned
@@ -227,4 +230,4 @@ def play(
         on_progress=on_progress,
         watch=watch,
     )
-    return played, score(played, watched.knows_success)
+    return played, score(played, watched.knows_success, intact)

@@ -1,138 +1,162 @@
-"""The horizon curve: success against the delay over which something had to be remembered."""
+"""The horizon curve: success against the delay over which something had to be remembered; and its file."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from engram.evidence.evaluation.scores import Score
+from pydantic import Field
+
+from engram.configs import CannotRun
+from engram.evidence.runs.files import MadeBy, Rate, Score, read_file
+from engram.evidence.runs.recorded_run import RecordedRun
+from engram.evidence.statistics import Estimate
+from engram.tracking import RunFolder
 
 ORACLE = 1.0
 # At long delays an agent without its memory is not worth the time of many episodes.
 WIPED_EPISODES = 100
-HorizonJson = Mapping[str, Any]
-"""The content of a `horizon.json`."""
+LENGTH = (
+    "Effective memory length: the delay at which success falls below the middle between chance and an oracle; "
+    "interval: where the ends of the 95 % interval of success do."
+)
+Delay = Annotated[int, Field(ge=0)]
 
 
-class Point(NamedTuple):
-    """What was measured at one delay; success is None if the env does not tell it."""
+class HorizonPoint(MadeBy):
+    """What was measured at one delay."""
 
-    delay: int
-    episodes: int
-    success: float | None
-    success_low: float | None  # ends of the 95 % Wilson interval
-    success_high: float | None
-    mean_return: float
-    mean_length: float
-    wiped: float | None  # success with the memory wiped before every step; None if that was not played
-    wiped_low: float | None
-    wiped_high: float | None
-    wiped_episodes: int | None = None
-    command: str | None = None  # what it was measured with
-    git_commit: str | None = None
-    git_dirty: bool | None = None
+    delay: Delay = Field(description="steps between cue and choice")
+    episodes: int = Field(ge=1, description="episodes played")
+    success: Rate | None = Field(description="success rate, memory intact; null if the env tells none")
+    success_low: Rate | None = Field(description="lower end of its 95 % Wilson interval over episodes of this agent")
+    success_high: Rate | None = Field(description="upper end")
+    mean_return: float | None = Field(None, description="mean return")
+    mean_length: float | None = Field(None, description="mean number of steps")
+    wiped: Rate | None = Field(None, description="success with the memory wiped before every step; null if not played")
+    wiped_low: Rate | None = Field(None, description="lower end of its 95 % interval")
+    wiped_high: Rate | None = Field(None, description="upper end")
+    wiped_episodes: int | None = Field(None, description="episodes played with the memory wiped")
+    success_by_seed: list[Rate] | None = Field(None, description="of several agents: success of each; the ends over seeds")
+    wiped_by_seed: list[Rate] | None = Field(None, description="the same with the memory wiped")
 
     @classmethod
-    def of(cls, delay: int, intact: Score, wiped: Score | None = None) -> Point:
-        """Make a point of the scores at a delay."""
+    def of(cls, delay: int, intact: Score, wiped: Score | None = None, **made: Any) -> HorizonPoint:
+        """Make a point of the scores at a delay, and of what made them."""
+        names = ("success", "success_low", "success_high", "episodes")
         return cls(
-            delay,
-            intact.episodes,
-            intact.success,
-            intact.success_low,
-            intact.success_high,
-            intact.mean_return,
-            intact.mean_length,
-            *((wiped.success, wiped.success_low, wiped.success_high, wiped.episodes) if wiped else [None] * 4),
+            delay=delay,
+            mean_return=intact.mean_return,
+            mean_length=intact.mean_length,
+            **{name: getattr(intact, name) for name in names},
+            **{name.replace("success", "wiped"): getattr(wiped, name, None) for name in names[:3]},
+            wiped_episodes=wiped.episodes if wiped else None,
+            **made,
         )
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Point:
-        """Return the point that `Horizon.as_json` wrote."""
-        return cls(*(content[name] for name in cls._fields))
+    def estimate(self, name: Literal["success", "wiped"]) -> Estimate | None:
+        """Return success with the memory intact or wiped and its interval, if it has one; None if it is not known."""
+        value, low, high = (getattr(self, f"{name}{end}") for end in ("", "_low", "_high"))
+        by_seed = getattr(self, f"{name}_by_seed")
+        if value is None:
+            return None
+        return Estimate(value, low, high, tuple(by_seed or (value,)), "seeds" if by_seed else "episodes")
 
 
-class EffectiveLength(NamedTuple):
-    """The longest delay that a memory bridges, in steps, and its interval; None where no delay was too long."""
+class HorizonFile(MadeBy):
+    """`horizon.json`: success against delay; also the curve of several seeds in the file of a comparison."""
 
-    steps: int | None
-    low: int | None
-    high: int | None
+    by: Literal["delay"] = Field(description="what the curve is over")
+    trained: tuple[Delay, Delay] | None = Field(None, description="shortest and longest delay of the training")
+    chance: float | None = Field(None, description="success of a player that cannot recall; null if unknown")
+    oracle: float | None = Field(None, description="success of a player that knows all")
+    points: list[HorizonPoint] = Field(min_length=1, description="in order of their delays")
+    effective_length: int | None = Field(None, description="effective memory length; null if no delay was too long")
+    effective_low: int | None = Field(None, description="lower end of its 95 % interval; null as above")
+    effective_high: int | None = Field(None, description="upper end; null as above")
+    run: str | None = Field(None, description="run folder")
+    checkpoint: str | None = Field(None, description="'best' or 'latest'")
+    checkpoint_timesteps: int | None = Field(None, description="steps of training that it has had")
+    episodes: int | None = Field(None, description="episodes asked for at each delay")
+    seed: int | None = Field(None, description="seed of the episodes")
+    seeds: list[int] | None = Field(None, description="of several agents: seeds of their trainings")
+    runs: list[str] | None = Field(None, description="of several agents: their run folders")
+    commands: list[str | None] | None = Field(None, description="of several agents: what each was measured with")
+    length_by_seed: list[int | None] | None = Field(None, description="of several agents: effective length of each")
 
-    @classmethod
-    def of(
-        cls, points: Sequence[Mapping[str, Any]], by: str, chance: float | None, trained: Sequence[int] | None
-    ) -> EffectiveLength:
-        """Find where success falls below the middle between chance and an oracle.
+    @property
+    def tells_interval(self) -> bool:
+        """Whether success has intervals, as that of one agent and of enough seeds has."""
+        return all(point.success_low is not None for point in self.points if point.success is not None)
+
+    @property
+    def decisive(self) -> list[HorizonPoint]:
+        """The points of which the effective length is made: from the training's shortest delay on, if there are any.
+
+        An agent that fails at shorter ones does so for another reason than that it forgets.
+        """
+        return [point for point in self.points if not self.trained or point.delay >= self.trained[0]] or self.points
+
+    def with_length(self) -> HorizonFile:
+        """Return the curve with the effective length of its points: where success falls below the middle.
 
         Between two delays it is interpolated on a logarithmic axis. The interval is where the ends of the interval of
         success fall below the same middle.
-
-        Args:
-            points: as in `horizon.json`, in order of their delays.
-            by: key of the delay.
-            chance: success of a player that cannot recall; None counts as 0.
-            trained: shortest and longest delay of the training, if they are known.
         """
-        points = from_training_range(points, by, trained)
-        delays, middle = [point[by] for point in points], middle_of(chance)
-        return cls(
-            *(
-                falls_below(delays, [point[key] or 0.0 for point in points], middle)
-                for key in ("success", "success_low", "success_high")
-            )
-        )
+        found = {}
+        for name, end in (("effective_length", ""), ("effective_low", "_low"), ("effective_high", "_high")):
+            successes = [getattr(point, f"success{end}") or 0.0 for point in self.decisive]
+            length = falls_below([point.delay for point in self.decisive], successes, middle_of(self.chance))
+            found[name] = length if self.tells_interval or not end else None
+        return self.model_copy(update=found)
+
+    def shown_length(self) -> tuple[str, str]:
+        """Return the effective length and its interval, or that of each seed, for a table."""
+        delays = [point.delay for point in self.decisive]
+
+        def shown(steps: int | None) -> str:
+            return f"over {max(delays):,}" if steps is None else f"below {min(delays):,}" if steps == 0 else f"{steps:,}"
+
+        if self.tells_interval:
+            ends = " to ".join(dict.fromkeys(map(shown, (self.effective_low, self.effective_high))))
+        else:
+            ends = f"seeds: {'; '.join(map(shown, self.length_by_seed or ()))}"
+        return shown(self.effective_length), ends
 
 
-@dataclass(frozen=True)
-class Horizon:
-    """A curve, and what it was measured with."""
+def read_horizon(run: RecordedRun) -> HorizonFile | None:
+    """Return a run's `horizon.json`, None if it has none.
 
-    points: Sequence[Point]
-    """In order of their delays."""
-    trained: tuple[int, int]
-    """Delays of the training."""
-    chance: float | None
-    about: dict[str, Any]
+    Raises:
+        CannotRun: if it cannot be read, or is no horizon curve; the message names the key and what makes it anew.
+    """
+    path = RunFolder(run.path).horizon
+    return read_file(path, HorizonFile, f"{run.evaluate_command} --horizon") if path.is_file() else None
 
-    @property
-    def length(self) -> EffectiveLength:
-        """The effective memory length."""
-        return EffectiveLength.of([point._asdict() for point in self.points], "delay", self.chance, self.trained)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the content of `horizon.json`; its command is all that the points were measured with."""
-        steps, low, high = self.length
-        commands = dict.fromkeys(point.command for point in self.points if point.command)
-        return {
-            "by": "delay",
-            "trained": list(self.trained),
-            "chance": self.chance,
-            "oracle": ORACLE,
-            "points": [point._asdict() for point in self.points],
-            "effective_length": steps,
-            "effective_low": low,
-            "effective_high": high,
-            **self.about,
-            **({"command": " && ".join(commands)} if commands else {}),
-        }
+def points_before(folder: RunFolder, about: dict[str, Any], same: Sequence[str]) -> dict[int, HorizonPoint]:
+    """Return the points of a run's `horizon.json` that count, by delay.
+
+    Those that were measured with something else do not, nor those with uncommitted changes, which may be others now.
+
+    Args:
+        folder: of the run.
+        about: what is measured with now.
+        same: the keys that have to be the same.
+    """
+    try:
+        found = read_file(folder.horizon, HorizonFile, "")
+    except CannotRun:  # there is none, or it was edited
+        return {}
+    if about["git_dirty"] is not False or any(getattr(found, key) != about[key] for key in same):
+        return {}
+    return {point.delay: point for point in found.points if point.git_dirty is False}
 
 
 def middle_of(chance: float | None) -> float:
     """Return the success half-way between chance, 0 if unknown, and an oracle."""
     return ((chance or 0.0) + ORACLE) / 2
-
-
-def from_training_range(
-    points: Sequence[Mapping[str, Any]], by: str, trained: Sequence[int] | None
-) -> list[Mapping[str, Any]]:
-    """Return the points of which the effective length is made: from the training's shortest delay on, if there are any.
-
-    An agent that fails at shorter ones does so for another reason than that it forgets.
-    """
-    return [point for point in points if not trained or point[by] >= trained[0]] or list(points)
 
 
 def falls_below(delays: Sequence[int], successes: Sequence[float], middle: float) -> int | None:
@@ -153,10 +177,3 @@ def falls_below(delays: Sequence[int], successes: Sequence[float], middle: float
         low, high = math.log(delays[number - 1]), math.log(delays[number])
         return round(math.exp(low + share * (high - low)))
     return None
-
-
-def default_delays(trained: tuple[int, int], longest: int = 10_000) -> list[int]:
-    """Return delays from below those of the training to far beyond, three in a decade."""
-    decades = [round(10 ** (k / 3)) for k in range(int(3 * math.log10(longest)) + 1)]
-    shortest = max(1, trained[0] // 4)
-    return sorted({delay for delay in decades if delay >= shortest} | {shortest, *trained})

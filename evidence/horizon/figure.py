@@ -9,68 +9,63 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engram.evidence.horizon.curve import HorizonJson
-from engram.evidence.horizon.table import shown_length
+from engram.evidence.horizon.curve import HorizonFile
 from engram.evidence.plotting import colors_of, save_figure
 
 
 def draw_horizon(
-    curves: Mapping[str, HorizonJson], path: Path, *, colors: Mapping[str, str] | None = None
+    curves: Mapping[str, HorizonFile], path: Path, *, colors: Mapping[str, str] | None = None
 ) -> tuple[Path, Path]:
-    """Draw success against delay, one line and its interval for each label.
+    """Draw success against delay, one line for each label, with its interval or the single seeds.
 
     The delays of the training are shaded; dashed lines are the same agents with their memory wiped.
 
     Args:
-        curves: label -> content of a `horizon.json`, or of `evidence.horizon.compare.over_seeds`.
+        curves: label -> curve, of one or several seeds; at least one.
         path: see `evidence.plotting.save_figure`.
         colors: of the labels; by default in alphabetical order.
 
     Returns:
         the PNG file and the SVG file.
-
-    Raises:
-        ValueError: if there are no curves, or they are not over the same thing.
     """
-    over = sorted({str(curve["by"]) for curve in curves.values()})
-    if len(over) != 1:
-        raise ValueError(f"horizon curves of one figure are over one thing, not over {', '.join(over) or 'nothing'}")
-    (by,) = over
     colors = colors or colors_of(curves)
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.subplots()
-    shortest = min((p[by] for curve in curves.values() for p in curve["points"] if p[by] > 0), default=1)
-    for low, high in sorted({tuple(curve["trained"]) for curve in curves.values() if curve.get("trained")}):
+    shortest = min((p.delay for curve in curves.values() for p in curve.points if p.delay > 0), default=1)
+    for low, high in sorted({curve.trained for curve in curves.values() if curve.trained}):
         begin = max(low, shortest)  # the axis has no zero
         if high >= begin:
             # A single delay is a line of some width.
             axes.axvspan(begin / 1.04, high * 1.04, color="grey", alpha=0.15, linewidth=0)
             axes.annotate(" trained", (begin, 0.02), color="dimgrey", fontsize=8)
-    _levels(axes, [curve.get("oracle") for curve in curves.values()], "oracle", "-.")
-    _levels(axes, [curve.get("chance") for curve in curves.values()], "chance", ":")
+    _levels(axes, [curve.oracle for curve in curves.values()], "oracle", "-.")
+    _levels(axes, [curve.chance for curve in curves.values()], "chance", ":")
     # The first is the widest, so that those which are drawn over are seen.
     for width, (label, curve) in zip(np.linspace(5, 2, len(curves)), sorted(curves.items()), strict=True):
-        _line(axes, label, curve, by, colors[label], float(width))
-    if any(point.get("wiped") is not None for curve in curves.values() for point in curve["points"]):
+        _line(axes, label, curve, colors[label], float(width))
+    if any(point.wiped is not None for curve in curves.values() for point in curve.points):
         axes.plot([], [], "--", color="black", linewidth=1, label="memory wiped")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set(xlabel=f"{by} (steps)" if by == "delay" else by, ylabel="success", ylim=(-0.03, 1.05))
+    axes.set(xlabel="delay (steps)", ylabel="success", ylim=(-0.03, 1.05))
     axes.grid(alpha=0.25)
     figure.legend(fontsize=8, frameon=False, loc="outside right upper", labelspacing=0.9)
     return save_figure(figure, path)
 
 
-def _line(axes: Axes, label: str, curve: HorizonJson, by: str, color: str, width: float) -> None:
-    points = sorted((p for p in curve["points"] if p[by] > 0 and p["success"] is not None), key=lambda p: p[by])
-    delays, success = [p[by] for p in points], [p["success"] for p in points]
-    label = f"{label}\neffective length {shown_length(curve)[0]}"
+def _line(axes: Axes, label: str, curve: HorizonFile, color: str, width: float) -> None:
+    points = sorted((p for p in curve.points if p.delay > 0 and p.success is not None), key=lambda p: p.delay)
+    delays, success = [p.delay for p in points], [float(p.success or 0) for p in points]
+    label = f"{label}\neffective length {curve.shown_length()[0]}"
     axes.plot(delays, success, "o-", color=color, linewidth=width, markersize=2 + width, label=label)
-    axes.fill_between(
-        delays, [p["success_low"] for p in points], [p["success_high"] for p in points], color=color, alpha=0.18, lw=0
-    )
-    wiped = [p for p in points if p.get("wiped") is not None]
-    axes.plot([p[by] for p in wiped], [p["wiped"] for p in wiped], "--", color=color, linewidth=1, alpha=0.8)
+    if curve.tells_interval:
+        low, high = [float(p.success_low or 0) for p in points], [float(p.success_high or 0) for p in points]
+        axes.fill_between(delays, low, high, color=color, alpha=0.18, lw=0)
+    else:
+        single = [(p.delay, rate) for p in points for rate in p.success_by_seed or ()]
+        axes.plot([d for d, _ in single], [rate for _, rate in single], "_", color=color, alpha=0.6)
+    wiped = [(p.delay, p.wiped) for p in points if p.wiped is not None]
+    axes.plot([d for d, _ in wiped], [rate for _, rate in wiped], "--", color=color, linewidth=1, alpha=0.8)
 
 
 def _levels(axes: Axes, values: Sequence[float | None], name: str, style: str) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.configs import TrainConfig
 from engram.envs.split.balanced_episodes import balanced_seeds
 from engram.evidence.evaluation.run import PlannedCondition, play
-from engram.evidence.evaluation.scores import Score
-from engram.evidence.horizon.curve import WIPED_EPISODES, Horizon, Point, default_delays
+from engram.evidence.horizon.curve import ORACLE, WIPED_EPISODES, HorizonFile, HorizonPoint, middle_of, points_before
 from engram.evidence.horizon.figure import draw_horizon
-from engram.evidence.runs.horizon_format import problem_of
+from engram.evidence.runs.files import Score
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import Condition, settings_of_delays, trained_setting
+from engram.evidence.tables import as_percent, as_table, print_line, progress_bar
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json
 
@@ -42,7 +41,7 @@ def horizon_of(
     console: Console,
     again: bool = False,
     intact_only: bool = False,
-) -> Horizon:
+) -> HorizonFile:
     """Measure success against delay; write `horizon.json` after every delay, draw `horizon.png` and `.svg` in the end.
 
     A delay that was measured before, with the same weights, episodes and commit, is kept, unless the code had
@@ -58,7 +57,7 @@ def horizon_of(
     Raises:
         CannotRun: if the task has no delay to change.
     """
-    trained = trained_delays(config)
+    trained, made = trained_delays(config), made_by()
     settings = {
         delay: settings_of_delays(config.env, [delay], "--horizon") for delay in delays or default_delays(trained)
     }
@@ -67,7 +66,6 @@ def horizon_of(
         (setting,) = settings[delay] or [trained_setting(config.env)]
         return open_envs(config, [setting], episodes, model, n_envs)[0]
 
-    made = made_by()
     about = {
         "run": str(folder.path),
         "checkpoint": checkpoint,
@@ -79,35 +77,38 @@ def horizon_of(
     conditions = {"intact": episodes}
     if model.policy.core.memory.read_size and not intact_only:
         conditions["wiped"] = min(episodes, WIPED_EPISODES)
-    known = {} if again else points_before(folder, about)
+    known = {} if again else points_before(folder, about, SAME)
     if "wiped" in conditions:
         known = {delay: point for delay, point in known.items() if point.wiped is not None or delay not in settings}
     if made["git_dirty"] is not False and folder.horizon.is_file() and not again:
-        said = "nothing measured before is kept, for the code is of no commit or has uncommitted changes"
-        console.print(said, highlight=False, soft_wrap=True)
-    if kept := sorted(known.keys() & settings.keys()):
-        said = f"measured before, and kept: delay {', '.join(f'{delay:,}' for delay in kept)} (--again measures anew)"
-        console.print(said, highlight=False, soft_wrap=True)
+        print_line(console, "nothing measured before is kept, for the code is of no commit or has uncommitted changes")
+    if kept := ", ".join(f"{delay:,}" for delay in sorted(known.keys() & settings.keys())):
+        print_line(console, f"measured before, and kept: delay {kept} (--again measures anew)")
 
-    def so_far() -> Horizon:
-        return Horizon([known[delay] for delay in sorted(known)], trained, config.env.chance, about)
+    def so_far() -> HorizonFile:
+        points = [known[delay] for delay in sorted(known)]
+        commands = " && ".join(dict.fromkeys(point.command for point in points if point.command))
+        how = {**about, "command": commands or made["command"]}
+        return HorizonFile(
+            by="delay", trained=trained, chance=config.env.chance, oracle=ORACLE, points=points, **how
+        ).with_length()
 
     missing = [delay for delay in settings if delay not in known]
     files = [folder.horizon.with_suffix(end) for end in (".json", ".png", ".svg")]
     try:
-        for point in measure_horizon(model, missing, make_env, conditions, seed=seed, console=console):
+        for delay, scores in measure_delays(model, missing, make_env, conditions, seed=seed, console=console):
             if not known:
                 print_where_kept(folder.keep_previous(*files), console)
-            known[point.delay] = point._replace(**made)
-            write_json(folder.horizon, so_far().as_json())
+            known[delay] = HorizonPoint.of(delay, scores["intact"], scores.get("wiped"), **made)
+            write_json(folder.horizon, so_far().model_dump(exclude_unset=True))
     finally:
         if known:
             label = f"{config.memory.name} ({config.controller.name})"
-            draw_horizon({label: so_far().as_json()}, folder.horizon.with_suffix(".png"))
+            draw_horizon({label: so_far()}, folder.horizon.with_suffix(".png"))
     return so_far()
 
 
-def measure_horizon(
+def measure_delays(
     model: MemoryPPO,
     delays: Sequence[int],
     make_env: Callable[[int, int], VecEnv],
@@ -115,8 +116,8 @@ def measure_horizon(
     *,
     seed: int,
     console: Console,
-) -> Iterator[Point]:
-    """Play the task at each delay; tell each delay when it is done.
+) -> Iterator[tuple[int, dict[str, Score]]]:
+    """Play the task at each delay; yield each delay with its scores when it is done.
 
     Args:
         model: the agent.
@@ -127,14 +128,7 @@ def measure_horizon(
         console: where the progress is shown.
     """
     batches = {name: -(-number // MOST_ENVS) for name, number in conditions.items()}
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("horizon", total=sum(batches.values()) * sum(delays))
         done = 0  # steps of those who go straight on: an episode of delay d takes d of them
         for delay in sorted(delays):
@@ -153,22 +147,22 @@ def measure_horizon(
                 env.close()
                 done = until
                 bar.update(task, completed=done)
-            yield Point.of(delay, scores["intact"], scores.get("wiped"))
+            yield delay, scores
 
 
-def points_before(folder: RunFolder, about: dict[str, Any]) -> dict[int, Point]:
-    """Return the points of a run's `horizon.json` that count, by delay.
-
-    Those that were measured with something else do not, nor those with uncommitted changes, which may be others now.
-    """
-    try:
-        content = json.loads(folder.horizon.read_text())
-        if about["git_dirty"] is not False or problem_of(content) or any(content[key] != about[key] for key in SAME):
-            return {}
-        points = [Point.from_json(point) for point in content["points"]]
-    except (OSError, ValueError, KeyError):
-        return {}  # there is none, or none that this version wrote
-    return {point.delay: point for point in points if point.git_dirty is False}
+def print_horizon(horizon: HorizonFile, console: Console) -> None:
+    """Print the curve of one run as a table, and the effective memory length."""
+    rows = [("delay", "success (95 % int.)", "memory wiped")]
+    for point in horizon.points:
+        rows.append((f"{point.delay:,}", as_percent(point.estimate("success")), as_percent(point.estimate("wiped"))))
+    low, high = horizon.trained or (0, 0)
+    console.print(as_table([*rows], f"horizon (trained on delays of {low} to {high})", words=0))
+    steps, interval = horizon.shown_length()
+    print_line(console, f"Effective memory length: {steps} steps (95 % interval over episodes: {interval}).")
+    if any((point.wiped_low or 0.0) > middle_of(horizon.chance) for point in horizon.points):
+        print_line(console, "With the memory wiped it gets as far at some delays: there the memory is not what bridges.")
+    if horizon.chance is None:
+        print_line(console, "Chance is not known and taken as 0; env.chance sets it.")
 
 
 def trained_delays(config: TrainConfig) -> tuple[int, int]:
@@ -181,3 +175,10 @@ def trained_delays(config: TrainConfig) -> tuple[int, int]:
     delay = config.env.kwargs["delay"]
     low, high = (delay, delay) if isinstance(delay, int) else (min(delay), max(delay))
     return int(low), int(high)
+
+
+def default_delays(trained: tuple[int, int], longest: int = 10_000) -> list[int]:
+    """Return delays from below those of the training to far beyond, three in a decade."""
+    decades = [round(10 ** (k / 3)) for k in range(int(3 * math.log10(longest)) + 1)]
+    shortest = max(1, trained[0] // 4)
+    return sorted({delay for delay in decades if delay >= shortest} | {shortest, *trained})

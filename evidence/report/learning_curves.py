@@ -5,28 +5,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import trim_mean
 
 from engram.evidence.plotting import colors_of
+from engram.evidence.statistics import LEAST_SEEDS, Metric, interval_over_seeds
 
 STEPS = "time/total_timesteps"
 POINTS = 200
-RESAMPLES = 1000
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-class Band(NamedTuple):
-    """What the curves of several seeds amount to."""
-
-    steps: NDArray[np.float64]  # [points]
-    middle: NDArray[np.float64]  # [points], interquartile mean
-    low: NDArray[np.float64]  # [points], ends of its 95 % interval
-    high: NDArray[np.float64]
+Array = NDArray[np.float64]
+Curve = tuple[Array, Array]
+"""Steps and values."""
 
 
 def read_metrics(run: Path) -> list[dict[str, str]]:
@@ -55,47 +46,37 @@ def read_curve(run: Path, metric: str) -> Curve:
     return np.array(steps), np.array(values)
 
 
-def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+def smoothed(values: Array, width: int) -> Array:
     """Return the running mean over the last `width` values."""
     sums = np.cumsum(np.insert(values, 0, 0.0))
     ends = np.arange(1, len(values) + 1)
     begins = np.maximum(ends - width, 0)
-    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / (ends - begins)
+    means: Array = (sums[ends] - sums[begins]) / (ends - begins)
     return means
 
 
-def band(curves: Sequence[Curve], seed: int = 0) -> Band:
-    """Sum up the curves of several seeds, as far as all of them go.
-
-    At every step the interquartile mean of the seeds and its 95 % percentile interval under resampling of whole curves:
-    Agarwal et al. (2021), "Deep reinforcement learning at the edge of the statistical precipice".
-
-    Args:
-        curves: at least one; of a single one the interval is the curve itself.
-        seed: of the resampling.
-    """
+def shared_points(curves: Sequence[Curve]) -> Curve:
+    """Return the steps that all of some curves have, [points], and the curves' values at these, [curves, points]."""
     begin, end = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
     shared = np.linspace(min(begin, end), end, POINTS)
-    values = np.array([np.interp(shared, steps, values) for steps, values in curves])  # [seeds, points]
-    rows = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    found = trim_mean(values[rows], 0.25, axis=1)  # [resamples, points]
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
-    return Band(shared, trim_mean(values, 0.25, axis=0), low, high)
+    return shared, np.array([np.interp(shared, steps, values) for steps, values in curves])
 
 
 def draw_curves(
     groups: Mapping[str, Sequence[Curve]],
     *,
+    metric: Metric,
     ylabel: str,
     title: str = "",
     chance: float | None = None,
     width: int = 1,
     colors: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Draw curves: a thin line for each seed, a thick one for each group with its interval.
+    """Draw curves: a thin line for each seed, a thick one for the mean of each group, with its interval over seeds.
 
     Args:
         groups: label -> the curves of its seeds.
+        metric: whether they are of success, or of numbers without a limit.
         ylabel: of the axis.
         title: of the figure.
         chance: where to draw a dotted line; None draws none.
@@ -109,9 +90,11 @@ def draw_curves(
         smooth = [(steps, smoothed(values, width)) for steps, values in curves]
         for steps, values in smooth:
             axes.plot(steps / 1e6, values, color=colors[label], alpha=0.35, linewidth=0.8)
-        steps, middle, low, high = band(smooth)
-        axes.plot(steps / 1e6, middle, color=colors[label], linewidth=2.2, label=f"{label} ({len(curves)})")
-        axes.fill_between(steps / 1e6, low, high, color=colors[label], alpha=0.18, linewidth=0)
+        steps, values = shared_points(smooth)
+        axes.plot(steps / 1e6, values.mean(axis=0), color=colors[label], linewidth=2.2, label=f"{label} ({len(curves)})")
+        if len(curves) >= LEAST_SEEDS:
+            low, high = interval_over_seeds(values, metric)
+            axes.fill_between(steps / 1e6, low, high, color=colors[label], alpha=0.18, linewidth=0)
     if chance is not None:
         axes.axhline(chance, color="grey", linestyle=":", linewidth=1)
     axes.set(xlabel="million environment steps", ylabel=ylabel, title=title)

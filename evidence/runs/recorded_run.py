@@ -1,10 +1,8 @@
-"""What a run folder has to say once the run is over: its configuration, its evaluation, its horizon."""
+"""What a run folder holds once the run is over: its configuration, its evaluation, its certificate."""
 
 from __future__ import annotations
 
 import glob
-import json
-import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -17,16 +15,12 @@ from omegaconf import MISSING, OmegaConf
 from engram.configs import CannotRun, one_line
 from engram.configs.messages import CONFIG_ERRORS
 from engram.configs.schema import EnvConfig, EvalConfig, PPOConfig
-from engram.evidence.runs.horizon_format import problem_of
+from engram.evidence.runs.files import CertificateFile, EvaluationFile, read_file
 from engram.tracking import RunFolder
 from engram.tracking.run_folder import closest
 
 GRID = "multirun.yaml"
 """The record of a grid, which `train.py -m` leaves in a folder beside the runs."""
-SCORE_KEYS = ("success", "success_low", "success_high", "mean_return", "episodes")
-EVALUATION_KEYS = ("env", "chance", "memory", "controller", "checkpoint", "seed", "episodes")
-SCORES = (("intact",), ("wiped",), ("sampled", "intact"))
-"""Where in `evaluation.json` the scores are of the task as trained; `--intact-only` leaves out all but the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,66 +93,31 @@ def read_run(path: Path) -> RecordedRun:
     return RecordedRun(path, flat)
 
 
-def read_evaluation(run: RecordedRun) -> dict[str, Any]:
-    """Return a run's `evaluation.json`, with every key that a comparison needs.
+def read_evaluation(run: RecordedRun) -> EvaluationFile:
+    """Return a run's `evaluation.json`.
 
     Raises:
-        CannotRun: if it is not there, cannot be read or lacks a key; the message has the command that makes it.
+        CannotRun: if it is not there or does not fit; the message has the command that makes it.
     """
     path = RunFolder(run.path).evaluation
     if not path.is_file():
         raise CannotRun(f"{run.path}: there is no {path.name}; make it with: {run.evaluate_command}")
-    content = _json(path, run.evaluate_command)
-    missing = [key for key in EVALUATION_KEYS if key not in content]
-    for keys in SCORES:
-        if keys[0] not in content and keys != SCORES[0]:
-            continue
-        place: Any = content
-        for key in keys:
-            place = place.get(key) if isinstance(place, dict) else None
-        missing += [".".join(keys)] if not isinstance(place, dict) else []
-        missing += [".".join((*keys, key)) for key in SCORE_KEYS if isinstance(place, dict) and key not in place]
-        for key in SCORE_KEYS if isinstance(place, dict) else ():
-            value = place.get(key)
-            if value is not None and (not isinstance(value, int | float) or not math.isfinite(value)):
-                at = ".".join((*keys, key))
-                raise CannotRun(f"{path}: {at}={value!r:.40} is no number; make it anew with: {run.evaluate_command}")
-    if missing:
-        raise CannotRun(
-            f"{path}: it lacks '{missing[0]}', as an older format does; make it anew with: {run.evaluate_command}"
-        )
-    return content
+    return read_file(path, EvaluationFile, run.evaluate_command)
 
 
-def read_certificate(run: RecordedRun) -> dict[str, Any] | None:
-    """Return a run's certificate, the whole one if it was ever asked for, else the part that every evaluation has.
+def read_certificate(run: RecordedRun) -> CertificateFile | None:
+    """Return a run's certificate, the whole one if it was ever asked for, else the part that its evaluation has.
 
     Raises:
         CannotRun: if it cannot be read; the message has the command that makes it.
     """
-    path, command = RunFolder(run.path).certificate, f"{run.evaluate_command} --certificate"
-    found = _json(path, command) if path.is_file() else read_evaluation(run).get("certificate")
-    if found is None:
+    path = RunFolder(run.path).certificate
+    if path.is_file():
+        return read_file(path, CertificateFile, f"{run.evaluate_command} --certificate")
+    evaluation = read_evaluation(run)
+    if evaluation.certificate is None:
         return None
-    conditions = found.get("conditions") if isinstance(found, dict) else None
-    if not isinstance(conditions, dict) or not all(isinstance(score, dict) for score in conditions.values()):
-        raise CannotRun(f"{path}: there is no certificate in it; make it anew with: {command}")
-    return dict(found)
-
-
-def read_horizon(run: RecordedRun) -> dict[str, Any] | None:
-    """Return a run's `horizon.json`, None if it has none.
-
-    Raises:
-        CannotRun: if it cannot be read, or is no horizon curve; the message names the key and what makes it anew.
-    """
-    path, command = RunFolder(run.path).horizon, f"{run.evaluate_command} --horizon"
-    if not path.is_file():
-        return None
-    content = _json(path, command)
-    if problem := problem_of(content):
-        raise CannotRun(f"{path}: {problem}, so there is no horizon curve in it; make it anew with: {command}")
-    return content
+    return CertificateFile(**{**dict(evaluation), **dict(evaluation.certificate)})
 
 
 def _defaults() -> dict[str, Any]:
@@ -180,16 +139,6 @@ def _runs_below(top: str) -> list[Path]:
             below.clear()  # what Weights & Biases keeps in a run folder has a config.yaml, too
         below[:] = sorted(name for name in below if not name.startswith("."))
     return runs
-
-
-def _json(path: Path, command: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CannotRun(f"{path}: cannot be read ({error}); make it anew with: {command}") from error
-    if not isinstance(content, dict):
-        raise CannotRun(f"{path}: there is no mapping in it; make it anew with: {command}")
-    return content
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

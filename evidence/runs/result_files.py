@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from engram.configs import CannotRun
+from engram.evidence.tables import print_line
 from engram.tracking import RunFolder, git_commit
 from engram.tracking.versions import command_line
 
@@ -16,7 +17,7 @@ from engram.tracking.versions import command_line
 def print_where_kept(before: Path | None, console: Console) -> None:
     """Print where earlier results have gone, if there were any."""
     if before is not None:
-        console.print(f"the results before are in {before}", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"the results before are in {before}")
 
 
 def check_writable(folder: RunFolder) -> None:

@@ -1,0 +1,206 @@
+"""The JSON files that a run leaves behind: what is in them, and how they are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engram.configs import CannotRun
+from engram.evidence.statistics import Estimate, Metric
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class Model(BaseModel):
+    """What a JSON file holds; keys that it does not know are left alone."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class LookedAgain(Model):
+    """Episodes in which the cue was met a second time."""
+
+    episodes: int = Field(description="episodes in which the cue came into sight again after it had been lost")
+    success: Rate | None = Field(description="success rate among them; null if there are none")
+
+
+class Score(Model):
+    """Success, return and length of episodes that were played alike."""
+
+    episodes: int = Field(ge=1, description="episodes played")
+    success: Rate | None = Field(description="success rate; null if the env tells no success")
+    success_low: Rate | None = Field(description="lower end of its 95 % Wilson interval over episodes of this agent")
+    success_high: Rate | None = Field(description="upper end")
+    mean_return: float = Field(description="mean return")
+    mean_length: float = Field(description="mean number of steps")
+    distinct_layouts: int = Field(description="layouts met")
+    looked_again: LookedAgain | None = Field(None, description="null where the env tells no success or no cue")
+    applied: int | None = Field(None, description="episodes in which the intervention took place; some wait for the cue")
+    return_low: float | None = Field(None, description="lower end of the 95 % bootstrap interval of the mean return")
+    return_high: float | None = Field(None, description="upper end; null for a single episode")
+    fewest_per_layout: int | None = Field(None, description="episodes of the layout met least often; null without any")
+    most_per_layout: int | None = Field(None, description="episodes of the layout met most often")
+    difference: float | None = Field(None, description="success (else return) less that of the same episodes intact")
+    difference_low: float | None = Field(None, description="lower end of its 95 % interval for paired episodes")
+    difference_high: float | None = Field(None, description="upper end")
+
+    @property
+    def successes(self) -> int | None:
+        """Number of episodes that succeeded."""
+        return None if self.success is None else round(self.success * self.episodes)
+
+    @property
+    def without_looking(self) -> float | None:
+        """Success rate of the episodes in which the cue did not come into sight again; None if unknown."""
+        again = self.looked_again
+        if again is None or self.successes is None or again.episodes == self.episodes:
+            return None
+        return (self.successes - round((again.success or 0.0) * again.episodes)) / (self.episodes - again.episodes)
+
+    def estimate(self, metric: Metric) -> Estimate | None:
+        """Return success or return with its interval over episodes; None if it is not known."""
+        if metric == "return":
+            value, low, high = self.mean_return, self.return_low, self.return_high
+        elif self.success is None:
+            return None
+        else:
+            value, low, high = self.success, self.success_low, self.success_high
+        return Estimate(value, low, high, (value,), "episodes")
+
+
+class MadeBy(Model):
+    """What made a file."""
+
+    command: str | None = Field(None, description="command line")
+    git_commit: str | None = Field(None, description="commit of the code; null if unknown")
+    git_dirty: bool | None = Field(None, description="whether tracked files had changed since")
+
+
+class About(MadeBy):
+    """What was evaluated, and how."""
+
+    run: str | None = Field(None, description="run folder")
+    env: str = Field(description="id of the env")
+    split: str | None = Field(None, description="'test' if only layouts of the test side were shown")
+    chance: float | None = Field(description="success of a player that cannot recall; null if unknown")
+    memory: str = Field(description="name of the memory")
+    controller: str = Field(description="name of the controller")
+    checkpoint: str = Field(description="'best' or 'latest'")
+    checkpoint_timesteps: int | None = Field(None, description="steps of training that it has had")
+    episodes: int = Field(description="episodes asked for in each condition")
+    seed: int = Field(description="seed of the episodes")
+    layouts_trained_on: int | None = Field(None, description="distinct layouts of the training; null if not recorded")
+    layouts_tested: int | None = Field(None, description="distinct layouts of this evaluation as trained")
+    layouts_in_both: int | None = Field(None, description="layouts common to both; null if not recorded")
+    harder_layouts_in_both: dict[str, int | None] = Field(
+        default_factory=dict, description="by another size or delay: layouts of it that had been trained on"
+    )
+
+
+class CertificatePart(Model):
+    """What the interventions show on the task as trained, with the most likely actions."""
+
+    verdict: str | None = Field(description="what the conditions show; null if the memory was never wiped")
+    sentence: str = Field(description="the verdict with its figures")
+    conditions: dict[str, Score] = Field(description="by intervention: those that were played and have something to act on")
+
+
+class CertificateFile(About, CertificatePart):
+    """`certificate.json`: what `--certificate` found; it stays when the run is evaluated anew without it."""
+
+
+class Conditions(Model):
+    """Scores with the memory intact and wiped."""
+
+    intact: Score = Field(description="the memory left alone")
+    wiped: Score | None = Field(None, description="the memory emptied before every step")
+
+
+class EvaluationFile(About, Conditions):
+    """`evaluation.json`: what `evaluate.py RUN` found last, on layouts of the test side."""
+
+    success: Rate | None = Field(None, description="that of `intact`: memory left alone, most likely actions")
+    verdict: str | None = Field(None, description="one sentence: was the memory needed?")
+    controller_wiped: Score | None = Field(None, description="the controller's state emptied before every step")
+    both_wiped: Score | None = Field(None, description="both emptied before every step")
+    sampled: Conditions | None = Field(None, description="the same with sampled actions")
+    certificate: CertificatePart | None = Field(None, description="the certificate, as far as it was played")
+    harder: dict[str, Conditions] = Field(default_factory=dict, description="by another size or delay, not split")
+
+
+class VersionsFile(MadeBy):
+    """`versions.json`: which code and packages a run was made with; beside these keys one for each package."""
+
+
+class SideMet(Model):
+    """What was met on one side of the split."""
+
+    resets: int = Field(description="resets of this side")
+    met: int = Field(description="distinct layouts, or episodes where the split is by seed")
+    estimated: float = Field(description="how many there are at least")
+
+
+class LeakageFile(Model):
+    """`leakage.json`: what the sides of the split have in common, looked for before the training."""
+
+    by: str = Field(description="'layout' or 'seed'")
+    sides: dict[str, SideMet] = Field(description="by side")
+    checked_by: str | None = Field(description="what the independent hash is of: 'grid' or 'episode'; null without one")
+    shared: int = Field(description="mazes or episodes that the hash found on more than one side")
+    estimated: float = Field(description="how many there are in all, at least")
+
+
+File = TypeVar("File", bound=Model)
+
+
+def read_file(path: Path, kind: type[File], command: str) -> File:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        kind: what must be in it.
+        command: that makes it anew, for the error.
+
+    Raises:
+        CannotRun: if it cannot be read, or lacks a key, or a value does not fit; the message names file and key.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"])[1:]
+        if found["type"] == "missing":
+            reason = f"it lacks '{key}', as an older format does"
+        elif not key:
+            reason = f"cannot be read ({found['msg']})"
+        else:
+            reason = f"{key}={found['input']!r:.40}: {found['msg'].lower()}"
+    raise CannotRun(f"{path}: {reason}; make it anew with: {command}")
+
+
+def keys_of(kind: type[Model], prefix: str = "", known: tuple[type[Model], ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a file with their meanings, dotted; a part that repeats is written out once.
+
+    Args:
+        kind: what is in the file.
+        prefix: of the keys.
+        known: parts that are not written out.
+    """
+    for name, field in kind.model_fields.items():
+        yield f"{prefix}{name}", field.description or ""
+        by_name = "dict" in str(field.annotation)
+        for part in _models_in(field.annotation):
+            if part not in known:
+                yield from keys_of(part, f"{prefix}{name}.{'NAME.' if by_name else ''}", known)
+
+
+def _models_in(annotation: Any) -> Iterator[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
