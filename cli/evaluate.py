@@ -29,13 +29,12 @@ from engram.configs import CannotRun
 from engram.evidence.comparison.compare import compare, only_task
 from engram.evidence.comparison.figure import draw_comparison
 from engram.evidence.comparison.table import print_comparison, write_comparison
-from engram.evidence.evaluation.result import JSON_KEYS
 from engram.evidence.evaluation.run import STANDARD, evaluate_run
 from engram.evidence.evaluation.tables import print_certificate, print_result
 from engram.evidence.explanation.run import explain_episode
 from engram.evidence.horizon.compare import compare_horizons, print_horizons, write_horizons
-from engram.evidence.horizon.measure import horizon_of
-from engram.evidence.horizon.table import print_horizon
+from engram.evidence.horizon.measure import horizon_of, print_horizon
+from engram.evidence.report.file_formats import help_text
 from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
 from engram.evidence.runs.result_files import check_writable
@@ -48,7 +47,8 @@ ARTIFACTS = Path("runs/artifacts")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = OneLineParser(description=__doc__, epilog=JSON_KEYS, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser(description=__doc__, epilog=help_text(), formatter_class=raw)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders of train.py, folders of them, or patterns")
     parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")
     parser.add_argument("--checkpoint", choices=("best", "latest"), help="which weights (default: best)")
@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace) -> None:
                 results().print(path, highlight=False, soft_wrap=True)
             _evaluate(path, options)
     if compared:
-        files = _compare_horizons(compared, options) if options.horizon is not None else _compare(paths, options)
+        files = _compare_horizons(compared, options) if options.horizon is not None else _compare(compared, options)
         print(f"written to {', '.join(map(str, files))}")
 
 
@@ -178,8 +178,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise CannotRun("--again: it belongs to --horizon")
 
 
-def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, ...]:
-    comparison, out = compare(paths), options.out or Path("comparison")
+def _compare(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
+    comparison, out = compare(runs), options.out or Path("comparison")
     print_comparison(comparison, results())
     return (*write_comparison(comparison, out), *draw_comparison(comparison, out))
 
@@ -187,7 +187,7 @@ def _compare(paths: Sequence[Path], options: argparse.Namespace) -> tuple[Path, 
 def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
     horizons = compare_horizons(runs, options.horizon if options.compare_only else ())
     print_horizons(horizons, only_task(runs), results())
-    return write_horizons(horizons.curves, options.out or Path("horizon"), caveats=horizons.caveats)
+    return write_horizons(horizons, options.out or Path("horizon"))
 
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:

@@ -32,8 +32,7 @@ from engram.envs.split.leakage import Leakage
 from engram.evidence.evaluation.run import evaluate_run
 from engram.evidence.evaluation.tables import print_certificate, print_result
 from engram.evidence.explanation.run import film_episode
-from engram.evidence.horizon.measure import horizon_of
-from engram.evidence.horizon.table import print_horizon
+from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.runs.open import TEST_SEED, check_device, env_arguments, make_envs, open_envs
 from engram.evidence.runs.settings import Setting, settings_of_config, settings_of_delays, trained_setting
 from engram.tracking import (

@@ -1,6 +1,6 @@
 """Intervals for what is claimed of agents, one for each quantity.
 
-Success over seeds: what is asked for is the mean over all seeds that might have been drawn, of which a few were trained.
+Success over seeds: what is asked for is the mean over all seeds that might be drawn, of which a few were trained.
 The interval is the Bayesian bootstrap (Rubin 1981, "The Bayesian bootstrap", Annals of Statistics 9) with a Dirichlet
 process prior (Ferguson 1973, Annals of Statistics 1) of a small mass at the worst end: for the lower end of the
 interval, a tenth of a seed that always fails; for the upper end, a tenth of a seed that always succeeds. With a whole
@@ -87,7 +87,7 @@ def interval_over_seeds(values: ArrayLike, metric: Metric, confidence: float = 0
     weights = np.random.default_rng(0).dirichlet([1.0] * seeds + [END_WEIGHT], size=RESAMPLES)  # [resamples, seeds + 1]
     means = np.tensordot(weights[:, :seeds], array, axes=1)  # what is at the end is 0
     at_end = weights[:, seeds].reshape(-1, *[1] * (array.ndim - 1))  # ... or 1
-    return np.quantile(means, tail, axis=0), np.quantile(means + at_end, 1 - tail, axis=0)
+    return np.quantile(means, tail, axis=0), np.quantile(means + at_end, 1 - tail, axis=0).clip(max=1.0)
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -144,7 +144,6 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 0) ->
         (array,),
         np.mean,
         confidence_level=confidence,
-        n_resamples=2000,
         method="BCa",
         random_state=np.random.default_rng(seed),  # called rng from scipy 1.15 on, which knows both names
     ).confidence_interval
@@ -173,6 +172,7 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike, confidence: float = 0
         variance = p * (1 - p) * (1 + more * ((1 - p) / (2 - p) + p / (1 + p))) / pairs.size
         return (found - p) ** 2 - z**2 * variance
 
-    low = brentq(excess, 0.0, found) if found > 0 else 0.0
-    high = brentq(excess, found, 1.0) if found < 1 else 1.0
+    inside = min(max(found, 1e-9), 1 - 1e-9)  # where the variance is not zero
+    low = brentq(excess, 0.0, inside) if found > 0 else 0.0
+    high = brentq(excess, inside, 1.0) if found < 1 else 1.0
     return found, float(low), float(high)

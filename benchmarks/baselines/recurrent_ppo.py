@@ -24,7 +24,6 @@ It makes a policy of NaN when the last minibatch holds a single transition, so s
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
@@ -49,6 +48,7 @@ from engram.evidence.evaluation.run import PlannedCondition, play_conditions
 from engram.evidence.runs.open import TEST_SEED, make_envs
 from engram.evidence.runs.result_files import made_by
 from engram.evidence.runs.settings import Condition, Setting, trained_setting
+from engram.evidence.tables import as_percent
 from engram.tracking import LayoutCount, MetricsFile, RunFolder
 from engram.tracking.atomic import write_json, write_text
 
@@ -215,7 +215,7 @@ def finish(config: TrainConfig, folder: RunFolder) -> None:
         planned.append(PlannedCondition(Condition(setting.label), env, episodes))
     planned.insert(1, planned[0]._replace(condition=Condition(trained.label, deterministic=False)))
     played = play_conditions(cast(Any, Player(model)), planned, seed=TEST_SEED, console=remarks())
-    intact, sampled, *others = (asdict(played.scores[plan.condition]) for plan in planned)
+    intact, sampled, *others = (played.scores[plan.condition].model_dump() for plan in planned)
     content = {
         "success": intact["success"],
         "run": str(folder.path),
@@ -238,7 +238,7 @@ def finish(config: TrainConfig, folder: RunFolder) -> None:
     write_text(folder.episodes, played.as_csv())
     for plan in planned:
         actions = "greedy" if plan.condition.deterministic else "sampled"
-        print(f"{plan.condition.setting}, {actions}: {played.scores[plan.condition].shown}")
+        print(f"{plan.condition.setting}, {actions}: {as_percent(played.scores[plan.condition].estimate('success'))}")
     print(f"everything is in {folder.path}")
 
 

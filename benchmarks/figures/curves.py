@@ -1,6 +1,6 @@
 """Draws metrics of runs over environment steps, one color per kind of run, one thin line per seed.
 
-A thick line is the interquartile mean of the seeds, its shade the 95 % interval.
+A thick line is the mean of the seeds, its shade the 95 % interval of five seeds or more.
 
 python -m benchmarks.figures.curves runs/match-*/seed* --out docs/figures/match.png
 python -m benchmarks.figures.curves runs/tmaze*/seed* --metrics memory/gate_on_cue memory/gate_elsewhere --out gate.png
@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from engram.evidence.report.learning_curves import Curve, draw_curves, read_curve
+from engram.evidence.statistics import Metric
 
 
 def draw(runs: list[Path], metrics: list[str], out: Path, title: str, chance: float | None, width: int) -> None:
@@ -30,7 +31,8 @@ def draw(runs: list[Path], metrics: list[str], out: Path, title: str, chance: fl
     if not groups:
         raise ValueError("nothing to draw")
     ylabel = metrics[0].split("/")[-1].replace("_", " ")
-    figure = draw_curves(groups, ylabel=ylabel, title=title, chance=chance, width=width)
+    kind: Metric = "success" if metrics[0].endswith("success_rate") else "return"
+    figure = draw_curves(groups, metric=kind, ylabel=ylabel, title=title, chance=chance, width=width)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=130)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from engram.configs import CannotRun
 from engram.evidence.runs.caveats import caveats
-from engram.evidence.runs.files import Conditions, EvaluationFile
+from engram.evidence.runs.files import Conditions, EvaluationFile, score_over_seeds
 from engram.evidence.runs.groups import agents, tasks
 from engram.evidence.runs.recorded_run import RecordedRun, read_evaluation
 from engram.evidence.runs.settings import AS_TRAINED
-from engram.evidence.statistics import LEAST_SEEDS, Estimate, Metric, aggregate_over_seeds, probability_of_improvement
+from engram.evidence.statistics import LEAST_SEEDS, Estimate, Metric, probability_of_improvement
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def compare(runs: Sequence[RecordedRun]) -> Comparison:
     evaluations = {run: read_evaluation(run) for run in runs}
     tells_success = all(evaluation.intact.success is not None for evaluation in evaluations.values())
     metric: Metric = "success" if tells_success else "return"
-    labels = (AS_TRAINED, *dict.fromkeys(label for evaluation in evaluations.values() for label in evaluation.harder))
+    labels = (
+        AS_TRAINED,
+        *dict.fromkeys(label for evaluation in evaluations.values() for label in evaluation.test_settings),
+    )
     grouped = agents(runs)
     scores = {
         label: {setting: _scores([evaluations[run] for run in group], setting) for setting in labels}
@@ -111,17 +114,17 @@ def _scores(evaluations: Sequence[EvaluationFile], setting: str) -> SettingScore
     """Sum up the runs of an agent in one setting; those that have not played it are left out."""
     places: list[Conditions] = []
     for evaluation in evaluations:
-        if setting == AS_TRAINED or setting in evaluation.harder:
-            places.append(evaluation if setting == AS_TRAINED else evaluation.harder[setting])
+        if setting == AS_TRAINED or setting in evaluation.test_settings:
+            places.append(evaluation if setting == AS_TRAINED else evaluation.test_settings[setting])
     has_memory = any(evaluation.memory != "none" for evaluation in evaluations)
     intact, wiped = [place.intact for place in places], [place.wiped if has_memory else None for place in places]
     sampled = [place.sampled.intact for place in places if isinstance(place, EvaluationFile) and place.sampled]
     return SettingScores(
-        success=aggregate_over_seeds([score.estimate("success") for score in intact], "success"),
-        mean_return=aggregate_over_seeds([score.estimate("return") for score in intact], "return"),
-        sampled=aggregate_over_seeds([score.estimate("success") for score in sampled], "success"),
-        wiped=aggregate_over_seeds([score and score.estimate("success") for score in wiped], "success"),
-        wiped_return=aggregate_over_seeds([score and score.estimate("return") for score in wiped], "return"),
+        success=score_over_seeds(intact, "success"),
+        mean_return=score_over_seeds(intact, "return"),
+        sampled=score_over_seeds(sampled, "success"),
+        wiped=score_over_seeds(wiped, "success"),
+        wiped_return=score_over_seeds(wiped, "return"),
     )
 
 

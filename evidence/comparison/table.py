@@ -96,4 +96,8 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
 def _columns(prefix: str, estimates: Mapping[str, Estimate | None]) -> dict[str, float | None]:
     """Flatten estimates to columns NAME, NAME_low, NAME_high."""
     ends = {"": "value", "_low": "low", "_high": "high"}
-    return {f"{prefix}{name}{end}": getattr(e, field, None) for name, e in estimates.items() for end, field in ends.items()}
+    return {
+        f"{prefix}{name}{end}": getattr(estimate, field, None)
+        for name, estimate in estimates.items()
+        for end, field in ends.items()
+    }

@@ -38,7 +38,7 @@ class EvaluationResult:
         for condition, score in self.scores.items():
             place = content
             if condition.setting != AS_TRAINED:
-                place = place.setdefault("harder", {}).setdefault(condition.setting, {})
+                place = place.setdefault("test_settings", {}).setdefault(condition.setting, {})
             if not condition.deterministic:
                 place = place.setdefault("sampled", {})
             place[condition.intervention] = score.model_dump()

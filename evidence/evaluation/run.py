@@ -64,10 +64,10 @@ def evaluate_run(
         certificate: whether to play the interventions of the certificate, too, as far as they have something to act on
             and the env tells the cue.
     """
-    (trained, env), *harder = envs.items()
+    (trained, env), *test_settings = envs.items()
     conditions = [*conditions, *(_of_certificate(config, env, conditions) if certificate else ())]
     plan = [PlannedCondition(condition, env, episodes) for condition in conditions]
-    for setting, env in harder:
+    for setting, env in test_settings:
         for condition in (Condition(setting.label), Condition(setting.label, "wiped")):
             plan.append(PlannedCondition(condition, env, setting.episodes or episodes))
     played = play_conditions(model, plan, seed=seed, console=console)
@@ -77,7 +77,7 @@ def evaluate_run(
     tested = played.layouts(trained.label)
     known = set(folder.layouts.read_text(errors="replace").split()) if folder.layouts.is_file() else None
     # Harder settings are not split: a delay within the range of the training shows layouts of the training.
-    labels = [setting.label for setting, _ in harder]
+    labels = [setting.label for setting, _ in test_settings]
     in_both = {label: None if known is None else len(played.layouts(label) & known) for label in labels}
     about = {
         "run": str(folder.path),
@@ -93,7 +93,7 @@ def evaluate_run(
         "layouts_trained_on": None if known is None else len(known),
         "layouts_tested": len(tested),
         "layouts_in_both": None if known is None else len(tested & known),
-        "harder_layouts_in_both": in_both,
+        "test_settings_layouts_in_both": in_both,
         **made_by(),
     }
     result = EvaluationResult(about, played.scores)

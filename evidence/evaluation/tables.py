@@ -7,7 +7,7 @@ from rich.console import Console
 from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate, acts
 from engram.evidence.evaluation.result import WIPED, EvaluationResult
 from engram.evidence.runs.files import Score
-from engram.evidence.runs.settings import AS_TRAINED, Condition
+from engram.evidence.runs.settings import Condition
 from engram.evidence.statistics import Metric
 from engram.evidence.tables import Rows, as_number, as_percent, as_table, print_line
 
@@ -17,8 +17,8 @@ INTERVALS = "Intervals are over episodes of this agent; how agents of other seed
 
 def print_result(result: EvaluationResult, console: Console) -> None:
     """Print the scores as a table, and the verdict."""
-    certificate, tells_success = result.certificate, any(score.success is not None for score in result.scores.values())
-    numbers = ("success (95 % int.)", "return") if tells_success else ("return (95 % int.)",)
+    certificate, by_success = result.certificate, any(score.success is not None for score in result.scores.values())
+    numbers = ("success (95 % int.)", "return") if by_success else ("return (95 % int.)",)
     rows: Rows = [("setting", "wiped", "actions", *numbers, "length")]
     before = None
     for condition, score in result.scores.items():
@@ -32,7 +32,7 @@ def print_result(result: EvaluationResult, console: Console) -> None:
                 condition.setting if condition.setting != before else "",
                 WIPED[name],
                 "greedy" if condition.deterministic else "sampled",
-                *((_shown(score, "success"), f"{score.mean_return:.3f}") if tells_success else (_shown(score, "return"),)),
+                *((_shown(score, "success"), f"{score.mean_return:.3f}") if by_success else [_shown(score, "return")]),
                 f"{score.mean_length:.1f}",
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console
 
@@ -72,7 +72,7 @@ def over_seeds(label: str, read: Mapping[RecordedRun, HorizonFile]) -> HorizonFi
         CannotRun: if the seeds have no delay in common.
     """
     first, *others = read.values()
-    seeds = {
+    seeds: dict[str, Any] = {
         "seeds": [run.seed for run in read],
         "runs": [str(run.path) for run in read],
         "commands": [curve.command for curve in read.values()],
@@ -85,14 +85,14 @@ def over_seeds(label: str, read: Mapping[RecordedRun, HorizonFile]) -> HorizonFi
         raise CannotRun(f"{label}: its seeds have no delay in common; name delays after --horizon")
     points = [_over_seeds([points[delay] for points in by_delay]) for delay in shared]
     lengths = [curve.effective_length for curve in (first, *others)]
-    kept = {name: getattr(first, name) for name in ("by", "trained", "chance", "oracle")}
-    return HorizonFile(**kept, points=points, length_by_seed=lengths, **seeds).with_length()
+    kept = {name: getattr(first, name) for name in ("trained", "chance", "oracle")}
+    return HorizonFile(by="delay", **kept, points=points, length_by_seed=lengths, **seeds).with_length()
 
 
 def _over_seeds(points: Sequence[HorizonPoint]) -> HorizonPoint:
     names: tuple[Literal["success", "wiped"], ...] = ("success", "wiped")
     found = {name: aggregate_over_seeds([point.estimate(name) for point in points], "success") for name in names}
-    rates = {f"{name}{end}": None for name in names for end in ("", "_low", "_high")}
+    rates: dict[str, Any] = {f"{name}{end}": None for name in names for end in ("", "_low", "_high")}
     for name, estimate in found.items():
         if estimate is not None:
             rates |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

@@ -38,19 +38,21 @@ class HorizonPoint(MadeBy):
     wiped_low: Rate | None = Field(None, description="lower end of its 95 % interval")
     wiped_high: Rate | None = Field(None, description="upper end")
     wiped_episodes: int | None = Field(None, description="episodes played with the memory wiped")
-    success_by_seed: list[Rate] | None = Field(None, description="of several agents: success of each; the ends over seeds")
+    success_by_seed: list[Rate] | None = Field(None, description="of several seeds: success of each")
     wiped_by_seed: list[Rate] | None = Field(None, description="the same with the memory wiped")
 
     @classmethod
     def of(cls, delay: int, intact: Score, wiped: Score | None = None, **made: Any) -> HorizonPoint:
         """Make a point of the scores at a delay, and of what made them."""
-        names = ("success", "success_low", "success_high", "episodes")
+        ends = ("", "_low", "_high")
+        rates: dict[str, Any] = {f"success{end}": getattr(intact, f"success{end}") for end in ends}
+        rates |= {f"wiped{end}": getattr(wiped, f"success{end}", None) for end in ends}
         return cls(
             delay=delay,
+            episodes=intact.episodes,
             mean_return=intact.mean_return,
             mean_length=intact.mean_length,
-            **{name: getattr(intact, name) for name in names},
-            **{name.replace("success", "wiped"): getattr(wiped, name, None) for name in names[:3]},
+            **rates,
             wiped_episodes=wiped.episodes if wiped else None,
             **made,
         )
@@ -116,7 +118,9 @@ class HorizonFile(MadeBy):
         delays = [point.delay for point in self.decisive]
 
         def shown(steps: int | None) -> str:
-            return f"over {max(delays):,}" if steps is None else f"below {min(delays):,}" if steps == 0 else f"{steps:,}"
+            return (
+                f"over {max(delays):,}" if steps is None else f"below {min(delays):,}" if steps == 0 else f"{steps:,}"
+            )
 
         if self.tells_interval:
             ends = " to ".join(dict.fromkeys(map(shown, (self.effective_low, self.effective_high))))

@@ -160,7 +160,7 @@ def print_horizon(horizon: HorizonFile, console: Console) -> None:
     steps, interval = horizon.shown_length()
     print_line(console, f"Effective memory length: {steps} steps (95 % interval over episodes: {interval}).")
     if any((point.wiped_low or 0.0) > middle_of(horizon.chance) for point in horizon.points):
-        print_line(console, "With the memory wiped it gets as far at some delays: there the memory is not what bridges.")
+        print_line(console, "With the memory wiped it gets as far at some delays: there it does not need it.")
     if horizon.chance is None:
         print_line(console, "Chance is not known and taken as 0; env.chance sets it.")
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from engram.configs import CannotRun
 from engram.evidence.comparison.table import LEGEND
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
-from engram.evidence.runs.files import CertificateFile, Score
+from engram.evidence.runs.files import CertificateFile, Score, score_over_seeds
 from engram.evidence.runs.recorded_run import RecordedRun, read_certificate, read_evaluation
-from engram.evidence.statistics import Metric, aggregate_over_seeds
+from engram.evidence.statistics import Metric
 from engram.evidence.tables import Rows, as_number, as_percent
 
 LOOKED_AGAIN = "looked again after the memory was wiped once"
@@ -67,10 +67,11 @@ def certificate_tables(
     rows: Rows = [("", *agents), ("verdict", *verdicts)]
     for name, meaning in CERTIFICATE.items():
         scores = [[played.get((run, name)) for run in group] for group in agents.values()]
-        estimates = [aggregate_over_seeds([s and s.estimate(metric) for s in by_run], metric) for by_run in scores]
+        estimates = [score_over_seeds(by_run, metric) for by_run in scores]
         if any(estimates):
             rows.append((meaning, *map(as_percent if tells_success else as_number, estimates)))
-    notes = [f"What was done to the agent, and its {metric} then. {LEGEND}{NOTHING if any('-' in r for r in rows) else ''}"]
+    nothing = NOTHING if any("-" in row for row in rows) else ""
+    notes = [f"What was done to the agent, and its {metric} then. {LEGEND}{nothing}"]
     if otherwise := ", ".join(_otherwise(agents, found)):
         notes.append(f"Not played as the scores on the test side were: {otherwise}.")
     return CertificateTables(rows, notes, _each_run(agents, found)), lacking

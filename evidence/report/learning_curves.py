@@ -91,7 +91,8 @@ def draw_curves(
         for steps, values in smooth:
             axes.plot(steps / 1e6, values, color=colors[label], alpha=0.35, linewidth=0.8)
         steps, values = shared_points(smooth)
-        axes.plot(steps / 1e6, values.mean(axis=0), color=colors[label], linewidth=2.2, label=f"{label} ({len(curves)})")
+        name = f"{label} ({len(curves)})"
+        axes.plot(steps / 1e6, values.mean(axis=0), color=colors[label], linewidth=2.2, label=name)
         if len(curves) >= LEAST_SEEDS:
             low, high = interval_over_seeds(values, metric)
             axes.fill_between(steps / 1e6, low, high, color=colors[label], alpha=0.18, linewidth=0)

@@ -74,8 +74,8 @@ def curves_section(runs: TaskRuns) -> list[Block]:
         chance = next((float(chance) for chance in known if isinstance(chance, int | float)), None)
         label = f"{metric} ({side} side)"
         drawn = draw_curves(curves, metric=metric, ylabel=label, chance=chance, width=width, colors=runs.colors)
-        caption = f"{metric.capitalize()} on the {side} side: each seed, their mean, and from {LEAST_SEEDS} seeds on its "
-        caption += "95 % interval." + (f" Running mean over {width} values." if width > 1 else "")
+        caption = f"{metric.capitalize()} on the {side} side: each seed, and their mean, with its 95 % interval from "
+        caption += f"{LEAST_SEEDS} seeds on." + (f" Running mean over {width} values." if width > 1 else "")
         blocks.append(_figure(save_figure(drawn, runs.file(f"curves-{side}")), caption))
         blocks.append(Block("missing", [f"left out of this curve: {reason}" for reason in lacking]))
     return blocks
@@ -127,8 +127,8 @@ def horizon_section(runs: TaskRuns) -> list[Block]:
         return [Block("missing", lacking) if lacking else Block("note", "This task has no delay that could be varied.")]
     weak = caveats(shown, {run: horizon for run, horizon in read.items() if horizon})
     _, *saved = write_horizons(Horizons(curves, weak), runs.file("horizon"), colors=runs.colors)
-    caption = f"Success against the delay over which something had to be remembered; from {LEAST_SEEDS} seeds on, or of "
-    caption += "one, with 95 % intervals."
+    caption = "Success against the delay over which something had to be remembered; with 95 % intervals over seeds "
+    caption += f"from {LEAST_SEEDS} seeds on, of a single one over its episodes."
     commands: Rows = [("agent", "seed", "measured with")]
     for label, group in shown.items():
         commands += [(label, str(run.seed), horizon.command or "-") for run in group if (horizon := read[run])]

@@ -38,7 +38,9 @@ def caveats(agents: Mapping[str, Sequence[RecordedRun]], evaluations: Mapping[Re
     for run, evaluation in evaluations.items():
         if both := getattr(evaluation, "layouts_in_both", None):
             found.append(f"{run.path}: {both} of the layouts that it was tested on had been trained on.")
-        found += [f"{run.path}: {line}" for line in trained_on(getattr(evaluation, "harder_layouts_in_both", {}))]
+        found += [
+            f"{run.path}: {line}" for line in trained_on(getattr(evaluation, "test_settings_layouts_in_both", {}))
+        ]
     return tuple(found)
 
 
@@ -46,7 +48,7 @@ def trained_on(layouts_in_both: Mapping[str, int | None]) -> list[str]:
     """List, in one sentence each, the other sizes and delays in which layouts of the training were met.
 
     Args:
-        layouts_in_both: by size or delay, as `harder_layouts_in_both` of an `evaluation.json`.
+        layouts_in_both: by size or delay, as `test_settings_layouts_in_both` of an `evaluation.json`.
     """
     met = {label: count for label, count in layouts_in_both.items() if count}
     return [f"{label}: {n:,} of the layouts that it was tested on had been trained on." for label, n in met.items()]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engram.configs import CannotRun
-from engram.evidence.statistics import Estimate, Metric
+from engram.evidence.statistics import Estimate, Metric, aggregate_over_seeds
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,7 +38,7 @@ class Score(Model):
     mean_length: float = Field(description="mean number of steps")
     distinct_layouts: int = Field(description="layouts met")
     looked_again: LookedAgain | None = Field(None, description="null where the env tells no success or no cue")
-    applied: int | None = Field(None, description="episodes in which the intervention took place; some wait for the cue")
+    applied: int | None = Field(None, description="episodes in which the intervention was done")
     return_low: float | None = Field(None, description="lower end of the 95 % bootstrap interval of the mean return")
     return_high: float | None = Field(None, description="upper end; null for a single episode")
     fewest_per_layout: int | None = Field(None, description="episodes of the layout met least often; null without any")
@@ -71,6 +71,11 @@ class Score(Model):
         return Estimate(value, low, high, (value,), "episodes")
 
 
+def score_over_seeds(scores: Iterable[Score | None], metric: Metric) -> Estimate | None:
+    """Sum up the scores of an agent's runs, None where a run has none; see `aggregate_over_seeds`."""
+    return aggregate_over_seeds([None if score is None else score.estimate(metric) for score in scores], metric)
+
+
 class MadeBy(Model):
     """What made a file."""
 
@@ -95,7 +100,7 @@ class About(MadeBy):
     layouts_trained_on: int | None = Field(None, description="distinct layouts of the training; null if not recorded")
     layouts_tested: int | None = Field(None, description="distinct layouts of this evaluation as trained")
     layouts_in_both: int | None = Field(None, description="layouts common to both; null if not recorded")
-    harder_layouts_in_both: dict[str, int | None] = Field(
+    test_settings_layouts_in_both: dict[str, int | None] = Field(
         default_factory=dict, description="by another size or delay: layouts of it that had been trained on"
     )
 
@@ -105,7 +110,7 @@ class CertificatePart(Model):
 
     verdict: str | None = Field(description="what the conditions show; null if the memory was never wiped")
     sentence: str = Field(description="the verdict with its figures")
-    conditions: dict[str, Score] = Field(description="by intervention: those that were played and have something to act on")
+    conditions: dict[str, Score] = Field(description="by intervention, if it has something to act on")
 
 
 class CertificateFile(About, CertificatePart):
@@ -128,7 +133,7 @@ class EvaluationFile(About, Conditions):
     both_wiped: Score | None = Field(None, description="both emptied before every step")
     sampled: Conditions | None = Field(None, description="the same with sampled actions")
     certificate: CertificatePart | None = Field(None, description="the certificate, as far as it was played")
-    harder: dict[str, Conditions] = Field(default_factory=dict, description="by another size or delay, not split")
+    test_settings: dict[str, Conditions] = Field(default_factory=dict, description="by size or delay, not split")
 
 
 class VersionsFile(MadeBy):

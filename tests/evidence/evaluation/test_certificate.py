@@ -9,20 +9,34 @@ import pytest
 from rich.console import Console
 
 from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate
-from engram.evidence.evaluation.scores import LookedAgain, Score
 from engram.evidence.evaluation.tables import print_certificate
-from engram.evidence.statistics import wilson_interval
+from engram.evidence.runs.files import LookedAgain, Score
+from engram.evidence.statistics import paired_difference_interval, wilson_interval
 
 
 def scored(successes: int, n: int = 100, again: tuple[int, float | None] | None = None) -> Score:
     low, high = wilson_interval(successes, n)
-    looked = None if again is None else LookedAgain(*again)
-    return Score(n, successes / n, low, high, successes / n, 9.0, 7, looked)
+    looked = None if again is None else LookedAgain(episodes=again[0], success=again[1])
+    rates = {"success": successes / n, "success_low": low, "success_high": high, "mean_return": successes / n}
+    return Score(episodes=n, mean_length=9.0, distinct_layouts=7, looked_again=looked, **rates)
+
+
+def compared(scores: dict[str, Score]) -> dict[str, Score]:
+    """Return scores with their differences to the intact agent, whose episodes have nothing to do with theirs."""
+    found = {"intact": (intact := scores["intact"])}
+    for name, score in scores.items():
+        if name != "intact":
+            a, b, n = score.successes, intact.successes, score.episodes
+            both = round(a * b / n)
+            low, high = paired_difference_interval(both, a - both, b - both, n - a - b + both)
+            ends = {"difference": (a - b) / n, "difference_low": low, "difference_high": high}
+            found[name] = score.model_copy(update=ends)
+    return found
 
 
 def certificate(chance: float | None = 0.5, **successes: Any) -> Certificate:
     scores = {name: value if isinstance(value, Score) else scored(value) for name, value in successes.items()}
-    return Certificate(scores, chance)
+    return Certificate(compared(scores), chance)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +73,7 @@ def test_no_success_at_all_solves_nothing_even_where_chance_is_unknown() -> None
 
 def test_without_a_memory_the_controller_is_what_there_is() -> None:
     scores = {"intact": scored(99), "wiped": scored(99), "controller_wiped": scored(50), "both_wiped": scored(50)}
-    found = Certificate(scores, 0.5, has_memory=False)
+    found = Certificate(compared(scores), 0.5, has_memory=False)
     assert found.verdict == "the controller's state suffices"
     assert found.sentence.startswith(
         "The controller's state suffices, without a memory beside it: 99.0% intact, chance"
@@ -75,17 +89,51 @@ def test_an_agent_that_sees_the_cue_again_by_itself_looks_again() -> None:
     found = certificate(intact=looking, wiped_after_cue=scored(240, 400, again=(380, 0.6)), **scores)
     assert found.verdict == "needs its memory"
     # It goes back only when its memory is taken.
-    found = certificate(intact=scored(99, again=(3, 1.0)), wiped_after_cue=scored(98, again=(95, 1.0)), **scores)
+    only = {"intact": scored(396, 400, again=(12, 1.0)), "wiped_after_cue": scored(392, 400, again=(380, 1.0))}
+    found = certificate(**only, **scores)
     assert found.verdict == "needs its memory"
     assert "looked again in 95% of episodes (100% right); it was right in 60% of the others" in found.sentence
 
 
-def test_a_difference_has_the_right_sign_and_an_interval() -> None:
-    found = certificate(intact=90, wiped=40).difference("wiped")
-    assert found is not None
-    assert found.mean == pytest.approx(-0.5)
-    assert found.low < found.mean < found.high < 0
-    assert certificate(intact=90).difference("wiped") is None
+def test_more_than_half_of_the_episodes_must_have_seen_the_cue_again() -> None:
+    def verdict(again: int) -> str | None:
+        scores = {"intact": scored(396, 400, again=(again, 1.0)), "wiped": scored(204, 400)}
+        return certificate(**scores, wiped_after_cue=scored(396, 400)).verdict
+
+    assert [verdict(again) for again in (0, 199, 200, 201, 400)] == [*["needs its memory"] * 3, *["looks again"] * 2]
+
+
+def test_an_agent_that_seldom_looks_again_gets_no_sentence_for_it() -> None:
+    def sentence(again: int) -> str:
+        return certificate(intact=99, wiped=50, wiped_after_cue=scored(60, again=(again, 1.0))).sentence
+
+    assert "looked again in 10% of episodes (100% right); it was right in 56% of the others" in sentence(10)
+    assert "looked again" not in sentence(9)
+
+
+def with_difference(low: float, high: float) -> Score:
+    ends = {"difference": (low + high) / 2, "difference_low": low, "difference_high": high}
+    return scored(95).model_copy(update=ends)
+
+
+def test_a_cost_is_below_zero_and_no_cost_is_above_the_margin() -> None:
+    def found(low: float, high: float) -> Certificate:
+        return Certificate({"intact": scored(95), "wiped": with_difference(low, high)}, 0.5)
+
+    assert [found(-0.3, high).costs("wiped") for high in (-0.01, 0.0, 0.01)] == [True, False, False]
+    assert [found(low, 0.1).costs_nothing("wiped") for low in (-0.06, -0.05, -0.04)] == [False, False, True]
+    assert not found(-0.3, -0.1).costs("both_wiped")
+    assert not found(-0.3, -0.1).costs_nothing("both_wiped")
+
+
+def test_solved_is_what_is_surely_above_chance() -> None:
+    def verdict(low: float, high: float) -> str | None:
+        intact = scored(60).model_copy(update={"success_low": low, "success_high": high})
+        return Certificate({"intact": intact, "wiped": with_difference(-0.4, -0.2)}, 0.5).verdict
+
+    assert verdict(0.51, 0.7) == "needs its memory"
+    assert verdict(0.5, 0.76) == "inconclusive"  # it may be as good as half-way from chance to always
+    assert verdict(0.5, 0.75) == "has not solved the task"
 
 
 def test_an_overlap_is_no_cost() -> None:
@@ -99,23 +147,34 @@ def test_it_is_said_in_part_where_the_wiped_agent_beats_chance() -> None:
     assert "in part" not in certificate(intact=99, wiped=55).sentence
 
 
-def returned(mean: float, low: float, high: float) -> Score:
-    return Score(10, None, None, None, mean, 9.0, 0, return_low=low, return_high=high)
+def returned(mean: float, low: float, high: float, difference: tuple[float, float, float] | None = None) -> Score:
+    names = ("difference", "difference_low", "difference_high")
+    return Score(
+        episodes=10,
+        **dict.fromkeys(("success", "success_low", "success_high")),
+        mean_return=mean,
+        mean_length=9.0,
+        distinct_layouts=0,
+        return_low=low,
+        return_high=high,
+        **dict(zip(names, difference or (None, None, None), strict=True)),
+    )
 
 
 def test_without_success_returns_are_compared_by_their_intervals() -> None:
-    apart = Certificate({"intact": returned(9, 8, 10), "wiped": returned(3, 2, 4)}, 0.5)
+    intact = returned(9, 8, 10)
+    apart = Certificate({"intact": intact, "wiped": returned(3, 2, 4, (-6, -8, -4))}, 0.5)
     assert apart.verdict == "needs its memory"
-    assert apart.difference("wiped") == (-6, -8, -4)
     assert apart.sentence == "The agent needs its memory: mean return 9.000 intact, mean return 3.000 wiped."
-    assert Certificate({"intact": returned(9, 8, 10), "wiped": returned(8, 7, 9)}, None).verdict == "inconclusive"
-    sure = {name: returned(9, 8.9, 9.1) for name in ("intact", "wiped", "controller_wiped", "both_wiped")}
-    assert Certificate(sure, None).verdict == "does not use it"
+    near = Certificate({"intact": intact, "wiped": returned(8, 7, 9, (-1, -2, 0.5))}, None)
+    assert near.verdict == "inconclusive"
+    # The margin is a share of the return, here 0.45.
+    for low, verdict in ((-0.44, "does not use it"), (-0.46, "inconclusive")):
+        same = returned(9, 8, 10, (0, low, 0.5))
+        found = Certificate({"intact": intact, "wiped": same, "controller_wiped": same, "both_wiped": same}, None)
+        assert found.verdict == verdict
     # Of a single episode nothing is known.
-    alone = Score(1, None, None, None, 3.5, 9.0, 0)
-    found = Certificate({"intact": alone, "wiped": alone}, None)
-    assert found.difference("wiped") is None
-    assert found.verdict == "inconclusive"
+    assert Certificate({"intact": intact, "wiped": returned(9, 8, 10)}, None).verdict == "inconclusive"
 
 
 def printed(found: Certificate, width: int = 140) -> str:
@@ -125,7 +184,9 @@ def printed(found: Certificate, width: int = 140) -> str:
 
 
 def test_returns_are_shown_as_returns_with_their_intervals() -> None:
-    found = Certificate({"intact": returned(1, 0.996, 1.002), "wiped": returned(-0.5, -0.52, -0.474)}, None)
+    found = Certificate(
+        {"intact": returned(1, 0.996, 1.002), "wiped": returned(-0.5, -0.52, -0.474, (-1.5, -1.522, -1.47))}, None
+    )
     shown = printed(found)
     for words in ("return (95 % int.)", "1.000 (0.996-1.002)", "-0.500 (-0.520 to -0.474)"):
         assert words in shown
@@ -133,14 +194,14 @@ def test_returns_are_shown_as_returns_with_their_intervals() -> None:
     assert "success" not in shown
     assert "looked again" not in shown  # nobody can tell
     wiped = found.rows()[1]
-    assert (wiped["mean return"], wiped["return low"], wiped["return high"]) == (-0.5, -0.52, -0.474)
+    assert (wiped["mean_return"], wiped["return_low"], wiped["return_high"]) == (-0.5, -0.52, -0.474)
     # Some envs tell success only when there is some.
     mixed = printed(Certificate({"intact": scored(10, 10), "wiped": returned(0.25, 0.125, 0.5)}, None))
-    assert "100.0% (72.2-100.0)" in mixed
+    assert "100.0 % (72.2-100.0)" in mixed
     assert "return 0.250 (0.125-0.500)" in mixed
 
 
-ALL = {name: scored(99) for name in CERTIFICATE}
+ALL = compared({name: scored(99) for name in CERTIFICATE})
 
 
 @pytest.mark.parametrize(
@@ -155,7 +216,7 @@ ALL = {name: scored(99) for name in CERTIFICATE}
 def test_what_has_nothing_to_act_on_is_not_listed(has_memory: bool, has_state: bool, left_out: set[str]) -> None:
     found = Certificate(ALL, 0.5, has_memory, has_state)
     listed = [name for name in CERTIFICATE if name not in left_out]
-    assert found.listed == list(found.as_json()["conditions"]) == listed
+    assert found.listed == list(found.as_part().conditions) == listed
     assert [row["done to the agent"] for row in found.rows()] == [CERTIFICATE[name] for name in listed]
     shown = printed(found)
     assert [name for name, meaning in CERTIFICATE.items() if f" {meaning} " in shown] == listed
@@ -173,7 +234,8 @@ def test_the_table_and_the_file_have_what_was_played() -> None:
     found = certificate(**{name: 90 - 9 * number for number, name in enumerate(CERTIFICATE)})
     shown = " ".join(printed(found).split())
     assert all(meaning in shown for meaning in CERTIFICATE.values())
-    content = found.as_json()
-    assert set(content["conditions"]) == set(CERTIFICATE)
-    assert content["conditions"]["intact"]["difference"] is None
-    assert content["conditions"]["wiped"]["difference"] == pytest.approx(-0.09)
+    conditions = found.as_part().conditions
+    assert set(conditions) == set(CERTIFICATE)
+    assert conditions["intact"].difference is None
+    assert conditions["wiped"].difference == pytest.approx(-0.09)
+    assert "-9.0 (" in shown

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from engram.agents.evaluation.episodes import Episodes
-from engram.evidence.evaluation.result import JSON_KEYS, EvaluationResult
-from engram.evidence.evaluation.scores import LookedAgain, Score, score
+from engram.evidence.evaluation.result import EvaluationResult
+from engram.evidence.evaluation.scores import score
 from engram.evidence.evaluation.tables import print_result
+from engram.evidence.runs.files import EvaluationFile, LookedAgain, Score, keys_of
 from engram.evidence.runs.settings import Condition
 
 
@@ -25,15 +26,18 @@ def played(successes: int, n: int, again: tuple[int, ...] = (), cue_known: bool 
     )
 
 
-def scored(successes: int, n: int = 40) -> Score:
-    return score(played(successes, n), knows_success=True)
+def scored(successes: int, n: int = 40, intact: int | None = None) -> Score:
+    return score(played(successes, n), knows_success=True, intact=None if intact is None else played(intact, n))
 
 
-def report(
+def result_of(
     intact: int, wiped: int, memory: str = "episodic", chance: float | None = None, controller: str = "lstm"
 ) -> EvaluationResult:
-    about = {"env": "Maze-v0", "memory": memory, "controller": controller, "chance": chance}
-    return EvaluationResult(about, {Condition(): scored(intact), Condition(intervention="wiped"): scored(wiped)})
+    how = {"checkpoint": "best", "episodes": 40, "seed": 3}
+    about = {"env": "Maze-v0", "memory": memory, "controller": controller, "chance": chance, **how}
+    return EvaluationResult(
+        about, {Condition(): scored(intact), Condition(intervention="wiped"): scored(wiped, intact=intact)}
+    )
 
 
 def test_score_sums_up_episodes() -> None:
@@ -61,10 +65,10 @@ def test_the_interval_of_the_return_is_around_its_mean() -> None:
 def test_who_looked_again_is_scored_apart() -> None:
     # Of seven episodes the first three succeeded; three of all looked again, of which two succeeded.
     result = score(played(3, 7, again=(0, 2, 5), cue_known=True), knows_success=True)
-    assert result.looked_again == LookedAgain(3, pytest.approx(2 / 3))
+    assert result.looked_again == LookedAgain.model_construct(episodes=3, success=pytest.approx(2 / 3))
     assert result.without_looking == pytest.approx(1 / 4)
     nobody = score(played(3, 7, cue_known=True), knows_success=True)
-    assert nobody.looked_again == LookedAgain(0, None)
+    assert nobody.looked_again == LookedAgain(episodes=0, success=None)
     assert nobody.without_looking == pytest.approx(3 / 7)
     everybody = score(played(3, 7, again=tuple(range(7)), cue_known=True), knows_success=True)
     assert everybody.without_looking is None
@@ -78,20 +82,20 @@ def test_where_cue_or_success_are_not_told_it_is_unknown_who_looked_again(cue_kn
 
 
 def test_the_sentence_is_that_of_the_certificate() -> None:
-    found = report(39, 5).certificate
+    found = result_of(39, 5).certificate
     assert found.verdict == "needs its memory"
     assert found.sentence == "The agent needs its memory: 97.5% intact, 12.5% wiped."
-    assert report(39, 5, chance=0.5).as_json()["verdict"] == (
+    assert result_of(39, 5, chance=0.5).as_json()["verdict"] == (
         "The agent needs its memory: 97.5% intact, 12.5% wiped, chance is 50.0%."
     )
-    assert report(24, 20).certificate.verdict == "inconclusive"
-    assert report(20, 20, chance=0.5).certificate.verdict == "has not solved the task"
-    assert report(39, 39, memory="none").certificate.has_memory is False
-    assert report(40, 30, chance=0.5).certificate.sentence.startswith("The agent needs its memory, in part: ")
+    assert result_of(24, 20).certificate.verdict == "inconclusive"
+    assert result_of(20, 20, chance=0.5).certificate.verdict == "has not solved the task"
+    assert result_of(39, 39, memory="none").certificate.has_memory is False
+    assert result_of(40, 30, chance=0.5).certificate.sentence.startswith("The agent needs its memory, in part: ")
 
 
 def test_the_certificate_is_of_the_task_as_trained_and_the_most_likely_actions() -> None:
-    whole = report(39, 5)
+    whole = result_of(39, 5)
     whole.scores[Condition("size 13", "both_wiped")] = scored(7)
     whole.scores[Condition(intervention="both_wiped", deterministic=False)] = scored(9)
     assert set(whole.certificate.scores) == {"intact", "wiped"}
@@ -100,7 +104,7 @@ def test_the_certificate_is_of_the_task_as_trained_and_the_most_likely_actions()
 
 
 def test_file_has_its_documented_keys() -> None:
-    whole = report(39, 5)
+    whole = result_of(39, 5)
     whole.scores[Condition(deterministic=False)] = scored(30)
     whole.scores[Condition("size 13")] = scored(20)
     whole.scores[Condition("size 13", "wiped")] = scored(10)
@@ -116,10 +120,39 @@ def test_file_has_its_documented_keys() -> None:
     conditions = content["certificate"]["conditions"]
     assert set(conditions) == {"intact", "wiped"}
     assert conditions["wiped"]["difference"] == pytest.approx(-0.85)
-    keys = set(content["intact"])
-    assert all(
-        key in JSON_KEYS for key in (*keys, "certificate", "verdict", "sampled.intact", "test_settings.SETTING.wiped")
-    )
+    # All of it is documented, and read back as it was written.
+    documented = {key for key, _ in keys_of(EvaluationFile)}
+    assert set(content) <= documented
+    assert {f"intact.{key}" for key in content["intact"]} <= documented
+    assert {
+        "test_settings.NAME.wiped.success",
+        "certificate.conditions.NAME.difference",
+        "sampled.intact",
+    } <= documented
+    assert all(meaning for _, meaning in keys_of(EvaluationFile))
+    read = EvaluationFile.model_validate_json(json.dumps(content))
+    assert read.model_dump(exclude_unset=True) == content
+
+
+def test_the_same_episodes_are_compared_as_pairs() -> None:
+    # Of 40 episodes the first 30 against the first 25: none is lost elsewhere, so that the difference is sharp.
+    nested = scored(25, intact=30)
+    assert nested.difference == pytest.approx(-5 / 40)
+    assert nested.difference_high < 0
+    # The same rates in other episodes prove nothing.
+    intact = played(30, 40)
+    elsewhere = intact._replace(success=np.arange(40) >= 15)
+    assert score(elsewhere, True, intact).difference == pytest.approx(-5 / 40)
+    assert score(elsewhere, True, intact).difference_high > 0
+    assert scored(30).difference is None
+    # Returns, too: each is lower by nearly the same.
+    lower = intact._replace(episode_return=intact.episode_return - np.linspace(0.1, 0.12, 40))
+    found = score(lower, False, intact)
+    assert found.difference == pytest.approx(-0.11)
+    assert found.difference_low == pytest.approx(-0.112, abs=0.001)
+    assert found.difference_high == pytest.approx(-0.108, abs=0.001)
+    one = played(1, 1)
+    assert score(one, False, one).difference is None
 
 
 def printed(found: EvaluationResult) -> str:
@@ -129,7 +162,7 @@ def printed(found: EvaluationResult) -> str:
 
 
 def test_where_success_is_not_told_the_table_has_returns_with_their_intervals() -> None:
-    whole = report(39, 5)
+    whole = result_of(39, 5)
     whole.scores = {condition: score(played(0, 40), knows_success=False) for condition in whole.scores}
     intact = whole.scores[Condition()]
     shown = printed(whole)
@@ -149,7 +182,7 @@ def test_where_success_is_not_told_the_table_has_returns_with_their_intervals() 
 def test_the_table_has_no_row_for_a_memory_or_a_state_that_is_not_there(
     memory: str, controller: str, wiped: list[str]
 ) -> None:
-    whole = report(39, 39, memory, controller=controller)
+    whole = result_of(39, 39, memory, controller=controller)
     for condition in (
         Condition(intervention="controller_wiped"),
         Condition(intervention="both_wiped"),
@@ -173,7 +206,7 @@ def test_the_table_has_no_row_for_a_memory_or_a_state_that_is_not_there(
     ],
 )
 def test_only_layouts_that_repeat_are_all_that_there_are(layouts: tuple[int, ...], said: str | None) -> None:
-    whole = report(39, 5)
+    whole = result_of(39, 5)
     keys = [f"layout {number}" for number, times in enumerate(layouts) for _ in range(times)] or [""]
     episodes = played(len(keys), len(keys))._replace(layout=np.array(keys, dtype=object))
     whole.scores[Condition()] = score(episodes, knows_success=True)
@@ -182,7 +215,7 @@ def test_only_layouts_that_repeat_are_all_that_there_are(layouts: tuple[int, ...
 
 
 def test_the_table_for_other_programs_has_a_row_for_each_condition() -> None:
-    whole = report(39, 5)
+    whole = result_of(39, 5)
     whole.scores[Condition("size 13", "wiped", deterministic=False)] = score(
         played(3, 7, again=(0, 2, 5), cue_known=True), knows_success=True
     )
@@ -197,11 +230,18 @@ def test_the_table_for_other_programs_has_a_row_for_each_condition() -> None:
 
 
 def test_table_fits_a_narrow_terminal_and_says_everything() -> None:
-    whole = report(39, 5)
+    whole = result_of(39, 5)
     whole.scores[Condition("MemoryS17Random", "wiped")] = scored(20)
     whole.scores[Condition(intervention="frozen_after_cue")] = scored(31)
     shown = printed(whole)
-    for words in ("97.5%", "12.5%", "MemoryS17Random", "greedy", "The agent needs its memory"):
+    for words in (
+        "97.5 %",
+        "12.5 %",
+        "over episodes of this agent",
+        "MemoryS17Random",
+        "greedy",
+        "The agent needs its memory",
+    ):
         assert words in shown
     assert "…" not in shown
-    assert "77.5%" not in shown  # that stands in the certificate
+    assert "77.5 %" not in shown  # that stands in the certificate

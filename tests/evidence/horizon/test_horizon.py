@@ -7,12 +7,18 @@ import math
 
 import pytest
 
-from engram.evidence.evaluation.scores import Score
-from engram.evidence.horizon.curve import Horizon, Point, default_delays, falls_below
+from engram.evidence.horizon.curve import HorizonFile, HorizonPoint, falls_below
+from engram.evidence.horizon.measure import default_delays
+from engram.evidence.runs.files import Score
 
 
 def scored(success: float, low: float, high: float) -> Score:
-    return Score(100, success, low, high, success, 9.0, 3)
+    rates = {"success": success, "success_low": low, "success_high": high, "mean_return": success}
+    return Score(episodes=100, mean_length=9.0, distinct_layouts=3, **rates)
+
+
+def curve(points: list[HorizonPoint], trained: tuple[int, int], chance: float | None) -> HorizonFile:
+    return HorizonFile(by="delay", trained=trained, chance=chance, points=points).with_length()
 
 
 def test_it_is_interpolated_on_a_logarithmic_axis() -> None:
@@ -28,11 +34,12 @@ def test_the_first_fall_counts() -> None:
 
 def test_the_interval_is_that_of_the_curves_ends() -> None:
     points = [
-        Point.of(10, scored(1.0, 0.95, 1.0)),
-        Point.of(100, scored(0.75, 0.65, 0.85)),
-        Point.of(1000, scored(0.5, 0.4, 0.6)),
+        HorizonPoint.of(10, scored(1.0, 0.95, 1.0)),
+        HorizonPoint.of(100, scored(0.75, 0.65, 0.85)),
+        HorizonPoint.of(1000, scored(0.5, 0.4, 0.6)),
     ]
-    steps, low, high = Horizon(points, (5, 10), 0.5, {}).length
+    found = curve(points, (5, 10), 0.5)
+    steps, low, high = found.effective_length, found.effective_low, found.effective_high
     assert steps == 100
     assert low is not None
     assert high is not None
@@ -43,19 +50,19 @@ def test_the_interval_is_that_of_the_curves_ends() -> None:
 
 def test_what_fails_at_delays_shorter_than_the_training_does_not_forget() -> None:
     points = [
-        Point.of(5, scored(0.5, 0.4, 0.6)),
-        Point.of(10, scored(1.0, 0.95, 1.0)),
-        Point.of(1000, scored(0.5, 0.4, 0.6)),
+        HorizonPoint.of(5, scored(0.5, 0.4, 0.6)),
+        HorizonPoint.of(10, scored(1.0, 0.95, 1.0)),
+        HorizonPoint.of(1000, scored(0.5, 0.4, 0.6)),
     ]
-    assert Horizon(points, (10, 20), 0.5, {}).length.steps == 100
-    assert Horizon(points, (5, 20), 0.5, {}).length.steps == 0
-    assert Horizon(points[:1], (10, 20), 0.5, {}).length.steps == 0  # nothing else was played
+    assert curve(points, (10, 20), 0.5).effective_length == 100
+    assert curve(points, (5, 20), 0.5).effective_length == 0
+    assert curve(points[:1], (10, 20), 0.5).effective_length == 0  # nothing else was played
 
 
 def test_without_chance_the_middle_is_a_half() -> None:
-    points = [Point.of(10, scored(0.7, 0.6, 0.8)), Point.of(100, scored(0.6, 0.55, 0.7))]
-    assert Horizon(points, (5, 10), None, {}).length.steps is None
-    assert Horizon(points, (5, 10), 0.5, {}).length.steps == 0
+    points = [HorizonPoint.of(10, scored(0.7, 0.6, 0.8)), HorizonPoint.of(100, scored(0.6, 0.55, 0.7))]
+    assert curve(points, (5, 10), None).effective_length is None
+    assert curve(points, (5, 10), 0.5).effective_length == 0
 
 
 def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
@@ -66,16 +73,10 @@ def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
     assert default_delays((1, 2))[0] == 1
 
 
-def test_a_point_comes_back_from_its_file() -> None:
-    point = Point.of(10, scored(0.7, 0.6, 0.8), scored(0.5, 0.4, 0.6))
-    (written,) = Horizon([point], (5, 10), 0.5, {}).as_json()["points"]
-    assert Point.from_json(json.loads(json.dumps(written))) == point
-    assert point.wiped_episodes == 100
+def test_a_curve_comes_back_from_its_file() -> None:
+    point = HorizonPoint.of(10, scored(0.7, 0.6, 0.8), scored(0.5, 0.4, 0.6), command="python a")
+    found = curve([point], (5, 10), 0.5)
+    assert HorizonFile.model_validate_json(json.dumps(found.model_dump(exclude_unset=True))) == found
+    assert (point.episodes, point.wiped_episodes) == (100, 100)
     assert (point.wiped_low, point.wiped, point.wiped_high) == (0.4, 0.5, 0.6)
-
-
-def test_a_curve_names_every_command_that_it_was_measured_with() -> None:
-    measured = {30: "python b", 10: "python a", 100: "python b"}
-    points = [Point.of(delay, scored(0.7, 0.6, 0.8))._replace(command=measured[delay]) for delay in sorted(measured)]
-    assert Horizon(points, (5, 10), 0.5, {"command": "python b"}).as_json()["command"] == "python a && python b"
-    assert Horizon([], (5, 10), 0.5, {"command": "python b"}).as_json()["command"] == "python b"
+    assert HorizonPoint.of(10, scored(0.7, 0.6, 0.8)).wiped is None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_runs import horizon
+from fake_runs import horizon as content_of
 from matplotlib.figure import Figure
 
 from engram.evidence.horizon import figure as horizon_figure
+from engram.evidence.horizon.curve import HorizonFile
 from engram.evidence.horizon.figure import draw_horizon
+
+
+def horizon(*success: Any, **other: Any) -> HorizonFile:
+    """Return a curve as it is read."""
+    return HorizonFile.model_validate_json(json.dumps(content_of(*success, **other)))
 
 
 @pytest.fixture
@@ -49,17 +57,16 @@ def test_what_is_drawn(drawn: list[Figure]) -> None:
     assert "memory wiped" in lines
     assert len(axes.collections) == 2  # an interval for each
     interval = axes.collections[1].get_paths()[0].vertices
-    point = next(point for point in curves["b"]["points"] if point["delay"] == 300)
-    assert {y for x, y in interval if x == 300} == {point["success_low"], point["success_high"]}
+    point = next(point for point in curves["b"].points if point.delay == 300)
+    assert {y for x, y in interval if x == 300} == {point.success_low, point.success_high}
     (shade,) = [patch for patch in axes.patches if patch.get_alpha() == 0.15]
     assert shade.get_x() < 5 < 30 < shade.get_x() + shade.get_width()
 
 
 def test_what_is_not_known_is_not_drawn(drawn: list[Figure]) -> None:
     curve = horizon({3: 40, 300: 39}, chance=None, oracle=None, trained=None)
-    for point in curve["points"]:
-        point["wiped"] = None
-    draw_horizon({"a": curve}, Path("nowhere"))
+    points = [point.model_copy(update={"wiped": None}) for point in curve.points]
+    draw_horizon({"a": curve.model_copy(update={"points": points})}, Path("nowhere"))
     (axes,) = drawn[0].axes
     labels = {line.get_label() for line in axes.lines}
     assert labels.isdisjoint({"chance", "oracle", "memory wiped"})
@@ -72,9 +79,13 @@ def test_a_delay_of_zero_has_no_place_on_the_axis(drawn: list[Figure]) -> None:
     assert [list(line.get_xdata()) for line in axes.lines if str(line.get_label()).startswith("a\n")] == [[10]]
 
 
-def test_curves_over_different_things_are_refused() -> None:
-    other = {**horizon({}), "by": "size", "points": [{"size": 9, "success": 1.0}]}
-    with pytest.raises(ValueError, match="not over delay, size"):
-        draw_horizon({"a": horizon({3: 1}), "b": other}, Path("nowhere"))
-    with pytest.raises(ValueError, match="not over nothing"):
-        draw_horizon({}, Path("nowhere"))
+def test_of_few_seeds_each_is_marked_and_there_is_no_interval(drawn: list[Figure]) -> None:
+    curve = horizon({3: 40, 30: 30})
+    none = {"success_low": None, "success_high": None}
+    rates = ([1.0, 1.0], [0.5, 1.0])
+    points = [p.model_copy(update={**none, "success_by_seed": r}) for p, r in zip(curve.points, rates, strict=True)]
+    draw_horizon({"a": curve.model_copy(update={"points": points, "length_by_seed": [20, None]})}, Path("nowhere"))
+    (axes,) = drawn[0].axes
+    assert not axes.collections
+    (marks,) = [line for line in axes.lines if line.get_marker() == "_"]
+    assert list(zip(*marks.get_data(), strict=True)) == [(3, 1.0), (3, 1.0), (30, 0.5), (30, 1.0)]

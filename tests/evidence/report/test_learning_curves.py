@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from fake_runs import add_metrics, fake_run
 
-from engram.evidence.report.learning_curves import band, draw_curves, read_curve, smoothed
+from engram.evidence.report.learning_curves import draw_curves, read_curve, shared_points, smoothed
+from engram.evidence.statistics import interval_over_seeds
 
 
 def test_a_metric_is_read_where_it_was_recorded(tmp_path: Path) -> None:
@@ -24,31 +25,36 @@ def test_smoothing_looks_back_only() -> None:
     assert smoothed(np.array([2.0, 4.0, 9.0, 5.0]), 2).tolist() == [2.0, 3.0, 6.5, 7.0]
 
 
-def test_band_is_the_interquartile_mean_of_what_all_seeds_have() -> None:
+def test_curves_are_compared_where_all_seeds_have_them() -> None:
     def curve(level: float, end: int) -> tuple[np.ndarray, np.ndarray]:
         steps = np.arange(10.0, end, 10.0)
-        return steps, level + 0 * steps
+        return steps, level + steps
 
-    found = band([curve(level, end) for level, end in ((0.1, 101), (0.2, 71), (0.6, 131), (0.7, 91), (0.9, 111))])
-    assert (found.steps[0], found.steps[-1]) == (10.0, 70.0)
-    assert found.middle == pytest.approx(0.5)  # without the best and the worst of five
-    assert (found.low < 0.4).all()
-    assert (found.high > 0.6).all()
-    # Whole curves are resampled, so that flat curves have flat intervals.
-    assert np.ptp(found.low) == pytest.approx(0.0)
+    steps, values = shared_points([curve(level, end) for level, end in ((0.1, 101), (0.2, 71), (0.6, 131))])
+    assert (steps[0], steps[-1]) == (10.0, 70.0)
+    assert np.allclose(values, np.array([[0.1], [0.2], [0.6]]) + steps)
+    steps, values = shared_points([(np.array([0.0, 1.0]), np.array([0.0, 1.0]))])
+    assert np.array_equal(values[0], steps)
 
 
-def test_band_of_one_seed_is_its_curve() -> None:
-    found = band([(np.array([0.0, 1.0]), np.array([0.0, 1.0]))])
-    assert np.array_equal(found.low, found.middle)
-    assert np.array_equal(found.high, found.steps)
+def test_five_seeds_have_an_interval_around_their_mean_and_four_have_none() -> None:
+    steps = np.array([1e6, 2e6])
+    levels = (0.1, 0.2, 0.6, 0.7, 0.9)
+    curves = [(steps, np.full(2, level)) for level in levels]
+    (axes,) = draw_curves({"a": curves[:4]}, metric="success", ylabel="success").axes
+    assert not axes.collections
+    assert list(axes.lines[4].get_ydata()[:1]) == [pytest.approx(0.4)]
+    (axes,) = draw_curves({"a": curves}, metric="success", ylabel="success").axes
+    (shade,) = axes.collections
+    low, high = interval_over_seeds(levels, "success")
+    assert set(np.round(shade.get_paths()[0].vertices[:, 1], 6)) == {round(float(low), 6), round(float(high), 6)}
 
 
 def test_figure_has_a_line_for_each_seed_and_one_for_each_agent() -> None:
     steps = np.array([1e6, 2e6, 3e6])
     groups = {"b": [(steps, steps / 3e6)] * 2, "a": [(steps, steps / 4e6)]}
-    (axes,) = draw_curves(groups, ylabel="success", chance=0.5, colors={"a": "red", "b": "blue"}).axes
+    (axes,) = draw_curves(groups, metric="success", ylabel="success", chance=0.5, colors={"a": "red", "b": "blue"}).axes
     labels = [line.get_label() for line in axes.lines if not str(line.get_label()).startswith("_")]
     assert labels == ["a (1)", "b (2)"]
     assert len(axes.lines) == 3 + 2 + 1  # seeds, agents, chance
-    assert len(axes.collections) == 2  # intervals
+    assert axes.get_ylabel() == "success"
