@@ -24,7 +24,7 @@ def retention(free_gates: Tensor, read_weights: Tensor) -> Tensor:
     Returns:
         [B, N] in 0..1.
     """
-    # Factor by factor: the gradient of `prod` asks, at every step, whether any of them is zero.
+    # Factor by factor: the gradient of `prod` reads from the device, at every step, whether any is zero.
     return reduce(torch.mul, (1 - (1 - EPSILON) * free_gates.unsqueeze(2) * read_weights).unbind(1))
 
 
@@ -100,7 +100,7 @@ def allocation(usage: Tensor, order: Tensor) -> Tensor:
         [B, N], at least 0, with a sum of at most 1.
     """
     ascending = (EPSILON + (1 - EPSILON) * usage).gather(1, order)
-    # By logarithms: the gradient of `cumprod` asks, at every step, whether any of them is zero.
+    # By logarithms: the gradient of `cumprod` reads from the device, at every step, whether any is zero.
     products = ascending[:, :-1].log().cumsum(1).exp()
     before = torch.cat([torch.ones_like(ascending[:, :1]), products], dim=1)
     return torch.zeros_like(usage).scatter(1, order, (1 - ascending) * before)

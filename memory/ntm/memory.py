@@ -206,6 +206,6 @@ def erase_and_add(memory: Tensor, weights: Tensor, erase: Tensor, add: Tensor) -
     if weights.shape[1] == 1:
         kept = 1 - weights.transpose(1, 2) * erase
     else:
-        # Factor by factor: the gradient of `prod` asks, at every step, whether any of them is zero.
+        # Factor by factor: the gradient of `prod` reads from the device, at every step, whether any is zero.
         kept = reduce(torch.mul, (1 - weights.unsqueeze(3) * erase.unsqueeze(2)).unbind(1))
     return torch.baddbmm(memory * kept, weights.transpose(1, 2), add)

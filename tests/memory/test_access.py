@@ -117,14 +117,14 @@ def test_what_was_written_and_kept_is_what_became_of_the_slots(spec):
 @torch.no_grad()
 def shut(core):
     """Let a memory with heads write nothing and free nothing."""
-    memory, said = core.memory, core.memory.from_hidden
+    memory, interface = core.memory, core.memory.from_hidden
     if isinstance(memory, DNC):
         first = sum(memory.groups[:2]) + memory.word_size + 1  # behind the erase and allocation gates
         closed = slice(first, first + 1 + memory.read_heads)
     else:
         closed = slice(memory.addressing, memory.addressing + memory.write_heads * memory.word_size)  # erase
-        said.weight[closed.stop :], said.bias[closed.stop :] = 0.0, 0.0  # add
-    said.weight[closed], said.bias[closed] = 0.0, -100.0
+        interface.weight[closed.stop :], interface.bias[closed.stop :] = 0.0, 0.0  # add
+    interface.weight[closed], interface.bias[closed] = 0.0, -100.0
     return core
 
 

@@ -79,12 +79,12 @@ def waits(function):
     """How often the host waits for the GPU in a call."""
     torch.cuda.set_sync_debug_mode("warn")
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as raised:
             warnings.simplefilter("always")
             function()
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    return sum("synchronizing" in str(warning.message) for warning in told)
+    return sum("synchronizing" in str(warning.message) for warning in raised)
 
 
 def test_waits_are_counted(gpu):

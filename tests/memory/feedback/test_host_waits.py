@@ -1,4 +1,4 @@
-"""No loop over time asks the device for a number: on a GPU the host would wait for the answer at every step.
+"""No loop over time reads a number from the device: on a GPU the host would wait for it at every step.
 
 It is counted on a CPU, but along the path that a GPU takes: without the steps in C.
 """
@@ -17,12 +17,12 @@ from engram.memory import tree_map
 
 pytestmark = pytest.mark.usefixtures("own_memories")
 
-QUESTIONS = {
+WAITS = {
     *("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount"),
     *("_unique2", "unique_dim", "unique_consecutive"),
 }
 FETCHES = {Tensor.tolist, Tensor.numpy, Tensor.cpu, torch.repeat_interleave, Tensor.repeat_interleave}
-"""What on a CPU calls no operation that asks; of repetitions, the length of the result is asked."""
+"""What reads from the device without calling one of them on a CPU; of repetitions, the length of the result."""
 BY_MASK = {"index", "index_put", "index_put_"}
 
 
@@ -42,7 +42,7 @@ class Operations(TorchDispatchMode):
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         name = operation.overloadpacket.__name__
         by_mask = name in BY_MASK and any(i is not None and i.dtype == torch.bool for i in args[1])
-        self.counted[name] += name in QUESTIONS or by_mask
+        self.counted[name] += name in WAITS or by_mask
         return operation(*args, **(kwargs or {}))
 
 
@@ -59,16 +59,16 @@ class Fetches(TorchFunctionMode):
 
 
 @contextmanager
-def asking():
-    """Count questions, by name; what was not asked counts 0."""
+def counted_reads():
+    """Count the reads from the device, by name."""
     counted = Counter()
     with Operations(counted), Fetches(counted):
         yield counted
 
 
-def test_questions_are_counted():
+def test_reads_are_counted():
     ones = torch.ones(3)
-    with asking() as asked:
+    with counted_reads() as reads:
         if ones[ones > 0].sum() > 1:
             (ones + ones).sum().item()
         ones[ones > 0] = 2 * ones
@@ -76,7 +76,7 @@ def test_questions_are_counted():
         ones.repeat_interleave(ones.long())
         ones.tolist(), ones.numpy(), ones.cpu()
     counts = {"index": 1, "_local_scalar_dense": 2, "index_put_": 1, "_unique2": 1, "repeat_interleave": 1}
-    assert +asked == {**counts, "tolist": 1, "numpy": 1, "cpu": 1}
+    assert +reads == {**counts, "tolist": 1, "numpy": 1, "cpu": 1}
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
@@ -88,7 +88,7 @@ def test_they_do_not_grow_with_the_sequence(spec):
         starts[[0, 4, 7], [1, 2, 0]] = True
         sequence, state = events(length), tree_map(torch.detach, core.initial_state(BATCH))
         decisions = core.unroll(sequence, state, starts).decisions
-        with asking() as asked:
+        with counted_reads() as reads:
             core.unroll(sequence, state, starts, decisions).features.square().sum().backward()
-        counted.append(+asked)
+        counted.append(+reads)
     assert counted[0] == counted[1]
