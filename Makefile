@@ -36,7 +36,7 @@ play: $(STAMP) ## play a task by keyboard: make play ARGS="Engram-MazeMatch-S9-v
 	$(BIN)/python -m engram.envs.play $(ARGS)
 
 pictures: $(STAMP) ## draw the pictures of docs/reference/tasks.md
-	PYTHONPATH=tests/envs $(BIN)/python -m benchmarks.figures.tasks.draw_tasks
+	$(BIN)/python -m benchmarks.figures.tasks
 
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from maze_players import variants
-from players import choices, kind_at
+from grid_probes import kind_at, variants
 from scipy.stats import binomtest
 
+from benchmarks.players.grids import choices
 from engram.envs import make_env
 from engram.envs.tasks.tmaze.env import UP
 

@@ -2,9 +2,9 @@ import sys
 
 import numpy as np
 import pytest
-from players import grid_oracle
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
+from benchmarks.players.grids import oracle
 from engram.envs import make_env, make_vec_env
 
 
@@ -75,7 +75,7 @@ def test_success_and_layout_reach_whoever_counts_them(env_id, split):
 
 def test_cue_of_minigrid_memory_is_told():
     env = make_env("MiniGrid-MemoryS9-v0", view_size=3, split="test", seed=0)
-    assert all(grid_oracle(env).success for _ in range(30))
+    assert all(oracle(env).success for _ in range(30))
 
 
 def test_view_and_actions():

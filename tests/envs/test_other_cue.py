@@ -4,10 +4,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from grid_probes import shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrid.minigrid_env import MiniGridEnv
-from players import shown
 
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch

@@ -110,10 +110,10 @@ def test_its_docstring_says_what_players_without_learning_get(env_id):
     bare = gym.make(env_id).unwrapped
     texts = [type(bare).__doc__ or "", sys.modules[type(bare).__module__].__doc__ or ""]
     if "Position" in env_id:
-        return  # Gymnasium's own task behind a wrapper, which docs/reference/tasks.md tells of
+        return  # Gymnasium's own task behind a wrapper, which docs/reference/tasks.md describes
     assert any("oracle" in text and "random player" in text for text in texts), texts
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_page_of_tasks_names_it(env_id):
-    assert f"`{env_id}`" in (ROOT / "docs" / "tasks.md").read_text()
+    assert f"`{env_id}`" in (ROOT / "docs" / "reference" / "tasks.md").read_text()

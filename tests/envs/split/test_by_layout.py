@@ -5,9 +5,10 @@ from collections import defaultdict
 import gymnasium as gym
 import numpy as np
 import pytest
+from grid_probes import kind_at
 from minigrid.core.world_object import Ball, Box, Door, Floor, Goal, Key, Lava, Wall
-from players import choices, kind_at
 
+from benchmarks.players.grids import choices
 from engram.envs import make_env
 from engram.envs.split.by_layout import SIDES, SplitByLayout, layout_key, side_of
 

@@ -4,14 +4,16 @@ from itertools import pairwise
 import gymnasium as gym
 import numpy as np
 import pytest
+from grid_probes import kind_at, shown
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrid.minigrid_env import MiniGridEnv
-from players import grid_blind, grid_oracle, kind_at, random_episode, shown
 from scipy.stats import binomtest
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from benchmarks.players.episode import random_episode
+from benchmarks.players.grids import blind, oracle
 from engram.envs import make_env
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.visibility import HEADINGS
@@ -93,7 +95,7 @@ def test_reward_and_end(end):
     env.reset(seed=4)
     rng = np.random.default_rng(end)
     for _ in range(40):
-        played = grid_blind(env, rng)
+        played = blind(env, rng)
         right = env.unwrapped.agent_pos == env.unwrapped.scene.corridor.doorsteps[env.unwrapped.scene.right_arm]
         assert played.success == right
 
@@ -121,12 +123,12 @@ def test_what_players_get_on_the_test_side(env_id, stated):
     env = make_env(env_id, split="test")
     env.reset(seed=9)
     rng = np.random.default_rng(9)
-    oracle = [grid_oracle(env) for _ in range(200)]
-    assert all(played.success for played in oracle)
-    assert max(played.steps for played in oracle) < env.unwrapped.max_steps / 2
-    assert len({played.layout for played in oracle}) > 180
-    blind = [grid_blind(env, rng).success for _ in range(400)]
-    assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
+    by_oracle = [oracle(env) for _ in range(200)]
+    assert all(played.success for played in by_oracle)
+    assert max(played.steps for played in by_oracle) < env.unwrapped.max_steps / 2
+    assert len({played.layout for played in by_oracle}) > 180
+    by_blind = [blind(env, rng).success for _ in range(400)]
+    assert binomtest(sum(by_blind), len(by_blind), 0.5).pvalue > 0.001
     lucky = [random_episode(env, rng).success for _ in range(150)]
     assert binomtest(sum(lucky), len(lucky), stated).pvalue > 0.001
 
@@ -134,7 +136,7 @@ def test_what_players_get_on_the_test_side(env_id, stated):
 def test_shortest_solution_is_the_oracles_at_most():
     env = make_env("Engram-MatchS13-v0")
     env.reset(seed=1)
-    steps = [(grid_oracle(env).steps, env.unwrapped.shortest_solution()) for _ in range(150)]
+    steps = [(oracle(env).steps, env.unwrapped.shortest_solution()) for _ in range(150)]
     # The oracle takes the nearest look, which may leave it facing the longer way round.
     assert all(shortest <= taken for taken, shortest in steps)
     assert np.mean([taken == shortest for taken, shortest in steps]) > 0.9

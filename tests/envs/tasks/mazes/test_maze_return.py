@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from maze_players import Game
 from minigrid.minigrid_env import MiniGridEnv
 
+from benchmarks.players.mazes import Game
 from engram.envs import make_env
 from engram.envs.split.by_layout import layout_key
 from engram.envs.tasks.mazes.generation.tree import dead_ends

@@ -4,12 +4,12 @@ from itertools import product
 
 import numpy as np
 import pytest
+from grid_probes import shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from maze_players import Game
 from minigrid.minigrid_env import MiniGridEnv
-from players import shown
 
+from benchmarks.players.mazes import Game
 from engram.envs import make_env
 from engram.envs.tasks.mazes.generation.tree import beside, distances
 from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence

@@ -5,10 +5,11 @@ from itertools import product
 import gymnasium as gym
 import numpy as np
 import pytest
-from maze_players import Game, at_random, blind, oracle, variants
+from grid_probes import variants
 from minigrid.minigrid_env import MiniGridEnv
 from scipy.stats import binomtest
 
+from benchmarks.players.mazes import Game, at_random, blind, oracle
 from engram.envs import make_env
 from engram.envs.split.by_layout import layout_key
 from engram.envs.tasks.mazes.generation.tree import distances

@@ -4,10 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
-from players import grid_blind, grid_oracle, random_episode
 from scipy.stats import binomtest
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from benchmarks.players.episode import random_episode
+from benchmarks.players.grids import blind, oracle
 from engram.envs import make_env
 from engram.envs.visibility import in_sight
 
@@ -25,10 +26,10 @@ def test_checkers_accept_it(env_id):
 def test_players_on_the_test_side(env_id):
     env = make_env(env_id, split="test", seed=4)
     rng = np.random.default_rng(4)
-    oracle = [grid_oracle(env) for _ in range(200)]
-    assert all(played.success for played in oracle)
-    blind = [grid_blind(env, rng).success for _ in range(400)]
-    assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
+    by_oracle = [oracle(env) for _ in range(200)]
+    assert all(played.success for played in by_oracle)
+    by_blind = [blind(env, rng).success for _ in range(400)]
+    assert binomtest(sum(by_blind), len(by_blind), 0.5).pvalue > 0.001
     lucky = [random_episode(env, rng).success for _ in range(300)]
     assert binomtest(sum(lucky), len(lucky), RANDOM[env_id]).pvalue > 0.001
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from maze_players import blind, nearest_first, variants
+from grid_probes import variants
 from scipy.stats import binomtest
-from search_order import best_search, steps_to
 
+from benchmarks.players.best_search import best_search, steps_to
+from benchmarks.players.mazes import blind, nearest_first
 from engram.envs import make_env
 from engram.envs.tasks.mazes.maze_return import SLACK, MazeReturn
 from engram.envs.tasks.mazes.shortest_paths import after, fewest_steps, shortest_way

@@ -2,8 +2,9 @@ from collections import Counter
 
 import pytest
 from scipy.stats import binomtest, chisquare
-from sequence_players import Rigged, questions, transcript
+from sequence_probes import Rigged, transcript
 
+from benchmarks.players.sequences import questions
 from engram.envs.tasks.sequences.binding import Binding
 
 

@@ -3,8 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2_contingency, chisquare
-from sequence_players import Rigged, questions, transcript
+from sequence_probes import Rigged, transcript
 
+from benchmarks.players.sequences import questions
 from engram.envs.tasks.sequences.counting import Counting
 
 

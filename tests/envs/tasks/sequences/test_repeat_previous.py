@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from sequence_players import Rigged, play, transcript
+from sequence_probes import Rigged, transcript
 
+from benchmarks.players.sequences import play
 from engram.envs.tasks.sequences.repeat_previous import RepeatPrevious
 
 

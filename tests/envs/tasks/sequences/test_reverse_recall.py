@@ -1,7 +1,8 @@
 import pytest
 from scipy.stats import binomtest
-from sequence_players import Rigged, play, questions, transcript
+from sequence_probes import Rigged, transcript
 
+from benchmarks.players.sequences import play, questions
 from engram.envs.tasks.sequences.reverse_recall import ReverseRecall
 
 

@@ -15,9 +15,10 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
-from sequence_players import ANSWERS, IDS, at_random, blind, oracle, questions, record, right_answer
+from sequence_probes import record
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from benchmarks.players.sequences import ANSWERS, IDS, at_random, blind, oracle, questions, right_answer
 from engram.agents.spaces import check_spaces
 from engram.envs.tasks.sequences.binding import Binding
 from engram.envs.tasks.sequences.chain import Chain
@@ -238,7 +239,7 @@ def test_same_seed_same_episode(env_id):
 def test_same_episodes_in_another_process():
     code = (
         f"import json, sys; sys.path[:0] = {[str(ROOT / 'tests/envs'), str(ROOT)]}\n"
-        "from sequence_players import IDS, record\n"
+        "from benchmarks.players.sequences import IDS, record\n"
         "print(json.dumps({env_id: record(env_id, 5) for env_id in IDS}))"
     )
     hash_seed = "77" if os.environ.get("PYTHONHASHSEED") != "77" else "78"

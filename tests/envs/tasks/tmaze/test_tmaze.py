@@ -3,10 +3,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from players import random_episode, tmaze_blind, tmaze_oracle
 from scipy.stats import binomtest
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from benchmarks.players.episode import random_episode
+from benchmarks.players.tmaze import blind, oracle
 from engram.envs import make_env
 from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, TMaze
 
@@ -189,17 +190,17 @@ def test_what_players_get_on_the_test_side(variant):
     env = make_env("Engram-TMaze-v0", split="test", kwargs=variant)
     env.reset(seed=6)
     rng = np.random.default_rng(6)
-    oracle = [tmaze_oracle(env) for _ in range(300)]
-    assert all(played.success for played in oracle)
-    blind = [tmaze_blind(env, rng).success for _ in range(600)]
-    assert binomtest(sum(blind), len(blind), 0.5).pvalue > 0.001
+    by_oracle = [oracle(env) for _ in range(300)]
+    assert all(played.success for played in by_oracle)
+    by_blind = [blind(env, rng).success for _ in range(600)]
+    assert binomtest(sum(by_blind), len(by_blind), 0.5).pvalue > 0.001
     assert np.mean([random_episode(env, rng).success for _ in range(300)]) < 0.05
 
 
 def test_an_oracle_walks_a_very_long_corridor():
     env = make_env("Engram-TMazeLong-v0", kwargs={"delay": (10_000, 10_000)})
     env.reset(seed=0)
-    played = tmaze_oracle(env)
+    played = oracle(env)
     assert played.success
     assert played.steps == 10_001
 

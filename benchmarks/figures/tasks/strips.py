@@ -10,8 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
-from sequence_players import Seen, right_answer
 
+from benchmarks.players.sequences import Seen, right_answer
 from engram.envs.factory import make_env
 from engram.envs.tasks.sequences.binding import Binding
 from engram.envs.tasks.sequences.chain import Chain

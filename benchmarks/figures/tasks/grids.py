@@ -13,8 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from minigrid.envs.memory import MemoryEnv
 from numpy.typing import NDArray
-from players import choices
 
+from benchmarks.players.grids import choices
 from engram.envs.factory import make_env
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch

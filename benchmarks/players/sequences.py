@@ -1,11 +1,12 @@
-"""Scripted players of the sequence tasks, which act on nothing but what the observations have shown so far."""
+"""Players of the sequence tasks, which act on nothing but what the observations have shown so far."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
+from benchmarks.players.episode import Env, number_of_actions
 from engram.envs.tasks.sequences.binding import Binding
 from engram.envs.tasks.sequences.chain import Chain
 from engram.envs.tasks.sequences.counting import Counting
@@ -16,39 +17,46 @@ Seen = list[tuple[int, ...]]  # all observations of an episode so far, the one i
 
 
 class Played(NamedTuple):
+    """How an episode went."""
+
     success: bool
     score: float
     steps: int
     total_reward: float
 
 
-def play(env: gym.Env, act: Callable[[Seen], int]) -> Played:
+def play(env: Env, act: Callable[[Seen], int]) -> Played:
+    """Play an episode with what `act` makes of all observations so far."""
     observation, _ = env.reset()
-    seen, rewards = [], []
+    seen: Seen = []
+    rewards: list[float] = []
     while True:
         seen.append(tuple(observation.tolist()))
         observation, reward, terminated, truncated, info = env.step(act(seen))
-        rewards.append(reward)
+        rewards.append(float(reward))
         if terminated or truncated:
             return Played(info["is_success"], info["score"], len(rewards), sum(rewards))
 
 
-def oracle(env: gym.Env) -> Played:
+def oracle(env: Env) -> Played:
+    """Answer right wherever an answer is due."""
     return play(env, lambda seen: right_answer(env, seen) if seen[-1][0] else 0)
 
 
-def blind(env: gym.Env, rng: np.random.Generator) -> Played:
+def blind(env: Env, rng: np.random.Generator) -> Played:
     """Guess wherever an answer is due: knows everything but what had to be remembered."""
-    return play(env, lambda seen: int(rng.integers(env.action_space.n)) if seen[-1][0] else 0)
+    return play(env, lambda seen: int(rng.integers(number_of_actions(env))) if seen[-1][0] else 0)
 
 
-def at_random(env: gym.Env, rng: np.random.Generator) -> Played:
-    return play(env, lambda seen: int(rng.integers(env.action_space.n)))
+def at_random(env: Env, rng: np.random.Generator) -> Played:
+    """Act at random, always."""
+    return play(env, lambda seen: int(rng.integers(number_of_actions(env))))
 
 
-def right_answer(env: gym.Env, seen: Seen) -> int:
-    """Tell the answer that is due from what was seen."""
-    return ANSWERS[type(env.unwrapped)](seen, env.observation_space.nvec.tolist())
+def right_answer(env: Env, seen: Seen) -> int:
+    """Return the answer that is due, from what was seen."""
+    space: Any = env.observation_space
+    return ANSWERS[type(env.unwrapped)](seen, space.nvec.tolist())
 
 
 def _repeat_previous(seen: Seen, values: list[int]) -> int:
@@ -81,7 +89,7 @@ def _before_the_first_answer(seen: Seen) -> int:
     return next(step for step, now in enumerate(seen) if now[0])
 
 
-ANSWERS: dict[type[gym.Env], Callable[[Seen, list[int]], int]] = {
+ANSWERS: dict[type[Env], Callable[[Seen, list[int]], int]] = {
     RepeatPrevious: _repeat_previous,
     ReverseRecall: _reverse_recall,
     Binding: _binding,
@@ -102,8 +110,9 @@ class Question(NamedTuple):
     answer: int
 
 
-def questions(env: gym.Env, episodes: int) -> list[Question]:
-    found = []
+def questions(env: Env, episodes: int) -> list[Question]:
+    """Play episodes; return all questions with their right answers."""
+    found: list[Question] = []
 
     def act(seen: Seen) -> int:
         if not seen[-1][0]:
@@ -114,40 +123,3 @@ def questions(env: gym.Env, episodes: int) -> list[Question]:
     for _ in range(episodes):
         assert play(env, act).success
     return found
-
-
-class Rigged:
-    """Dice whose throws are known before, whatever is asked of them."""
-
-    def __init__(self, *throws):
-        self._throws = [np.array(throw, dtype=np.int64) for throw in throws]
-
-    def integers(self, *args, **kwargs):
-        return self._throws.pop(0)
-
-    permutation = integers
-
-
-def transcript(env: gym.Env, actions: list[int]) -> tuple[list, list[bool], list[float], dict]:
-    """Play actions to the episode's end; return its observations, what was `cue_visible`, rewards and last info."""
-    observation, info = env.reset()
-    observations, visible, rewards = [observation.tolist()], [info["cue_visible"]], []
-    for number, action in enumerate(actions, start=1):
-        observation, reward, terminated, truncated, info = env.step(action)
-        observations.append(observation.tolist())
-        visible.append(info["cue_visible"])
-        rewards.append(reward)
-        assert terminated == (number == len(actions))
-        assert not truncated
-    return observations, visible, rewards, info
-
-
-def record(env_id: str, seed: int) -> list:
-    """Return all that an episode of random actions shows and says."""
-    env, rng = gym.make(env_id), np.random.default_rng(seed)
-    observation, info = env.reset(seed=seed)
-    said, terminated = [[observation.tolist(), info]], False
-    while not terminated:
-        observation, reward, terminated, _, info = env.step(int(rng.integers(env.action_space.n)))
-        said.append([observation.tolist(), reward, info])
-    return said

@@ -1,6 +1,6 @@
 """Draws the pictures of docs/reference/tasks.md: a still of every family of tasks, and oracles at play in mazes.
 
-PYTHONPATH=tests/envs python -m benchmarks.figures.tasks.draw_tasks [--out docs/figures/tasks]
+python -m benchmarks.figures.tasks [--out docs/figures/tasks]
 """
 
 import argparse
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import maze_players
-import players
 
-from benchmarks.figures.tasks.grid_pictures import draw_film, draw_grid
-from benchmarks.figures.tasks.strip_pictures import draw_strip
+from benchmarks.figures.tasks.grids import draw_film, draw_grid
+from benchmarks.figures.tasks.strips import draw_strip
+from benchmarks.players import grids, mazes
 
 
 class Still(NamedTuple):
@@ -51,10 +50,10 @@ STRIPS = {
     "counting": Still("Engram-Counting-v0", 1, {}),
 }
 FILMS = {
-    "room": Film("Engram-RoomS11-v0", 4, players.grid_oracle),
-    "maze_match": Film("Engram-MazeMatch-S13-v0", 7, maze_players.oracle),
-    "maze_sequence": Film("Engram-MazeSequence-S13-v0", 8, maze_players.oracle),
-    "maze_return": Film("Engram-MazeReturn-S13-v0", 2, maze_players.oracle),
+    "room": Film("Engram-RoomS11-v0", 4, grids.oracle),
+    "maze_match": Film("Engram-MazeMatch-S13-v0", 7, mazes.oracle),
+    "maze_sequence": Film("Engram-MazeSequence-S13-v0", 8, mazes.oracle),
+    "maze_return": Film("Engram-MazeReturn-S13-v0", 2, mazes.oracle),
 }
 
 

@@ -19,7 +19,7 @@ class Label(NamedTuple):
 
     pose: Pose
     saved: int  # bit i for possible goal i
-    walk: tuple | None  # of the label before and the action since
+    walk: "tuple[Label, int] | None"  # the label before and the action since
 
 
 def best_search(maze: MazeReturn) -> tuple[list[int], set[Cell]]:

@@ -2,9 +2,9 @@ import imageio.v3 as imageio
 import matplotlib as mpl
 import pytest
 
-from benchmarks.figures.tasks.draw_tasks import FILMS, GRIDS, STRIPS
-from benchmarks.figures.tasks.grid_pictures import Recorder, draw_film, draw_grid, grid_env, marks
-from benchmarks.figures.tasks.strip_pictures import draw_strip, strip
+from benchmarks.figures.tasks.__main__ import FILMS, GRIDS, STRIPS
+from benchmarks.figures.tasks.grids import Recorder, draw_film, draw_grid, grid_env, marks
+from benchmarks.figures.tasks.strips import draw_strip, strip
 from engram.envs.factory import make_env
 
 mpl.use("Agg")

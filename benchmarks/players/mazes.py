@@ -1,67 +1,84 @@
-"""Scripted players for the recall mazes: what a maze is worth to one who remembers, and to one who guesses."""
+"""Players of the recall mazes."""
 
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import numpy as np
 from minigrid.core.constants import OBJECT_TO_IDX
-from players import Played
-from search_order import best_search
 
+from benchmarks.players.best_search import best_search
+from benchmarks.players.episode import Env, Played, number_of_actions
+from engram.envs.tasks.mazes.maze import Maze
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.mazes.maze_return import MazeReturn
 from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence
-from engram.envs.tasks.mazes.shortest_paths import shortest_way
-from engram.envs.visibility import cell_in_view
+from engram.envs.tasks.mazes.shortest_paths import Pose, shortest_way
+from engram.envs.visibility import Cell, cell_in_view
 
 
 class Game:
     """One episode of a maze as a player goes through it."""
 
-    def __init__(self, env):
-        self.env, self.maze = env, env.unwrapped
+    def __init__(self, env: Env):
+        self.env = env
+        self.maze: Any = env.unwrapped
+        assert isinstance(self.maze, Maze)
         self.observation, self.info = env.reset()
         self.steps, self.reward, self.over = 0, 0.0, False
 
-    def act(self, action):
+    def act(self, action: int) -> None:
+        """Take a step."""
         self.observation, reward, terminated, truncated, self.info = self.env.step(int(action))
-        self.steps, self.reward, self.over = self.steps + 1, self.reward + reward, terminated or truncated
+        self.steps, self.reward, self.over = self.steps + 1, self.reward + float(reward), terminated or truncated
 
-    def walk(self, arrived, forbidden=(), watch=lambda: None):
-        """Take the shortest way to a pose; `watch` is called before every step and may say that it is enough."""
-        way = shortest_way(self.maze.open_cells.difference(forbidden), self.maze.pose, arrived)
-        for action in way:
-            if self.over or watch():
+    def walk(
+        self,
+        arrived: Callable[[Pose], bool],
+        forbidden: Collection[Cell] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take the shortest path to a pose; `stop` is called before every step, and ends the walk if it is true."""
+        path = shortest_way(self.maze.open_cells.difference(forbidden), self.maze.pose, arrived)
+        assert path is not None
+        for action in path:
+            if self.over or stop():
                 return
             self.act(action)
 
-    def seen(self, cell):
+    def seen(self, cell: Cell) -> tuple[int, ...] | None:
         """Return the symbols that the frame shows of a cell, None where it shows nothing."""
-        place = cell_in_view(*self.maze.pose, len(self.observation), cell)
+        position, heading = self.maze.pose
+        place = cell_in_view(position, heading, len(self.observation), cell)
         symbols = None if place is None else tuple(int(value) for value in self.observation[place])
         return symbols if symbols and symbols[0] != OBJECT_TO_IDX["unseen"] else None
 
-    def played(self):
+    def played(self) -> Played:
+        """Return how the episode went."""
         assert self.over
         assert abs(self.reward - self.info["score"]) < 1e-6
         return Played(self.info["is_success"], self.steps, self.info.get("layout", ""))
 
 
-def oracle(env):
+def oracle(env: Env) -> Played:
     """Play knowing the maze, and remembering what has been seen."""
     game = Game(env)
     maze = game.maze
     if isinstance(maze, MazeMatch):
-        fork = maze.scene.fork
+        doorsteps, ends = maze.scene.fork.doorsteps, maze.scene.fork.choices
         cues = [game.seen(cell) for cell in maze.scene.cues]
         assert None not in cues
-        here = [maze.grid.get(*cell).encode() in cues for cell in fork.choices]
+        here = [thing is not None and thing.encode() in cues for thing in (maze.grid.get(*cell) for cell in ends)]
         assert sum(here) == 1
-        _choose(game, fork.doorsteps, here.index(True))
+        _choose(game, doorsteps, here.index(True))
     elif isinstance(maze, MazeSequence):
-        signs = {}
+        signs: dict[int, int] = {}
 
-        def look():
+        def look() -> bool:
             for number, cell in enumerate(maze.scene.signs):
                 symbols = game.seen(cell)
                 if symbols:
                     signs[number] = int(symbols[0] == OBJECT_TO_IDX[SIGNS[1][0]])
+            return False
 
         first = maze.scene.forks[0]
         game.walk(lambda pose: _before(pose[0], first), (), look)
@@ -69,14 +86,13 @@ def oracle(env):
         for number, fork in enumerate(maze.scene.forks):
             _choose(game, fork, signs[number])
     else:
-        goal = None
+        goal = search(game)
         while not game.over:
-            goal = goal or search(game)
-            game.walk(lambda pose, goal=goal: pose[0] == goal)
+            _go(game, goal)
     return game.played()
 
 
-def blind(env, rng):
+def blind(env: Env, rng: np.random.Generator) -> Played:
     """Play knowing the maze, and guessing what had to be remembered; in *return* searching every time, the best way."""
     game = Game(env)
     maze = game.maze
@@ -92,25 +108,28 @@ def blind(env, rng):
     return game.played()
 
 
-def nearest_first(env):
+def nearest_first(env: Env) -> Played:
     """Play *return* knowing the maze, and looking at the nearest cell not seen yet on every trip."""
     game = Game(env)
     _search_every_time(game, ())
     return game.played()
 
 
-def at_random(env, rng):
+def at_random(env: Env, rng: np.random.Generator) -> Played:
+    """Play at random."""
     game = Game(env)
     while not game.over:
-        game.act(rng.integers(env.action_space.n))
+        game.act(int(rng.integers(number_of_actions(env))))
     return game.played()
 
 
-def search(game, walk=()):
+def search(game: Game, walk: Iterable[int] = ()) -> Cell:
     """Take a walk, then look at the nearest cell not seen yet, until the goal is in sight; return where it is."""
-    maze, unseen = game.maze, set(game.maze.open_cells)
+    maze = game.maze
+    unseen: set[Cell] = set(maze.open_cells)
+    found: list[Cell] = []
 
-    def goal_in_sight():
+    def goal_in_sight() -> bool:
         for cell in list(unseen):
             symbols = game.seen(cell)
             if symbols:
@@ -119,11 +138,10 @@ def search(game, walk=()):
                     found.append(cell)
         return bool(found)
 
-    def enough():
+    def enough() -> bool:
         before = len(unseen)
         return goal_in_sight() or len(unseen) < before
 
-    found = []
     for action in walk:
         if goal_in_sight():
             break
@@ -134,35 +152,21 @@ def search(game, walk=()):
     return found[0]
 
 
-def _search_every_time(game, walk):
+def _search_every_time(game: Game, walk: Iterable[int]) -> None:
     assert isinstance(game.maze, MazeReturn)
     while not game.over:
-        goal = search(game, walk)
-        game.walk(lambda pose, goal=goal: pose[0] == goal)
+        _go(game, search(game, walk))
 
 
-def _choose(game, ends, number):
+def _go(game: Game, goal: Cell) -> None:
+    game.walk(lambda pose: pose[0] == goal)
+
+
+def _choose(game: Game, ends: tuple[Cell, ...], number: int) -> None:
     game.walk(lambda pose: pose[0] == ends[number], set(ends) - {ends[number]})
 
 
-def _before(cell, fork):
-    """Say whether a cell is the fork's node, which lies between its arms."""
+def _before(cell: Cell, fork: tuple[Cell, Cell]) -> bool:
+    """Return whether a cell is the fork's node, which lies between its arms."""
     (left_x, left_y), (right_x, right_y) = fork
     return cell == ((left_x + right_x) // 2, (left_y + right_y) // 2)
-
-
-def variants(maze, number):
-    """Draw the maze of the next reset again and again, from where on chance goes on differently each time."""
-    state = maze.np_random.bit_generator.state
-    draw_rest = maze._begin
-    for steps in range(number):
-        maze.np_random.bit_generator.state = state
-
-        def begin(*arguments, steps=steps):
-            maze.np_random.bit_generator.advance(steps)
-            draw_rest(*arguments)
-
-        maze._begin = begin
-        maze.reset()
-        yield maze
-    del maze._begin

@@ -1,0 +1,1 @@
+"""Scripted players: what a task is worth to one who remembers, to one who guesses, and to chance."""
