@@ -193,7 +193,9 @@ def train(config: TrainConfig, name: str) -> None:
         validation = evaluation_envs(config, task, "validation", n_envs, VALIDATION_SEED)
         validation.reset()
     model = make_model(config, env)
-    folder = make_folder(config, name.removesuffix("-none-lstm") + "-recurrent_ppo")
+    # The name stands in the config, too: by it `evaluate.py` and `report.py` tell this agent from our LSTM control.
+    config.name = name.removesuffix("-none-lstm") + "-recurrent_ppo"
+    folder = make_folder(config, config.name, {"lstm": "torch.nn.LSTM"})
     print(f"run folder: {folder.path}", flush=True)
     model.set_logger(Logger(str(folder.path), [MetricsFile(folder.metrics)]))
     layouts = LayoutCount()

@@ -15,7 +15,7 @@ from benchmarks.baselines.recurrent_ppo import AnnealEntropy, Player, make_model
 from engram.agents import MemoryPPO
 from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.cli.train import agent_arguments
-from engram.configs import CannotRun
+from engram.configs import CannotRun, load
 from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.settings import trained_setting
 
@@ -175,6 +175,7 @@ def test_a_run_leaves_what_a_run_of_ours_leaves(tiny, tmp_path):
     found = json.loads((folder / "evaluation.json").read_text())
     assert found["intact"]["episodes"] == found["sampled"]["intact"]["episodes"] == 6
     assert (found["algorithm"], found["split"]) == ("RecurrentPPO of sb3-contrib", "test")
+    assert load(folder / "config.yaml").name == "tiny-recurrent_ppo"
     assert "eval/success_rate" in (folder / "metrics.csv").read_text().splitlines()[0]
 
 
