@@ -29,7 +29,7 @@ from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.event_interventions import CueDeleted, CueReplaced, OthersDeleted
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.recording import Recording, record
-from engram.cli.terminal import results
+from engram.cli.terminal import stdout_console
 from engram.configs import CannotRun
 from engram.evidence.explanation.counterfactuals import Counterfactuals
 from engram.evidence.explanation.edits import event_sets, replacements
@@ -116,7 +116,7 @@ def main() -> int:
         print(f"why_trace: {error}", file=sys.stderr)
         return 2
     write_json(folder.path / "why_trace.json", found)
-    console = results()
+    console = stdout_console()
     console.print(
         f"the cue has the largest effect on the last action in {most['rate']:.1%}"
         f" ({most['low']:.1%}-{most['high']:.1%}) of {most['episodes']} solved episodes;"

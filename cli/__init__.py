@@ -1,1 +1,1 @@
-"""The command lines: `train.py`, `evaluate.py`, `report.py`, and how they speak on a terminal."""
+"""The commands that train, evaluate and report."""

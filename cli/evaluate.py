@@ -24,7 +24,7 @@ from typing import Any
 
 from gymnasium.error import Error as GymnasiumError
 
-from engram.cli.terminal import OneLineParser, remarks, results, warn_in_one_line
+from engram.cli.terminal import OneLineParser, stderr_console, stdout_console, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.comparison.compare import compare, only_task
 from engram.evidence.comparison.figure import draw_comparison
@@ -40,6 +40,7 @@ from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
 from engram.evidence.runs.result_files import check_writable
 from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
 from engram.tracking import StopRequest
+from engram.tracking.commands import command, program
 from engram.tracking.writers.wandb_artifact import download, is_artifact
 
 ARTIFACTS = Path("runs/artifacts")
@@ -47,9 +48,13 @@ ARTIFACTS = Path("runs/artifacts")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = OneLineParser(description=__doc__, epilog=help_text(), formatter_class=raw)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders of train.py, folders of them, or patterns")
+    parser = OneLineParser(
+        prog=program("evaluate"),
+        description=__doc__.replace("python evaluate.py", command("evaluate")),
+        epilog=help_text(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of them, or patterns")
     parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")
     parser.add_argument("--checkpoint", choices=("best", "latest"), help="which weights (default: best)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
@@ -62,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="leave the memory alone, take the most likely actions, no test settings; with --horizon: leave it alone",
     )
-    parser.add_argument("--certificate", action="store_true", help="play all interventions, and say what they prove")
+    parser.add_argument("--certificate", action="store_true", help="play all interventions, and state what they prove")
     parser.add_argument(
         "--horizon",
         nargs="*",
@@ -96,13 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _run(options)
         except CannotRun as error:
-            print(f"evaluate.py: {error}", file=sys.stderr)
+            print(f"{parser.prog}: {error}", file=sys.stderr)
             return 2
         except OSError as error:
-            print(f"evaluate.py: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+            print(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("interrupted; what was written before is there still", file=sys.stderr)
+            print("interrupted; what was written before is still there", file=sys.stderr)
             return request.exit_code
     return 0
 
@@ -129,14 +134,14 @@ def _run(options: argparse.Namespace) -> None:
     paths = find_runs(names)
     is_compared = options.compare_only or (len(paths) > 1 and not options.explain)
     if options.out and not is_compared:
-        raise CannotRun("--out: it names the files of a comparison; what is told of one run is written to its folder")
+        raise CannotRun("--out: it names the files of a comparison; the results of one run are written to its folder")
     compared = [read_run(path) for path in paths] if is_compared else []
     if compared:
-        only_task(compared)  # told now, and not when all have been played
+        only_task(compared)  # reported now, and not after all have been played
     if not options.compare_only:
         for path in paths:
             if len(paths) > 1:
-                results().print(path, highlight=False, soft_wrap=True)
+                stdout_console().print(path, highlight=False, soft_wrap=True)
             _evaluate(path, options)
     if compared:
         files = _compare_horizons(compared, options) if options.horizon is not None else _compare(compared, options)
@@ -144,7 +149,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    """Refuse options that cannot be heeded together, before anything is read.
+    """Refuse options that do not go together, before anything is read.
 
     Raises:
         CannotRun: if there are such; the message names them.
@@ -180,13 +185,13 @@ def _check_options(options: argparse.Namespace) -> None:
 
 def _compare(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
     comparison, out = compare(runs), options.out or Path("comparison")
-    print_comparison(comparison, results())
+    print_comparison(comparison, stdout_console())
     return (*write_comparison(comparison, out), *draw_comparison(comparison, out))
 
 
 def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
     horizons = compare_horizons(runs, options.horizon if options.compare_only else ())
-    print_horizons(horizons, only_task(runs), results())
+    print_horizons(horizons, only_task(runs), stdout_console())
     return write_horizons(horizons, options.out or Path("horizon"))
 
 
@@ -195,7 +200,7 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
     check_writable(folder)
     episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
     seed = TEST_SEED if options.seed is None else options.seed
-    how: dict[str, Any] = {"checkpoint": checkpoint, "seed": seed, "console": remarks()}
+    how: dict[str, Any] = {"checkpoint": checkpoint, "seed": seed, "console": stderr_console()}
     try:
         if options.explain:
             for number in options.explain:
@@ -204,7 +209,7 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
             return
         if options.horizon is not None:
             how |= {"episodes": episodes, "again": options.again, "intact_only": options.intact_only}
-            print_horizon(horizon_of(folder, config, model, options.horizon, **how), results())
+            print_horizon(horizon_of(folder, config, model, options.horizon, **how), stdout_console())
             print(f"written to {folder.horizon}, with a figure beside it")
             return
         others = settings_of_sizes(config.env, options.sizes) + settings_of_delays(config.env, options.delays)
@@ -216,7 +221,7 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
         raise CannotRun(" ".join(str(error).split())) from error
     how |= {"conditions": STANDARD[:1] if options.intact_only else STANDARD, "certificate": options.certificate}
     result = evaluate_run(folder, config, model, envs, episodes=episodes, **how)
-    print_result(result, results())
+    print_result(result, stdout_console())
     if options.certificate:
-        print_certificate(result.certificate, results())
+        print_certificate(result.certificate, stdout_console())
     print(f"written to {folder.evaluation}")

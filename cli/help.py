@@ -1,4 +1,4 @@
-"""What `python train.py --help` prints: groups, choices and every key with its meaning."""
+"""What `--help` of the training prints: groups, choices and every key with its meaning."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from engram.configs.schema import CHOICES, GROUPS, TrainConfig, schema_keys
+from engram.tracking.commands import command
 
 USAGE = """\
 Trains an agent with an external memory, and evaluates it on layouts that it has never seen.
 
-  python train.py [group=choice ...] [key=value ...]
-  python train.py env=tmaze memory=episodic ppo.learning_rate=3e-4 seed=1
-  python train.py -m memory=episodic,none seed=1,2,3        a grid: every combination, one after the other
-  python train.py --config-dir my_configs experiment=mine   YAML files of your own beside these
-  python train.py --help [group=choice ...]                 the keys and values of other choices
+  {train} [group=choice ...] [key=value ...]
+  {train} env=tmaze memory=episodic ppo.learning_rate=3e-4 seed=1
+  {train} -m memory=episodic,none seed=1,2,3        a grid: every combination, one after the other
+  {train} --config-dir my_configs experiment=mine   YAML files of your own beside these
+  {train} --help [group=choice ...]                 the keys and values of other choices
 """
 
 
@@ -43,7 +44,7 @@ def help_text(overrides: Sequence[str] = ()) -> str:
     with initialize_config_module("engram.configs", version_base="1.3"):
         composed = compose("train", list(overrides), return_hydra_config=True)
     chosen = composed.hydra.runtime.choices
-    lines = [USAGE, "Groups (group=choice; * is chosen now)"]
+    lines = [USAGE.format(train=command("train")), "Groups (group=choice; * is chosen now)"]
     for group, names in choices().items():
         listed = "  ".join(f"{name}*" if name == chosen.get(group) else name for name in names)
         lines.append(f"  {group:<12}{listed}")

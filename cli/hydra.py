@@ -1,4 +1,4 @@
-"""The command line of `train.py`: Hydra, with its errors in one line and a help of our own."""
+"""The command line of the training: Hydra, with its errors in one line and a help of our own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from engram.cli.help import help_text
 from engram.configs.loading import checked
 from engram.configs.messages import CONFIG_ERRORS, CannotRun, one_line
 from engram.configs.schema import TrainConfig, register
+from engram.tracking.commands import program
 
 FLAGS = ("-m", "--multirun", "--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve")
 
@@ -28,7 +29,7 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
         arguments: without the name of the program.
 
     Returns:
-        the exit code; 2 if something was asked for that cannot be done, which has been said in one line.
+        the exit code; 2 if something was asked for that cannot be done, which has been reported in one line.
     """
     # Hydra prints several lines and hides tracebacks otherwise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -72,7 +73,7 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
 
 
 def _refuse(message: str) -> int:
-    print(f"train.py: {message}", file=sys.stderr)
+    print(f"{program('train')}: {message}", file=sys.stderr)
     return 2
 
 

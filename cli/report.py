@@ -7,7 +7,7 @@
 RUNS are run folders, folders of run folders, or patterns, quoted or not. Runs of the same configuration up to the seed
 are seeds of one agent; runs of different tasks get sections of their own. The page, FOLDER/report.html, needs no other
 file; beside it are every figure as PNG and SVG, and the comparisons as CSV and JSON. Nothing is trained or played: what
-has not been measured is said on the page, with the command that measures it.
+has not been measured is listed on the page, with the command that measures it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from engram.cli.terminal import OneLineParser, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.report.page import write_report
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
-from engram.tracking.versions import command_line
+from engram.tracking.commands import command, command_line, program
 
 
 def read_runs(folders: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
-    """Read runs; say of those that cannot be read what is wrong.
+    """Read runs; return also what is wrong with those that cannot be read.
 
     Raises:
         CannotRun: if none can be read.
@@ -43,7 +43,11 @@ def read_runs(folders: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(
+        prog=program("report"),
+        description=__doc__.replace("python report.py", command("report")),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("runs", nargs="+", metavar="RUNS", help="run folders, folders of them, or patterns")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the report goes")
     parser.add_argument("--title", default="Engram report", help="of the page (default: %(default)s)")
@@ -53,15 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs, left_out = read_runs(find_runs(options.runs))
         page = write_report(runs, options.out, command=command_line(), title=options.title, left_out=left_out)
     except CannotRun as error:
-        print(f"report.py: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"report.py: {options.out}: cannot be written ({error.strerror or error})", file=sys.stderr)
+        print(f"{parser.prog}: {options.out}: cannot be written ({error.strerror or error})", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("report.py: interrupted", file=sys.stderr)
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130
     for line in left_out:
-        print(f"report.py: left out: {line}", file=sys.stderr)
+        print(f"{parser.prog}: left out: {line}", file=sys.stderr)
     print(f"written to {page}")
     return 0

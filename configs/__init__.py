@@ -1,4 +1,4 @@
-"""The configuration: its schema, the YAML files that fill it in, and what is said when a value does not fit."""
+"""The configuration: its schema, the YAML files that fill it in, and the message when a value does not fit."""
 
 from engram.configs.loading import checked, load
 from engram.configs.messages import CannotRun, one_line

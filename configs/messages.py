@@ -39,7 +39,7 @@ CONFIG_ERRORS = (CannotRun, HydraException, OmegaConfBaseException, yaml.YAMLErr
 
 
 def one_line(error: BaseException) -> str:
-    """Say in one line what is wrong with a configuration and what would be right.
+    """Return one line on what is wrong with a configuration and what would be right.
 
     Args:
         error: one of `CONFIG_ERRORS`, or whatever else was raised while composing.
@@ -61,7 +61,7 @@ def one_line(error: BaseException) -> str:
 
 
 def suggest_key(key: str) -> str:
-    """Say what may have been meant by a key that does not exist."""
+    """Return what may have been meant by a key that does not exist."""
     if key in RENAMED:
         return f"is called {RENAMED[key]} now"
     known = [*schema_keys(TrainConfig), *GROUPS]

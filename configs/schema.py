@@ -102,10 +102,10 @@ class DNCConfig(MemoryConfig):
     word_size: int = option("width of a slot")
     read_heads: int = option("read heads")
     links: bool = option("keep temporal links, slots squared in number")
-    masked_content: bool = option("let every key say which part of a word it looks at")
+    masked_content: bool = option("let every key mask the parts of a word that it is not compared with")
     deallocate: bool = option("erase the slots that are freed")
     sharpen_links: bool = option("let the links be sharpened")
-    normalize_interface: bool = option("layer-normalize what the controller says")
+    normalize_interface: bool = option("layer-normalize the interface vector")
 
 
 @dataclass
@@ -260,7 +260,7 @@ def register() -> None:
 
 
 class Key(NamedTuple):
-    """What the schema says of one key."""
+    """One key of the schema."""
 
     kind: Any
     """Its type, as annotated."""

@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "envs/wrappers": {"envs"},
     "envs/split": {"envs"},
     "envs/play": {
+        "cli/terminal",
         "envs",
         "envs/factory.py",
         "envs/split",
@@ -48,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracking/writers": {"tracking"},
     "evidence": set(),
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "tracking"},
-    "cli": {"agents", "configs", "envs", "envs/split", "evidence", "tracking", "tracking/writers"},
+    "cli/terminal": set(),
+    "cli": {"cli/terminal", "agents", "configs", "envs", "envs/split", "evidence", "tracking", "tracking/writers"},
     "engram": {"agents", "envs"},
 }
 _RUN = {"agents", "agents/evaluation", "configs", "envs/split", "evidence", "evidence/runs", "tracking"}

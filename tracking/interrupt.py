@@ -1,4 +1,4 @@
-"""A clean stop on Ctrl-C (or a polite kill): training ends after the step that it is in."""
+"""A clean stop on Ctrl-C or SIGTERM: what is under way is finished first."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import sys
 from types import FrameType, TracebackType
 from typing import Any
 
-from stable_baselines3.common.callbacks import BaseCallback
-
 
 class Stopped(Exception):
-    """Raised inside a long piece of work when a stop was asked for."""
+    """Raised inside a long piece of work when a stop was requested."""
 
 
 class StopRequest:
-    """Notes that a stop was asked for, instead of raising wherever the program happens to be.
+    """Records that a stop was requested, instead of raising wherever the program happens to be.
 
-    As a context manager it stands in for the handlers of SIGINT and SIGTERM; a second signal raises KeyboardInterrupt,
-    and so does a first one after `raise_at_once`.
+    As a context manager it replaces the handlers of SIGINT and SIGTERM; a second signal raises KeyboardInterrupt, and
+    so does a first one after `raise_at_once`.
     """
 
     def __init__(self) -> None:
@@ -27,17 +25,17 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """What a process that was stopped by this signal returns: 130 for Ctrl-C, 143 for a polite kill."""
+        """The exit code of a process that this signal has stopped: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.signal or signal.SIGINT)
 
     def check(self) -> None:
-        """Raise `Stopped` if a stop was asked for."""
+        """Raise `Stopped` if a stop was requested."""
         if self.signal is not None:
             raise Stopped
 
     def __enter__(self) -> StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -51,7 +49,7 @@ class StopRequest:
             signal.signal(number, self._interrupt)
 
     def release(self) -> None:
-        """Give the signals back to whoever handled them before."""
+        """Give the signals back to the handlers that they had before."""
         while self._before:
             number, handler = self._before.popitem()
             signal.signal(number, handler)
@@ -60,19 +58,8 @@ class StopRequest:
         self.signal = number
         raise KeyboardInterrupt
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
         print("stopping after this step (once more to stop at once) ...", file=sys.stderr, flush=True)
-
-
-class StopOnRequest(BaseCallback):
-    """Ends `learn` at the first step after a stop was asked for."""
-
-    def __init__(self, request: StopRequest) -> None:
-        super().__init__()
-        self.request = request
-
-    def _on_step(self) -> bool:
-        return self.request.signal is None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from engram.tracking.commands import command_line
 
 PACKAGES = ("torch", "stable-baselines3", "gymnasium", "minigrid", "numpy", "hydra-core", "wandb")
 
@@ -36,7 +36,7 @@ def versions(source: Path) -> dict[str, Any]:
 
 
 def git_commit(source: Path) -> tuple[str | None, bool | None]:
-    """Name the commit that `source` has checked out and tell whether tracked files differ from it."""
+    """Return the commit that `source` has checked out, and whether tracked files differ from it."""
     top = _git(source, "rev-parse", "--show-toplevel")
     # Installed code may lie inside somebody else's repository.
     if top is None or Path(top).resolve() != source.resolve():
@@ -44,13 +44,6 @@ def git_commit(source: Path) -> tuple[str | None, bool | None]:
     commit = _git(source, "rev-parse", "HEAD")
     status = _git(source, "status", "--porcelain", "--untracked-files=no")
     return commit, None if status is None or commit is None else bool(status)
-
-
-def command_line() -> str:
-    """Return the command that started this process, as one would type it."""
-    spec = sys.modules["__main__"].__spec__
-    started = [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
-    return shlex.join(["python", *started, *sys.argv[1:]])
 
 
 def _git(source: Path, *arguments: str) -> str | None:

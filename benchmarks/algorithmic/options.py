@@ -7,9 +7,10 @@ import ast
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from benchmarks.algorithmic.tasks import TASKS, span_text
+from engram.cli.terminal import OneLineParser
 from engram.memory import CONTROLLERS, MEMORIES
 
 _SWITCHES = {"true": True, "false": False}
@@ -27,7 +28,7 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
         arguments: of the command line; None for those of the process.
         description: what `--help` begins with.
     """
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m benchmarks.algorithmic",
         description=description,
         epilog=_tasks(),
@@ -133,13 +134,6 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
     options.seeds = options.seeds or [options.seed]
     options.learning_rate = options.learning_rate or LEARNING_RATES[options.optimizer]
     return options
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports what is wrong with a command line in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"algorithmic: {message}\n")
 
 
 class _Pairs(argparse.Action):

@@ -40,14 +40,15 @@ from benchmarks.baselines.novelty_rewards import FirstVisits, RewardsWithBonus
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.cli.hydra import run
-from engram.cli.terminal import remarks, warn_in_one_line
-from engram.cli.train import VALIDATION_SEED, agent_arguments, make_folder, refusing, settings_of
+from engram.cli.prepare import VALIDATION_SEED, agent_arguments, refusing
+from engram.cli.record import make_folder
+from engram.cli.terminal import stderr_console, warn_in_one_line
 from engram.configs import CannotRun, TrainConfig
 from engram.envs.split.by_layout import Side
 from engram.evidence.evaluation.run import PlannedCondition, play_conditions
 from engram.evidence.runs.open import TEST_SEED, make_envs
 from engram.evidence.runs.result_files import made_by
-from engram.evidence.runs.settings import Condition, Setting, trained_setting
+from engram.evidence.runs.settings import Condition, Setting, evaluated_settings, trained_setting
 from engram.evidence.tables import as_percent
 from engram.tracking import LayoutCount, MetricsFile, RunFolder
 from engram.tracking.atomic import write_json, write_text
@@ -209,14 +210,14 @@ def train(config: TrainConfig, name: str) -> None:
 def finish(config: TrainConfig, folder: RunFolder) -> None:
     """Play the episodes of train.py's final evaluation with the best model, and write `evaluation.json`."""
     model = RecurrentPPO.load(folder.checkpoint("best"), device=config.device)
-    trained, *test_settings = settings_of(config)
+    trained, *test_settings = evaluated_settings(config)
     planned: list[PlannedCondition] = []
     for setting in (trained, *test_settings):
         episodes = setting.episodes or config.eval.final_episodes
         env = evaluation_envs(config, setting, "test", min(config.eval.n_envs, episodes), TEST_SEED)
         planned.append(PlannedCondition(Condition(setting.label), env, episodes))
     planned.insert(1, planned[0]._replace(condition=Condition(trained.label, deterministic=False)))
-    played = play_conditions(cast(Any, Player(model)), planned, seed=TEST_SEED, console=remarks())
+    played = play_conditions(cast(Any, Player(model)), planned, seed=TEST_SEED, console=stderr_console())
     intact, sampled, *others = (played.scores[plan.condition].model_dump() for plan in planned)
     content = {
         "success": intact["success"],

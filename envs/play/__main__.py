@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -20,6 +21,7 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
+from engram.cli.terminal import OneLineParser
 from engram.envs.factory import make_env
 from engram.envs.play.controls import Command, Controls, has_keys
 from engram.envs.play.game import Game
@@ -27,6 +29,7 @@ from engram.envs.play.keyboard import at_terminal, pressed_keys
 from engram.envs.play.screen import Screen, about
 from engram.envs.split.by_layout import Side
 
+_AS_MODULE = "python -m engram.envs.play"
 _PAUSE = 0.15  # seconds between the steps of a random player, where someone watches
 _KEYS = """\
 keys at a terminal:
@@ -88,18 +91,12 @@ def _shown(screen: Screen, console: Console, in_place: bool) -> Iterator[Callabl
         yield lambda: live.update(screen.page(), refresh=True)
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments without repeating the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m engram.envs.play",
-        description=__doc__,
-        epilog=_KEYS,
+    program = "engram-play" if Path(sys.argv[0]).stem == "engram-play" else _AS_MODULE
+    parser = OneLineParser(
+        prog=program,
+        description=__doc__.replace(_AS_MODULE, program),
+        epilog=_KEYS.replace(_AS_MODULE, program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("id", nargs="?", help="of the task, as it is registered with Gymnasium")

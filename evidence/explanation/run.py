@@ -23,6 +23,7 @@ from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import trained_setting
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_text
+from engram.tracking.commands import program
 
 MOST_STEPS = 2000
 """Steps of an episode that a page can show."""
@@ -87,7 +88,9 @@ def explain_episode(
 
         content = explain(model, recording, about, channels, names, donors, on_progress)
     env.close()
-    notes = [f"episode {number} of the {evaluated.total:,} of evaluate.py --seed {seed} --episodes {episodes}"]
+    notes = [
+        f"episode {number} of the {evaluated.total:,} of {program('evaluate')} --seed {seed} --episodes {episodes}"
+    ]
     asked = {"seed": seed, "episodes": episodes, "checkpoint": checkpoint}
     if asked == last:
         notes.append(against_its_row(folder, number, recording))

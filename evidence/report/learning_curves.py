@@ -28,7 +28,7 @@ def read_metrics(run: Path) -> list[dict[str, str]]:
     """
     path = run / "metrics.csv"
     if not path.is_file():
-        raise ValueError(f"{run}: there is no metrics.csv; name run folders that train.py has made")
+        raise ValueError(f"{run}: there is no metrics.csv; name folders of runs")
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 

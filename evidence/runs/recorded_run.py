@@ -17,6 +17,7 @@ from engram.configs.messages import CONFIG_ERRORS
 from engram.configs.schema import EnvConfig, EvalConfig, PPOConfig
 from engram.evidence.runs.files import CertificateFile, EvaluationFile, read_file
 from engram.tracking import RunFolder
+from engram.tracking.commands import command
 from engram.tracking.run_folder import closest
 
 GRID = "multirun.yaml"
@@ -39,7 +40,7 @@ class RecordedRun:
     @property
     def evaluate_command(self) -> str:
         """What one types to evaluate it."""
-        return f"python evaluate.py {shlex.quote(str(self.path))}"
+        return f"{command('evaluate')} {shlex.quote(str(self.path))}"
 
 
 def find_runs(names: Sequence[str | Path]) -> list[Path]:

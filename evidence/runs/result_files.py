@@ -11,7 +11,7 @@ from rich.console import Console
 from engram.configs import CannotRun
 from engram.evidence.tables import print_line
 from engram.tracking import RunFolder, git_commit
-from engram.tracking.versions import command_line
+from engram.tracking.commands import command_line
 
 
 def print_where_kept(before: Path | None, console: Console) -> None:

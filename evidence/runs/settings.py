@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engram.configs.messages import CannotRun
-from engram.configs.schema import EnvConfig
+from engram.configs.schema import EnvConfig, TrainConfig
 
 AS_TRAINED = "as trained"
 
@@ -37,6 +37,12 @@ class Setting:
 def trained_setting(env: EnvConfig) -> Setting:
     """Return the setting that was trained on."""
     return Setting(AS_TRAINED, env.id, env.split, env.kwargs)
+
+
+def evaluated_settings(config: TrainConfig) -> list[Setting]:
+    """Return the settings of the evaluation that ends a training."""
+    others = settings_of_config(config.env) if config.eval.test_settings else []
+    return [trained_setting(config.env), *others]
 
 
 def settings_of_config(env: EnvConfig) -> list[Setting]:

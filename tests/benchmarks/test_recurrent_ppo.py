@@ -14,7 +14,7 @@ from benchmarks.baselines.novelty_rewards import FirstVisits
 from benchmarks.baselines.recurrent_ppo import AnnealEntropy, Player, make_model, train
 from engram.agents import MemoryPPO
 from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
-from engram.cli.train import agent_arguments
+from engram.cli.prepare import agent_arguments
 from engram.configs import CannotRun, load
 from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.settings import trained_setting

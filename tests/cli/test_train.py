@@ -19,7 +19,9 @@ import torch
 from tiny_runs import TINY, composed, tiny_run
 
 from engram.agents import MemoryPPO
-from engram.cli.train import agent_arguments, check_leakage, held_out, train
+from engram.cli.held_out import check_leakage, held_out
+from engram.cli.prepare import agent_arguments
+from engram.cli.train import train
 from engram.configs import CannotRun
 from engram.envs.split.by_layout import SIDES
 from engram.envs.split.leakage import Leakage, SideMet
@@ -133,7 +135,7 @@ def test_a_maze_on_two_sides_stops_the_run_unless_that_is_allowed(monkeypatch: p
     sides = {"train": SideMet(9, 5, 5), "validation": SideMet(9, 5, 5), "test": SideMet(9, 5, 5)}
     for by, allowed in (("layout", False), ("layout", True), ("seed", False)):
         leaks = Leakage(by, sides, "grid", 3)
-        monkeypatch.setattr("engram.cli.train.measure_leakage", lambda make, leaks=leaks, **more: leaks)
+        monkeypatch.setattr("engram.cli.held_out.measure_leakage", lambda make, leaks=leaks, **more: leaks)
         config = composed(*TINY, f"env.allow_overlap={allowed}")
         if by == "layout" and not allowed:
             with pytest.raises(CannotRun, match=r"3 mazes .* on two sides .* env.allow_overlap=true"):
@@ -157,9 +159,9 @@ def test_a_training_says_what_it_holds_out(arguments: list[str], line: str) -> N
     tiny = [key for key in TINY if "kwargs" not in key or "env=position_cartpole" not in arguments]
     config = composed(*tiny, *arguments)
     env = make_envs(config, trained_setting(config.env), "train", 2, 0)
-    said = held_out(config, env, check_leakage(config))
-    assert said.startswith(line)
-    assert bool(said) == bool(line)
+    found = held_out(config, env, check_leakage(config))
+    assert found.startswith(line)
+    assert bool(found) == bool(line)
 
 
 def test_metrics_say_how_the_training_went() -> None:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a configuration is said in one line that names what would be right."""
+"""Whatever is wrong with a configuration is reported in one line that names what would be right."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def test_error_in_a_yaml_file_names_the_file(
     (tmp_path / "ppo" / "mine.yaml").write_text(text)
     monkeypatch.setattr("sys.argv", ["train.py"])
     assert run(lambda config, name: None, ["--config-dir", str(tmp_path), "ppo=mine"]) == 2
-    said = capsys.readouterr().err.strip()
-    assert "\n" not in said
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line
     for words in named:
-        assert words in said
+        assert words in line
 
 
 def test_what_the_task_refuses_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The configuration composes, and says the same as the classes that it configures."""
+"""The configuration composes, and agrees with the classes that it configures."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_a_module_is_named_as_it_is_started(tmp_path: Path) -> None:
     package = tmp_path / "mine"
     package.mkdir()
     for name in ("__main__", "other"):
-        (package / f"{name}.py").write_text("from engram.tracking.versions import command_line; print(command_line())")
+        (package / f"{name}.py").write_text("from engram.tracking.commands import command_line; print(command_line())")
     for started in (["-m", "mine.other"], ["-m", "mine"], ["mine/other.py"]):
         command = [sys.executable, *started, "two words"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

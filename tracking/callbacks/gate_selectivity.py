@@ -10,9 +10,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 
 class GateSelectivity(BaseCallback):
-    """Records the mean write gate on cue steps and on other steps, where env and memory tell both.
+    """Records the mean write gate on cue steps and on other steps, where env and memory report both.
 
-    An env tells by `info["cue_visible"]`, a memory by the trace "gate"; the keys are `memory/gate_on_cue` and
+    An env reports by `info["cue_visible"]`, a memory by the trace "gate"; the keys are `memory/gate_on_cue` and
     `memory/gate_elsewhere`.
     """
 
@@ -44,5 +44,5 @@ class GateSelectivity(BaseCallback):
 
     @staticmethod
     def _cue_visible(infos: list[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """1 where the cue shows, 0 where it does not, -1 where the env does not tell."""
+        """1 where the cue shows, 0 where it does not, -1 where the env does not report it."""
         return np.array([int(info.get("cue_visible", -1)) for info in infos])

@@ -26,11 +26,11 @@ class ProgressLine(BaseCallback):
         self.every = every
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        self._started = self._said = 0.0
+        self._started = self._printed = 0.0
         self._first = 0
 
     def _on_training_start(self) -> None:
-        self._started = self._said = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._first = self.model.num_timesteps
         if self.console.is_terminal:
             self._bar = Progress(
@@ -52,18 +52,18 @@ class ProgressLine(BaseCallback):
             self._bar.update(
                 self._task, completed=self.num_timesteps, recent=self._recent(), speed=f"{self._speed():,.0f}"
             )
-        elif time.monotonic() - self._said >= self.every:
-            self._say()
+        elif time.monotonic() - self._printed >= self.every:
+            self._print_line()
         return True
 
     def _on_training_end(self) -> None:
         if self._bar is not None:
             self._bar.stop()
         else:
-            self._say()
+            self._print_line()
 
-    def _say(self) -> None:
-        self._said = time.monotonic()
+    def _print_line(self) -> None:
+        self._printed = time.monotonic()
         speed = self._speed()
         left = max(0, self.total_timesteps - self.num_timesteps) / max(speed, 1e-9)
         percent = min(100, 100 * self.num_timesteps // self.total_timesteps)

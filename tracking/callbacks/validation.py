@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Callable
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -14,6 +12,7 @@ from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.memory_panel import UNUSED, MemoryPanel
 from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.tracking.interrupt import Stopped, StopRequest
+from engram.tracking.peak_memory import peak_memory_mb
 from engram.tracking.run_folder import RunFolder
 
 WATCHED = 8
@@ -24,10 +23,11 @@ class Validation(BaseCallback):
     """Plays validation layouts every so often, between a rollout and the learning from it.
 
     The same episodes are played every time. `latest.zip` is saved each time, `best.zip` when the success rate (the
-    return, if the env does not tell success) is the highest so far. Of equals the later is kept: where validation is
+    return, if the env reports no success) is the highest so far. Of equals the later is kept: where validation is
     small, many models reach its top, and the first of them is more likely to be a peak of chance than the last.
-    Logs `eval/success_rate` (if the env tells success), `eval/mean_return` and `eval/mean_length`, and what the memory
-    did in some of these episodes as `panel/...` (see `MemoryPanel.figures`); says so if the agent does not act by it.
+    Logs `eval/success_rate` (if the env reports success), `eval/mean_return` and `eval/mean_length`, and what the
+    memory did in some of these episodes as `panel/...` (see `MemoryPanel.figures`); warns if the agent does not act by
+    it.
 
     Args:
         env: envs of the validation side, not used for anything else.
@@ -35,8 +35,8 @@ class Validation(BaseCallback):
         every: environment steps between two evaluations; there is another at the end.
         episodes: episodes of each.
         seed: seed of the episodes.
-        request: cuts an evaluation short when a stop is asked for.
-        say: told one line per evaluation.
+        request: cuts an evaluation short when a stop is requested.
+        print_line: called with one line or two per evaluation.
     """
 
     model: MemoryPPO
@@ -50,7 +50,7 @@ class Validation(BaseCallback):
         episodes: int,
         seed: int,
         request: StopRequest,
-        say: Callable[[str], None],
+        print_line: Callable[[str], None],
     ) -> None:
         super().__init__()
         self.env = SuccessTracker(env)
@@ -59,7 +59,7 @@ class Validation(BaseCallback):
         self.episodes = episodes
         self.seed = seed
         self.request = request
-        self.say = say
+        self.print_line = print_line
         self.best: float | None = None
         self.due = every
 
@@ -76,9 +76,8 @@ class Validation(BaseCallback):
             self._evaluate()
             self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
             self.logger.record("time/parameters", sum(weights.numel() for weights in self.model.policy.parameters()))
-            # Kilobytes on Linux, bytes on a Mac.
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-            self.logger.record("time/peak_memory_mb", peak)
+            if (peak := peak_memory_mb()) is not None:
+                self.logger.record("time/peak_memory_mb", peak)
             self.logger.dump(self.num_timesteps)
         self.folder.save_model(self.model, "latest")
 
@@ -112,18 +111,18 @@ class Validation(BaseCallback):
             self.folder.save_model(self.model, "best")
         found = f"success {success:.3f}, " if self.env.knows_success else ""
         mark = "  (best so far)" if better else ""
-        self.say(f"{self.num_timesteps:>11,} steps: validation {found}return {mean_return:.3f}{mark}")
+        self.print_line(f"{self.num_timesteps:>11,} steps: validation {found}return {mean_return:.3f}{mark}")
         if figures:
-            self.say(f"{'':>11}  memory: {', '.join(_shown(figures))}")
+            self.print_line(f"{'':>11}  memory: {', '.join(_shown(figures))}")
         if figures.get("use", 1.0) < UNUSED:
-            self.say(
+            self.print_line(
                 f"warning: the memory is not used (wiping it moves the action probabilities by {figures['use']:.4f});"
                 " if that stays so, the task does not need it or the agent has not found out how"
             )
 
 
 def _shown(figures: dict[str, float]) -> list[str]:
-    """Return figures of a panel as they are said, the telling ones."""
+    """Return the most informative figures of a panel, as text."""
     names = {"use": "use", "write_rate": "written", "occupancy": "full", "nothing_read": "nothing read"}
     shown = [f"{name} {figures[key]:.0%}" for key, name in names.items() if key in figures]
     if "read_age" in figures:

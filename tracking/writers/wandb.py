@@ -75,7 +75,7 @@ def open_wandb(
     tags: Sequence[str],
     config: Mapping[str, Any],
     timeout: float,
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> WandbWriter | None:
     """Start a run in Weights & Biases, offline if the server cannot be reached.
 
@@ -85,7 +85,7 @@ def open_wandb(
         project, entity, group, tags: where the run is filed; its name is that of the folder.
         config: the run's configuration.
         timeout: seconds to wait for the server.
-        say: told one line about what happens with the metrics.
+        print_line: called with one line about what happens with the metrics.
 
     Returns:
         the writer, or None if disabled.
@@ -95,10 +95,10 @@ def open_wandb(
         return None
 
     try:
-        # Everything worth knowing is said below, in one line.
+        # Everything worth knowing is printed below, in one line.
         wandb.setup(wandb.Settings(silent=True))
     except ValueError as error:  # it reads WANDB_... variables itself
-        say(f"Weights & Biases: not used, for its settings are wrong ({' '.join(str(error).split())[:200]})")
+        print_line(f"Weights & Biases: not used, for its settings are wrong ({' '.join(str(error).split())[:200]})")
         return None
 
     # Where copies of models wait for their upload: with the run, and not in the user's home.
@@ -125,13 +125,13 @@ def open_wandb(
     if wanted == "online":
         try:
             writer = start("online")
-            say(f"Weights & Biases: {writer.run.url}")
+            print_line(f"Weights & Biases: {writer.run.url}")
             return writer
         except (wandb.errors.Error, ValueError, TimeoutError) as error:
             trouble = f"the server cannot be used ({' '.join(str(error).split())[:120]} ...), so "
     writer = start("offline")
     place = folder / "wandb" / Path(writer.run.dir).parent.name
-    say(f"Weights & Biases: {trouble}offline; upload later with: wandb sync {place}")
+    print_line(f"Weights & Biases: {trouble}offline; upload later with: wandb sync {place}")
     return writer
 
 
@@ -145,7 +145,7 @@ def _decide(mode: Mode) -> Literal["online", "offline", "disabled"]:
 
 
 def _has_key() -> bool:
-    """Tell whether an API key is there, where `wandb login` or its documentation puts one."""
+    """Return whether an API key is there, where `wandb login` or its documentation puts one."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
@@ -159,5 +159,5 @@ def _has_key() -> bool:
 
 
 def _scalar(value: Any) -> bool:
-    """Tell whether it is a numpy number."""
+    """Return whether it is a numpy number."""
     return hasattr(value, "dtype") and getattr(value, "ndim", None) == 0

@@ -11,7 +11,7 @@ PREFIX = "wandb:"
 
 
 def is_artifact(name: str) -> bool:
-    """Say whether a name is that of an artifact, such as `wandb:team/engram/agent-1a2b3c4d:best`."""
+    """Return whether a name is that of an artifact, such as `wandb:team/engram/agent-1a2b3c4d:best`."""
     return name.startswith(PREFIX)
 
 

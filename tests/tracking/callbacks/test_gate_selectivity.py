@@ -9,7 +9,7 @@ from engram.tracking import GateSelectivity
 
 
 class Rollout:
-    """Stands in for a training of two envs: what the callback is told, and what it records."""
+    """Stands in for a training of two envs: what the callback is given, and what it records."""
 
     def __init__(self, *reset_infos):
         self.env = SimpleNamespace(reset_infos=list(reset_infos))

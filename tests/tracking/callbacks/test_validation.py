@@ -62,9 +62,9 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
             return left.pop(0)
 
         monkeypatch.setattr("engram.tracking.callbacks.validation.evaluate", evaluated)
-        said: list[str] = []
+        printed: list[str] = []
         folder = RunFolder(tmp_path)
-        callback = Validation(env, folder, every=STEPS, episodes=4, seed=3, request=request, say=said.append)
+        callback = Validation(env, folder, every=STEPS, episodes=4, seed=3, request=request, print_line=printed.append)
         callback.init_callback(model)
         callback.on_training_start({}, {})
         for _ in results[:-1]:
@@ -74,7 +74,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
         model.num_timesteps += 1
         callback.on_training_end()
         kept = {path.stem: int(path.read_text()) for path in tmp_path.glob("*.zip")}
-        return SimpleNamespace(said=said, left=left, **kept)
+        return SimpleNamespace(printed=printed, left=left, **kept)
 
     return playing
 
@@ -82,7 +82,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
 def test_highest_success_is_kept(play) -> None:
     kept = play((0.25, 0.9), (0.75, 0.1), (0.5, 1.0))
     assert (kept.best, kept.latest) == (2 * STEPS, 2 * STEPS + 1)
-    assert ["best" in line for line in kept.said] == [True, True, False]
+    assert ["best" in line for line in kept.printed] == [True, True, False]
 
 
 def test_of_equals_the_later_is_kept_whatever_the_return(play) -> None:
@@ -113,8 +113,10 @@ def test_an_unused_memory_is_said_and_logged(tmp_path: Path, monkeypatch: pytest
     model = MemoryPPO(
         "MemoryPolicy", env, n_steps=10, chunk_length=10, memory_kwargs={"slots": 7}, seed=0, device="cpu"
     )
-    said: list[str] = []
-    callback = Validation(env, RunFolder(tmp_path), every=1, episodes=2, seed=3, request=StopRequest(), say=said.append)
+    printed: list[str] = []
+    callback = Validation(
+        env, RunFolder(tmp_path), every=1, episodes=2, seed=3, request=StopRequest(), print_line=printed.append
+    )
     callback.init_callback(model)
     model.set_logger(Logger(None, []))
     with torch.no_grad():
@@ -122,10 +124,10 @@ def test_an_unused_memory_is_said_and_logged(tmp_path: Path, monkeypatch: pytest
     callback._evaluate()
     assert model.logger.name_to_value["panel/use"] == 0.0
     assert model.logger.name_to_value["panel/write_rate"] > 0
-    assert any(line.startswith("warning: the memory is not used") for line in said)
-    assert any("memory: use 0%" in line for line in said)
+    assert any(line.startswith("warning: the memory is not used") for line in printed)
+    assert any("memory: use 0%" in line for line in printed)
     with torch.no_grad():
         model.policy.action_net.weight.normal_()
-    said.clear()
+    printed.clear()
     callback._evaluate()
-    assert not any(line.startswith("warning") for line in said)
+    assert not any(line.startswith("warning") for line in printed)

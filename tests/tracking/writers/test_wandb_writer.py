@@ -31,7 +31,7 @@ def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     wandb.teardown()
 
 
-def opened(folder: Path, mode: Mode, said: list[str], timeout: float = 10.0) -> WandbWriter | None:
+def opened(folder: Path, mode: Mode, printed: list[str], timeout: float = 10.0) -> WandbWriter | None:
     folder.mkdir(exist_ok=True)
     return open_wandb(
         mode=mode,
@@ -42,7 +42,7 @@ def opened(folder: Path, mode: Mode, said: list[str], timeout: float = 10.0) -> 
         tags=["tag"],
         config={"ppo": {"gamma": 0.5}},
         timeout=timeout,
-        say=said.append,
+        print_line=printed.append,
     )
 
 
@@ -55,10 +55,10 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
-    said: list[str] = []
-    writer = opened(tmp_path / "run", "auto", said)
+    printed: list[str] = []
+    writer = opened(tmp_path / "run", "auto", printed)
     assert writer is not None
-    (line,) = said
+    (line,) = printed
     assert "offline" in line
     assert "wandb sync" in line
     logger = Logger(None, [writer])
@@ -126,9 +126,9 @@ def test_offline_run_holds_film_table_and_models(tmp_path: Path) -> None:
 
 
 def test_disabled_writes_nothing(tmp_path: Path) -> None:
-    said: list[str] = []
-    assert opened(tmp_path / "run", "disabled", said) is None
-    assert said == []
+    printed: list[str] = []
+    assert opened(tmp_path / "run", "disabled", printed) is None
+    assert printed == []
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -151,12 +151,12 @@ def test_server_that_does_not_answer_is_one_line_and_offline(
     else:
         (tmp_path / "netrc").write_text(f"machine 127.0.0.1\n  login user\n  password {key}\n")
         (tmp_path / "netrc").chmod(0o600)
-    said: list[str] = []
-    writer = opened(tmp_path / "run", "auto", said, timeout=1.0)
+    printed: list[str] = []
+    writer = opened(tmp_path / "run", "auto", printed, timeout=1.0)
     assert writer is not None
     writer.write({"a": 1.0}, {"a": ()}, 3)
     writer.close()
-    (line,) = said
+    (line,) = printed
     assert "\n" not in line
     assert "cannot be used" in line
     assert "offline" in line
@@ -165,8 +165,8 @@ def test_server_that_does_not_answer_is_one_line_and_offline(
 
 def test_settings_that_are_wrong_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "bogus")
-    said: list[str] = []
-    assert opened(tmp_path / "run", "auto", said) is None
-    (line,) = said
+    printed: list[str] = []
+    assert opened(tmp_path / "run", "auto", printed) is None
+    (line,) = printed
     assert "\n" not in line
     assert "bogus" in line

@@ -1,29 +1,20 @@
-"""Where words go: results to standard output, everything else to standard error."""
+"""Where lines go: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
-from typing import NoReturn
 
 from rich.console import Console
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments without repeating the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
-
-
-def results() -> Console:
+def stdout_console() -> Console:
     """Return the console for what was asked for."""
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
-def remarks() -> Console:
-    """Return the console for progress and remarks."""
+def stderr_console() -> Console:
+    """Return the console for progress and messages."""
     return Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 
 

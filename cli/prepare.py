@@ -1,0 +1,75 @@
+"""Builds everything that a run needs, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from gymnasium.error import Error as GymnasiumError
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from engram.agents import MemoryPPO
+from engram.configs import CannotRun, TrainConfig, own_keys
+from engram.evidence.runs.open import check_device, make_envs, open_envs
+from engram.evidence.runs.settings import evaluated_settings, settings_of_delays, trained_setting
+
+# Validation episodes begin from seeds of their own; the split keeps the layouts apart in any case.
+VALIDATION_SEED = 500_000_000
+
+
+def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
+    """Build envs of the training and the validation side and the agent, and try whatever the run needs later.
+
+    Raises:
+        CannotRun: if something does not exist, does not fit or is out of range.
+    """
+    check_device("device=", config.device)
+    task = trained_setting(config.env)
+    with refusing("env: "):
+        env = make_envs(config, task, "train", config.env.n_envs, config.seed)
+        n_envs = min(config.eval.n_envs, config.eval.episodes)
+        validation_env = make_envs(config, task, "validation", n_envs, VALIDATION_SEED)
+        validation_env.reset()
+    with refusing(""):
+        model = MemoryPPO("MemoryPolicy", env, **agent_arguments(config))
+    try:
+        model.policy.initial_state(config.env.n_envs)
+    except RuntimeError as error:
+        raise CannotRun(f"the memory of {config.env.n_envs} envs cannot be held: {error}".splitlines()[0]) from error
+    with refusing("env: "):
+        for test_env in open_envs(config, evaluated_settings(config), 1, model):
+            test_env.close()
+    if config.eval.horizon:
+        settings_of_delays(config.env, config.eval.horizon, "eval.horizon")
+    return env, validation_env, model
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Take a ValueError for a value that cannot be used, not for a bug: nothing but construction happens inside."""
+    try:
+        yield
+    except (ValueError, GymnasiumError) as error:
+        raise CannotRun(what + " ".join(str(error).split())) from error
+
+
+def agent_arguments(config: TrainConfig) -> dict[str, Any]:
+    """Return the keyword arguments of MemoryPPO."""
+    ppo = asdict(config.ppo)
+    learning_rate, final_rate = ppo.pop("learning_rate"), ppo.pop("learning_rate_final")
+    ent_coef, final_coef = ppo.pop("ent_coef"), ppo.pop("ent_coef_final")
+    return {
+        "memory": config.memory.name,
+        "memory_kwargs": own_keys(config.memory),
+        "controller": config.controller.name,
+        "controller_kwargs": own_keys(config.controller),
+        "learning_rate": learning_rate if final_rate is None else LinearSchedule(learning_rate, final_rate, 1.0),
+        "ent_coef": ent_coef if final_coef is None else LinearSchedule(ent_coef, final_coef, 1.0),
+        "policy_kwargs": {"features_dim": ppo.pop("features_dim"), "net_arch": ppo.pop("net_arch")},
+        "seed": config.seed,
+        "device": config.device,
+        **ppo,
+    }

@@ -1,0 +1,49 @@
+"""Where a run is recorded: its folder, and Weights & Biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+
+from engram.configs import CannotRun, TrainConfig
+from engram.tracking import RunFolder, WandbWriter, open_wandb, versions
+from engram.tracking.atomic import write_json, write_text
+from engram.tracking.writers.wandb import Mode
+
+
+def make_folder(config: TrainConfig, name: str, paths: dict[str, str]) -> RunFolder:
+    """Make the run folder, and write the configuration and the versions to it.
+
+    Args:
+        config: what to train.
+        name: what the run folder is called.
+        paths: which implementations run, by operator (see `Core.paths`).
+    """
+    try:
+        folder = RunFolder.create(Path(config.runs_dir), name, config.seed)
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+    write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_json(folder.versions, {**versions(Path(__file__).resolve().parents[1]), "paths": paths})
+    return folder
+
+
+def open_writer(
+    config: TrainConfig, folder: RunFolder, name: str, print_line: Callable[[str], None]
+) -> WandbWriter | None:
+    """Start Weights & Biases as the config asks for."""
+    content = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    return open_wandb(
+        mode=cast(Mode, config.tracking.mode.name),
+        folder=folder.path,
+        project=config.tracking.project,
+        entity=config.tracking.entity,
+        group=config.tracking.group or name,
+        tags=config.tracking.tags,
+        config=cast(dict[str, Any], content),
+        timeout=config.tracking.timeout,
+        print_line=print_line,
+    )
