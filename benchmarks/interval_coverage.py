@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,20 +134,19 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=4000, help="in each cell (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    rows = []
     cells = [(mean, deviation) for mean in MEANS for deviation in DEVIATIONS]
-    for fails in (0.0, FAILS):
-        for seeds in SEEDS:
-            print(f"\n{seeds} seeds{', of which one in ten fails' if fails else ''}: coverage (width)")
-            print(" " * 24 + "".join(f"{f'{mean} ± {deviation}':>15}" for mean, deviation in cells))
-            for name, interval in INTERVALS.items():
-                how = {"repetitions": options.repetitions, "fails": fails, "name": name}
-                found = [coverage(interval, *cell, seeds, **how) for cell in cells]
-                rows += [row._asdict() for row in found]
-                print(f"{name:24}" + "".join(f"{f'{row.coverage:.1%} ({row.width:.2f})':>15}" for row in found))
+    columns = ["interval", "seeds", "one in ten fails", *(f"{mean} ± {deviation}" for mean, deviation in cells)]
+    rows, single = [], []
+    for fails, seeds, (name, interval) in product((0.0, FAILS), SEEDS, INTERVALS.items()):
+        how = {"repetitions": options.repetitions, "fails": fails, "name": name}
+        found = [coverage(interval, *cell, seeds, **how) for cell in cells]
+        single += [row._asdict() for row in found]
+        shown = [f"{row.coverage:.1%} ({row.width:.2f})" for row in found]
+        rows.append([name, str(seeds), "yes" if fails else "no", *shown])
+        print(f"{name:24}{seeds:3} {'some fail' if fails else '':10}" + "".join(f"{cell:>15}" for cell in shown))
     if options.out:
-        content = {**made_by(), "seed": 0, "episodes": EPISODES, "repetitions": options.repetitions, "rows": rows}
-        write_json(options.out, content)
+        how = {"simulation_seed": 0, "episodes": EPISODES, "repetitions": options.repetitions}
+        write_json(options.out, {**made_by(), **how, "columns": columns, "rows": rows, "cells": single})
 
 
 if __name__ == "__main__":

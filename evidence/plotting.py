@@ -1,7 +1,5 @@
 """What all figures share: their files, and one color for one agent."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -14,8 +14,6 @@ Success over the episodes of one agent: Wilson's score interval. Returns: Studen
 episodes. Differences between two conditions that met the same episodes: Newcombe's interval for paired proportions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt

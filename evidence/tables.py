@@ -1,7 +1,5 @@
 """What all that is printed shares: cells with a number and its interval, tables, lines, bars, and tables as CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping, Sequence

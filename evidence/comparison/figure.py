@@ -1,7 +1,5 @@
 """A comparison as a figure: a panel for each setting, and in it a line of points with intervals for each agent."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +41,9 @@ def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     for panel, setting in zip(panels, comparison.settings, strict=False):
         for place, agent in enumerate(comparison.agents):
             scores = agent.settings[setting]
-            intact, wiped = (scores.success, scores.wiped) if by_success else (scores.mean_return, scores.wiped_return)
-            _point(panel, intact, place - 0.12, colors[agent.label], filled=True)
-            _point(panel, wiped, place + 0.2, colors[agent.label], filled=False)
+            intact, wiped = ("success", "wiped") if by_success else ("mean_return", "wiped_return")
+            _point(panel, scores[intact], place - 0.12, colors[agent.label], filled=True)
+            _point(panel, scores[wiped], place + 0.2, colors[agent.label], filled=False)
         if by_success and comparison.chance is not None:
             panel.axvline(comparison.chance, color="grey", linestyle=":", linewidth=1)
         panel.set_title(setting, fontsize=9)

@@ -1,16 +1,13 @@
 """A comparison as tables on the terminal, as CSV and as JSON."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from engram.evidence.comparison.compare import Comparison
+from engram.evidence.comparison.compare import Comparison, Scores
 from engram.evidence.runs.settings import AS_TRAINED
-from engram.evidence.statistics import LEAST_SEEDS, Estimate
+from engram.evidence.statistics import LEAST_SEEDS
 from engram.evidence.tables import Rows, as_csv, as_number, as_percent, as_table, print_line
 from engram.tracking.atomic import write_json, write_text
 
@@ -21,25 +18,25 @@ LEGEND = (
 BETTER = (
     "Probability that a run of the row has more {metric} than a run of the column (95 % interval; ties count half)."
 )
+COLUMNS = {
+    "success": ("success", as_percent),
+    "sampled": ("sampled", as_percent),
+    "return": ("mean_return", as_number),
+    "memory wiped": ("wiped", as_percent),
+    "return, wiped": ("wiped_return", as_number),
+}
+"""Heading -> which of the scores, and how it is written."""
 
 
 def score_rows(comparison: Comparison, setting: str = AS_TRAINED) -> Rows:
-    """Return the table of scores in one setting: a heading, and a row for each agent.
-
-    Args:
-        comparison: what to show.
-        setting: one of its settings.
-    """
-    rows: Rows = [("agent", "seeds", "success", "sampled", "return", "memory wiped", "return, wiped")]
-    for agent in comparison.agents:
-        scores = agent.settings[setting]
-        seeds = str(len(scores.mean_return.by_run) if scores.mean_return else 0)
-        rates = as_percent(scores.success), as_percent(scores.sampled), as_percent(scores.wiped)
-        returns = as_number(scores.mean_return), as_number(scores.wiped_return)
-        rows.append((agent.label, seeds, *rates[:2], returns[0], rates[2], returns[1]))
-    # A column in which nothing is known tells nothing, and success with the memory wiped tells more than its return.
-    needless = "return, wiped" if comparison.metric == "success" else ""
-    columns = [c for c in zip(*rows, strict=True) if c[0] != needless and (c[0] == "seeds" or set(c[1:]) != {"-"})]
+    """Return the table of scores in one setting: a heading, and a row for each agent."""
+    scores = [agent.settings[setting] for agent in comparison.agents]
+    counts = [str(len(found["mean_return"].by_run)) if found["mean_return"] else "0" for found in scores]
+    columns = [("agent", *(agent.label for agent in comparison.agents)), ("seeds", *counts)]
+    for heading, (name, shown) in COLUMNS.items():
+        # Success with the memory wiped tells more than its return.
+        if any(found[name] for found in scores) and (comparison.metric == "return" or name != "wiped_return"):
+            columns.append((heading, *(shown(found[name]) for found in scores)))
     return list(zip(*columns, strict=True))
 
 
@@ -60,7 +57,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(as_table(score_rows(comparison, setting), title))
     if better := improvement_rows(comparison):
         console.print(as_table(better, "probability of improvement"))
-    for line in (LEGEND, *((BETTER.format(metric=comparison.metric),) if better else ()), *comparison.caveats):
+    for line in (LEGEND, *([BETTER.format(metric=comparison.metric)] if better else []), *comparison.caveats):
         print_line(console, line)
 
 
@@ -77,27 +74,19 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     json_path, csv_path = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.csv")
     write_json(json_path, {**asdict(comparison), "about": LEGEND})
-    rows = [
-        {
-            "agent": agent.label,
-            "control": agent.is_control,
-            "setting": setting,
-            "seeds": " ".join(map(str, agent.seeds)),
-            **_columns("", vars(scores)),
-            **_columns("better_than_", agent.better_than if setting == AS_TRAINED else {}),
-        }
-        for agent in comparison.agents
-        for setting, scores in agent.settings.items()
-    ]
+    rows = []
+    for agent in comparison.agents:
+        seeds = " ".join(map(str, agent.seeds))
+        for setting, scores in agent.settings.items():
+            better = {f"better_than_{name}": found for name, found in agent.better_than.items()}
+            known = {**scores, **(better if setting == AS_TRAINED else {})}
+            about = {"agent": agent.label, "control": agent.is_control, "setting": setting, "seeds": seeds}
+            rows.append(about | _columns(known))
     write_text(csv_path, as_csv(rows))
     return json_path, csv_path
 
 
-def _columns(prefix: str, estimates: Mapping[str, Estimate | None]) -> dict[str, float | None]:
+def _columns(estimates: Scores) -> dict[str, float | None]:
     """Flatten estimates to columns NAME, NAME_low, NAME_high."""
     ends = {"": "value", "_low": "low", "_high": "high"}
-    return {
-        f"{prefix}{name}{end}": getattr(estimate, field, None)
-        for name, estimate in estimates.items()
-        for end, field in ends.items()
-    }
+    return {f"{name}{end}": getattr(e, key, None) for name, e in estimates.items() for end, key in ends.items()}

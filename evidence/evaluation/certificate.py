@@ -1,7 +1,5 @@
 """The certificate of memory: how an agent fares with its memory intact and intervened on, and what it proves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

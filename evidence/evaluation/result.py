@@ -1,7 +1,5 @@
 """What an evaluation of one run found: the scores of all conditions, as they are written to its files."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any
 

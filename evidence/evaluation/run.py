@@ -1,7 +1,5 @@
 """Evaluating one run: all conditions on the test side; written to the run's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -147,21 +145,13 @@ class PlayedConditions(NamedTuple):
     def as_csv(self) -> str:
         """Return the content of `episodes.csv`: one row for each episode."""
         rows: list[dict[str, Any]] = []
-        for condition, episodes in self.played.items():
-            tells_success = self.scores[condition].success is not None
-            for number in range(len(episodes.success)):
-                rows.append(
-                    {
-                        **asdict(condition),
-                        "episode": number,
-                        "layout": episodes.layout[number],
-                        "success": bool(episodes.success[number]) if tells_success else None,
-                        "return": float(episodes.episode_return[number]),
-                        "length": int(episodes.length[number]),
-                        "looked_again": bool(episodes.looked_again[number]) if episodes.cue_known else None,
-                        "applied": bool(episodes.applied[number]),
-                    }
-                )
+        for condition, (success, gained, length, layout, again, applied, cue_known) in self.played.items():
+            known = {"success": self.scores[condition].success is not None, "looked_again": cue_known}
+            columns = {"layout": layout, "success": success, "return": gained, "length": length}
+            columns |= {"looked_again": again, "applied": applied}
+            for number, row in enumerate(zip(*(column.tolist() for column in columns.values()), strict=True)):
+                cells = {name: cell for name, cell in zip(columns, row, strict=True) if known.get(name, True)}
+                rows.append({**asdict(condition), "episode": number, **dict.fromkeys(columns), **cells})
         return as_csv(rows)
 
 
@@ -221,13 +211,6 @@ def play(
     watched.seed(seed)
     if any(dealt):
         queue_seeds(watched, dealt)
-    played = evaluate(
-        model,
-        watched,
-        n_episodes=episodes,
-        deterministic=condition.deterministic,
-        intervention=condition.intervention,
-        on_progress=on_progress,
-        watch=watch,
-    )
+    how: dict[str, Any] = {"deterministic": condition.deterministic, "intervention": condition.intervention}
+    played = evaluate(model, watched, episodes, **how, on_progress=on_progress, watch=watch)
     return played, score(played, watched.knows_success, intact)

@@ -1,10 +1,6 @@
 """From played episodes to their score, with intervals and the difference to the same episodes left alone."""
 
-from __future__ import annotations
-
 from collections import Counter
-
-import numpy as np
 
 from engram.agents.evaluation.episodes import Episodes
 from engram.evidence.runs.files import LookedAgain, Score
@@ -17,14 +13,16 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
     Args:
         played: finished episodes.
         knows_success: whether the env tells success at all.
-        intact: the same episodes with the memory left alone; None if these are those.
+        intact: the same episodes, in the same order, with the memory left alone; None if these are those.
     """
     n, successes = len(played.success), int(played.success.sum())
     low, high = wilson_interval(successes, n) if knows_success else (None, None)
-    of_return = mean_interval(played.episode_return) if n > 1 else (None, None)
-    again = played.success[played.looked_again]
+    return_low, return_high = mean_interval(played.episode_return) if n > 1 else (None, None)
+    looked_again, again = None, played.success[played.looked_again]
+    if knows_success and played.cue_known:
+        looked_again = LookedAgain(episodes=len(again), success=float(again.mean()) if len(again) else None)
     per_layout = Counter(key for key in played.layout if key)
-    difference = (None, None, None) if intact is None else paired_difference(played, intact, knows_success)
+    difference = (None, None, None) if intact is None else _difference(played, intact, knows_success)
     return Score(
         episodes=n,
         success=successes / n if knows_success else None,
@@ -33,12 +31,10 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
         mean_return=float(played.episode_return.mean()),
         mean_length=float(played.length.mean()),
         distinct_layouts=len(per_layout),
-        looked_again=LookedAgain(episodes=len(again), success=float(again.mean()) if len(again) else None)
-        if knows_success and played.cue_known
-        else None,
+        looked_again=looked_again,
         applied=int(played.applied.sum()),
-        return_low=of_return[0],
-        return_high=of_return[1],
+        return_low=return_low,
+        return_high=return_high,
         fewest_per_layout=min(per_layout.values(), default=None),
         most_per_layout=max(per_layout.values(), default=None),
         difference=difference[0],
@@ -47,24 +43,13 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
     )
 
 
-def paired_difference(
-    played: Episodes, intact: Episodes, knows_success: bool
-) -> tuple[float, float, float] | tuple[None, None, None]:
-    """Return success (without success: return) less that of the same episodes intact, and the ends of its interval.
-
-    Args:
-        played: episodes in the order in which `intact` has them.
-        intact: the same episodes with the memory left alone.
-        knows_success: whether the env tells success.
-
-    Returns:
-        mean, low and high; None for the return of a single episode.
-    """
+def _difference(
+    played: Episodes, intact: Episodes, by_success: bool
+) -> tuple[float | None, float | None, float | None]:
+    """Return success (or return) less that of the same episodes intact, and the ends of its interval."""
     a, b = played.success, intact.success
-    if knows_success:
+    if by_success:
         counts = (int((x & y).sum()) for x, y in ((a, b), (a, ~b), (~a, b), (~a, ~b)))
         return float(a.mean() - b.mean()), *paired_difference_interval(*counts)
-    differences = np.asarray(played.episode_return - intact.episode_return)
-    if len(differences) < 2:
-        return None, None, None
-    return float(differences.mean()), *mean_interval(differences)
+    returns = played.episode_return - intact.episode_return
+    return (float(returns.mean()), *mean_interval(returns)) if len(returns) > 1 else (None, None, None)

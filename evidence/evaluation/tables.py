@@ -1,7 +1,5 @@
 """An evaluation of one run on the terminal: its scores, and its certificate."""
 
-from __future__ import annotations
-
 from rich.console import Console
 
 from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate, acts
@@ -27,15 +25,10 @@ def print_result(result: EvaluationResult, console: Console) -> None:
             continue
         if before not in (None, condition.setting):
             rows.append(())
-        rows.append(
-            (
-                condition.setting if condition.setting != before else "",
-                WIPED[name],
-                "greedy" if condition.deterministic else "sampled",
-                *((_shown(score, "success"), f"{score.mean_return:.3f}") if by_success else [_shown(score, "return")]),
-                f"{score.mean_length:.1f}",
-            )
-        )
+        setting = condition.setting if condition.setting != before else ""
+        actions = "greedy" if condition.deterministic else "sampled"
+        shown = (_shown(score, "success"), f"{score.mean_return:.3f}") if by_success else (_shown(score, "return"),)
+        rows.append((setting, WIPED[name], actions, *shown, f"{score.mean_length:.1f}"))
         before = condition.setting
     console.print(as_table(rows, result.about["env"], words=3))
     for line in (certificate.sentence, _layouts(result.scores[Condition()]), INTERVALS):
@@ -53,14 +46,9 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
         score = certificate.scores[name]
         its_metric: Metric = metric if score.success is not None else "return"
         done = "" if score.applied in (None, score.episodes) else f" (done in {score.applied / score.episodes:.0%})"
-        rows.append(
-            (
-                CERTIFICATE[name] + done,
-                ("" if its_metric == metric else "return ") + _shown(score, its_metric),
-                _difference(score, its_metric),
-                *([_looked_again(score)] if tells_again else []),
-            )
-        )
+        shown = ("" if its_metric == metric else "return ") + _shown(score, its_metric)
+        again = [_looked_again(score)] if tells_again else []
+        rows.append((CERTIFICATE[name] + done, shown, _difference(score, its_metric), *again))
     console.print(as_table(rows, "certificate of memory"))
 
 

@@ -1,15 +1,13 @@
 """The horizons of several agents as one figure, one table and one file, the seeds of an agent together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from engram.configs import CannotRun
-from engram.evidence.horizon.curve import LENGTH, HorizonFile, HorizonPoint, read_horizon
+from engram.evidence.horizon.curve import LENGTH, HorizonFile, HorizonPoint, Name, rates, read_horizon
 from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.runs.caveats import caveats
 from engram.evidence.runs.groups import agents
@@ -17,6 +15,8 @@ from engram.evidence.runs.recorded_run import RecordedRun
 from engram.evidence.statistics import aggregate_over_seeds
 from engram.evidence.tables import Rows, as_percent, as_table, print_line
 from engram.tracking.atomic import write_json
+
+NAMES: tuple[Name, ...] = ("success", "wiped")
 
 
 class Horizons(NamedTuple):
@@ -72,32 +72,23 @@ def over_seeds(label: str, read: Mapping[RecordedRun, HorizonFile]) -> HorizonFi
         CannotRun: if the seeds have no delay in common.
     """
     first, *others = read.values()
-    seeds: dict[str, Any] = {
-        "seeds": [run.seed for run in read],
-        "runs": [str(run.path) for run in read],
-        "commands": [curve.command for curve in read.values()],
-    }
+    commands, paths = [curve.command for curve in read.values()], [str(run.path) for run in read]
+    seeds: dict[str, Any] = {"seeds": [run.seed for run in read], "runs": paths, "commands": commands}
     if not others:
         return first.model_copy(update=seeds)
     by_delay = [{point.delay: point for point in curve.points} for curve in (first, *others)]
     shared = sorted(set(by_delay[0]).intersection(*by_delay[1:]))
     if not shared:
         raise CannotRun(f"{label}: its seeds have no delay in common; name delays after --horizon")
-    points = [_over_seeds([points[delay] for points in by_delay]) for delay in shared]
+    points = []
+    for delay in shared:
+        found = [points[delay] for points in by_delay]
+        success, wiped = (aggregate_over_seeds([p.estimate(name) for p in found], "success") for name in NAMES)
+        keys = rates("success", success) | rates("wiped", wiped)
+        points.append(HorizonPoint(delay=delay, episodes=sum(point.episodes for point in found), **keys))
     lengths = [curve.effective_length for curve in (first, *others)]
     kept = {name: getattr(first, name) for name in ("trained", "chance", "oracle")}
     return HorizonFile(by="delay", **kept, points=points, length_by_seed=lengths, **seeds).with_length()
-
-
-def _over_seeds(points: Sequence[HorizonPoint]) -> HorizonPoint:
-    names: tuple[Literal["success", "wiped"], ...] = ("success", "wiped")
-    found = {name: aggregate_over_seeds([point.estimate(name) for point in points], "success") for name in names}
-    rates: dict[str, Any] = {f"{name}{end}": None for name in names for end in ("", "_low", "_high")}
-    for name, estimate in found.items():
-        if estimate is not None:
-            rates |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-            rates[f"{name}_by_seed"] = list(estimate.by_run)
-    return HorizonPoint(delay=points[0].delay, episodes=sum(point.episodes for point in points), **rates)
 
 
 def horizon_rows(curves: Mapping[str, HorizonFile]) -> Rows:
@@ -110,7 +101,7 @@ def horizon_rows(curves: Mapping[str, HorizonFile]) -> Rows:
     rows: Rows = [("agent", "seeds", "effective length", "95 % interval", f"success at {longest:,}", "memory wiped")]
     for label, curve in curves.items():
         last = [point for point in curve.points if point.delay == longest]
-        rates = [as_percent(last[0].estimate(name)) if last else "-" for name in ("success", "wiped")]
+        rates = [as_percent(last[0].estimate(name)) if last else "-" for name in NAMES]
         rows.append((label, str(len(curve.seeds or (0,))), *curve.shown_length(), *rates))
     return rows
 

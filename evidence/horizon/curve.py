@@ -1,27 +1,24 @@
 """The horizon curve: success against the delay over which something had to be remembered; and its file."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from engram.configs import CannotRun
-from engram.evidence.runs.files import MadeBy, Rate, Score, read_file
+from engram.evidence.runs.files import MadeBy, Rate, read_file
 from engram.evidence.runs.recorded_run import RecordedRun
 from engram.evidence.statistics import Estimate
 from engram.tracking import RunFolder
 
 ORACLE = 1.0
-# At long delays an agent without its memory is not worth the time of many episodes.
-WIPED_EPISODES = 100
 LENGTH = (
     "Effective memory length: the delay at which success falls below the middle between chance and an oracle; "
     "interval: where the ends of the 95 % interval of success do."
 )
 Delay = Annotated[int, Field(ge=0)]
+Name = Literal["success", "wiped"]
+ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 
 class HorizonPoint(MadeBy):
@@ -41,25 +38,9 @@ class HorizonPoint(MadeBy):
     success_by_seed: list[Rate] | None = Field(None, description="of several seeds: success of each")
     wiped_by_seed: list[Rate] | None = Field(None, description="the same with the memory wiped")
 
-    @classmethod
-    def of(cls, delay: int, intact: Score, wiped: Score | None = None, **made: Any) -> HorizonPoint:
-        """Make a point of the scores at a delay, and of what made them."""
-        ends = ("", "_low", "_high")
-        rates: dict[str, Any] = {f"success{end}": getattr(intact, f"success{end}") for end in ends}
-        rates |= {f"wiped{end}": getattr(wiped, f"success{end}", None) for end in ends}
-        return cls(
-            delay=delay,
-            episodes=intact.episodes,
-            mean_return=intact.mean_return,
-            mean_length=intact.mean_length,
-            **rates,
-            wiped_episodes=wiped.episodes if wiped else None,
-            **made,
-        )
-
-    def estimate(self, name: Literal["success", "wiped"]) -> Estimate | None:
+    def estimate(self, name: Name) -> Estimate | None:
         """Return success with the memory intact or wiped and its interval, if it has one; None if it is not known."""
-        value, low, high = (getattr(self, f"{name}{end}") for end in ("", "_low", "_high"))
+        value, low, high = (getattr(self, f"{name}{end}") for end in ENDS)
         by_seed = getattr(self, f"{name}_by_seed")
         if value is None:
             return None
@@ -100,17 +81,19 @@ class HorizonFile(MadeBy):
         """
         return [point for point in self.points if not self.trained or point.delay >= self.trained[0]] or self.points
 
-    def with_length(self) -> HorizonFile:
+    def with_length(self) -> Self:
         """Return the curve with the effective length of its points: where success falls below the middle.
 
         Between two delays it is interpolated on a logarithmic axis. The interval is where the ends of the interval of
         success fall below the same middle.
         """
-        found = {}
-        for name, end in (("effective_length", ""), ("effective_low", "_low"), ("effective_high", "_high")):
-            successes = [getattr(point, f"success{end}") or 0.0 for point in self.decisive]
-            length = falls_below([point.delay for point in self.decisive], successes, middle_of(self.chance))
-            found[name] = length if self.tells_interval or not end else None
+
+        def length(key: str) -> int | None:
+            successes = [getattr(point, key) or 0.0 for point in self.decisive]
+            return falls_below([point.delay for point in self.decisive], successes, middle_of(self.chance))
+
+        low, high = map(length, ("success_low", "success_high")) if self.tells_interval else (None, None)
+        found = {"effective_length": length("success"), "effective_low": low, "effective_high": high}
         return self.model_copy(update=found)
 
     def shown_length(self) -> tuple[str, str]:
@@ -118,15 +101,19 @@ class HorizonFile(MadeBy):
         delays = [point.delay for point in self.decisive]
 
         def shown(steps: int | None) -> str:
-            return (
-                f"over {max(delays):,}" if steps is None else f"below {min(delays):,}" if steps == 0 else f"{steps:,}"
-            )
+            beyond = f"over {max(delays):,}" if steps is None else f"below {min(delays):,}"
+            return f"{steps:,}" if steps else beyond
 
-        if self.tells_interval:
-            ends = " to ".join(dict.fromkeys(map(shown, (self.effective_low, self.effective_high))))
-        else:
-            ends = f"seeds: {'; '.join(map(shown, self.length_by_seed or ()))}"
-        return shown(self.effective_length), ends
+        ends = " to ".join(dict.fromkeys(map(shown, (self.effective_low, self.effective_high))))
+        seeds = f"seeds: {'; '.join(map(shown, self.length_by_seed or ()))}"
+        return shown(self.effective_length), ends if self.tells_interval else seeds
+
+
+def rates(name: Name, estimate: Estimate | None) -> dict[str, Any]:
+    """Return the keys of a point that hold an estimate of success with the memory intact or wiped."""
+    found = {f"{name}{end}": getattr(estimate, key, None) for end, key in ENDS.items()}
+    by_seed = {f"{name}_by_seed": list(estimate.by_run)} if estimate and estimate.over != "episodes" else {}
+    return {**found, **by_seed}
 
 
 def read_horizon(run: RecordedRun) -> HorizonFile | None:
@@ -137,25 +124,6 @@ def read_horizon(run: RecordedRun) -> HorizonFile | None:
     """
     path = RunFolder(run.path).horizon
     return read_file(path, HorizonFile, f"{run.evaluate_command} --horizon") if path.is_file() else None
-
-
-def points_before(folder: RunFolder, about: dict[str, Any], same: Sequence[str]) -> dict[int, HorizonPoint]:
-    """Return the points of a run's `horizon.json` that count, by delay.
-
-    Those that were measured with something else do not, nor those with uncommitted changes, which may be others now.
-
-    Args:
-        folder: of the run.
-        about: what is measured with now.
-        same: the keys that have to be the same.
-    """
-    try:
-        found = read_file(folder.horizon, HorizonFile, "")
-    except CannotRun:  # there is none, or it was edited
-        return {}
-    if about["git_dirty"] is not False or any(getattr(found, key) != about[key] for key in same):
-        return {}
-    return {point.delay: point for point in found.points if point.git_dirty is False}
 
 
 def middle_of(chance: float | None) -> float:

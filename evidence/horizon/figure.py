@@ -1,7 +1,5 @@
 """The horizon curve as a figure: success against the delay over which something had to be remembered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

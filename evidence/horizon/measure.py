@@ -1,7 +1,5 @@
 """Measuring the horizon of one run, delay by delay; written to the run's folder as it goes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +8,12 @@ from rich.console import Console
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
-from engram.configs import TrainConfig
+from engram.configs import CannotRun, TrainConfig
 from engram.envs.split.balanced_episodes import balanced_seeds
 from engram.evidence.evaluation.run import PlannedCondition, play
-from engram.evidence.horizon.curve import ORACLE, WIPED_EPISODES, HorizonFile, HorizonPoint, middle_of, points_before
+from engram.evidence.horizon.curve import ORACLE, HorizonFile, HorizonPoint, middle_of, rates
 from engram.evidence.horizon.figure import draw_horizon
-from engram.evidence.runs.files import Score
+from engram.evidence.runs.files import Score, read_file
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import Condition, settings_of_delays, trained_setting
@@ -25,6 +23,8 @@ from engram.tracking.atomic import write_json
 
 # A step of many envs takes little longer than a step of one.
 MOST_ENVS = 256
+# At long delays an agent without its memory is not worth the time of many episodes.
+WIPED_EPISODES = 100
 SAME = ("checkpoint", "checkpoint_timesteps", "episodes", "seed", "git_commit")
 """What has to be the same for a delay that was measured before to count."""
 
@@ -58,26 +58,19 @@ def horizon_of(
         CannotRun: if the task has no delay to change.
     """
     trained, made = trained_delays(config), made_by()
-    settings = {
-        delay: settings_of_delays(config.env, [delay], "--horizon") for delay in delays or default_delays(trained)
-    }
+    delays = delays or default_delays(trained)
+    settings = {delay: settings_of_delays(config.env, [delay], "--horizon") for delay in delays}
 
     def make_env(delay: int, n_envs: int) -> VecEnv:
         (setting,) = settings[delay] or [trained_setting(config.env)]
         return open_envs(config, [setting], episodes, model, n_envs)[0]
 
-    about = {
-        "run": str(folder.path),
-        "checkpoint": checkpoint,
-        "checkpoint_timesteps": model.num_timesteps,
-        "episodes": episodes,
-        "seed": seed,
-        **made,
-    }
+    about = {"run": str(folder.path), "checkpoint": checkpoint, "checkpoint_timesteps": model.num_timesteps}
+    about |= {"episodes": episodes, "seed": seed, **made}
     conditions = {"intact": episodes}
     if model.policy.core.memory.read_size and not intact_only:
         conditions["wiped"] = min(episodes, WIPED_EPISODES)
-    known = {} if again else points_before(folder, about, SAME)
+    known = {} if again else points_before(folder, about)
     if "wiped" in conditions:
         known = {delay: point for delay, point in known.items() if point.wiped is not None or delay not in settings}
     if made["git_dirty"] is not False and folder.horizon.is_file() and not again:
@@ -88,10 +81,13 @@ def horizon_of(
     def so_far() -> HorizonFile:
         points = [known[delay] for delay in sorted(known)]
         commands = " && ".join(dict.fromkeys(point.command for point in points if point.command))
-        how = {**about, "command": commands or made["command"]}
-        return HorizonFile(
-            by="delay", trained=trained, chance=config.env.chance, oracle=ORACLE, points=points, **how
-        ).with_length()
+        how: dict[str, Any] = {
+            **about,
+            "command": commands or made["command"],
+            "chance": config.env.chance,
+            "oracle": ORACLE,
+        }
+        return HorizonFile(by="delay", trained=trained, points=points, **how).with_length()
 
     missing = [delay for delay in settings if delay not in known]
     files = [folder.horizon.with_suffix(end) for end in (".json", ".png", ".svg")]
@@ -99,7 +95,7 @@ def horizon_of(
         for delay, scores in measure_delays(model, missing, make_env, conditions, seed=seed, console=console):
             if not known:
                 print_where_kept(folder.keep_previous(*files), console)
-            known[delay] = HorizonPoint.of(delay, scores["intact"], scores.get("wiped"), **made)
+            known[delay] = point_of(delay, scores, made)
             write_json(folder.horizon, so_far().model_dump(exclude_unset=True))
     finally:
         if known:
@@ -148,6 +144,35 @@ def measure_delays(
                 done = until
                 bar.update(task, completed=done)
             yield delay, scores
+
+
+def point_of(delay: int, scores: Mapping[str, Score], made: Mapping[str, Any]) -> HorizonPoint:
+    """Return the point of a delay, given its scores by what was done to the memory, and what made them."""
+    intact, wiped = scores["intact"], scores.get("wiped")
+    return HorizonPoint(
+        delay=delay,
+        episodes=intact.episodes,
+        mean_return=intact.mean_return,
+        mean_length=intact.mean_length,
+        wiped_episodes=wiped.episodes if wiped else None,
+        **rates("success", intact.estimate("success")),
+        **rates("wiped", wiped.estimate("success") if wiped else None),
+        **made,
+    )
+
+
+def points_before(folder: RunFolder, about: Mapping[str, Any]) -> dict[int, HorizonPoint]:
+    """Return the points of a run's `horizon.json` that count, by delay.
+
+    Those that were measured with something else do not, nor those with uncommitted changes, which may be others now.
+    """
+    try:
+        found = read_file(folder.horizon, HorizonFile, "")
+    except CannotRun:  # there is none, or it was edited
+        return {}
+    if about["git_dirty"] is not False or any(getattr(found, key) != about[key] for key in SAME):
+        return {}
+    return {point.delay: point for point in found.points if point.git_dirty is False}
 
 
 def print_horizon(horizon: HorizonFile, console: Console) -> None:

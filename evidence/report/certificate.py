@@ -1,7 +1,5 @@
 """The certificate of memory in a report: a column for each agent, over its seeds, and how each run was played."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """What an agent has cost: steps, wall time, speed, size and memory, as far as `metrics.csv` has it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median

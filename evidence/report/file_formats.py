@@ -1,7 +1,5 @@
 """The JSON files of a run and their keys: for `evaluate.py --help`, and as a page of the docs."""
 
-from __future__ import annotations
-
 from engram.evidence.horizon.curve import HorizonFile
 from engram.evidence.runs.files import CertificateFile, EvaluationFile, LeakageFile, Model, Score, VersionsFile, keys_of
 

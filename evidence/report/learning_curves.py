@@ -1,7 +1,5 @@
 """Learning curves: metrics over environment steps, one color for one agent, with an interval over its seeds."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path

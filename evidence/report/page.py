@@ -1,7 +1,5 @@
 """One page for a set of runs, which needs no other file: a section for each task, with its tables and figures."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +14,7 @@ from engram.tracking.atomic import write_text
 
 
 def write_report(
-    runs: Sequence[RecordedRun],
-    folder: Path,
-    *,
-    command: str,
-    title: str,
-    left_out: Sequence[str] = (),
+    runs: Sequence[RecordedRun], folder: Path, *, command: str, title: str, left_out: Sequence[str] = ()
 ) -> Path:
     """Write `report.html`, and beside it every figure as PNG and SVG, and the comparisons as CSV and JSON.
 
@@ -44,16 +37,10 @@ def write_report(
         prefix = f"{re.sub(r'[^A-Za-z0-9.-]+', '_', task)}-" if len(by_task) > 1 else ""
         task_runs = TaskRuns(grouped, folder, prefix, colors_of(grouped))
         sections[task] = {name: make(task_runs) for name, make in SECTIONS.items()}
-    environment = Environment(
-        loader=PackageLoader("engram.evidence.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("template.html").render(
-        title=title, command=command, sections=sections, left_out=left_out, n_runs=len(runs)
-    )
+    loader = PackageLoader("engram.evidence.report", ".")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    about = {"title": title, "command": command, "n_runs": len(runs), "left_out": left_out}
+    page = made.get_template("template.html").render(**about, sections=sections)
     path = folder / "report.html"
     write_text(path, page)
     return path

@@ -1,7 +1,5 @@
 """The sections of a report on one task, each a list of blocks: tables, figures, notes, and what is missing."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -141,10 +139,8 @@ def cost_section(runs: TaskRuns) -> list[Block]:
     """Show what training has cost: the median over seeds and the range."""
     rows: Rows = [("agent", *COLUMNS)]
     rows += [(label, *cost_row([run.path for run in group])) for label, group in runs.agents.items()]
-    return [
-        Block("table", rows),
-        Block("note", "Median over seeds, and from the least to the most; - where it was not recorded."),
-    ]
+    note = "Median over seeds, and from the least to the most; - where it was not recorded."
+    return [Block("table", rows), Block("note", note)]
 
 
 def runs_section(runs: TaskRuns) -> list[Block]:

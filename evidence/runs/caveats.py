@@ -1,7 +1,5 @@
 """What a reader of a comparison has to know before believing it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The episodes that an evaluation plays in the task as trained, each of them to be played again alone."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import asdict

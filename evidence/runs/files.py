@@ -1,7 +1,5 @@
 """The JSON files that a run leaves behind: what is in them, and how they are read back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args

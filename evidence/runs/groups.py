@@ -1,7 +1,5 @@
 """Which runs are seeds of the same agent, and which were trained on the same task."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence

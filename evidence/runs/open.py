@@ -1,7 +1,5 @@
 """Opening a run: its configuration, its agent, and the envs in which it is examined."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a run folder holds once the run is over: its configuration, its evaluation, its certificate."""
 
-from __future__ import annotations
-
 import glob
 import os
 import shlex

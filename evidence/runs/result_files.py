@@ -1,7 +1,5 @@
 """What goes with every file of results: may it be written, where are the earlier ones, how was it made."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The settings of an evaluation: the task as trained, and others."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

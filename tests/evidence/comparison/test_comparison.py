@@ -59,27 +59,27 @@ def test_over_five_seeds_there_is_a_mean_with_its_interval_and_for_one_run_that_
     folders: list[Path],
 ) -> None:
     episodic, gru, _ = compare(folders).agents
-    success = episodic.settings["as trained"].success
+    success = episodic.settings["as trained"]["success"]
     assert success is not None
     assert (success.value, success.over) == (pytest.approx((40 + 36 + 38 + 20 + 39) / 5 / 40), "seeds")
     assert (success.low, success.high) == pytest.approx(interval_over_seeds(success.by_run, "success"))
     assert success.by_run == (1.0, 0.9, 0.95, 0.5, 0.975)
-    mean_return = episodic.settings["as trained"].mean_return
+    mean_return = episodic.settings["as trained"]["mean_return"]
     assert mean_return is not None
     assert (mean_return.low, mean_return.high) == pytest.approx(interval_over_seeds(mean_return.by_run, "return"))
     single = gru.settings["as trained"]
-    assert single.success is not None
-    assert single.mean_return is not None
+    assert single["success"] is not None
+    assert single["mean_return"] is not None
     expected = score(30)
-    assert (single.success.low, single.success.high) == (expected["success_low"], expected["success_high"])
-    assert single.success.over == "episodes"
-    assert (single.mean_return.value, single.mean_return.low) == (pytest.approx(0.675), None)
+    assert (single["success"].low, single["success"].high) == (expected["success_low"], expected["success_high"])
+    assert single["success"].over == "episodes"
+    assert (single["mean_return"].value, single["mean_return"].low) == (pytest.approx(0.675), None)
 
 
 def test_of_fewer_than_five_seeds_the_seeds_are_shown_and_nothing_is_concluded(folders: list[Path]) -> None:
     four = folders[:4] + folders[5:10]
     found = compare(four)
-    success = found.agents[0].settings["as trained"].success
+    success = found.agents[0].settings["as trained"]["success"]
     assert success == Estimate(pytest.approx(134 / 160), None, None, (1.0, 0.9, 0.95, 0.5), None)
     assert all(not agent.better_than for agent in found.agents)
     assert score_rows(found)[1][2] == "83.7 % (100.0, 90.0, 95.0, 50.0)"
@@ -88,10 +88,10 @@ def test_of_fewer_than_five_seeds_the_seeds_are_shown_and_nothing_is_concluded(f
 
 def test_wiped_is_known_only_of_agents_that_have_a_memory(folders: list[Path]) -> None:
     episodic, _, lstm = (agent.settings["as trained"] for agent in compare(folders).agents)
-    assert episodic.wiped is not None
-    assert episodic.wiped.by_run == (0.5, 0.45, 0.55, 0.525, 0.1)
-    assert episodic.wiped_return is not None
-    assert lstm.wiped is None
+    assert episodic["wiped"] is not None
+    assert episodic["wiped"].by_run == (0.5, 0.45, 0.55, 0.525, 0.1)
+    assert episodic["wiped_return"] is not None
+    assert lstm["wiped"] is None
 
 
 def test_probability_of_improvement_over_each_control_of_five_runs(folders: list[Path]) -> None:
@@ -147,7 +147,7 @@ def test_without_success_the_return_decides(tmp_path: Path) -> None:
     runs = [run("episodic", seed, -0.25 * seed) for seed in range(5)] + [run("none", s, -1.5 - s) for s in range(5)]
     found = compare(runs)
     assert found.metric == "return"
-    assert found.agents[0].settings["as trained"].success is None
+    assert found.agents[0].settings["as trained"]["success"] is None
     assert found.agents[0].better_than["none-lstm"].value == 1.0
     assert score_rows(found)[0] == ("agent", "seeds", "return", "return, wiped")
     assert score_rows(found)[1][2] == "-0.500 (-0.991 to -0.009)"
@@ -191,8 +191,8 @@ def test_an_evaluation_of_the_intact_agent_alone_is_compared(tmp_path: Path) -> 
     (run / "evaluation.json").write_text(json.dumps(content))
     (agent,) = compare([run]).agents
     scores = agent.settings["as trained"]
-    assert scores.success is not None
-    assert (scores.wiped, scores.sampled) == (None, None)
+    assert scores["success"] is not None
+    assert (scores["wiped"], scores["sampled"]) == (None, None)
     (run / "evaluation.json").write_text(json.dumps({**content, "sampled": {}}))
     with pytest.raises(CannotRun, match=r"lacks 'sampled\.intact'"):
         compare([run])
@@ -216,7 +216,7 @@ def test_a_broken_evaluation_is_one_line(tmp_path: Path, text: str) -> None:
 def test_who_has_not_played_a_setting_is_left_out_of_it(folders: list[Path]) -> None:
     found = compare(folders)
     assert found.settings == ("as trained", "delay=60")
-    assert found.agents[2].settings["delay=60"].success is None
+    assert found.agents[2].settings["delay=60"]["success"] is None
 
 
 def test_a_reader_learns_what_makes_it_weak(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_files_hold_every_number(folders: list[Path], tmp_path: Path) -> None:
         ("episodic-lstm", "delay=60"),
         ("none-gru", "as trained"),
     ]
-    success = found.agents[0].settings["as trained"].success
+    success = found.agents[0].settings["as trained"]["success"]
     assert success is not None
     assert [float(rows[0][f"success{end}"]) for end in ("", "_low", "_high")] == [
         success.value,

@@ -8,13 +8,17 @@ import math
 import pytest
 
 from engram.evidence.horizon.curve import HorizonFile, HorizonPoint, falls_below
-from engram.evidence.horizon.measure import default_delays
+from engram.evidence.horizon.measure import default_delays, point_of
 from engram.evidence.runs.files import Score
 
 
 def scored(success: float, low: float, high: float) -> Score:
     rates = {"success": success, "success_low": low, "success_high": high, "mean_return": success}
     return Score(episodes=100, mean_length=9.0, distinct_layouts=3, **rates)
+
+
+def of(delay: int, intact: Score, wiped: Score | None = None, **made: str) -> HorizonPoint:
+    return point_of(delay, {"intact": intact, **({"wiped": wiped} if wiped else {})}, made)
 
 
 def curve(points: list[HorizonPoint], trained: tuple[int, int], chance: float | None) -> HorizonFile:
@@ -34,9 +38,9 @@ def test_the_first_fall_counts() -> None:
 
 def test_the_interval_is_that_of_the_curves_ends() -> None:
     points = [
-        HorizonPoint.of(10, scored(1.0, 0.95, 1.0)),
-        HorizonPoint.of(100, scored(0.75, 0.65, 0.85)),
-        HorizonPoint.of(1000, scored(0.5, 0.4, 0.6)),
+        of(10, scored(1.0, 0.95, 1.0)),
+        of(100, scored(0.75, 0.65, 0.85)),
+        of(1000, scored(0.5, 0.4, 0.6)),
     ]
     found = curve(points, (5, 10), 0.5)
     steps, low, high = found.effective_length, found.effective_low, found.effective_high
@@ -50,9 +54,9 @@ def test_the_interval_is_that_of_the_curves_ends() -> None:
 
 def test_what_fails_at_delays_shorter_than_the_training_does_not_forget() -> None:
     points = [
-        HorizonPoint.of(5, scored(0.5, 0.4, 0.6)),
-        HorizonPoint.of(10, scored(1.0, 0.95, 1.0)),
-        HorizonPoint.of(1000, scored(0.5, 0.4, 0.6)),
+        of(5, scored(0.5, 0.4, 0.6)),
+        of(10, scored(1.0, 0.95, 1.0)),
+        of(1000, scored(0.5, 0.4, 0.6)),
     ]
     assert curve(points, (10, 20), 0.5).effective_length == 100
     assert curve(points, (5, 20), 0.5).effective_length == 0
@@ -60,7 +64,7 @@ def test_what_fails_at_delays_shorter_than_the_training_does_not_forget() -> Non
 
 
 def test_without_chance_the_middle_is_a_half() -> None:
-    points = [HorizonPoint.of(10, scored(0.7, 0.6, 0.8)), HorizonPoint.of(100, scored(0.6, 0.55, 0.7))]
+    points = [of(10, scored(0.7, 0.6, 0.8)), of(100, scored(0.6, 0.55, 0.7))]
     assert curve(points, (5, 10), None).effective_length is None
     assert curve(points, (5, 10), 0.5).effective_length == 0
 
@@ -74,9 +78,9 @@ def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
 
 
 def test_a_curve_comes_back_from_its_file() -> None:
-    point = HorizonPoint.of(10, scored(0.7, 0.6, 0.8), scored(0.5, 0.4, 0.6), command="python a")
+    point = of(10, scored(0.7, 0.6, 0.8), scored(0.5, 0.4, 0.6), command="python a")
     found = curve([point], (5, 10), 0.5)
     assert HorizonFile.model_validate_json(json.dumps(found.model_dump(exclude_unset=True))) == found
     assert (point.episodes, point.wiped_episodes) == (100, 100)
     assert (point.wiped_low, point.wiped, point.wiped_high) == (0.4, 0.5, 0.6)
-    assert HorizonPoint.of(10, scored(0.7, 0.6, 0.8)).wiped is None
+    assert of(10, scored(0.7, 0.6, 0.8)).wiped is None
