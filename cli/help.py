@@ -63,7 +63,8 @@ def _rows(composed: DictConfig) -> list[tuple[str, str]]:
         parent, _, last = name.rpartition(".")
         owner = OmegaConf.select(composed, parent) if parent else composed
         if last in owner:
-            rows.append((f"{name}={_written(owner, last)}", key.meaning))
+            bounds = f" ({key.bounds})" if key.bounds else ""
+            rows.append((f"{name}={_written(owner, last)}", key.meaning + bounds))
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +11,6 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from engram.configs.messages import CannotRun, describe, suggest_key
 from engram.configs.schema import CHOICES, MemoryConfig, TrainConfig, schema_keys
-
-ANY = float("inf")
-RANGES: dict[str, tuple[float, float]] = {
-    "total_timesteps": (1, ANY),
-    "seed": (0, 2**31 - 1),
-    "torch_threads": (1, ANY),
-    "env.n_envs": (1, ANY),
-    "env.random_actions": (0, 1),
-    "env.chance": (0, 1),
-    "eval.leakage_resets": (0, ANY),
-    "eval.every": (1, ANY),
-    "eval.episodes": (1, ANY),
-    "eval.final_episodes": (0, ANY),
-    "eval.n_envs": (1, ANY),
-    "tracking.timeout": (1, ANY),
-    "ppo.learning_rate": (0, 1),
-    "ppo.learning_rate_final": (0, 1),
-    "ppo.n_steps": (1, ANY),
-    "ppo.batch_size": (1, ANY),
-    "ppo.n_epochs": (1, ANY),
-    "ppo.chunk_length": (1, ANY),
-    "ppo.gamma": (0, 1),
-    "ppo.gae_lambda": (0, 1),
-    "ppo.clip_range": (0, 1),
-    "ppo.clip_range_vf": (0, ANY),
-    "ppo.ent_coef": (0, ANY),
-    "ppo.ent_coef_final": (0, ANY),
-    "ppo.vf_coef": (0, ANY),
-    "ppo.max_grad_norm": (0, ANY),
-    "ppo.target_kl": (0, ANY),
-    "ppo.novelty_coef": (0, ANY),
-    "ppo.novelty_fraction": (0, 1),
-    "ppo.features_dim": (1, ANY),
-}
 
 
 def checked(composed: DictConfig) -> TrainConfig:
@@ -57,16 +24,12 @@ def checked(composed: DictConfig) -> TrainConfig:
     if not isinstance(config, TrainConfig):
         raise CannotRun("this is not a configuration of a run: it lacks the keys that --help lists")
     _refuse_strangers(config, "")
-    for key, (low, high) in RANGES.items():
-        value: Any = config
-        for name in key.split("."):
-            value = getattr(value, name)
-        if value is not None and not low <= value <= high:  # NaN is in no range
-            bounds = f"at least {low}" if high == ANY else f"from {low} to {high}"
-            known = schema_keys(TrainConfig)[key]
-            raise CannotRun(f"{key}={value}: must be {describe(known.kind)}, {bounds} ({known.meaning})")
-    if any(size < 1 for size in config.ppo.net_arch):
-        raise CannotRun(f"ppo.net_arch={config.ppo.net_arch}: every layer must be at least 1 wide")
+    for name, key in schema_keys(TrainConfig, {part: getattr(config, part).name for part in CHOICES}).items():
+        value = attrgetter(name)(config)
+        numbers = value if isinstance(value, list) else [value]
+        # NaN is in no range.
+        if key.bounds and not all(key.low <= number <= key.high for number in numbers if number is not None):
+            raise CannotRun(f"{name}={value}: must be {describe(key.kind)}, {key.bounds} ({key.meaning})")
     return config
 
 

@@ -8,15 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from math import inf
 from typing import Any, NamedTuple, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 
-def option(meaning: str, default: Any = MISSING) -> Any:
-    """Declare a key: its one-line meaning, and its default if a YAML file may leave it out."""
-    metadata = {"meaning": meaning}
+def option(meaning: str, default: Any = MISSING, *, low: float = -inf, high: float = inf) -> Any:
+    """Declare a key.
+
+    Args:
+        meaning: in one line.
+        default: if a YAML file may leave the key out.
+        low, high: the least and the largest value; of a list, those of each element.
+    """
+    metadata = {"meaning": meaning, "low": low, "high": high}
     if isinstance(default, dict | list):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -36,7 +43,7 @@ class EnvConfig:
     """The task."""
 
     id: str = option("Gymnasium id")
-    n_envs: int = option("copies of the env that play side by side", 64)
+    n_envs: int = option("copies of the env that play side by side", 64, low=1)
     split: bool = option("train, validate and test on different layouts (or seeds, where there are none)", True)
     allow_overlap: bool = option("train even if two sides of the split by layout were found to share mazes", False)
     view_size: int | None = option("side of the agent's view in a MiniGrid env (odd); null keeps the env's own", None)
@@ -48,10 +55,12 @@ class EnvConfig:
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
     random_actions: float = option(
-        "probability that in training a random action begins at a step, held for a while", 0.0
+        "probability that in training a random action begins at a step, held for a while", 0.0, low=0, high=1
     )
     reward_scale: float = option("factor of the rewards to learn from; all returns reported are the env's own", 1.0)
-    chance: float | None = option("success of a player that cannot recall, for the verdict; null if unknown", None)
+    chance: float | None = option(
+        "success of a player that cannot recall, for the verdict; null if unknown", None, low=0, high=1
+    )
     subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
     test_settings: dict[str, TestSettingConfig] = option(
         "settings beyond the one trained on, for the final evaluation", {}
@@ -151,26 +160,34 @@ class TransformerControllerConfig(ControllerConfig):
 class PPOConfig:
     """The numbers of MemoryPPO."""
 
-    learning_rate: float = option("step size of Adam")
-    learning_rate_final: float | None = option("step size at the end, reached linearly; null keeps it constant")
-    n_steps: int = option("steps per env and rollout")
-    batch_size: int = option("transitions per minibatch, a multiple of the chunk")
-    n_epochs: int = option("passes over a rollout")
-    chunk_length: int | None = option("steps learned as one sequence; null takes the largest divisor of n_steps to 64")
-    gamma: float = option("discount factor")
-    gae_lambda: float = option("lambda of generalized advantage estimation")
-    clip_range: float = option("clip range of the probability ratio")
-    clip_range_vf: float | None = option("clip range of the value; null does not clip it")
+    learning_rate: float = option("step size of Adam", low=0, high=1)
+    learning_rate_final: float | None = option(
+        "step size at the end, reached linearly; null keeps it constant", low=0, high=1
+    )
+    n_steps: int = option("steps per env and rollout", low=1)
+    batch_size: int = option("transitions per minibatch, a multiple of the chunk", low=1)
+    n_epochs: int = option("passes over a rollout", low=1)
+    chunk_length: int | None = option(
+        "steps learned as one sequence; null takes the largest divisor of n_steps to 64", low=1
+    )
+    gamma: float = option("discount factor", low=0, high=1)
+    gae_lambda: float = option("lambda of generalized advantage estimation", low=0, high=1)
+    clip_range: float = option("clip range of the probability ratio", low=0, high=1)
+    clip_range_vf: float | None = option("clip range of the value; null does not clip it", low=0)
     normalize_advantage: bool = option("normalize advantages in each minibatch")
-    ent_coef: float = option("weight of the entropy bonus at the start")
-    ent_coef_final: float | None = option("weight of the entropy bonus at the end, reached linearly; null: constant")
-    vf_coef: float = option("weight of the value loss")
-    max_grad_norm: float = option("clip range of the gradient's norm")
-    target_kl: float | None = option("stop the epochs of a rollout beyond 1.5 times this divergence; null never stops")
-    novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off")
-    novelty_fraction: float = option("part of the training after which that bonus is zero")
-    features_dim: int = option("width of the encoded observation")
-    net_arch: list[int] = option("hidden layers of the policy and value heads", [])
+    ent_coef: float = option("weight of the entropy bonus at the start", low=0)
+    ent_coef_final: float | None = option(
+        "weight of the entropy bonus at the end, reached linearly; null: constant", low=0
+    )
+    vf_coef: float = option("weight of the value loss", low=0)
+    max_grad_norm: float = option("clip range of the gradient's norm", low=0)
+    target_kl: float | None = option(
+        "stop the epochs of a rollout beyond 1.5 times this divergence; null never stops", low=0
+    )
+    novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off", low=0)
+    novelty_fraction: float = option("part of the training after which that bonus is zero", low=0, high=1)
+    features_dim: int = option("width of the encoded observation", low=1)
+    net_arch: list[int] = option("hidden layers of the policy and value heads", [], low=1)
 
 
 class TrackingMode(Enum):
@@ -191,22 +208,24 @@ class TrackingConfig:
     entity: str | None = option("user or team; null takes the account's own")
     group: str | None = option("group of runs; null takes the name of the run folder")
     tags: list[str] = option("tags")
-    timeout: float = option("seconds to wait for the server before going on offline")
+    timeout: float = option("seconds to wait for the server before going on offline", low=1)
 
 
 @dataclass
 class EvalConfig:
     """Evaluation on layouts that are not trained on."""
 
-    leakage_resets: int = option("resets of each side before training, to see that they share no maze; 0: none", 300)
-    every: int = option("environment steps between evaluations on the validation side")
-    episodes: int = option("episodes of each of them")
-    final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out")
+    leakage_resets: int = option(
+        "resets of each side before training, to see that they share no maze; 0: none", 300, low=0
+    )
+    every: int = option("environment steps between evaluations on the validation side", low=1)
+    episodes: int = option("episodes of each of them", low=1)
+    final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out", low=0)
     test_settings: bool = option("let the final evaluation play the settings of env.test_settings, too")
     certificate: bool = option("let the final evaluation play every intervention of the certificate of memory", False)
     horizon: list[int] = option("delays at which to measure success after the training, where the task has one", [])
     film: bool = option("film an episode of the test side after the training, with the memory drawn in", True)
-    n_envs: int = option("copies of the env that play side by side, at most")
+    n_envs: int = option("copies of the env that play side by side, at most", low=1)
 
 
 @dataclass
@@ -219,10 +238,10 @@ class TrainConfig:
     ppo: PPOConfig = option("the algorithm")
     tracking: TrackingConfig = option("Weights & Biases")
     eval: EvalConfig = option("evaluation")
-    total_timesteps: int = option("environment steps to train for, over all envs")
-    seed: int = option("seed of everything random; the same seed gives the same weights")
+    total_timesteps: int = option("environment steps to train for, over all envs", low=1)
+    seed: int = option("seed of everything random; the same seed gives the same weights", low=0, high=2**31 - 1)
     device: str = option("auto (CUDA if it is there), cpu, cuda, cuda:1, ...")
-    torch_threads: int = option("threads of torch; small recurrent steps are slower with more than one")
+    torch_threads: int = option("threads of torch; small recurrent steps are slower with more than one", low=1)
     runs_dir: str = option("folder in which the run folders are made")
     name: str | None = option("first part of the run folder's name; null: experiment (or env), memory and controller")
 
@@ -266,6 +285,15 @@ class Key(NamedTuple):
     """Its type, as annotated."""
 
     meaning: str
+    low: float = -inf
+    high: float = inf
+
+    @property
+    def bounds(self) -> str:
+        """The range of its values in words; empty if there is none."""
+        if self.low == -inf and self.high == inf:
+            return ""
+        return f"at least {self.low}" if self.high == inf else f"from {self.low} to {self.high}"
 
 
 def schema_keys(schema: Any, chosen: Mapping[str, str] | None = None, prefix: str = "") -> dict[str, Key]:
@@ -287,7 +315,7 @@ def schema_keys(schema: Any, chosen: Mapping[str, str] | None = None, prefix: st
             for part in parts:
                 keys = {**keys, **schema_keys(part, chosen, f"{key}."), **keys}  # the first meaning of a key stays
         else:
-            keys[key] = Key(kind, item.metadata["meaning"])
+            keys[key] = Key(kind, **item.metadata)
     return keys
 
 
