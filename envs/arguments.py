@@ -1,4 +1,4 @@
-"""What the factory refuses before it builds anything: each in one line that says what would be right."""
+"""Arguments that the factory refuses before it builds anything, each in one line with what would be right."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.checks import MOST_SIDE, MOST_VIEW, is_number, is_whole
+from engram.envs.checks import MOST_SIDE, MOST_VIEW, is_int, is_number
 
 
 def _seed(value: object) -> bool:
-    return is_whole(value) and bool(value >= 0)
+    return is_int(value) and bool(value >= 0)
 
 
 def _text(value: object) -> bool:
@@ -36,11 +36,11 @@ def _by_name(value: object) -> bool:
 
 _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "env_id": (_text, "the id of an environment, a text"),
-    "n_envs": (is_whole, "a whole number"),
+    "n_envs": (is_int, "a whole number"),
     "seed": (_seed, "a whole number of at least 0, or None"),
-    "view_size": (is_whole, "a whole number, or None"),
+    "view_size": (is_int, "a whole number, or None"),
     "useful_actions": (_names, "a list of names, or None"),
-    "pixels": (is_whole, "a whole number, or None"),
+    "pixels": (is_int, "a whole number, or None"),
     "previous_reward": (_truth, "true or false"),
     "random_actions": (is_number, "a number"),
     "reward_scale": (is_number, "a number"),
@@ -55,10 +55,10 @@ _LARGEST = {"size": MOST_SIDE, "width": MOST_SIDE, "height": MOST_SIDE, "agent_v
 
 
 def check_kinds(arguments: Mapping[str, Any]) -> None:
-    """Refuse what is of another kind than an argument of `make_env` or `make_vec_env` of that name.
+    """Refuse an argument of `make_env` or `make_vec_env` that is of another kind.
 
     Args:
-        arguments: by name; what is not known here is left alone.
+        arguments: by name; others than those are ignored.
 
     Raises:
         ValueError: if there is one.
@@ -70,7 +70,7 @@ def check_kinds(arguments: Mapping[str, Any]) -> None:
 
 
 def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments of a registered environment that it would take, and do with them what nobody wants.
+    """Refuse arguments that a registered environment would accept, but not handle.
 
     Args:
         env_id: its id.
@@ -84,7 +84,7 @@ def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
     if isinstance(creator, type) and issubclass(creator, MiniGridEnv):
         for name, most in _LARGEST.items():
             value: Any = kwargs.get(name)
-            if is_whole(value) and value > most:
+            if is_int(value) and value > most:
                 raise ValueError(f"{env_id}: {name}={value} must be at most {most}")
     mode, modes = kwargs.get("render_mode"), getattr(creator, "metadata", {}).get("render_modes")
     # Gymnasium itself turns "rgb_array" into "rgb_array_list".

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from engram.envs.arguments import check_environment, check_kinds
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
-from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, steps_in_arrays
+from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, is_vectorizable
 from engram.envs.wrappers.actions import ActionSubset, RandomActions
 from engram.envs.wrappers.cue import CueVisible
 from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
@@ -47,7 +47,7 @@ def make_env(
 ) -> gym.Env[Any, Any]:
     """Make one environment of any registered id; MiniGrid ones show their symbol image and report ``is_success``.
 
-    What other environments show as tuples or nested dictionaries becomes one flat dictionary (see ``FlatObservation``).
+    Observations that are tuples or nested dictionaries become one flat dictionary (see ``FlatObservation``).
 
     Args:
         env_id: the id under which it is registered with Gymnasium.
@@ -55,11 +55,11 @@ def make_env(
         seed: if given, the environment is reset once with it, and so is the sampling of its action space.
         view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
-        pixels: shows a MiniGrid agent its view as an RGB image, with so many pixels a cell; None keeps the symbols.
+        pixels: side of a cell in pixels, if a MiniGrid agent is to see an RGB image; None keeps the symbols.
         previous_reward: whether the observation holds the reward of the previous step.
-        random_actions: probability that at a step a random action begins, held for a while, so that where mazes are few
-            the agent is led to places that its own ways avoid; for Discrete actions.
-        reward_scale: factor of the rewards to learn from; neither the observed nor the monitored ones are multiplied.
+        random_actions: probability that at a step a random action begins, which is repeated for a while; where mazes
+            are few, this leads the agent to places that its own policy avoids. For Discrete actions.
+        reward_scale: factor of the rewards to learn from; observed and monitored rewards are not multiplied.
         kwargs: arguments of the environment itself.
         module: a module to import first, so that its ids are registered.
         monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.
@@ -97,8 +97,8 @@ def make_env(
     if previous_reward:
         env = PreviousReward(env)
     if monitor:
-        tells = isinstance(bare, MiniGridEnv) or getattr(bare, "tells_success", False)
-        env = Monitor(env, info_keywords=("is_success",) if tells else ())
+        reports = isinstance(bare, MiniGridEnv) or getattr(bare, "reports_success", False)
+        env = Monitor(env, info_keywords=("is_success",) if reports else ())
     if reward_scale != 1.0:
         env = RewardScale(env, reward_scale)
     if seed is not None:
@@ -155,18 +155,18 @@ def make_vec_env(
     )
     vec_env: VecEnv
     if subprocess:
-        make().close()  # What the user got wrong is raised here, not in another process.
-        vec_env = SubprocVecEnv([partial(_out_of_reach_of_ctrl_c, make)] * n_envs)
+        make().close()  # raises errors of the user here, not in another process
+        vec_env = SubprocVecEnv([partial(_make_ignoring_ctrl_c, make)] * n_envs)
     else:
         first = make()
         others = [make] * (n_envs - 1)
-        vec_env = (TMazeVecEnv if steps_in_arrays(first) else DummyVecEnv)([lambda: first, *others])
+        vec_env = (TMazeVecEnv if is_vectorizable(first) else DummyVecEnv)([lambda: first, *others])
     vec_env.seed(seed)
     return vec_env
 
 
-def _out_of_reach_of_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
-    """Make an environment in a process that Ctrl-C leaves to its parent, which stops when it is ready to."""
+def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    """Make an environment in a process that ignores Ctrl-C, so that its parent decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return make()
 

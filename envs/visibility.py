@@ -88,7 +88,7 @@ def cell_in_view(position: Sequence[int] | npt.NDArray[Any], heading: int, view_
 def image_shows(
     image: npt.NDArray[np.uint8], position: Sequence[int] | npt.NDArray[Any], heading: int, cell: Cell
 ) -> bool:
-    """Say whether a MiniGrid image shows a given cell, that is, neither outside the view nor hidden ("unseen", 0).
+    """Return whether a MiniGrid image shows a given cell: it is not outside the view, and not hidden ("unseen", 0).
 
     Args:
         image: (V, V, 3) symbols as MiniGrid encodes them.
@@ -99,7 +99,7 @@ def image_shows(
 
 
 def in_sight(open_cells: Container[Cell], place: Cell, heading: int, view_size: int, target: Cell) -> bool:
-    """Say whether an agent would see a cell, in a grid of which light passes just some cells.
+    """Return whether an agent would see a cell, in a grid of which light passes only some cells.
 
     Args:
         open_cells: the cells (x, y) that light passes.
@@ -129,7 +129,7 @@ def in_sight(open_cells: Container[Cell], place: Cell, heading: int, view_size: 
 
 
 class Sight:
-    """What `in_sight` tells, for many frames and targets in one grid.
+    """The same as `in_sight`, for many frames and targets in one grid.
 
     Args:
         open_cells: the cells (x, y) that light passes.
@@ -147,7 +147,7 @@ class Sight:
             self._columns[x] |= 1 << (y + view_size // 2)
 
     def frame(self, place: Cell, heading: int) -> Callable[[Cell], bool]:
-        """Return what tells of a cell whether an agent with this pose sees it."""
+        """Return a function from a cell to whether an agent with this pose sees it."""
         is_upright = heading in (1, 3)
         lines, (across, along) = (self._rows, place) if is_upright else (self._columns, place[::-1])
         left, inside = across - self._view_size // 2, (1 << self._view_size) - 1

@@ -28,7 +28,7 @@ def choices(env: Env) -> Choices:
     bare: Any = env.unwrapped
     if isinstance(bare, Match):
         corridor = bare.scene.corridor
-        return Choices(corridor.doorsteps, corridor.arms, corridor.way[0])
+        return Choices(corridor.doorsteps, corridor.arms, corridor.path[0])
     assert isinstance(bare, MemoryEnv)
     upper, lower = sorted((bare.success_pos, bare.failure_pos), key=lambda cell: cell[1])
     objects = ((upper[0], upper[1] - 1), (lower[0], lower[1] + 1))

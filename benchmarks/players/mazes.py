@@ -12,7 +12,7 @@ from engram.envs.tasks.mazes.maze import Maze
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.mazes.maze_return import MazeReturn
 from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence
-from engram.envs.tasks.mazes.shortest_paths import Pose, shortest_way
+from engram.envs.tasks.mazes.shortest_paths import Pose, shortest_path
 from engram.envs.visibility import Cell, cell_in_view
 
 
@@ -38,7 +38,7 @@ class Game:
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take the shortest path to a pose; `stop` is called before every step, and ends the walk if it is true."""
-        path = shortest_way(self.maze.open_cells.difference(forbidden), self.maze.pose, arrived)
+        path = shortest_path(self.maze.open_cells.difference(forbidden), self.maze.pose, arrived)
         assert path is not None
         for action in path:
             if self.over or stop():

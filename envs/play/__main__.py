@@ -1,4 +1,4 @@
-"""Plays a task by keyboard in the terminal, or lets a random player show it.
+"""Plays a task by keyboard in the terminal, or shows how a random player plays it.
 
 python -m engram.envs.play Engram-MazeMatch-S9-v0                                  # as its agent sees it
 python -m engram.envs.play MiniGrid-MemoryS13-v0 --whole --split test --seed 7     # the whole grid
@@ -44,7 +44,7 @@ keys from a pipe are letters, as in: echo 'uulr q' | python -m engram.envs.play 
 
 
 def play(game: Game, commands: Iterable[Any], show: Callable[[], None]) -> None:
-    """Play until the wishes end.
+    """Play until the commands end.
 
     Args:
         game: what is played.
@@ -52,30 +52,30 @@ def play(game: Game, commands: Iterable[Any], show: Callable[[], None]) -> None:
         show: called at the start and after everything that changes something.
     """
     show()
-    for wish in commands:
-        if wish is Command.QUIT:
+    for command in commands:
+        if command is Command.QUIT:
             return
-        if wish is Command.NEW:
+        if command is Command.NEW:
             game.begin()
         elif not game.over:
-            game.act(wish)
+            game.act(command)
         else:
             continue
         show()
 
 
-def random_wishes(game: Game, pause: float) -> Iterator[Any]:
-    """Give random actions until the episode is over, with so many seconds before each."""
+def random_actions(game: Game, pause: float) -> Iterator[Any]:
+    """Yield random actions until the episode is over, with so many seconds before each."""
     while not game.over:
         time.sleep(pause)
         yield game.env.action_space.sample()
 
 
 @contextmanager
-def _wishes(game: Game, controls: Controls | None, pause: float) -> Iterator[Iterable[Any]]:
-    """Give what keys ask for, or a random player."""
+def _commands(game: Game, controls: Controls | None, pause: float) -> Iterator[Iterable[Any]]:
+    """Return what the keys ask for, or a random player's actions."""
     if controls is None:
-        yield random_wishes(game, pause)
+        yield random_actions(game, pause)
     else:
         with pressed_keys() as keys:
             yield controls.commands(keys)
@@ -83,7 +83,7 @@ def _wishes(game: Game, controls: Controls | None, pause: float) -> Iterator[Ite
 
 @contextmanager
 def _shown(screen: Screen, console: Console, in_place: bool) -> Iterator[Callable[[], None]]:
-    """Give a function that shows the game, in place or one page below the other."""
+    """Return a function that shows the game, in place or one page below the other."""
     if not in_place:
         yield lambda: console.print(screen.page())
         return
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.exit(2, f"{parser.prog}: {reason}\n")
         in_place = console.is_terminal and (options.random or at_terminal())
         pause = _PAUSE if console.is_terminal else 0.0
-        with _wishes(game, controls, pause) as commands, _shown(screen, console, in_place) as show:
+        with _commands(game, controls, pause) as commands, _shown(screen, console, in_place) as show:
             play(game, commands, show)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -16,7 +16,7 @@ _SHOWN = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 
 
 class Command(Enum):
-    """What a player can wish for besides an action."""
+    """What a player can ask for besides an action."""
 
     NEW = "new episode"
     QUIT = "quit"
@@ -43,7 +43,7 @@ _GRID = Names(
 
 
 def has_keys(space: gym.spaces.Space[Any]) -> bool:
-    """Say whether there are keys for the actions of a space."""
+    """Return whether there are keys for the actions of a space."""
     return isinstance(space, gym.spaces.Discrete) and space.n <= len(_DIGITS)
 
 
@@ -80,11 +80,11 @@ class Controls:
         self._meanings: dict[str, Any] = {"n": Command.NEW, "r": Command.NEW, "q": Command.QUIT} | actions
 
     def commands(self, keys: Iterable[str]) -> Iterator[Any]:
-        """Give the action or the `Command` of each key; keys that have none are left out."""
+        """Yield the action or the `Command` of each key; keys that have none are left out."""
         return (self._meanings[key] for key in keys if key in self._meanings)
 
     def name(self, action: Any) -> str:
-        """Tell what an action is called."""
+        """Return the name of an action."""
         return self._names[int(action) - self._first]
 
     def help(self, ascii_only: bool = False) -> str:

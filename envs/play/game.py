@@ -1,4 +1,4 @@
-"""A task as someone plays it: episode after episode, with what happened last and what it has come to."""
+"""A task as someone plays it: episode after episode, with what happened last and the count of successes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import gymnasium as gym
 
 
 class Game:
-    """Steps through the episodes of an environment and keeps what there is to tell; the first begins at once.
+    """Steps through the episodes of an environment and keeps what happened; the first begins at once.
 
     Args:
         env: the environment.
@@ -16,7 +16,7 @@ class Game:
     def __init__(self, env: gym.Env[Any, Any], seed: int):
         self.env = env
         self.episode = self.episodes_over = self.successes = 0
-        self.tells_success = False
+        self.reports_success = False
         env.action_space.seed(seed)
         self.begin(seed)
 
@@ -43,10 +43,10 @@ class Game:
         self.episode_return += self.reward
         if self.over:
             self.episodes_over += 1
-            self.tells_success = "is_success" in self.info
+            self.reports_success = "is_success" in self.info
             self.successes += bool(self.info.get("is_success"))
 
     def summary(self) -> str:
-        """Say in a line how all episodes went."""
+        """Return how all episodes went, in a line."""
         played = f"{self.episodes_over} episode{'s' * (self.episodes_over != 1)} played to the end"
-        return f"{played}, {self.successes} with success" if self.tells_success else played
+        return f"{played}, {self.successes} with success" if self.reports_success else played

@@ -13,7 +13,7 @@ _KEY = re.compile(r"\x1b[\[O][0-9;]*([A-Za-z~])|(.)", re.DOTALL)
 
 
 def at_terminal() -> bool:
-    """Say whether keys come from a terminal."""
+    """Return whether keys come from a terminal."""
     return sys.stdin.isatty()
 
 
@@ -58,7 +58,7 @@ def _of_terminal(terminal: int) -> Iterator[str]:
 
 
 def keys_in(sent: str) -> Iterator[str]:
-    """Tell the keys in what a terminal has sent; sequences of other keys than arrows are left out."""
+    """Yield the keys in what a terminal has sent; sequences of other keys than arrows are left out."""
     for match in _KEY.finditer(sent):
         final, character = match.groups()
         if character or final in _ARROWS:

@@ -26,7 +26,7 @@ class Screen:
         game: what is played.
         console: where it will be shown; its size and the characters it knows count.
         title: names the task.
-        name: tells what an action is called.
+        name: returns the name of an action.
         keys: names the keys in a line, empty if there are none.
         whole: whether to show the whole grid instead of the agent's view.
 
@@ -74,7 +74,7 @@ class Screen:
         return [beside, legend(view, self._ascii)]
 
     def _facts(self) -> list[Text]:
-        """Say what the step brought."""
+        """Return what the step brought."""
         game, bare = self._game, self._game.env.unwrapped
         limit = getattr(bare, "max_steps", None) or (game.env.spec and game.env.spec.max_episode_steps)
         facts = [Text(f"step {game.steps}" + (f" of at most {limit}" if limit else ""))]
@@ -91,7 +91,7 @@ class Screen:
         return facts
 
     def _end(self) -> Text:
-        """Say how the episode ended."""
+        """Return how the episode ended."""
         game = self._game
         end = ["the end" if game.terminated else "the end, out of steps"]
         if "is_success" in game.info:
@@ -102,7 +102,7 @@ class Screen:
 
 
 def about(spec: gym.envs.registration.EnvSpec | None) -> str:
-    """Say in a line what a task asks: the first of the docstring of the module that it is made in, if there is one."""
+    """Return what a task asks, in a line: the first one of the docstring of its module, if there is one."""
     entry = spec.entry_point if spec else None
     module = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", None)
     lines = (importlib.import_module(module).__doc__ or "").strip().splitlines() if module else []

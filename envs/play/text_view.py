@@ -26,7 +26,7 @@ _SIGNS = {
 _DOORS = (("open", "//"), ("closed", "++"), ("locked", "×x"))  # by state
 _AGENT = ("▶>", "▼v", "◀<", "▲^")
 _UP = 3  # the heading with which the agent stands in its own view
-# Of middle brightness, so that they can be told on dark and on light terminals.
+# Of middle brightness, so that they are readable on dark and on light terminals.
 _STYLES = {
     "red": "#e03c31",
     "green": "#2e9e44",

@@ -15,15 +15,15 @@ from engram.envs.tasks.tmaze.env import TMaze
 
 
 def in_words(env: gym.Env[Any, Any], observation: Any) -> str:
-    """Say what an observation of one of our tasks shows; of any other task, its numbers.
+    """Describe an observation of one of our tasks in words; of any other task, by its numbers.
 
     Args:
         env: the environment, bare or wrapped.
         observation: what it shows.
     """
     bare: Any = env.unwrapped
-    tell = next((words for task, words in _WORDS.items() if isinstance(bare, task)), None)
-    return tell(bare, observation.tolist()) if tell else in_numbers(observation)
+    describe = next((words for task, words in _WORDS.items() if isinstance(bare, task)), None)
+    return describe(bare, observation.tolist()) if describe else in_numbers(observation)
 
 
 def in_numbers(observation: Any) -> str:
@@ -74,11 +74,11 @@ def _counting(env: Counting, seen: list[int]) -> str:
 
 def _tmaze(env: TMaze, seen: list[float]) -> str:
     parts = ["at the junction" if seen[3] else "in the corridor"]
-    for says, name in enumerate(("up", "down")):
-        if seen[says]:
-            parts.append(f"the cue says {name}")
-        if env.distractors and seen[4 + says]:
-            parts.append(f"a false cue says {name}")
+    for channel, name in enumerate(("up", "down")):
+        if seen[channel]:
+            parts.append(f"cue {name}")
+        if env.distractors and seen[4 + channel]:
+            parts.append(f"false cue {name}")
     if env.noise:
         parts.append("noise " + " ".join(f"{value:.2f}" for value in seen[-env.noise :]))
     return "; ".join(parts)

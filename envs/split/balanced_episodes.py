@@ -1,4 +1,4 @@
-"""Dealing out layouts: which episodes a set of environments plays next, so that none of its layouts is preferred."""
+"""Balanced episodes: the seeds of the next episodes, chosen so that all layouts are played equally often."""
 
 from collections import Counter
 
@@ -6,10 +6,10 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 _BATCH = 64
-# Draws for each episode to be dealt, those on other sides included: where a layout is rarer it is dealt less often.
+# Seeds tried for each episode, those on other sides included: a layout that is rarer gets fewer episodes.
 _DRAWS = 200
-# So many draws without a new layout, for each that is known and these few more, and no other is expected: one that is a
-# third as likely as the others would be missed in 4 % of cases, one as likely as they in 5 of 100,000.
+# After 10 draws for each known layout (and for 5 more) without a new one, no other is expected: a layout that is a
+# third as likely as the others would be missed in 4 % of cases, one as likely as the others in 5 of 100,000.
 _NOTHING_NEW, _MORE = 10, 5
 
 
@@ -23,7 +23,7 @@ def balanced_seeds(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]
     Args:
         vec_env: B environments of one kind, as ``make_vec_env`` makes them; the first is reset meanwhile.
         episodes: at least so many, rounded up to a multiple of B.
-        seed: the same seed deals the same episodes.
+        seed: the same seed chooses the same episodes.
 
     Returns:
         B lists of seeds, for ``queue_seeds``; empty ones where the environments have no layouts. A layout that is much
@@ -46,21 +46,21 @@ def balanced_seeds(vec_env: VecEnv, episodes: int, seed: int) -> list[list[int]]
                 nothing_new = nothing_new + 1 if key in met else 0
                 found.append((met[key], episode_seed))
                 met[key] += 1
-    dealt = [episode_seed for _, episode_seed in sorted(found, key=lambda one: one[0])][:episodes]
-    return [dealt[row::n_envs] for row in range(n_envs)]
+    chosen = [episode_seed for _, episode_seed in sorted(found, key=lambda one: one[0])][:episodes]
+    return [chosen[row::n_envs] for row in range(n_envs)]
 
 
-def queue_seeds(vec_env: VecEnv, dealt: list[list[int]]) -> None:
-    """Have each environment play the episodes that were dealt to it, from its next reset on, and then go on by chance.
+def queue_seeds(vec_env: VecEnv, seeds: list[list[int]]) -> None:
+    """Let each environment play the episodes of its seeds, from its next reset on, and random ones after them.
 
     Args:
         vec_env: B environments; all are reset.
-        dealt: B lists of seeds, from ``balanced_seeds``.
+        seeds: B lists of seeds, from ``balanced_seeds``.
     """
-    vec_env.reset()  # a seed that waits for the next reset would go before those that were dealt
-    for row, seeds in enumerate(dealt):
-        if seeds:
-            vec_env.env_method("queue_seeds", seeds, indices=row)
+    vec_env.reset()  # uses up a seed that waits for the next reset, which would come before these
+    for row, queue in enumerate(seeds):
+        if queue:
+            vec_env.env_method("queue_seeds", queue, indices=row)
 
 
 def _enough(met: Counter[str], episodes: int, nothing_new: int) -> bool:

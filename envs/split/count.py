@@ -22,6 +22,6 @@ def warn_if_few_layouts(vec_env: VecEnv) -> None:
     seen = distinct_layouts(vec_env)
     if 0 < seen < _FEW and sum(vec_env.get_attr("episodes_begun")) > 3 * seen:
         warnings.warn(
-            f"only {seen} distinct layouts were met: success on held-out ones says little about new mazes",
+            f"only {seen} distinct layouts were met: success on held-out ones is weak evidence for new mazes",
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Does a split leak? What is met on each side, how much there is, and whether an independent hash finds it twice."""
+"""Does a split leak? Layouts met on each side, an estimate of all, and those that an independent hash finds twice."""
 
 import hashlib
 import time
@@ -62,15 +62,15 @@ class Leakage(NamedTuple):
 def measure_leakage(make: Callable[[Side], gym.Env[Any, Any]], *, seed: int, resets: int, seconds: float) -> Leakage:
     """Reset an environment of every side over and over, and compare what they show.
 
-    The layouts are told by the split's own key; what is compared is an independent hash: of the whole grid as MiniGrid
-    encodes it and the agent's pose, or, where a split is by seed, of what an episode shows under always the same
-    actions.
+    Layouts are counted by the split's own key; what is compared between sides is an independent hash: of the whole
+    grid as MiniGrid encodes it and the agent's pose, or, where a split is by seed, of the observations and rewards of
+    an episode under fixed actions.
 
     Args:
         make: makes the environment of one side, as ``make_env`` does.
         seed: of the first episodes.
         resets: on each side, at most.
-        seconds: to stop after, whatever has been met until then.
+        seconds: after which to stop.
 
     Returns:
         The report. Whatever two sides share is leakage.
@@ -105,7 +105,7 @@ def measure_leakage(make: Callable[[Side], gym.Env[Any, Any]], *, seed: int, res
 
 
 def _of_grid(env: gym.Env[Any, Any]) -> bytes:
-    """Hash the whole grid, whatever the kinds of movable things and all colors, and where the agent stands."""
+    """Hash the whole grid and the pose of the agent; colors and the kinds of movable things do not count."""
     bare: Any = env.unwrapped
     kinds = bare.grid.encode()[:, :, 0]
     kinds[np.isin(kinds, _MOVABLE)] = _MOVABLE[0]
@@ -114,7 +114,7 @@ def _of_grid(env: gym.Env[Any, Any]) -> bytes:
 
 
 def _of_episode(env: gym.Env[Any, Any], observation: Any) -> bytes:
-    """Hash the first steps of an episode under always the same actions."""
+    """Hash the first steps of an episode under fixed actions."""
     digest = hashlib.sha256()
     env.action_space.seed(0)
     for _ in range(_PLAYED):

@@ -13,12 +13,12 @@ Space = spaces.Space[Any]
 class Part(NamedTuple):
     """A part of an observation that holds no parts itself."""
 
-    way: tuple[Any, ...]  # the keys that lead to it, from the outside in
+    path: tuple[Any, ...]  # the keys that lead to it, from the outside in
     space: Space
 
     @property
     def key(self) -> str:
-        return "/".join(map(str, self.way))
+        return "/".join(map(str, self.path))
 
     def plain_space(self) -> Space:
         """Return the space that an agent can read: one axis or more, values from 0 on."""
@@ -32,7 +32,7 @@ class Part(NamedTuple):
                 return spaces.MultiDiscrete(choices.flatten())
             case spaces.Box() | spaces.Discrete() | spaces.MultiDiscrete() | spaces.MultiBinary():
                 return space
-        name = f"the part '{self.key}' of the observation" if self.way else "the observation"
+        name = f"the part '{self.key}' of the observation" if self.path else "the observation"
         raise ValueError(
             f"{name} is of the space {type(space).__name__}, which no agent here can read:"
             " make it a Box, Discrete, MultiDiscrete or MultiBinary, or leave it out"
@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
     def plain_value(self, observation: Any) -> Any:
         """Take this part out of a whole observation, as an element of its plain space."""
-        for key in self.way:
+        for key in self.path:
             observation = observation[key]
         space = self.space
         match space:
@@ -98,17 +98,17 @@ def _parts(space: Space) -> list[Part]:
     return list(_walk(space, ()))
 
 
-def _walk(space: Space, way: tuple[Any, ...]) -> Iterator[Part]:
+def _walk(space: Space, path: tuple[Any, ...]) -> Iterator[Part]:
     if isinstance(space, spaces.Dict):
         for key, inner in space.spaces.items():
-            yield from _walk(inner, (*way, key))
+            yield from _walk(inner, (*path, key))
     elif isinstance(space, spaces.Tuple):
         for position, inner in enumerate(space.spaces):
-            yield from _walk(inner, (*way, position))
+            yield from _walk(inner, (*path, position))
     else:
-        yield Part(way, space)
+        yield Part(path, space)
 
 
 def _is_single(space: Space, parts: list[Part]) -> bool:
-    """Say whether the only part stands alone, outside of any dictionary."""
+    """Return whether the only part stands alone, outside of any dictionary."""
     return len(parts) == 1 and not isinstance(space, spaces.Dict)

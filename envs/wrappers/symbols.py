@@ -9,7 +9,7 @@ from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT, OBJECT_TO_IDX
 from minigrid.core.world_object import Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.checks import view_side
+from engram.envs.checks import check_view_size
 from engram.envs.visibility import Image, visible_mask
 
 _EMPTY = bytes((OBJECT_TO_IDX["empty"], 0, 0))
@@ -135,7 +135,7 @@ class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         if not isinstance(grid_env, MiniGridEnv):
             raise ValueError(f"SymbolView needs a MiniGrid environment, got {type(grid_env).__name__}")
         if view_size is not None:
-            view_size = view_side("view_size", view_size, max(grid_env.width, grid_env.height))
+            view_size = check_view_size("view_size", view_size, max(grid_env.width, grid_env.height))
             grid_env.agent_view_size = view_size
         size = grid_env.agent_view_size
         high = np.broadcast_to(np.array(_HIGHEST, dtype=np.uint8), (size, size, 3))

@@ -67,7 +67,7 @@ def frames(env):
 
 def standing(env):
     corridor = env.scene.corridor
-    return [*corridor.way[1:], *corridor.doorsteps]
+    return [*corridor.path[1:], *corridor.doorsteps]
 
 
 @given(st.sampled_from(sorted(GRIDS)), st.integers(0, 10**6))

@@ -12,7 +12,7 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.checks import check_int, view_side
+from engram.envs.checks import check_int, check_view_size
 from engram.envs.tasks.mazes.shortest_paths import Pose
 from engram.envs.visibility import Cell, Sight, image_shows
 
@@ -22,19 +22,19 @@ Look = tuple[str, str]
 TRIES = 2000
 """Draws of a layout that may fail before its arguments are refused."""
 _MEASURED, _FAR_TOO_LONG = 100, 3
-"""Mazes after which no hope is left, if each of them takes so many times the steps that there are."""
+"""After so many mazes, each of which takes so many times `max_steps`, the arguments are refused at once."""
 
 
 class GridTask(MiniGridEnv):
     """A maze in which something is to be remembered, walked by turning left or right and going forward.
 
-    A subclass draws the maze in ``_gen_grid`` and judges every step in ``_judge``. An episode that ends says
-    ``is_success`` in its last info; every info says ``cue_visible``.
+    A subclass draws the maze in ``_gen_grid`` and judges every step in ``_judge``. The last info of an
+    episode holds ``is_success``, every info ``cue_visible``.
 
     Args:
         size: side of the square grid in cells, border included.
-        mission: returns what the agent is told, and does not see; a plain function without arguments.
-        default_max_steps: the episode is truncated after so many, unless `max_steps` says else.
+        mission: returns the text of the task, which the agent does not see; a plain function without arguments.
+        default_max_steps: the episode is truncated after so many, unless `max_steps` is given.
         max_steps: the same, from the user; a maze that takes longer is drawn again.
         agent_view_size: side of the agent's view in cells.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
@@ -55,7 +55,7 @@ class GridTask(MiniGridEnv):
     ):
         self._time_is_given = max_steps is not None
         max_steps = default_max_steps if max_steps is None else check_int("max_steps", max_steps, 1)
-        agent_view_size = view_side("agent_view_size", agent_view_size, size)
+        agent_view_size = check_view_size("agent_view_size", agent_view_size, size)
         super().__init__(
             mission_space=MissionSpace(mission_func=mission),
             grid_size=size,
@@ -117,13 +117,13 @@ class GridTask(MiniGridEnv):
         self.agent_pos, self.agent_dir = start
 
 
-def thing(look: Look) -> WorldObj:
+def make_object(look: Look) -> WorldObj:
     """Make an object."""
     return KINDS[look[0]](look[1])
 
 
-def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
-    """Return what an argument `objects` names.
+def check_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
+    """Return the argument `objects`, checked.
 
     Raises:
         ValueError: if it is not at least so many different pairs of a kind and a color.
@@ -143,14 +143,14 @@ def checked_objects(objects: Sequence[Look], least: int) -> tuple[Look, ...]:
     return pairs
 
 
-def sharing_a_frame(
+def seen_together(
     open_cells: Collection[Cell],
     standing: Collection[Cell],
     view_size: int,
     some: Collection[Cell],
     others: Collection[Cell],
 ) -> Iterator[Cell]:
-    """Find the cells of a group that any frame shows together with one of another group, each once.
+    """Yield the cells of a group that any frame shows together with a cell of another group, each once.
 
     Args:
         open_cells: the cells that light passes.

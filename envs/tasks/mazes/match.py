@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, cast
 
 from minigrid.core.world_object import WorldObj
 
-from engram.envs.checks import MOST_SIDE, check_int, whole_range
+from engram.envs.checks import MOST_SIDE, check_int, check_range
 from engram.envs.tasks.mazes.generation.corridor import Corridor, draw_corridor
-from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, checked_objects, sharing_a_frame, thing
+from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, check_objects, make_object, seen_together
 from engram.envs.tasks.mazes.shortest_paths import Pose, after, fewest_actions
 from engram.envs.visibility import Cell, Image, in_sight
 
@@ -60,10 +60,10 @@ class Match(GridTask):
     ):
         size = check_int("size", size, 7, MOST_SIDE)
         most = (size - 2) ** 2 // 3
-        self.length = whole_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
+        self.length = check_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
         if self.length[1] > most:
             raise ValueError(f"length={length} must not be above {most} at size={size}")
-        self.objects = checked_objects(objects, 2)
+        self.objects = check_objects(objects, 2)
         self.scene: Scene
         super().__init__(size, _mission, self._default_max_steps(size), max_steps, agent_view_size, **kwargs)
 
@@ -91,9 +91,9 @@ class Match(GridTask):
             return pose, seen or self._cue_in_sight(corridor, *pose)
 
         first = ((start, heading), self._cue_in_sight(corridor, start, heading))
-        way = fewest_actions(first, following, lambda state: state[0][0] == goal and state[1])
-        assert way is not None, "a corridor joins its ends"
-        return len(way)
+        path = fewest_actions(first, following, lambda state: state[0][0] == goal and state[1])
+        assert path is not None, "a corridor joins its ends"
+        return len(path)
 
     def other_cue(self, observation: Image) -> Image:
         """Return the symbols that would be seen had the cue been the object that is wrong in this episode."""
@@ -107,20 +107,20 @@ class Match(GridTask):
         corridor, starts = self._draw_layout(width)
         rng = self.np_random
         start, heading = starts[rng.integers(len(starts))]
-        # The cue and the answer are drawn last and independently: nothing of the layout tells them.
+        # The cue and the answer are drawn last and independently: nothing of the layout depends on them.
         cue, other = rng.permutation(len(self.objects))[:2].tolist()
         right_arm = int(rng.integers(2))
         self.scene = Scene(corridor, start, heading, right_arm)
         things = {
-            corridor.cue: thing(self.objects[cue]),
-            corridor.arms[right_arm]: thing(self.objects[cue]),
-            corridor.arms[1 - right_arm]: thing(self.objects[other]),
+            corridor.cue: make_object(self.objects[cue]),
+            corridor.arms[right_arm]: make_object(self.objects[cue]),
+            corridor.arms[1 - right_arm]: make_object(self.objects[other]),
         }
         self._fill_grid(corridor.open_cells, things, (start, heading))
         self.cues = (corridor.cue,)
 
     def _draw_layout(self, size: int) -> tuple[Corridor, list[Pose]]:
-        """Draw a corridor that keeps what the class promises, and the cells and headings the agent may start with."""
+        """Draw a corridor that satisfies the class, and the cells and headings with which the agent may start."""
         for _ in range(TRIES):
             corridor = self._draw_corridor(size)
             if corridor is None or self._shows_both(corridor):
@@ -141,15 +141,15 @@ class Match(GridTask):
         """List the cells from which the cue cannot be seen, with every heading."""
         return [
             (cell, heading)
-            for cell in corridor.way[1:-1]
+            for cell in corridor.path[1:-1]
             if not any(self._cue_in_sight(corridor, cell, heading) for heading in range(4))
             for heading in range(4)
         ]
 
     def _shows_both(self, corridor: Corridor) -> bool:
-        standing = (*corridor.way[1:], *corridor.doorsteps)
+        standing = (*corridor.path[1:], *corridor.doorsteps)
         cells = corridor.open_cells
-        return any(sharing_a_frame(cells, standing, self.agent_view_size, (corridor.cue,), corridor.arms))
+        return any(seen_together(cells, standing, self.agent_view_size, (corridor.cue,), corridor.arms))
 
     def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
         return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)

@@ -1,4 +1,4 @@
-"""What the recall mazes have in common: ways drawn anew, walked in legs that are measured by the shortest."""
+"""What the recall mazes have in common: corridors drawn anew, and legs that are scored by the shortest path."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ OBJECTS: tuple[Look, ...] = tuple(
 )
 
 _PATIENCE = 20
-"""Draws that fail before it is asked whether any can be hoped for."""
+"""Draws that fail before it is checked whether any can succeed."""
 
 
 class Maze(GridTask):
@@ -50,7 +50,7 @@ class Maze(GridTask):
 
     @abstractmethod
     def _draw_maze(self, size: int) -> bool:
-        """Draw a maze and lay it out, or say that this draw failed."""
+        """Draw a maze and lay it out; return whether this draw succeeded."""
 
     def _gen_grid(self, width: int, height: int) -> None:
         for tries in range(TRIES):
@@ -59,12 +59,12 @@ class Maze(GridTask):
             if tries == _PATIENCE and self._is_hopeless(width):
                 break
         raise ValueError(
-            f"no maze of size={width} found with distractors={self.distractors} that hides from a view of"
-            f" {self.agent_view_size} cells what it has to: use a larger size, a smaller view or fewer objects"
+            f"no maze of size={width} found with distractors={self.distractors} that hides the cues from a view of"
+            f" {self.agent_view_size} cells at the choice: use a larger size, a smaller view or fewer objects"
         )
 
     def _is_hopeless(self, size: int) -> bool:
-        """Say whether no draw can be hoped for, if there is a quicker way to tell than to go on drawing."""
+        """Return whether no draw can succeed, if that is found faster than by drawing on."""
         return False
 
     def _draw_decoys(self, walls: Sequence[Cell]) -> list[Cell] | None:
@@ -80,7 +80,7 @@ class Maze(GridTask):
         return observation, reward, terminated, truncated, info
 
     def _begin(self, open_cells: Collection[Cell], start: Pose) -> None:
-        """Note what maze has been drawn."""
+        """Keep the maze that was drawn, and begin its first leg."""
         self.open_cells, self.start = frozenset(open_cells), start
         self.legs_done, self._score = 0, 0.0
         self._leg_start, self._steps_before = start, 0

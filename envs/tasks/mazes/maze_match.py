@@ -1,4 +1,4 @@
-"""Maze match: see objects in a dead end, find the way to the fork at the other end, choose the one seen before."""
+"""Maze match: see objects in a dead end, find the fork at the other end, choose the one seen before."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -7,8 +7,8 @@ import numpy as np
 from minigrid.core.world_object import WorldObj
 
 from engram.envs.checks import check_int
-from engram.envs.tasks.mazes.generation.tree import ahead, beside, distances, grow, open_loops, walls_beside
-from engram.envs.tasks.mazes.grid_task import Look, checked_objects, sharing_a_frame, thing
+from engram.envs.tasks.mazes.generation.tree import ahead, beside, distances, grow_tree, open_loops, walls_beside
+from engram.envs.tasks.mazes.grid_task import Look, check_objects, make_object, seen_together
 from engram.envs.tasks.mazes.maze import OBJECTS, Maze
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
 from engram.envs.visibility import Cell, Image, Sight
@@ -16,7 +16,7 @@ from engram.envs.visibility import Cell, Image, Sight
 _AROUND = (0, 3, 1)
 """Where the cues are, in turns to the right: ahead, left, right."""
 _LOOKED_THROUGH = 100
-"""Mazes in which there is no start before it is believed that there is none in any."""
+"""Mazes without a possible start after which the arguments are refused."""
 
 
 class Fork(NamedTuple):
@@ -81,7 +81,7 @@ class MazeMatch(Maze):
         self.n_cues = check_int("cues", cues, 1, 3)  # a dead end has three walls
         self.n_choices = check_int("choices", choices, 2, 3)  # a fork has three arms
         self.loops = check_int("loops", loops, 0)
-        self.objects = checked_objects(objects, cues + choices - 1)
+        self.objects = check_objects(objects, cues + choices - 1)
         self.scene: Scene
         super().__init__(
             size=size,
@@ -120,7 +120,7 @@ class MazeMatch(Maze):
 
     def _draw_maze(self, size: int) -> bool:
         rng = self.np_random
-        fork, opened, tree = self._draw_ways(rng, size)
+        fork, opened, tree = self._draw_corridors(rng, size)
         starts = self._starts(size, tree, opened, fork)
         if not starts:
             return False
@@ -133,34 +133,34 @@ class MazeMatch(Maze):
         if decoys is None:
             return False
         standing = opened.difference(fork.choices)
-        if any(sharing_a_frame(opened.union(cues, decoys), standing, self.agent_view_size, cues, fork.choices)):
+        if any(seen_together(opened.union(cues, decoys), standing, self.agent_view_size, cues, fork.choices)):
             return False
         self._begin(standing, start)
         self._place(cues, fork, decoys)
         return True
 
     def _is_hopeless(self, size: int) -> bool:
-        """Say so if in many mazes some frame shows a cue and a choice, wherever the start.
+        """Return whether in many mazes some frame shows a cue and a choice, wherever the start.
 
         The mazes are always the same, so that arguments are refused for good or never.
         """
         rng = np.random.default_rng(0)
         for _ in range(_LOOKED_THROUGH):
-            fork, opened, tree = self._draw_ways(rng, size)
+            fork, opened, tree = self._draw_corridors(rng, size)
             starts = [self._cues_around(start) for start in self._starts(size, tree, opened, fork)]
             standing = [cell for cell in distances(opened, fork.node) if cell not in fork.choices]
             cues = {cue for cues in starts for cue in cues}
-            seen = set(sharing_a_frame(opened, standing, self.agent_view_size, cues, fork.choices))
+            seen = set(seen_together(opened, standing, self.agent_view_size, cues, fork.choices))
             enough = len(walls_beside(tree, opened)) >= self.distractors
             if enough and not all(seen.intersection(cues) for cues in starts):
                 return False
         return True
 
-    def _draw_ways(self, rng: np.random.Generator, size: int) -> tuple[Fork, set[Cell], list[Cell]]:
-        """Draw a fork and the ways to it; return all that is open, and what of it is not of the fork, too."""
+    def _draw_corridors(self, rng: np.random.Generator, size: int) -> tuple[Fork, set[Cell], list[Cell]]:
+        """Draw a fork and the maze around it; return the fork, all open cells, and those that are not of the fork."""
         fork = self._draw_fork(rng, size)
         opened = {fork.entrance, fork.node, *fork.doorsteps, *fork.choices}
-        tree = grow(rng, size, tuple(opened), fork.entrance)
+        tree = grow_tree(rng, size, tuple(opened), fork.entrance)
         opened.update(tree)
         tree += open_loops(rng, tree, opened, self.loops)
         return fork, opened, tree
@@ -195,7 +195,7 @@ class MazeMatch(Maze):
         return tuple(ahead(place, heading + turn) for turn in _AROUND[: self.n_cues])
 
     def _place(self, cues: tuple[Cell, ...], fork: Fork, decoys: list[Cell]) -> None:
-        """Draw what the objects are, last and independently: nothing of the layout tells it."""
+        """Draw what the objects are, last and independently: nothing of the layout depends on it."""
         rng, objects = self.np_random, self.objects
         looks = [objects[number] for number in rng.permutation(len(objects))[: len(cues) + len(fork.choices) - 1]]
         shown, offered = looks[: len(cues)], looks[len(cues) :]
@@ -203,7 +203,7 @@ class MazeMatch(Maze):
         offered.insert(right, shown[int(rng.integers(len(shown)))])
         meaningless = [objects[number] for number in rng.integers(len(objects), size=len(decoys))]
         cells, all_looks = (*cues, *fork.choices, *decoys), (*shown, *offered, *meaningless)
-        self._fill_grid(self.open_cells, dict(zip(cells, map(thing, all_looks), strict=True)), self.start)
+        self._fill_grid(self.open_cells, dict(zip(cells, map(make_object, all_looks), strict=True)), self.start)
         self.scene, self.cues = Scene(cues, fork, right), cues
 
 

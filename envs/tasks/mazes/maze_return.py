@@ -1,4 +1,4 @@
-"""Maze return: find the goal, be carried back to the start of the same maze, find it again and faster."""
+"""Maze return: find the goal, be put back to the start of the same maze, find it again and faster."""
 
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
@@ -6,8 +6,8 @@ from typing import Any, SupportsFloat
 from minigrid.core.world_object import Goal
 
 from engram.envs.checks import check_int
-from engram.envs.tasks.mazes.generation.tree import dead_ends, grow, open_loops, walls_beside
-from engram.envs.tasks.mazes.grid_task import Look, checked_objects, thing
+from engram.envs.tasks.mazes.generation.tree import dead_ends, grow_tree, open_loops, walls_beside
+from engram.envs.tasks.mazes.grid_task import Look, check_objects, make_object
 from engram.envs.tasks.mazes.maze import OBJECTS, Maze
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
 from engram.envs.visibility import Cell, in_sight
@@ -19,15 +19,15 @@ _BUSHY = 0.9
 
 
 class MazeReturn(Maze):
-    """A maze with a goal that is out of sight from the start; whoever arrives is carried back to the start.
+    """A maze with a goal that is out of sight from the start; on arrival the agent is put back to the start.
 
     The episode ends after so many trips, all to the same goal through the same maze. Every arrival pays
     ``fewest steps / steps of this trip``, divided by the number of trips. The goal is drawn independently of the
-    maze, among all dead ends that cannot be seen from the start and are some way off; it is no part of the layout key.
-    Distractors are objects in the walls: landmarks.
+    maze, among all dead ends that cannot be seen from the start and are at some distance; it is no part of the layout
+    key. Distractors are objects in the walls: landmarks.
 
     Success: every trip after the first took at most 1.5 times the fewest steps. An oracle, which searches the maze once
-    and then walks the shortest way, 1. A cue-blind oracle, which knows the maze, not the goal, and on every trip makes
+    and then walks the shortest path, 1. A cue-blind oracle, which knows the maze, not the goal, and on every trip makes
     the best search that there is: 0.67 at size 9, 0.5 at size 13 (going to the nearest cell not seen yet: 0.44 and
     0.26). A random player 0.
 
@@ -61,7 +61,7 @@ class MazeReturn(Maze):
         **kwargs: Any,
     ):
         self.loops = check_int("loops", loops, 0)
-        self.objects = checked_objects(objects, 1)
+        self.objects = check_objects(objects, 1)
         self.goal: Cell = (0, 0)
         self.possible_goals: list[Cell] = []
         """The cells out of which the goal is drawn."""
@@ -109,7 +109,7 @@ class MazeReturn(Maze):
         x, y, heading = rng.integers((1, 1, 0), (size - 1, size - 1, 4)).tolist()
         start: Pose = ((x, y), heading)
         opened = {start[0]}
-        tree = grow(rng, size, tuple(opened), start[0], _BUSHY)
+        tree = grow_tree(rng, size, tuple(opened), start[0], _BUSHY)
         opened.update(tree)
         tree += open_loops(rng, tree, opened, self.loops)
         decoys = self._draw_decoys(walls_beside(tree, opened))
@@ -120,15 +120,15 @@ class MazeReturn(Maze):
             cell
             for cell in dead_ends(tree, opened)
             if abs(cell[0] - x) + abs(cell[1] - y) >= size // 2
-            and not any(in_sight(clear, start[0], way, self.agent_view_size, cell) for way in range(4))
+            and not any(in_sight(clear, start[0], turn, self.agent_view_size, cell) for turn in range(4))
         ]
         if not goals:
             return False
         self._begin(opened, start)
-        # The goal and what the objects are come last: nothing of the maze tells them.
+        # The goal and what the objects are come last: nothing of the maze depends on them.
         self.goal = goals[int(rng.integers(len(goals)))]
         looks = [self.objects[number] for number in rng.integers(len(self.objects), size=len(decoys))]
-        self._fill_grid(opened, {**dict(zip(decoys, map(thing, looks), strict=True)), self.goal: Goal()}, start)
+        self._fill_grid(opened, {**dict(zip(decoys, map(make_object, looks), strict=True)), self.goal: Goal()}, start)
         self.possible_goals, self.distractor_cells, self.cues = goals, decoys, (self.goal,)
         self._fewest, self._in_time = fewest_steps(self.open_cells, start, self.goal), True
         return True

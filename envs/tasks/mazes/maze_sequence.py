@@ -1,13 +1,12 @@
-"""Maze sequence: signs passed on the way tell, in their order, the turns at the forks that follow."""
+"""Maze sequence: pass signs in the walls, then turn at the forks that follow as they mean, in their order."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from engram.envs.checks import check_int
+from engram.envs.tasks.mazes.generation.forked_corridor import ForkedCorridor
 from engram.envs.tasks.mazes.generation.tree import ahead, beside, walls_beside
-from engram.envs.tasks.mazes.grid_task import Look, sharing_a_frame, thing
+from engram.envs.tasks.mazes.grid_task import Look, make_object, seen_together
 from engram.envs.tasks.mazes.maze import Maze
 from engram.envs.tasks.mazes.shortest_paths import fewest_steps
 from engram.envs.visibility import Cell
@@ -15,54 +14,7 @@ from engram.envs.visibility import Cell
 SIGNS: tuple[Look, Look] = (("key", "yellow"), ("ball", "yellow"))
 """Turn left, turn right."""
 _MEANINGLESS: tuple[Look, ...] = tuple(("box", color) for color in ("red", "green", "blue"))
-_TURNS = (0, 0, 0, 1, 3)  # mostly straight on: what curls up blocks itself
 _TRIES_PER_LEG = 20
-
-
-class Way(NamedTuple):
-    """A way under construction, from its end towards the start, that winds through a grid and touches nothing."""
-
-    size: int  # side of the grid in cells
-    back: int  # the direction in which it goes on, away from the end
-    cells: tuple[Cell, ...]  # in the order in which they were opened, those around blocks left out
-    opened: frozenset[Cell]  # all of them
-
-    def walk(self, rng: np.random.Generator, length: int) -> "Way | None":
-        """Go on for so many cells, straight at first; None if the way is blocked."""
-        back, cells, opened = self.back, list(self.cells), set(self.opened)
-        turns: Sequence[int] = (0,)
-        for chance in rng.random(length).tolist():
-            fitting = [turn for turn in turns if self._fits(ahead(cells[-1], back + turn), 1, opened)]
-            if not fitting:
-                return None
-            back += fitting[int(chance * len(fitting))]
-            cells.append(ahead(cells[-1], back))
-            opened.add(cells[-1])
-            turns = _TURNS
-        return self._replace(back=back, cells=tuple(cells), opened=frozenset(opened))
-
-    def around_block(self) -> "tuple[Way, tuple[Cell, Cell]] | None":
-        """Go around a block on both sides to a fork; return the first cells of its arms, too."""
-        back = self.back
-        behind = ahead(self.cells[-1], back)
-        block = ahead(behind, back)
-        fork = ahead(block, back)
-        beside_all = [(ahead(cell, back + 1), ahead(cell, back + 3)) for cell in (behind, block, fork)]
-        around = [cell for pair in beside_all for cell in pair]
-        fits = self._fits(behind, 1, self.opened)
-        if not fits or not all(self._fits(cell, 0, self.opened) for cell in (block, fork, *around)):
-            return None
-        opened = self.opened.union((behind, fork), around)
-        return self._replace(cells=(*self.cells, fork), opened=opened), beside_all[-1]
-
-    def _fits(self, cell: Cell, touching: int, opened: Collection[Cell]) -> bool:
-        """Say whether a cell inside the border can be opened, beside so many open ones."""
-        x, y = cell
-        if not (0 < x < self.size - 1 and 0 < y < self.size - 1) or cell in opened:
-            return False
-        return ((x + 1, y) in opened) + ((x, y + 1) in opened) + ((x - 1, y) in opened) + (
-            (x, y - 1) in opened
-        ) == touching
 
 
 class Scene(NamedTuple):
@@ -74,11 +26,11 @@ class Scene(NamedTuple):
 
 
 class MazeSequence(Maze):
-    """A winding way past signs in the walls, then through as many forks; the first sign is for the first fork.
+    """A winding corridor past signs in the walls, then through as many forks; the first sign is for the first fork.
 
-    A key says left, a ball says right. Both arms of a fork lead around the same block and on, so that nothing but the
-    sign tells which is right, and which it is, is drawn independently of the maze. A step into the wrong arm ends the
-    episode; into the right one it pays ``fewest steps / steps since the last fork``, divided by the number of forks.
+    A key means left, a ball means right. Both arms of a fork lead around the same block and on, so that only the sign
+    shows which is right; that is drawn independently of the maze. A step into the wrong arm ends the episode; into the
+    right one it pays ``fewest steps / steps since the last fork``, divided by the number of forks.
     No frame shows a sign and an arm of a fork together. Distractors are boxes in other walls.
 
     Success: right at every fork. An oracle 1; a cue-blind oracle, which walks straight on and guesses, 2**-cues; a
@@ -141,47 +93,47 @@ class MazeSequence(Maze):
 
     def _draw_maze(self, size: int) -> bool:
         rng = self.np_random
-        drawn = self._draw_way(size)
+        drawn = self._draw_corridor(size)
         if drawn is None:
             return False
-        way, forks, passed = drawn
-        signs = self._draw_signs(passed, way.opened)
-        walls = [wall for wall in walls_beside(way.cells, way.opened) if wall not in signs]
+        corridor, forks, passed = drawn
+        signs = self._draw_signs(passed, corridor.opened)
+        walls = [wall for wall in walls_beside(corridor.cells, corridor.opened) if wall not in signs]
         decoys = self._draw_decoys(walls)
         if len(signs) < self.n_cues or decoys is None:
             return False
         arms = [arm for fork in forks for arm in fork]
-        if any(sharing_a_frame(way.opened.union(signs, decoys), way.opened, self.agent_view_size, signs, arms)):
+        if any(seen_together(corridor.opened.union(signs, decoys), corridor.opened, self.agent_view_size, signs, arms)):
             return False
-        self._begin(way.opened, (way.cells[-1], int(rng.integers(4))))
-        # What is right comes last: nothing of the maze tells it.
+        self._begin(corridor.opened, (corridor.cells[-1], int(rng.integers(4))))
+        # What is right comes last: nothing of the maze depends on it.
         turns = tuple(rng.integers(2, size=self.n_cues).tolist())
         looks = [_MEANINGLESS[number] for number in rng.integers(len(_MEANINGLESS), size=len(decoys))]
         cells, all_looks = (*signs, *decoys), (*(SIGNS[turn] for turn in turns), *looks)
-        self._fill_grid(self.open_cells, dict(zip(cells, map(thing, all_looks), strict=True)), self.start)
+        self._fill_grid(self.open_cells, dict(zip(cells, map(make_object, all_looks), strict=True)), self.start)
         self.scene, self.cues = Scene(tuple(signs), tuple(forks), turns), tuple(signs)
         return True
 
-    def _draw_way(self, size: int) -> tuple[Way, list[tuple[Cell, Cell]], tuple[Cell, ...]] | None:
-        """Draw a way, the arms of its forks, and the cells between the start and the first; None if it is blocked."""
+    def _draw_corridor(self, size: int) -> tuple[ForkedCorridor, list[tuple[Cell, Cell]], tuple[Cell, ...]] | None:
+        """Draw a corridor, the arms of its forks, and the cells from the start to the first; None if it is blocked."""
         rng = self.np_random
         x, y, back = rng.integers((2, 2, 0), (size - 2, size - 2, 4)).tolist()
         arms = ahead((x, y), back + 1), ahead((x, y), back + 3)
-        way = Way(size, back, ((x, y),), frozenset(((x, y), *arms)))
+        corridor = ForkedCorridor(size, back, ((x, y),), frozenset(((x, y), *arms)))
         forks = [arms]
         while len(forks) < self.n_cues:
             for _ in range(_TRIES_PER_LEG):
-                walked = way.walk(rng, int(rng.integers(1, 5)))
+                walked = corridor.walk(rng, int(rng.integers(1, 5)))
                 longer = walked and walked.around_block()
                 if longer:
                     break
             else:
                 return None
-            way, arms = longer
+            corridor, arms = longer
             forks.append(arms)
         for _ in range(_TRIES_PER_LEG):
             length = 2 * self.n_cues + int(rng.integers(2, size - 5))
-            complete = way.walk(rng, length)
+            complete = corridor.walk(rng, length)
             if complete:
                 return complete, forks[::-1], complete.cells[-2 : -length - 1 : -1]
         return None
@@ -204,4 +156,4 @@ class MazeSequence(Maze):
 
 
 def _mission() -> str:
-    return "remember the signs in the walls: a key says left, a ball says right, at one fork after the other"
+    return "remember the signs in the walls: a key means left, a ball means right, at one fork after the other"

@@ -61,14 +61,14 @@ class Room(Match):
         cue = lookouts[int(rng.integers(len(lookouts)))]
         doorsteps = (cell(junction, -1), cell(junction, 1))
         arms = (cell(junction, -2), cell(junction, 2))
-        way = (cue, *(place for place in (*room, *hall) if place != cue), cell(junction, 0))
-        return Corridor(way, arms, doorsteps, frozenset((*way, *doorsteps, *arms)))
+        path = (cue, *(place for place in (*room, *hall) if place != cue), cell(junction, 0))
+        return Corridor(path, arms, doorsteps, frozenset((*path, *doorsteps, *arms)))
 
     def _starts(self, corridor: Corridor) -> list[Pose]:
         """List the cells and headings with which the cue is not seen."""
         return [
             (place, heading)
-            for place in corridor.way[1:-1]
+            for place in corridor.path[1:-1]
             for heading in range(len(HEADINGS))
             if not self._cue_in_sight(corridor, place, heading)
         ]

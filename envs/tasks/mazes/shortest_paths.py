@@ -1,4 +1,4 @@
-"""Walking in a grid: the fewest actions (turn left, turn right, forward) between poses."""
+"""Shortest paths in a grid, in actions (turn left, turn right, forward) between poses."""
 
 from collections import deque
 from collections.abc import Callable, Container, Hashable
@@ -22,30 +22,30 @@ def after(pose: Pose, action: int) -> Pose:
 
 
 def fewest_actions(
-    start: State, following: Callable[[State, int], State | None], arrived: Callable[[State], bool]
+    start: State, successor: Callable[[State, int], State | None], arrived: Callable[[State], bool]
 ) -> list[int] | None:
     """Find the fewest actions from a state to one that satisfies `arrived`, breadth first.
 
     Args:
-        start: where the way begins; if it has arrived already the way is empty.
-        following: returns the state after an action, None if it changes nothing.
-        arrived: says of a state whether the way may end there.
+        start: where the path begins; if it satisfies `arrived` the path is empty.
+        successor: returns the state after an action, None if the action does nothing.
+        arrived: whether the path may end in a state.
 
     Returns:
-        The actions, or None if there is no way.
+        The actions, or None if there is no path.
     """
     came_from: dict[State, tuple[State, int]] = {}
     known, queue = {start}, deque([start])
     while queue:
         state = queue.popleft()
         if arrived(state):
-            way = []
+            path = []
             while state != start:
                 state, action = came_from[state]
-                way.append(action)
-            return way[::-1]
+                path.append(action)
+            return path[::-1]
         for action in (FORWARD, LEFT, RIGHT):
-            other = following(state, action)
+            other = successor(state, action)
             if other is not None and other not in known:
                 known.add(other)
                 came_from[other] = (state, action)
@@ -53,7 +53,7 @@ def fewest_actions(
     return None
 
 
-def shortest_way(cells: Container[Cell], start: Pose, arrived: Callable[[Pose], bool]) -> list[int] | None:
+def shortest_path(cells: Container[Cell], start: Pose, arrived: Callable[[Pose], bool]) -> list[int] | None:
     """Find the fewest actions from a pose to one that satisfies `arrived`.
 
     Args:
@@ -61,23 +61,23 @@ def shortest_way(cells: Container[Cell], start: Pose, arrived: Callable[[Pose], 
         start, arrived: as in ``fewest_actions``.
 
     Returns:
-        The actions, or None if there is no way.
+        The actions, or None if there is no path.
     """
 
-    def following(pose: Pose, action: int) -> Pose | None:
+    def successor(pose: Pose, action: int) -> Pose | None:
         other = after(pose, action)
         return other if action != FORWARD or other[0] in cells else None
 
-    return fewest_actions(start, following, arrived)
+    return fewest_actions(start, successor, arrived)
 
 
 def fewest_steps(cells: Container[Cell], start: Pose, goal: Cell) -> int:
-    """Count the actions of a shortest way from a pose to a cell, whatever the heading there.
+    """Count the actions of a shortest path from a pose to a cell, whatever the heading there.
 
     Raises:
-        ValueError: if there is no way.
+        ValueError: if there is no path.
     """
-    way = shortest_way(cells, start, lambda pose: pose[0] == goal)
-    if way is None:
-        raise ValueError(f"there is no way from {start[0]} to {goal}")
-    return len(way)
+    path = shortest_path(cells, start, lambda pose: pose[0] == goal)
+    if path is None:
+        raise ValueError(f"there is no path from {start[0]} to {goal}")
+    return len(path)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.envs.checks import check_int, whole_range
+from engram.envs.checks import check_int, check_range
 from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
 class Binding(SequenceTask):
     """Pairs of a cue and an answer are shown once each, in random order; then cues are asked for, in random order.
 
-    Every answer is drawn by itself, so that the other pairs tell nothing about it, and no cue is asked for twice, so
-    that a reward tells nothing, either.
+    Answers are drawn independently, so that the other pairs give no information about one, and no cue is asked for
+    twice, so that a reward gives none either.
 
     Observation, MultiDiscrete: whether an answer is due now (0, 1); the cue (``alphabet``: none); its answer
     (``answers``: none, as always when an answer is due). The space depends on ``alphabet`` and ``answers`` only, so
@@ -49,7 +49,7 @@ class Binding(SequenceTask):
     ):
         self.cues = check_int("cues", cues, 1)
         self.answers = check_int("answers", answers, 2)
-        self.delay = whole_range("delay", delay, 0)
+        self.delay = check_range("delay", delay, 0)
         self.queries = self.cues if queries is None else check_int("queries", queries, 1, self.cues)
         self.alphabet = check_int("alphabet", alphabet, 1)
         if self.cues > self.alphabet:

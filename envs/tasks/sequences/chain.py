@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.envs.checks import check_int, whole_range
+from engram.envs.checks import check_int, check_range
 from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 
 
@@ -12,7 +12,7 @@ class Chain(SequenceTask):
     """Bindings "from a to b" are shown once each, in random order; then a start is named, and the answer is at its end.
 
     The bindings form as many paths as there are answers, each of ``hops`` bindings, each to another answer. So a part
-    of the way leaves every answer equally likely: the start alone, the start and the first look-ups, the last look-ups
+    of the path leaves every answer equally likely: the start alone, the start and the first look-ups, the last look-ups
     of all paths without those before, the order in which bindings were shown. (Were targets drawn independently, the
     answer to which most bindings lead would be the better guess. Other paths followed to their ends do rule out their
     answers, which takes as many look-ups.)
@@ -43,7 +43,7 @@ class Chain(SequenceTask):
     def __init__(self, hops: int = 2, symbols: int = 4, delay: Sequence[int] = (0, 0), alphabet: int = 16):
         self.hops = check_int("hops", hops, 1)
         self.symbols = check_int("symbols", symbols, 2)
-        self.delay = whole_range("delay", delay, 0)
+        self.delay = check_range("delay", delay, 0)
         self.alphabet = check_int("alphabet", alphabet, 1)
         bindings = self.hops * self.symbols
         if bindings > self.alphabet:

@@ -1,4 +1,4 @@
-"""Counting: tell how often a symbol was shown."""
+"""Counting: count how often a symbol was shown."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ class Counting(SequenceTask):
 
     Which symbols will be asked for, and for each its count, uniform from 0 to ``most``, are drawn first and
     independently, and then a stream that has these counts: symbols that are not asked for fill the rest of its fixed
-    length, in random order. So neither the length, nor the symbol asked for, nor earlier queries and rewards tell
-    anything.
+    length, in random order. So the length, the symbol asked for, earlier queries and rewards give no
+    information.
 
     Observation, MultiDiscrete: whether an answer is due now (0, 1); the symbol shown or asked for (``symbols``, after
     the last action: none). The space does not depend on length and queries, so that an agent trained on short streams

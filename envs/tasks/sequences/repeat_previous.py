@@ -10,9 +10,9 @@ class RepeatPrevious(SequenceTask):
     """A stream of symbols; from step ``lag`` on, every step asks for the symbol seen ``lag`` steps ago.
 
     After RepeatPrevious of POPGym (Morad et al. 2023, ICLR), whose lags and lengths the three levels have. There the
-    card in sight counts as the first of k, so that its k = 4 means three steps ago; here 4 means four. There decks are
-    dealt, so that a card tells a little about the others: the best guess from the card in sight is right in 13 of 51
-    cases. Here symbols are drawn independently, and nothing but memory helps.
+    card in sight counts as the first of k, so that its k = 4 means three steps ago; here 4 means four. There cards are
+    drawn from decks, so that one gives a little information about the others: the best guess from the card in sight is
+    right in 13 of 51 cases. Here symbols are drawn independently, and only memory helps.
 
     Observation, MultiDiscrete: whether an answer is due now (0, 1); the symbol (``symbols``, after the last action:
     none). The space depends on ``symbols`` only.
@@ -28,8 +28,8 @@ class RepeatPrevious(SequenceTask):
     ``is_success`` at the last step.
 
     Args:
-        lag: steps from the sight of a symbol to the answer, at least 1. No observation tells it, but that the first
-            answer is due at step ``lag``.
+        lag: steps from the sight of a symbol to the answer, at least 1. It is not observed, except that
+            the first answer is due at step ``lag``.
         length: steps of an episode, above the lag.
         symbols: number of symbols and of actions, at least 2.
 

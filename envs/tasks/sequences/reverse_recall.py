@@ -9,9 +9,9 @@ from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
 class ReverseRecall(SequenceTask):
     """Symbols are shown, one per step; then as many answers are due, the symbols from the last to the first.
 
-    After Autoencode of POPGym (Morad et al. 2023, ICLR), whose lengths the three levels have. There decks are dealt,
-    and the first answer is due while the last card is still in sight. Here symbols are drawn independently and every
-    answer is due when none is in sight, one step later, so that each needs memory.
+    After Autoencode of POPGym (Morad et al. 2023, ICLR), whose lengths the three levels have. There cards are drawn
+    from decks, and the first answer is due while the last card is still in sight. Here symbols are drawn independently
+    and every answer is due when none is in sight, one step later, so that each needs memory.
 
     Observation, MultiDiscrete: whether an answer is due now (0, 1); the symbol (``symbols``: none, as always when an
     answer is due). The space depends on ``symbols`` only.

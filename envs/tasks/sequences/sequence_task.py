@@ -15,7 +15,7 @@ class SequenceTask(gym.Env[Numbers, Any]):
     """A task whose episodes are drawn whole at the reset; what the agent does changes none of what it sees.
 
     Observation: MultiDiscrete, first 1 where an answer is due now, else 0; then the parts that a subclass names. The
-    highest value of a part says that it shows nothing; so does every part of the observation after the last action.
+    highest value of a part means that it shows nothing; after the last action that holds for every part.
 
     Reward: of n answers in an episode a right one gets 1/n and a wrong one -1/n, as in POPGym, so that returns lie in
     [-1, 1]. Where no answer is due, any action gets 0.
@@ -24,13 +24,13 @@ class SequenceTask(gym.Env[Numbers, Any]):
     ``score``, the share of right answers, and ``is_success``, whether all were right.
 
     Args:
-        parts: how many values each part of the observation has, without the one that says nothing.
+        parts: how many values each part of the observation has, without the one for nothing.
         choices: number of possible answers, which are the actions.
         shown: steps that show something to remember, the first ones of an episode.
         scored: answers that are due, one at each of the last steps of an episode.
     """
 
-    tells_success = True
+    reports_success = True
 
     def __init__(self, parts: Sequence[int], choices: int, shown: int, scored: int):
         self.observation_space = gym.spaces.MultiDiscrete([2, *(values + 1 for values in parts)])

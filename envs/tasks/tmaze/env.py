@@ -1,4 +1,4 @@
-"""The T-Maze: remember a cue along a corridor of any length, then turn the way it said."""
+"""The T-Maze: remember a cue along a corridor of any length, then turn as it showed."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from engram.envs.checks import check_int, is_number, whole_range
+from engram.envs.checks import check_int, check_range, is_number
 
 Observation = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ class TMaze(gym.Env[Observation, Any]):
     a reward, unless ``penalty`` is set: without it, a player that has learned nothing never meets the reward of a
     corridor of 100 steps.
 
-    Observation, float32 in [0, 1], without a trace of where in the corridor the agent is: cue says up, cue says down,
+    Observation, float32 in [0, 1], without a trace of where in the corridor the agent is: cue up, cue down,
     in the corridor, at the junction; with distractors a false cue up, a false cue down; then the noise channels.
 
     Success: an oracle 1; a cue-blind oracle, which walks perfectly and guesses the answer, 0.5; a random player 0.01
@@ -63,7 +63,7 @@ class TMaze(gym.Env[Observation, Any]):
         ValueError: if an argument is out of its range.
     """
 
-    tells_success = True
+    reports_success = True
     action_names = ("forward", "up", "down", "back")
 
     def __init__(
@@ -78,8 +78,8 @@ class TMaze(gym.Env[Observation, Any]):
     ):
         if not isinstance(active, bool):
             raise ValueError(f"active={active!r} must be true or false")
-        self._delays = whole_range("delay", delay, 1)
-        self._offsets = whole_range("offset", offset, 1) if active else (0, 0)
+        self._delays = check_range("delay", delay, 1)
+        self._offsets = check_range("offset", offset, 1) if active else (0, 0)
         if cue_at not in ("start", "random"):
             raise ValueError(f"cue_at={cue_at!r} must be 'start' or 'random'")
         if active and cue_at == "random":
@@ -114,13 +114,13 @@ class TMaze(gym.Env[Observation, Any]):
 
     @staticmethod
     def other_cue(observation: Observation) -> Observation:
-        """Return what would be seen had the cue said the other way."""
+        """Return what would be seen with the other cue."""
         other = observation.copy()
         other[[0, 1]] = observation[[1, 0]]
         return other
 
     def episode(self) -> Episode:
-        """Tell what the last reset has drawn."""
+        """Return what the last reset has drawn."""
         return Episode(self._answer, self._cue_step, self.offset, self._junction, self._shortest)
 
     def reset(
@@ -186,8 +186,8 @@ def frames(symbols: int, noise: int) -> Observation:
     """
     drawn = np.zeros((2, 3, 3, symbols + noise), dtype=np.float32)
     drawn[0, :, :, 2] = drawn[1, :, :, 3] = 1
-    for says in (UP, DOWN):
-        drawn[:, says, :, says - 1] = 1
+    for cue in (UP, DOWN):
+        drawn[:, cue, :, cue - 1] = 1
         if symbols == 6:
-            drawn[:, :, says, 3 + says] = 1
+            drawn[:, :, cue, 3 + cue] = 1
     return drawn

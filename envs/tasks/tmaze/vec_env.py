@@ -27,12 +27,12 @@ class TMazeVecEnv(DummyVecEnv):
         env_fns: make the environments, as ``make_env`` makes them.
 
     Raises:
-        ValueError: if ``steps_in_arrays`` does not hold for one of them.
+        ValueError: if ``is_vectorizable`` does not hold for one of them.
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]):
         super().__init__(env_fns)
-        if not all(steps_in_arrays(env) for env in self.envs):
+        if not all(is_vectorizable(env) for env in self.envs):
             raise ValueError(
                 "TMazeVecEnv is for T-Mazes without noise, distractors and wrappers of other kinds: use DummyVecEnv"
             )
@@ -54,7 +54,7 @@ class TMazeVecEnv(DummyVecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         if not self._begun:
-            return super().step_wait()  # which says that a reset is missing
+            return super().step_wait()  # which raises that a reset is missing
         actions = np.asarray(self.actions).reshape(self.num_envs)
         answers, cue_steps, junctions, limits, positions, steps, no_ops = self._columns
         at_junction = positions == junctions
@@ -84,7 +84,7 @@ class TMazeVecEnv(DummyVecEnv):
         return observations, rewards, dones, infos
 
     def _outcome(self, row: int, success: bool) -> dict[str, Any]:
-        """Say what the wrappers of an environment put into the info of an episode's last step."""
+        """Return what the wrappers of an environment put into the info of an episode's last step."""
         outcome: dict[str, Any] = {"is_success": success, "layout": self.reset_infos[row]["layout"]}
         monitor = self._monitors[row]
         if monitor is not None:
@@ -103,8 +103,8 @@ class TMazeVecEnv(DummyVecEnv):
         self._no_op_rewards[row] = -maze.penalty / (2 * shortest)
 
 
-def steps_in_arrays(env: gym.Env[Any, Any]) -> bool:
-    """Say whether an environment is a T-Maze without noise, distractors and wrappers that change its steps."""
+def is_vectorizable(env: gym.Env[Any, Any]) -> bool:
+    """Return whether an environment is a T-Maze without noise, distractors and wrappers that change its steps."""
     wrappers = []
     while isinstance(env, gym.Wrapper):
         wrappers.append(type(env))

@@ -12,7 +12,7 @@ import pytest
 from engram.envs.factory import make_env
 from engram.envs.play.__main__ import main
 from engram.envs.play.game import Game
-from engram.envs.tasks.mazes.shortest_paths import shortest_way
+from engram.envs.tasks.mazes.shortest_paths import shortest_path
 
 ROOT = Path(__file__).parent.parent.parent.parent
 COMMAND = [sys.executable, "-m", "engram.envs.play"]
@@ -40,7 +40,7 @@ def way_to_the_right_choice(env_id, seed):
     fork, right = maze.unwrapped.scene.fork, maze.unwrapped.scene.right
     wrong = set(fork.doorsteps) - {fork.doorsteps[right]}
     cells = maze.unwrapped.open_cells - wrong
-    way = shortest_way(cells, maze.unwrapped.pose, lambda pose: pose[0] == fork.doorsteps[right])
+    way = shortest_path(cells, maze.unwrapped.pose, lambda pose: pose[0] == fork.doorsteps[right])
     return "".join("lrf"[action] for action in way)
 
 

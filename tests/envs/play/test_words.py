@@ -30,12 +30,12 @@ from engram.envs.tasks.tmaze.env import TMaze
         (Counting(symbols=5), [0, 3], "symbol 3"),
         (Counting(symbols=5), [1, 3], "how often was symbol 3 shown?"),
         (Counting(symbols=5), [0, 5], "nothing"),
-        (TMaze(), [0, 1, 1, 0], "in the corridor; the cue says down"),
+        (TMaze(), [0, 1, 1, 0], "in the corridor; cue down"),
         (TMaze(), [0, 0, 0, 1], "at the junction"),
         (
             TMaze(distractors=2, noise=1),
             [1, 0, 1, 0, 0, 1, 0.25],
-            "in the corridor; the cue says up; a false cue says down; noise 0.25",
+            "in the corridor; cue up; false cue down; noise 0.25",
         ),
     ],
 )

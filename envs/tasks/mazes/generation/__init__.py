@@ -1,1 +1,1 @@
-"""Random mazes as sets of open cells: one corridor, or a tree of corridors."""
+"""Random mazes as sets of open cells: a corridor, a corridor with forks, or a tree of corridors."""

@@ -1,4 +1,4 @@
-"""Mazes as trees of cells: winding ways one cell wide that touch nowhere, dead ends, and loops where asked for."""
+"""Mazes as trees of cells: winding corridors one cell wide that never touch, dead ends, and loops where asked for."""
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
@@ -20,14 +20,16 @@ def ahead(cell: Cell, heading: int) -> Cell:
     return cell[0] + dx, cell[1] + dy
 
 
-def grow(rng: np.random.Generator, size: int, opened: Collection[Cell], root: Cell, bushy: float = 0.2) -> list[Cell]:
+def grow_tree(
+    rng: np.random.Generator, size: int, opened: Collection[Cell], root: Cell, bushy: float = 0.2
+) -> list[Cell]:
     """Fill a square grid with a maze that grows from one open cell, and touches neither itself nor what else is open.
 
-    It mostly grows at its newest end and, where that is blocked, from its last branch (depth first): long ways with few
-    dead ends. Now and then it grows from anywhere: more and shorter ways.
+    It mostly grows at its newest end and, where that is blocked, from its last branch (depth first): long corridors
+    with few dead ends. Sometimes it grows from anywhere: more and shorter corridors.
 
     Args:
-        rng: the source of chance.
+        rng: the random generator.
         size: side of the grid in cells, its border of walls included.
         opened: the cells that are open already.
         root: one of them.
@@ -59,10 +61,10 @@ def grow(rng: np.random.Generator, size: int, opened: Collection[Cell], root: Ce
 
 
 def open_loops(rng: np.random.Generator, cells: Iterable[Cell], opened: set[Cell], loops: int) -> list[Cell]:
-    """Open walls between two ways of a maze, each of which closes a loop; as many as asked for, or as there are.
+    """Open walls between two corridors of a maze, each of which closes a loop; as many as asked for, or as there are.
 
     Args:
-        rng: the source of chance.
+        rng: the random generator.
         cells: of the maze, in a fixed order.
         opened: all open cells; the new ones are added.
         loops: how many.
@@ -88,7 +90,7 @@ def open_loops(rng: np.random.Generator, cells: Iterable[Cell], opened: set[Cell
 
 
 def dead_ends(cells: Iterable[Cell], opened: Collection[Cell]) -> list[Cell]:
-    """List the cells with one way out."""
+    """List the cells with one open neighbor."""
     return [cell for cell in cells if sum(other in opened for other in beside(cell)) == 1]
 
 

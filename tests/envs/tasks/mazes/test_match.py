@@ -24,7 +24,7 @@ SIZES = (9, 13, 17, 25)
 def frames(env):
     """Every frame that an agent can get to see in this maze, drawn by MiniGrid itself."""
     corridor = env.scene.corridor
-    for place in (*corridor.way[1:], *corridor.doorsteps):
+    for place in (*corridor.path[1:], *corridor.doorsteps):
         for heading in range(4):
             env.agent_pos, env.agent_dir = place, heading
             yield place, heading, MiniGridEnv.gen_obs(env)["image"]
@@ -60,7 +60,7 @@ def test_geometry(maze):
     env = Match(size=size)
     env.reset(seed=seed)
     corridor, start, heading, right_arm = env.scene
-    way = corridor.way
+    way = corridor.path
     assert env.length[0] <= len(way) <= env.length[1]
     assert start in way[1:-1]
     assert 0 <= heading < 4

@@ -13,7 +13,7 @@ from benchmarks.players.mazes import Game
 from engram.envs import make_env
 from engram.envs.tasks.mazes.generation.tree import beside, distances
 from engram.envs.tasks.mazes.maze_sequence import SIGNS, MazeSequence
-from engram.envs.tasks.mazes.shortest_paths import after, shortest_way
+from engram.envs.tasks.mazes.shortest_paths import after, shortest_path
 
 MAZES = st.fixed_dictionaries(
     {"size": st.sampled_from((13, 14, 17)), "cues": st.integers(1, 2), "distractors": st.integers(0, 3)}
@@ -59,7 +59,7 @@ def test_left_and_right_are_the_agents():
         for number, (left, right) in enumerate(maze.scene.forks):
             turn = maze.scene.turns[number]
             before = [left, right][1 - turn]
-            way = shortest_way(
+            way = shortest_path(
                 maze.open_cells.difference([before]), maze.pose, lambda pose, goal=(left, right)[turn]: pose[0] == goal
             )
             pose = maze.pose

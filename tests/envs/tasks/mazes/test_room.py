@@ -41,9 +41,9 @@ def test_the_first_frame_hides_the_cue_and_no_frame_shows_cue_and_choice(env_id,
         _, info = env.reset(seed=seed)
         assert not info["cue_visible"]
         corridor = env.unwrapped.scene.corridor
-        assert len(corridor.open_cells) == len(set(corridor.way)) + 4
+        assert len(corridor.open_cells) == len(set(corridor.path)) + 4
         assert all(0 < x < env.unwrapped.width - 1 and 0 < y < env.unwrapped.height - 1 for x, y in corridor.open_cells)
-        for place in (*corridor.way[1:], *corridor.doorsteps):
+        for place in (*corridor.path[1:], *corridor.doorsteps):
             for heading in range(4):
                 shows = [
                     in_sight(corridor.open_cells, place, heading, view_size, cell)

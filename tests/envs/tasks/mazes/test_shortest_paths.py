@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from engram.envs.tasks.mazes.shortest_paths import FORWARD, LEFT, RIGHT, after, fewest_steps, shortest_way
+from engram.envs.tasks.mazes.shortest_paths import FORWARD, LEFT, RIGHT, after, fewest_steps, shortest_path
 
 
 def test_actions_are_minigrids():
@@ -17,7 +17,7 @@ def test_actions_are_minigrids():
 def test_a_shortest_way_is_walked_by_its_actions_and_no_shorter_one_exists():
     cells = {(1, 1), (2, 1), (3, 1), (3, 2), (3, 3), (2, 3), (1, 3)}
     start, goal = ((1, 1), 2), (1, 3)
-    way = shortest_way(cells, start, lambda pose: pose[0] == goal)
+    way = shortest_path(cells, start, lambda pose: pose[0] == goal)
     # About turn (2), two ahead, right, two ahead, right, two ahead.
     assert len(way) == 10
     pose = start
@@ -34,11 +34,11 @@ def test_a_shortest_way_is_walked_by_its_actions_and_no_shorter_one_exists():
 
 
 def test_where_the_way_has_ended_already_it_is_empty():
-    assert shortest_way({(1, 1)}, ((1, 1), 0), lambda pose: True) == []
+    assert shortest_path({(1, 1)}, ((1, 1), 0), lambda pose: True) == []
     assert fewest_steps({(1, 1)}, ((1, 1), 0), (1, 1)) == 0
 
 
-def test_no_way():
-    assert shortest_way({(1, 1), (3, 1)}, ((1, 1), 0), lambda pose: pose[0] == (3, 1)) is None
-    with pytest.raises(ValueError, match=r"no way from \(1, 1\) to \(3, 1\)"):
+def test_no_path():
+    assert shortest_path({(1, 1), (3, 1)}, ((1, 1), 0), lambda pose: pose[0] == (3, 1)) is None
+    with pytest.raises(ValueError, match=r"no path from \(1, 1\) to \(3, 1\)"):
         fewest_steps({(1, 1), (3, 1)}, ((1, 1), 0), (3, 1))

@@ -1,9 +1,5 @@
 """Laws that hold for every sequence task."""
 
-import json
-import os
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -234,19 +230,6 @@ def test_checkers_and_the_agent_accept_every_id(env_id):
 def test_same_seed_same_episode(env_id):
     assert record(env_id, 5) == record(env_id, 5)
     assert record(env_id, 5) != record(env_id, 6)
-
-
-def test_same_episodes_in_another_process():
-    code = (
-        f"import json, sys; sys.path[:0] = {[str(ROOT / 'tests/envs'), str(ROOT)]}\n"
-        "from benchmarks.players.sequences import IDS, record\n"
-        "print(json.dumps({env_id: record(env_id, 5) for env_id in IDS}))"
-    )
-    hash_seed = "77" if os.environ.get("PYTHONHASHSEED") != "77" else "78"
-    there = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
-    )
-    assert json.loads(there.stdout) == json.loads(json.dumps({env_id: record(env_id, 5) for env_id in IDS}))
 
 
 @pytest.mark.parametrize("name", ["repeat_previous", "reverse_recall", "binding", "chain", "counting"])

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engram.envs.tasks.mazes.generation.tree import ahead, beside, dead_ends, distances, grow, open_loops, walls_beside
+from engram.envs.tasks.mazes.generation.tree import (
+    ahead,
+    beside,
+    dead_ends,
+    distances,
+    grow_tree,
+    open_loops,
+    walls_beside,
+)
 
 GRIDS = st.tuples(st.integers(5, 23), st.floats(0, 1), st.integers(0, 10**6))
 
@@ -18,7 +26,7 @@ def ways(opened):
 @settings(max_examples=60, deadline=None)
 def test_it_is_a_tree_inside_the_border(grid):
     size, bushy, seed = grid
-    tree = grow(np.random.default_rng(seed), size, ((2, 3), (1, 3)), (2, 3), bushy)
+    tree = grow_tree(np.random.default_rng(seed), size, ((2, 3), (1, 3)), (2, 3), bushy)
     opened = {(2, 3), (1, 3), *tree}
     assert len(opened) == len(tree) + 2
     assert all(0 < x < size - 1 and 0 < y < size - 1 for x, y in tree)
@@ -38,7 +46,7 @@ def test_every_loop_is_one_more_way_around(grid, loops):
     size, bushy, seed = grid
     rng = np.random.default_rng(seed)
     opened = {(2, 2)}
-    tree = grow(rng, size, tuple(opened), (2, 2), bushy)
+    tree = grow_tree(rng, size, tuple(opened), (2, 2), bushy)
     opened.update(tree)
     new = open_loops(rng, tree, opened, loops)
     assert opened == {(2, 2), *tree, *new}
@@ -49,14 +57,14 @@ def test_every_loop_is_one_more_way_around(grid, loops):
 def test_as_many_loops_as_asked_for_where_there_is_room():
     rng = np.random.default_rng(3)
     opened = {(1, 1)}
-    tree = grow(rng, 21, ((1, 1),), (1, 1))
+    tree = grow_tree(rng, 21, ((1, 1),), (1, 1))
     opened.update(tree)
     assert len(open_loops(rng, tree, opened, 5)) == 5
 
 
 def test_bushy_mazes_have_more_dead_ends():
     def ends(bushy):
-        trees = [grow(np.random.default_rng(seed), 17, ((1, 1),), (1, 1), bushy) for seed in range(20)]
+        trees = [grow_tree(np.random.default_rng(seed), 17, ((1, 1),), (1, 1), bushy) for seed in range(20)]
         return np.mean([len(dead_ends(tree, {(1, 1), *tree})) for tree in trees])
 
     assert ends(0.9) > 1.3 * ends(0.0)
