@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.counterfactual import holds_events, is_density
 from engram.agents.evaluation.recording import RecordedStep, Recording
 from engram.evidence.explanation.counterfactuals import as_json
-from engram.evidence.explanation.decisions import LEAST_CHANGE, MOST_EFFECTS, find_decisions
+from engram.evidence.explanation.decisions import LEAST_CHANGE, find_decisions
 from engram.evidence.explanation.edits import WRITTEN, Replacement, event_sets, replacements, written_steps
 from engram.evidence.explanation.provenance import HeadRead, total_read_weight, trace_reads_to_writes
 from engram.evidence.explanation.rendering import as_png, caption, picture
@@ -85,8 +85,6 @@ def explain(
     instead: list[Replacement | None] = [None] * len(steps)
     if replaces:
         instead = replacements(model.policy, recording, donors or {})
-    else:
-        content["notes"].append("this memory stores no single events: what it wrote can be deleted, but not replaced")
     sets = [
         (chosen, label or captions[chosen[0]] or ("equal events" if chosen[1:] else "one event"))
         for chosen, label in event_sets(recording, total_read_weight(reads, len(steps)))
@@ -94,7 +92,6 @@ def explain(
     decisions, left_out = find_decisions(model.policy, recording, sets, instead, on_progress)
     tried_alone = [sum(len(chosen) == 1 for chosen, _ in sets), len(written_steps(recording))]
     content.update(decisions=decisions, left_out=left_out, tried_alone=tried_alone)
-    content["notes"] += _notes_on_limits(content)
     replaced = (effect for decision in decisions for effect in decision["effects"] if effect["replaced"])
     for time in {time for effect in replaced for time in effect["steps"][:PICTURED]}:
         if other := instead[time]:
@@ -104,20 +101,7 @@ def explain(
                 "source": other.source,
             }
     content["notes"].append("only the contents of the memory are edited; the controller keeps its own state")
-    if not accesses:
-        content["notes"].append("this memory has no slots that could be shown")
     return content | {"images": [*images]}
-
-
-def _notes_on_limits(content: Mapping[str, Any]) -> Iterator[str]:
-    listed, (alone, written) = content["decisions"], content["tried_alone"]
-    if content["left_out"]:
-        found = len(listed) + len(content["left_out"])
-        yield f"{len(listed)} of {found} decisions are shown, those that depend most on the memory"
-    if alone < written:
-        yield f"{alone} of {written} events were edited one by one, those that were read most"
-    if any(decision["tried"] > len(decision["effects"]) for decision in listed):
-        yield f"for each decision, the {MOST_EFFECTS} sets of events with the strongest effects are listed"
 
 
 def _step(step: RecordedStep, read: Sequence[HeadRead], filled: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -7,8 +7,7 @@ const returns = steps.map(({ reward }) => (total += reward));
 function drawFilm(step) {
   const { world, seen, caption, action, probabilities, value, reward, gate } = steps[step];
   byId("film-step").textContent = `step ${step} of ${lastStep}`;
-  byId("film").classList.toggle("without-world", !isNumber(world));
-  if (isNumber(world)) setPicture(byId("world"), world, `the whole scene at step ${step}`);
+  if (byId("world")) setPicture(byId("world"), world, `the whole scene at step ${step}`);
   setPicture(byId("seen"), seen, `what the agent sees at step ${step}${caption ? `: ${caption}` : ""}`);
   byId("caption").textContent = caption;
   const numbers = {

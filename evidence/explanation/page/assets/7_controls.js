@@ -18,12 +18,20 @@ document.addEventListener("click", ({ target }) => {
 
 function play() {
   if (now >= lastStep) show(0);
-  timer = setInterval(() => (now < lastStep ? show(now + 1) : pause()), 1000 / Number(byId("speed").value));
+  playNext();
   labelPlay("Pause", "❚❚");
 }
 
+function playNext() {
+  timer = setTimeout(() => {
+    show(now + 1);
+    if (now < lastStep) playNext();
+    else pause();
+  }, 1000 / Number(byId("speed").value));
+}
+
 function pause() {
-  clearInterval(timer);
+  clearTimeout(timer);
   timer = null;
   labelPlay("Play", "▶");
 }
@@ -38,11 +46,6 @@ const toggle = () => (timer === null ? play() : pause());
 byId("play").addEventListener("click", toggle);
 byId("back").addEventListener("click", () => jump(now - 1));
 byId("forward").addEventListener("click", () => jump(now + 1));
-byId("speed").addEventListener("change", () => {
-  if (timer === null) return;
-  pause();
-  play();
-});
 
 // --- drag
 
