@@ -236,3 +236,14 @@ def test_progress_is_reported_step_by_step():
         model.policy, record(model.policy, env, 99), [{1: None}], lambda done, total: reported.append((done, total))
     )
     assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_dropout_is_off_when_it_is_recorded_and_when_it_is_replayed():
+    policy = agent().policy
+    policy.value_net = torch.nn.Sequential(torch.nn.Dropout(0.5), policy.value_net)
+    policy.set_training_mode(True)
+    recording = record(policy, DummyVecEnv([lambda: Staggered(2)]), most_steps=7)
+    policy.set_training_mode(True)
+    effects = replay_with_edits(policy, recording, [{}])
+    assert np.allclose(effects.value, [step.value for step in recording.steps], atol=1e-6)
+    assert np.allclose(effects.edited_value, effects.value, atol=1e-6)
