@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import Controller
+from engram.memory.paths import FUSED
 from engram.memory.transformer.stack import TransformerStack, TransformerState
 
 
@@ -36,6 +37,9 @@ class Transformer(Controller[TransformerState]):
         hidden_size = check_int("hidden_size", hidden_size)
         super().__init__(input_size, hidden_size, hidden_size)
         self.stack = TransformerStack(hidden_size, layers, heads, window, feedforward_size)
+
+    def path(self) -> str:
+        return FUSED  # all steps at once
 
     def initial_state(self, batch_size: int) -> TransformerState:
         return self.stack.initial_state(batch_size)

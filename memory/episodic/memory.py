@@ -25,6 +25,7 @@ from engram.memory.episodic.slots import (
     step_numbers,
 )
 from engram.memory.interface import Encode, Memory, MemoryOutput, SlotAccess, StepSequence
+from engram.memory.paths import FUSED
 from engram.memory.state import State, broadcast_like, tree_map
 
 
@@ -89,6 +90,9 @@ class EpisodicMemory(Memory[EpisodicState]):
             encoded_size, hidden_size, heads, key_size, value_size, hops, gate_bias, step_embedding_size
         )
         self.read_size = self.attention.read_size
+
+    def path(self) -> str:
+        return FUSED  # all steps at once
 
     def initial_state(self, batch_size: int) -> EpisodicState:
         device = self.attention.null_key.device

@@ -14,6 +14,7 @@ from engram.memory.arguments import check_int
 from engram.memory.fast_weight.chunk import delta_chunks
 from engram.memory.fast_weight.naive import DeltaSteps, delta_loop
 from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
+from engram.memory.paths import FUSED
 from engram.memory.precision import full_precision
 from engram.memory.state import State, reset
 
@@ -77,6 +78,9 @@ class FastWeightMemory(Memory[FastWeightState]):
             # α = exp(-rate) before its sigmoid, log α - log(1 - α).
             self.from_seen.bias[-self.heads :] = -rate - math.log(-math.expm1(-rate))
         self.normalize = nn.LayerNorm(self.read_size)
+
+    def path(self) -> str:
+        return FUSED  # in chunks; only a single step, or numbers that are not finite, take `delta_loop`
 
     def initial_state(self, batch_size: int) -> FastWeightState:
         shape = (batch_size, self.heads, self.value_size, self.key_size)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
 from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
+from engram.memory.paths import FUSED
 from engram.memory.state import State
 from engram.memory.transformer.stack import TransformerStack, TransformerState
 from engram.memory.transformer.window_attention import same_episode, within_reach
@@ -43,6 +44,9 @@ class TransformerMemory(Memory[TransformerState]):
         self.read_size = check_int("width", width)
         self.from_step = nn.Linear(hidden_size + encoded_size, self.read_size)
         self.stack = TransformerStack(self.read_size, layers, heads, window, feedforward_size)
+
+    def path(self) -> str:
+        return FUSED  # all steps at once
 
     def initial_state(self, batch_size: int) -> TransformerState:
         return self.stack.initial_state(batch_size)
