@@ -15,7 +15,8 @@ from engram.evidence.explanation.run import film_episode
 from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.runs.open import TEST_SEED, open_envs
 from engram.evidence.runs.settings import evaluated_settings
-from engram.tracking import RunFolder, WandbWriter
+from engram.tracking import RunFolder
+from engram.tracking.writers import WandbWriter
 
 
 def evaluate_trained(

@@ -9,8 +9,9 @@ from typing import Any, cast
 from omegaconf import OmegaConf
 
 from engram.configs import CannotRun, TrainConfig
-from engram.tracking import RunFolder, WandbWriter, open_wandb, versions
+from engram.tracking import RunFolder, versions
 from engram.tracking.atomic import write_json, write_text
+from engram.tracking.writers import WandbWriter, open_wandb
 from engram.tracking.writers.wandb import Mode
 
 

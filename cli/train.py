@@ -23,19 +23,11 @@ from engram.cli.record import make_folder, open_writer
 from engram.cli.terminal import stderr_console, warn_in_one_line
 from engram.configs import TrainConfig
 from engram.envs import warn_if_few_layouts
-from engram.tracking import (
-    GateSelectivity,
-    LayoutCount,
-    MetricsFile,
-    ProgressLine,
-    RunFolder,
-    StateDrift,
-    StopOnRequest,
-    StopRequest,
-    Validation,
-)
+from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
+from engram.tracking.callbacks import GateSelectivity, LayoutCount, ProgressLine, StateDrift, StopOnRequest, Validation
 from engram.tracking.commands import command, program
+from engram.tracking.writers import MetricsFile
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 

@@ -44,13 +44,23 @@ MAY_IMPORT: dict[str, set[str]] = {
         "envs/wrappers",
     },
     "configs": set(),
-    "tracking": {"agents", "memory"},
+    "tracking": set(),
     "tracking/callbacks": {"agents", "agents/evaluation", "memory", "tracking"},
     "tracking/writers": {"tracking"},
     "evidence": set(),
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "tracking"},
     "cli/terminal": set(),
-    "cli": {"cli/terminal", "agents", "configs", "envs", "envs/split", "evidence", "tracking", "tracking/writers"},
+    "cli": {
+        "cli/terminal",
+        "agents",
+        "configs",
+        "envs",
+        "envs/split",
+        "evidence",
+        "tracking",
+        "tracking/callbacks",
+        "tracking/writers",
+    },
     "engram": {"agents", "envs"},
 }
 _RUN = {"agents", "agents/evaluation", "configs", "envs/split", "evidence", "evidence/runs", "tracking"}
@@ -70,7 +80,6 @@ ASSEMBLERS = {
     "memory/registry.py",
     "envs/__init__.py",
     "envs/factory.py",
-    "tracking/__init__.py",
 }
 MOST_MODULES = 14
 

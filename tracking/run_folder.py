@@ -6,11 +6,12 @@ import difflib
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
-
-from stable_baselines3.common.base_class import BaseAlgorithm
+from typing import TYPE_CHECKING, NamedTuple
 
 from engram.tracking.atomic import replacing
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm  # heavy, and only a type here
 
 
 class RunFolder(NamedTuple):

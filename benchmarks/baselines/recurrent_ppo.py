@@ -50,8 +50,10 @@ from engram.evidence.runs.open import TEST_SEED, make_envs
 from engram.evidence.runs.result_files import made_by
 from engram.evidence.runs.settings import Condition, Setting, evaluated_settings, trained_setting
 from engram.evidence.tables import as_percent
-from engram.tracking import LayoutCount, MetricsFile, RunFolder
+from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json, write_text
+from engram.tracking.callbacks import LayoutCount
+from engram.tracking.writers import MetricsFile
 
 SHARED = (
     *("learning_rate", "n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "clip_range_vf"),
@@ -100,7 +102,7 @@ class AnnealEntropy(BaseCallback):
 
 
 class Validate(BaseCallback):
-    """Plays validation episodes now and then and keeps the best model, by the rules of `engram.tracking.Validation`."""
+    """Plays validation episodes now and then and keeps the best model, by the rules of `engram.tracking.callbacks.Validation`."""
 
     def __init__(self, config: TrainConfig, env: VecEnv, folder: RunFolder) -> None:
         super().__init__()

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from engram.tracking import StopOnRequest, StopRequest
+from engram.tracking import StopRequest
+from engram.tracking.callbacks import StopOnRequest
 from engram.tracking.interrupt import Stopped
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from engram.tracking import GateSelectivity
+from engram.tracking.callbacks import GateSelectivity
 
 
 class Rollout:

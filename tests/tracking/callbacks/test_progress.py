@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from engram.tracking import LayoutCount, ProgressLine
+from engram.tracking.callbacks import LayoutCount, ProgressLine
 
 
 def shown(*, terminal: bool, successes: list[bool], every: float = 0.0) -> str:

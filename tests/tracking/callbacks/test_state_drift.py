@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 from staggered import agent
 
-from engram.tracking import StateDrift
+from engram.tracking.callbacks import StateDrift
 
 
 class Kept(BaseCallback):

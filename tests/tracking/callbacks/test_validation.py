@@ -16,7 +16,8 @@ from stable_baselines3.common.logger import Logger
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import Episodes
 from engram.envs import make_vec_env
-from engram.tracking import RunFolder, StopRequest, Validation
+from engram.tracking import RunFolder, StopRequest
+from engram.tracking.callbacks import Validation
 from engram.tracking.interrupt import Stopped
 
 STEPS = 10

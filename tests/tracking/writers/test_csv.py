@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stable_baselines3.common.logger import Logger
 
-from engram.tracking import MetricsFile
+from engram.tracking.writers import MetricsFile
 
 
 def rows(path: Path) -> list[dict[str, str]]:
