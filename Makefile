@@ -8,11 +8,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE := engram benchmarks docs/hooks.py train.py evaluate.py report.py
 
+# The agent of examples/agent, small enough for the repository.
+SMALL := experiment=tmaze_twenty memory.slots=32 memory.heads=2 memory.key_size=16 memory.value_size=16 \
+	memory.step_embedding_size=16 controller.hidden_size=32 ppo.features_dim=32
+
 # Small recurrent steps are slower, not faster, with more threads per process.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow test-browser test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean docs
+.PHONY: help install train example evaluate test test-slow test-browser test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean docs
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -27,6 +31,12 @@ install: $(STAMP) ## set up .venv with everything that development needs
 
 train: $(STAMP) ## train the default experiment and evaluate it on held-out mazes (ARGS="seed=1 env=tmaze")
 	$(BIN)/python train.py $(ARGS)
+
+example: $(STAMP) ## train the small agent of examples/agent anew
+	$(BIN)/python train.py $(SMALL) name=example tracking=disabled eval.film=false eval.certificate=true
+	rm -rf examples/agent
+	mv "$$(ls -td runs/example/seed0-* | head -n 1)" examples/agent
+	rm examples/agent/latest.zip
 
 evaluate: $(STAMP) ## evaluate a run folder: make evaluate RUN=runs/...
 	@test -n "$(RUN)" || { echo "name the run folder: make evaluate RUN=runs/..." >&2; exit 2; }

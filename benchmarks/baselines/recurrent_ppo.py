@@ -250,7 +250,12 @@ def finish(config: TrainConfig, folder: RunFolder) -> None:
 def main() -> int:
     """Run the command line; return the exit code."""
     warn_in_one_line()
-    return run(train, [*sys.argv[1:], "memory=none"])
+    given = [word for word in sys.argv[1:] if word != "memory=none"]
+    for word in given:
+        if word.startswith(("memory=", "memory.")):
+            print(f"recurrent_ppo: {word}: RecurrentPPO has no memory beside its LSTM; leave it out", file=sys.stderr)
+            return 2
+    return run(train, [*given, "memory=none"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The peer trains on the same terms as our agent: the same input, the same bonus, the same schedules and episodes."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tiny_runs import TINY, composed
 
 from benchmarks.baselines.event_observation import PREVIOUS_ACTION, ShowPreviousAction
 from benchmarks.baselines.novelty_rewards import FirstVisits
-from benchmarks.baselines.recurrent_ppo import AnnealEntropy, Player, make_model, train
+from benchmarks.baselines.recurrent_ppo import AnnealEntropy, Player, main, make_model, train
 from engram.agents import MemoryPPO
 from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.cli.prepare import agent_arguments
@@ -187,6 +188,12 @@ def test_what_it_cannot_do_is_refused(tiny):
     tiny.ppo.batch_size, tiny.controller.name = 96, "gru"
     with pytest.raises(CannotRun, match="LSTM"):
         make_model(tiny, env)
+
+
+def test_a_memory_is_refused_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["recurrent_ppo", "memory=dnc"])
+    assert main() == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_first_visits_change_nothing(tiny):
