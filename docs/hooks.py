@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from engram.cli.help import choices
 from engram.configs.schema import CHOICES, TrainConfig, register
+from engram.evidence.report import file_formats
 
 TABLES = Path(__file__).parent / "tables"
 _PLACE = re.compile(r"<!-- table: (\w+) -->")
@@ -24,6 +25,7 @@ _PLACE = re.compile(r"<!-- table: (\w+) -->")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from the code."""
     files.append(File.generated(config, "reference/config.md", content=configuration_page()))
+    files.append(File.generated(config, "reference/files.md", content=file_formats.markdown()))
     return files
 
 

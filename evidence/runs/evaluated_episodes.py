@@ -71,7 +71,7 @@ def against_its_row(folder: RunFolder, number: int, recording: Recording) -> str
     """
     wanted = {key: str(value) for key, value in (asdict(Condition()) | {"episode": number}).items()}
     try:
-        rows = list(csv.DictReader(folder.episodes.read_text().splitlines()))
+        rows = csv.DictReader(folder.episodes.read_text().splitlines())
         row = next(row for row in rows if wanted.items() <= row.items())
         gained, length, layout = float(row["return"]), int(row["length"]), row["layout"]
     except (OSError, ValueError, KeyError, StopIteration):

@@ -78,18 +78,19 @@ def read_run(path: Path) -> RecordedRun:
     file = RunFolder(path).config
     if not file.is_file():
         raise CannotRun(f"{path}: not a run folder, for it has no {file.name}")
+    # No check against the schema: a run of an earlier version can still be reported.
+    parts = {"env": EnvConfig, "ppo": PPOConfig, "eval": EvalConfig}
     try:
-        # No check against the schema: a run of an earlier version can still be reported.
-        config = OmegaConf.to_container(OmegaConf.merge(_defaults(), OmegaConf.load(file)))
+        defaults = {name: OmegaConf.to_container(OmegaConf.structured(part)) for name, part in parts.items()}
+        config = _flat(OmegaConf.to_container(OmegaConf.merge(defaults, OmegaConf.load(file))))
     except CONFIG_ERRORS as error:
         raise CannotRun(f"{file}: {one_line(error)}") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise CannotRun(f"{file}: cannot be read ({' '.join(str(error).split())})") from error
-    flat = _flat(config)
     for key in ("env.id", "memory.name", "controller.name", "seed"):
-        if flat.get(key) is None:
+        if config.get(key) in (None, MISSING):
             raise CannotRun(f"{file}: not the config of a run, for it has no {key}")
-    return RecordedRun(path, flat)
+    return RecordedRun(path, {key: value for key, value in config.items() if value != MISSING})
 
 
 def read_evaluation(run: RecordedRun) -> EvaluationFile:
@@ -117,17 +118,6 @@ def read_certificate(run: RecordedRun) -> CertificateFile | None:
     if evaluation.certificate is None:
         return None
     return CertificateFile(**{**dict(evaluation), **dict(evaluation.certificate)})
-
-
-def _defaults() -> dict[str, Any]:
-    """Return those keys of a configuration that a file may leave out."""
-    parts = {"env": EnvConfig, "ppo": PPOConfig, "eval": EvalConfig}
-    content = {name: OmegaConf.to_container(OmegaConf.structured(part)) for name, part in parts.items()}
-    return {
-        name: {key: value for key, value in part.items() if value != MISSING}
-        for name, part in content.items()
-        if isinstance(part, dict)
-    }
 
 
 def _runs_below(top: str) -> list[Path]:

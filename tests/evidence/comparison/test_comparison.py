@@ -281,6 +281,8 @@ def test_figure_is_written_as_png_and_svg_and_is_the_same_again(folders: list[Pa
     assert (png.name, svg.name) == ("v0.1.png", "v0.1.svg")
     assert png.read_bytes().startswith(b"\x89PNG")
     assert svg.read_bytes() == draw_comparison(found, tmp_path / "again")[1].read_bytes()
+    one = compare([fake_run(tmp_path / "one", seed=3)])  # of a single setting
+    assert draw_comparison(one, tmp_path / "one")[0].is_file()
 
 
 def test_runs_are_found_by_name_by_pattern_and_below_a_folder(tmp_path: Path) -> None:

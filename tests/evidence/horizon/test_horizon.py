@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 
 import pytest
+from rich.console import Console
 
 from engram.evidence.horizon.curve import HorizonFile, HorizonPoint, falls_below
-from engram.evidence.horizon.measure import default_delays, point_of
+from engram.evidence.horizon.measure import default_delays, point_of, print_horizon
 from engram.evidence.runs.files import Score
 
 
@@ -70,10 +72,10 @@ def test_without_chance_the_middle_is_a_half() -> None:
 
 
 def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
-    delays = default_delays((15, 25))
+    delays = default_delays((14, 25))
     assert delays == sorted(set(delays))
     assert (delays[0], delays[-1]) == (3, 10_000)
-    assert {15, 25} <= set(delays)
+    assert {14, 25} <= set(delays)
     assert default_delays((1, 2))[0] == 1
 
 
@@ -84,3 +86,24 @@ def test_a_curve_comes_back_from_its_file() -> None:
     assert (point.episodes, point.wiped_episodes) == (100, 100)
     assert (point.wiped_low, point.wiped, point.wiped_high) == (0.4, 0.5, 0.6)
     assert of(10, scored(0.7, 0.6, 0.8)).wiped is None
+
+
+def printed(horizon: HorizonFile) -> list[str]:
+    text = io.StringIO()
+    print_horizon(horizon, Console(file=text, width=100))
+    return text.getvalue().splitlines()
+
+
+def test_the_curve_is_printed_with_its_effective_length() -> None:
+    points = [of(5, scored(1.0, 0.95, 1.0), scored(0.5, 0.4, 0.6)), of(1000, scored(0.5, 0.4, 0.6))]
+    lines = printed(curve(points, (5, 20), 0.5))
+    assert "horizon (trained on delays of 5 to 20)" in lines[0]
+    (short,), (long,) = ([line for line in lines if line.strip().startswith(start)] for start in ("5 ", "1,000 "))
+    assert short.index("5") == long.index("1,000") + 4
+    assert short.split() == ["5", "100.0", "%", "(95.0-100.0)", "50.0", "%", "(40.0-60.0)"]
+    assert lines[-1].startswith("Effective memory length: 71 steps (95 % interval over episodes: ")
+    # What is known of chance and of the wiped memory is said only where it matters.
+    strong = [of(5, scored(1.0, 0.95, 1.0), scored(0.9, 0.8, 1.0))]
+    assert any(line.startswith("With the memory wiped") for line in printed(curve(strong, (5, 20), 0.5)))
+    assert printed(curve(strong, (5, 20), None))[-1].startswith("Chance is not known")
+    assert not any("Chance" in line or "With the memory" in line for line in lines)
