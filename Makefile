@@ -79,7 +79,7 @@ type: $(STAMP) ## mypy --strict
 bench-envs: $(STAMP) ## steps per second of the environments
 	$(BIN)/python -m benchmarks.speed.envs $(ARGS)
 
-bench-chunks: $(STAMP) ## learning from a sequence at once beside the plain loop over time
+bench-chunks: $(STAMP) ## learning from a sequence at once beside the naive loop over time
 	$(BIN)/python -m benchmarks.speed.chunks $(ARGS)
 
 bench-memory: $(STAMP) ## our DNC beside the published package dnc

@@ -24,12 +24,15 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def in_full_precision(backward: Callable[..., Result]) -> Callable[..., Result]:
-    """Let a written-out backward pass compute without autocast, also where `backward()` is called inside of it."""
+def in_full_precision(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Let a method whose first argument is a tensor compute without autocast.
 
-    @wraps(backward)
-    def wrapped(ctx: Any, *gradients: Tensor) -> Result:
-        with full_precision(gradients[0]):
-            return backward(ctx, *gradients)
+    Backward passes need it, too, because `backward()` may be called where autocast is on.
+    """
+
+    @wraps(method)
+    def wrapped(owner: Any, first: Tensor, *others: Any) -> Result:
+        with full_precision(first):
+            return method(owner, first, *others)
 
     return wrapped
