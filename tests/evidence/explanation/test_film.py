@@ -46,6 +46,10 @@ def test_a_slot_holds_what_was_seen_from_the_step_after_its_write_on(tmp_path: P
             inner = slot(frame, number)[1:-1, 1:-1]
             bars = (inner[..., 2] > inner[..., 0] + 50).any()  # blue
             assert bars == (number < time), (time, number)
+            if number > time:  # an empty slot has an outline all around it
+                inside, edge = slot(frame, number), np.ones((SLOT, SLOT), bool)
+                edge[1:-1, 1:-1] = False
+                assert (inside.mean(2) < 235).tolist() == edge.tolist()
 
 
 def test_the_slot_that_is_read_has_an_orange_border(tmp_path: Path) -> None:
