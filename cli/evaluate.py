@@ -7,6 +7,7 @@
     python evaluate.py 'runs/room-*/seed*'          compare runs, seeds together
     python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
     python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
+    python evaluate.py RUN memory.module=my_memories   a module of your own, if it has moved since the training
 
 Plays layouts of the test side, then the test settings: those that the run's config names, or --sizes and --delays. In
 these all layouts are played; if some of them were trained on, as at a delay within the training's range, a line says so
@@ -39,6 +40,7 @@ from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_r
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
 from engram.evidence.runs.result_files import check_writable
 from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
+from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking import StopRequest
 from engram.tracking.commands import command, program
 from engram.tracking.writers.wandb_artifact import download, is_artifact
@@ -127,8 +129,10 @@ def _run(options: argparse.Namespace) -> None:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
     _check_options(options)
     check_device("--device ", options.device)
+    runs, options.modules = split_modules(options.runs)
+    import_modules(options.modules)
     try:
-        names = [download(name, ARTIFACTS) if is_artifact(name) else name for name in options.runs]
+        names = [download(name, ARTIFACTS) if is_artifact(name) else name for name in runs]
     except ValueError as error:
         raise CannotRun(str(error)) from error
     paths = find_runs(names)
@@ -196,7 +200,7 @@ def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) 
 
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:
-    folder, config, model, checkpoint = open_run(path, options.checkpoint, options.device)
+    folder, config, model, checkpoint = open_run(path, options.checkpoint, options.device, options.modules)
     check_writable(folder)
     episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
     seed = TEST_SEED if options.seed is None else options.seed

@@ -10,7 +10,8 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from engram.configs.schema import CHOICES, GROUPS, TrainConfig, schema_keys
+from engram.configs.keys import schema_keys
+from engram.configs.schema import CHOICES, GROUPS, TrainConfig
 from engram.tracking.commands import command
 
 USAGE = """\
@@ -19,16 +20,20 @@ Trains an agent with an external memory, and evaluates it on layouts that it has
   {train} [group=choice ...] [key=value ...]
   {train} env=tmaze memory=episodic ppo.learning_rate=3e-4 seed=1
   {train} -m memory=episodic,none seed=1,2,3        a grid: every combination, one after the other
+  {train} memory.module=my_memories memory=mine     a memory of your own, from my_memories.py in this folder
   {train} --config-dir my_configs experiment=mine   YAML files of your own beside these
   {train} --help [group=choice ...]                 the keys and values of other choices
 """
 
 
 def choices() -> dict[str, list[str]]:
-    """List the choices of every group: the YAML files in the folder of its name."""
+    """List the choices of every group: the YAML files in the folder of its name, and classes of the user's own."""
     root = resources.files("engram.configs")
     return {
-        group: sorted(file.name.removesuffix(".yaml") for file in root.joinpath(group).iterdir()) for group in GROUPS
+        group: sorted(
+            {file.name.removesuffix(".yaml") for file in root.joinpath(group).iterdir()} | {*CHOICES.get(group, ())}
+        )
+        for group in GROUPS
     }
 
 

@@ -16,6 +16,7 @@ from engram.cli.help import help_text
 from engram.configs.loading import checked
 from engram.configs.messages import CONFIG_ERRORS, CannotRun, one_line
 from engram.configs.schema import TrainConfig, register
+from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import program
 
 FLAGS = ("-m", "--multirun", "--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve")
@@ -52,6 +53,7 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
 
     try:
         words = [word for word in arguments if not word.startswith("-")]
+        import_modules(split_modules(words)[1])
         if "--help" in arguments or "-h" in arguments:
             print(help_text(words))
             return 0

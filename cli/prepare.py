@@ -66,6 +66,8 @@ def agent_arguments(config: TrainConfig) -> dict[str, Any]:
         "memory_kwargs": own_keys(config.memory),
         "controller": config.controller.name,
         "controller_kwargs": own_keys(config.controller),
+        "encoder": config.encoder.name,
+        "encoder_kwargs": own_keys(config.encoder),
         "learning_rate": learning_rate if final_rate is None else LinearSchedule(learning_rate, final_rate, 1.0),
         "ent_coef": ent_coef if final_coef is None else LinearSchedule(ent_coef, final_coef, 1.0),
         "policy_kwargs": {"features_dim": ppo.pop("features_dim"), "net_arch": ppo.pop("net_arch")},

@@ -7,7 +7,8 @@
 RUNS are run folders, folders of run folders, or patterns, quoted or not. Runs of the same configuration up to the seed
 are seeds of one agent; runs of different tasks get sections of their own. The page, FOLDER/report.html, needs no other
 file; beside it are every figure as PNG and SVG, and the comparisons as CSV and JSON. Nothing is trained or played: what
-has not been measured is listed on the page, with the command that measures it.
+has not been measured is listed on the page, with the command that measures it. A module of your own may be named as
+`memory.module=my_memories`, as for training and evaluation.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from engram.cli.terminal import OneLineParser, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.report.page import write_report
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
+from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import command, command_line, program
 
 
@@ -54,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     warn_in_one_line()
     try:
-        runs, left_out = read_runs(find_runs(options.runs))
+        names, modules = split_modules(options.runs)
+        import_modules(modules)
+        runs, left_out = read_runs(find_runs(names))
         page = write_report(runs, options.out, command=command_line(), title=options.title, left_out=left_out)
     except CannotRun as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)

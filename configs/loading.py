@@ -9,8 +9,9 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from engram.configs.keys import schema_keys
 from engram.configs.messages import CannotRun, describe, suggest_key
-from engram.configs.schema import CHOICES, MemoryConfig, TrainConfig, schema_keys
+from engram.configs.schema import CHOICES, PartConfig, TrainConfig
 
 
 def checked(composed: DictConfig) -> TrainConfig:
@@ -47,6 +48,8 @@ def load(path: Path) -> TrainConfig:
     schema = OmegaConf.structured(TrainConfig)
     for part, schemas in CHOICES.items():
         name = OmegaConf.select(saved, f"{part}.name") if isinstance(saved, DictConfig) else None
+        if name is None and part == "encoder" and isinstance(saved, DictConfig):
+            name = "auto"  # as in runs that were made before it could be chosen
         if not isinstance(name, str) or name not in schemas:
             raise CannotRun(f"{path}: not the config of a run, for its {part}.name is none of {', '.join(schemas)}")
         schema[part] = schemas[name]
@@ -64,6 +67,6 @@ def _refuse_strangers(config: Any, prefix: str) -> None:
         if value == MISSING:
             raise CannotRun(f"{prefix}{name}: a value is needed, {prefix}{name}=...")
         if is_dataclass(value):
-            if type(value) is MemoryConfig:
-                raise CannotRun("memory: choose one, memory=episodic or memory=none")
+            if type(value) is PartConfig:
+                raise CannotRun(f"{name}: choose one, {' or '.join(f'{name}={choice}' for choice in CHOICES[name])}")
             _refuse_strangers(value, f"{prefix}{name}.")

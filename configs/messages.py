@@ -6,6 +6,7 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
@@ -20,7 +21,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from engram.configs.schema import GROUPS, TrainConfig, schema_keys
+from engram.configs.keys import Key, schema_keys
+from engram.configs.schema import CHOICES, GROUPS, TrainConfig
 
 
 class CannotRun(Exception):
@@ -47,7 +49,8 @@ def one_line(error: BaseException) -> str:
     at_fault = next((e for e in _chain(error) if isinstance(e, OmegaConfBaseException)), None)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return f"{group}={choice}: no such choice; {_suggest(choice, error.options)}"
+        own = f"; for one of your own, name its module: {group}.module=my_module" if group in CHOICES else ""
+        return f"{group}={choice}: no such choice; {_suggest(choice, error.options)}{own}"
     if isinstance(error, OverrideParseException):
         return f"cannot read '{error.override}'; write group=choice, key=value or key=[value,value]"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
@@ -60,12 +63,19 @@ def one_line(error: BaseException) -> str:
     return where + _about_key(at_fault)
 
 
-def suggest_key(key: str) -> str:
-    """Return what may have been meant by a key that does not exist."""
+def suggest_key(key: str, owner: Any = None) -> str:
+    """Return what may have been meant by a key that does not exist.
+
+    Args:
+        key: dotted.
+        owner: the dataclass that lacks it; None to look at those of all choices.
+    """
     if key in RENAMED:
         return f"is called {RENAMED[key]} now"
-    known = [*schema_keys(TrainConfig), *GROUPS]
     group, _, last = key.rpartition(".")
+    known = [*schema_keys(TrainConfig), *GROUPS]
+    if chosen := _keys_of_choice(group, owner):
+        known = [name for name in known if not name.startswith(f"{group}.")] + [*chosen]
     siblings = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == group}
     elsewhere = [name for name in known if name.rpartition(".")[2] == last]
     close = [siblings[name] for name in difflib.get_close_matches(last, siblings, n=2)] or elsewhere
@@ -76,22 +86,29 @@ def suggest_key(key: str) -> str:
 
 def _about_key(error: OmegaConfBaseException) -> str:
     key = error.full_key or str(error.key)
-    owner = error.object_type_str
+    owner = error.object_type
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
-        if owner == "dict":
+        if owner is dict:
             return f"{key}: not there yet; put a + in front to add it: +{key}=..."
         if key in schema_keys(TrainConfig):  # of another choice of the same group
-            return f"{key}: not a key of this choice of {key.partition('.')[0]}"
-        return f"{key}: {suggest_key(key)}"
+            part = key.partition(".")[0]
+            return f"{key}: not a key of this choice of {part}, which has {', '.join(_keys_of_choice(part, owner))}"
+        return f"{key}: {suggest_key(key, owner)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{key}: a value is needed, {key}=..."
     if isinstance(error, InterpolationResolutionError):
         return f"{key}: {_flat(str(error).splitlines()[0])}"
-    known = schema_keys(TrainConfig).get(re.sub(r"\[\d+\]$", "", key))
+    keys = {**schema_keys(TrainConfig), **_keys_of_choice(key.partition(".")[0], owner)}
+    known = keys.get(re.sub(r"\[\d+\]$", "", key))
     if isinstance(error, ValidationError) and known is not None:
         value = "null" if error.value is None else error.value
         return f"{key}={value}: must be {describe(known.kind)} ({known.meaning})"
     return f"{key}: {_flat(str(error).splitlines()[0])}"
+
+
+def _keys_of_choice(part: str, owner: Any) -> dict[str, Key]:
+    """Return the keys of a choice of a part; none if `owner` is not the schema of one."""
+    return schema_keys(owner, prefix=f"{part}.") if part in CHOICES and is_dataclass(owner) else {}
 
 
 def describe(kind: Any) -> str:

@@ -5,11 +5,10 @@ The numbers stand in the YAML files beside this module; only what a file may lea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -68,19 +67,20 @@ class EnvConfig:
 
 
 @dataclass
-class MemoryConfig:
-    """The memory; a class of its own types the keys of each choice."""
+class PartConfig:
+    """A part of the agent; a class of its own types the keys of each choice."""
 
-    name: str = option("name in memory.MEMORIES")
+    name: str = option("name of the class")
+    module: str | None = option("a module of your own to import first, which registers the class", None)
 
 
 @dataclass
-class NoMemoryConfig(MemoryConfig):
+class NoMemoryConfig(PartConfig):
     """No memory beside the controller."""
 
 
 @dataclass
-class EpisodicMemoryConfig(MemoryConfig):
+class EpisodicMemoryConfig(PartConfig):
     """The episodic event memory."""
 
     slots: int = option("events kept at most")
@@ -93,7 +93,7 @@ class EpisodicMemoryConfig(MemoryConfig):
 
 
 @dataclass
-class NTMConfig(MemoryConfig):
+class NTMConfig(PartConfig):
     """The Neural Turing Machine."""
 
     slots: int = option("slots")
@@ -104,7 +104,7 @@ class NTMConfig(MemoryConfig):
 
 
 @dataclass
-class DNCConfig(MemoryConfig):
+class DNCConfig(PartConfig):
     """The Differentiable Neural Computer."""
 
     slots: int = option("slots")
@@ -118,7 +118,7 @@ class DNCConfig(MemoryConfig):
 
 
 @dataclass
-class FastWeightMemoryConfig(MemoryConfig):
+class FastWeightMemoryConfig(PartConfig):
     """The fast-weight memory with the gated delta rule."""
 
     heads: int = option("matrices of fast weights")
@@ -128,7 +128,7 @@ class FastWeightMemoryConfig(MemoryConfig):
 
 
 @dataclass
-class TransformerMemoryConfig(MemoryConfig):
+class TransformerMemoryConfig(PartConfig):
     """The gated Transformer over the last steps, behind the controller."""
 
     width: int = option("width of a token and of what is read")
@@ -139,10 +139,9 @@ class TransformerMemoryConfig(MemoryConfig):
 
 
 @dataclass
-class ControllerConfig:
+class ControllerConfig(PartConfig):
     """The controller in front of the memory; one with more keys has a class of its own."""
 
-    name: str = option("name in memory.CONTROLLERS")
     hidden_size: int = option("width of the hidden vector")
 
 
@@ -154,6 +153,14 @@ class TransformerControllerConfig(ControllerConfig):
     heads: int = option("attention heads; they divide the width")
     window: int = option("steps before the current one that a layer sees")
     feedforward_size: int = option("units of the hidden layer after each attention")
+
+
+@dataclass
+class AutoEncoderConfig(PartConfig):
+    """The encoder of observations that is chosen by their space: symbols, images, vectors, or dictionaries of these."""
+
+    name: str = option("name of the class", "auto")
+    features_dim: int = option("features of an encoded observation", 64)
 
 
 @dataclass
@@ -186,7 +193,7 @@ class PPOConfig:
     )
     novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off", low=0)
     novelty_fraction: float = option("part of the training after which that bonus is zero", low=0, high=1)
-    features_dim: int = option("width of the encoded observation", low=1)
+    features_dim: int = option("width of an encoded event: an observation and the action before it", low=1)
     net_arch: list[int] = option("hidden layers of the policy and value heads", [], low=1)
 
 
@@ -233,8 +240,9 @@ class TrainConfig:
     """Everything that a run is made of."""
 
     env: EnvConfig = option("the task")
-    memory: MemoryConfig = option("the memory")
-    controller: ControllerConfig = option("the controller")
+    memory: PartConfig = option("the memory")
+    controller: PartConfig = option("the controller")
+    encoder: PartConfig = option("the encoder of observations")
     ppo: PPOConfig = option("the algorithm")
     tracking: TrackingConfig = option("Weights & Biases")
     eval: EvalConfig = option("evaluation")
@@ -246,27 +254,26 @@ class TrainConfig:
     name: str | None = option("first part of the run folder's name; null: experiment (or env), memory and controller")
 
 
-MEMORY_SCHEMAS: dict[str, type[MemoryConfig]] = {
-    "none": NoMemoryConfig,
-    "episodic": EpisodicMemoryConfig,
-    "ntm": NTMConfig,
-    "dnc": DNCConfig,
-    "fast_weight": FastWeightMemoryConfig,
-    "transformer": TransformerMemoryConfig,
+CHOICES: dict[str, dict[str, type[PartConfig]]] = {
+    "memory": {
+        "none": NoMemoryConfig,
+        "episodic": EpisodicMemoryConfig,
+        "ntm": NTMConfig,
+        "dnc": DNCConfig,
+        "fast_weight": FastWeightMemoryConfig,
+        "transformer": TransformerMemoryConfig,
+    },
+    "controller": {
+        "lstm": ControllerConfig,
+        "gru": ControllerConfig,
+        "feedforward": ControllerConfig,
+        "transformer": TransformerControllerConfig,
+    },
+    "encoder": {"auto": AutoEncoderConfig},
 }
-CONTROLLER_SCHEMAS: dict[str, type[ControllerConfig]] = {
-    "lstm": ControllerConfig,
-    "gru": ControllerConfig,
-    "feedforward": ControllerConfig,
-    "transformer": TransformerControllerConfig,
-}
-CHOICES: dict[str, Mapping[str, type[MemoryConfig] | type[ControllerConfig]]] = {
-    "memory": MEMORY_SCHEMAS,
-    "controller": CONTROLLER_SCHEMAS,
-}
-"""The parts of a run of which each choice has a schema of its own."""
+"""The parts of an agent of which each choice has a schema of its own; `add_choice` adds those of the user."""
 
-GROUPS = ("experiment", "env", "memory", "controller", "ppo", "tracking")
+GROUPS = ("experiment", "env", "memory", "controller", "encoder", "ppo", "tracking")
 
 
 def register() -> None:
@@ -276,49 +283,3 @@ def register() -> None:
     for part, schemas in CHOICES.items():
         for name, schema in schemas.items():
             store.store(group=f"schema/{part}", name=name, node=schema)
-
-
-class Key(NamedTuple):
-    """One key of the schema."""
-
-    kind: Any
-    """Its type, as annotated."""
-
-    meaning: str
-    low: float = -inf
-    high: float = inf
-
-    @property
-    def bounds(self) -> str:
-        """The range of its values in words; empty if there is none."""
-        if self.low == -inf and self.high == inf:
-            return ""
-        return f"at least {self.low}" if self.high == inf else f"from {self.low} to {self.high}"
-
-
-def schema_keys(schema: Any, chosen: Mapping[str, str] | None = None, prefix: str = "") -> dict[str, Key]:
-    """List the keys of a schema, dotted, in the order of their declaration.
-
-    Args:
-        schema: a dataclass.
-        chosen: part -> name of its choice; of parts not named here, those of all choices are listed.
-        prefix: what to put before each key.
-    """
-    keys: dict[str, Key] = {}
-    kinds = get_type_hints(schema)
-    for item in fields(schema):
-        key, kind = prefix + item.name, kinds[item.name]
-        if is_dataclass(kind):
-            schemas = CHOICES.get(key, {})
-            name = (chosen or {}).get(key, "")
-            parts: list[Any] = [schemas[name]] if name in schemas else list(schemas.values()) or [kind]
-            for part in parts:
-                keys = {**keys, **schema_keys(part, chosen, f"{key}."), **keys}  # the first meaning of a key stays
-        else:
-            keys[key] = Key(kind, **item.metadata)
-    return keys
-
-
-def own_keys(config: Any) -> dict[str, Any]:
-    """Return the fields of a memory's or a controller's config as keyword arguments, without its `name`."""
-    return {item.name: getattr(config, item.name) for item in fields(config) if item.name != "name"}

@@ -11,19 +11,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engram.agents import AgentState, MemoryPolicy, MemoryPPO
+    from engram.agents import AgentState, MemoryPolicy, MemoryPPO, register_encoder
     from engram.envs import make_env, make_vec_env
+    from engram.evidence.runs.open import load_run
+    from engram.memory import register_controller, register_memory
 
 __version__ = "0.1.0"
 
-__all__ = ["AgentState", "MemoryPPO", "MemoryPolicy", "__version__", "make_env", "make_vec_env"]
+__all__ = [
+    "AgentState",
+    "MemoryPPO",
+    "MemoryPolicy",
+    "__version__",
+    "load_run",
+    "make_env",
+    "make_vec_env",
+    "register_controller",
+    "register_encoder",
+    "register_memory",
+]
 
 _HOMES = {
     "AgentState": "engram.agents",
     "MemoryPPO": "engram.agents",
     "MemoryPolicy": "engram.agents",
+    "load_run": "engram.evidence.runs.open",
     "make_env": "engram.envs",
     "make_vec_env": "engram.envs",
+    "register_controller": "engram.memory",
+    "register_encoder": "engram.agents",
+    "register_memory": "engram.memory",
 }
 
 _checkout = Path(__file__).resolve().parent.parent

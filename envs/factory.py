@@ -1,7 +1,6 @@
 """Environments by id, wrapped and split, one or many at a time."""
 
 import difflib
-import importlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from engram.envs.arguments import check_environment, check_kinds
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
 from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, is_vectorizable
+from engram.envs.user_module import import_user_module
 from engram.envs.wrappers.actions import ActionSubset, RandomActions
 from engram.envs.wrappers.cue import CueVisible
 from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
@@ -26,8 +26,6 @@ from engram.envs.wrappers.reward import PreviousReward, RewardScale
 from engram.envs.wrappers.symbols import SymbolView
 
 _WALKING = ("left", "right", "forward")
-# Modules that an extra of ours, of the same name, installs.
-_EXTRAS = ("popgym",)
 
 
 def make_env(
@@ -173,11 +171,7 @@ def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any,
 
 def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.Env[Any, Any]:
     if module is not None:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            hint = f"; it comes with an extra: pip install -e '.[{module}]'" if module in _EXTRAS else ""
-            raise ValueError(f"module={module!r} cannot be imported: {error}{hint}") from error
+        import_user_module(module)
     try:
         gym.spec(env_id)
     except gym.error.Error as error:

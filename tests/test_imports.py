@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracking/callbacks": {"agents", "agents/evaluation", "memory", "tracking"},
     "tracking/writers": {"tracking"},
     "evidence": set(),
-    "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "tracking"},
+    "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "memory", "tracking"},
     "cli/terminal": set(),
     "cli": {
         "cli/terminal",
@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tracking/callbacks",
         "tracking/writers",
     },
-    "engram": {"agents", "envs"},
+    "engram": {"agents", "envs", "evidence/runs", "memory"},
 }
 _RUN = {"agents", "agents/evaluation", "configs", "envs/split", "evidence", "evidence/runs", "tracking"}
 MAY_IMPORT["evidence/evaluation"] = _RUN

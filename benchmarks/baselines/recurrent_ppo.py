@@ -43,7 +43,7 @@ from engram.cli.hydra import run
 from engram.cli.prepare import VALIDATION_SEED, agent_arguments, refusing
 from engram.cli.record import make_folder
 from engram.cli.terminal import stderr_console, warn_in_one_line
-from engram.configs import CannotRun, TrainConfig
+from engram.configs import CannotRun, TrainConfig, own_keys
 from engram.envs.split.by_layout import Side
 from engram.evidence.evaluation.run import PlannedCondition, play_conditions
 from engram.evidence.runs.open import TEST_SEED, make_envs
@@ -174,7 +174,7 @@ def make_model(config: TrainConfig, env: VecEnv) -> RecurrentPPO:
             "features_extractor_class": EventFeatures,
             "features_extractor_kwargs": features,
             "net_arch": config.ppo.net_arch,
-            "lstm_hidden_size": config.controller.hidden_size,
+            "lstm_hidden_size": own_keys(config.controller)["hidden_size"],
         },
     )
     RewardsWithBonus.replace(model, visits, config.ppo.novelty_coef, config.ppo.novelty_fraction)

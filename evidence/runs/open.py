@@ -1,19 +1,22 @@
 """Opening a run: its configuration, its agent, and the envs in which it is examined."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
+from gymnasium.error import Error as GymnasiumError
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig, load, one_line
 from engram.configs.messages import CONFIG_ERRORS
 from engram.envs import make_vec_env
-from engram.envs.split.by_layout import Side
-from engram.evidence.runs.settings import Setting
+from engram.envs.split.by_layout import SIDES, Side
+from engram.evidence.runs.settings import Setting, trained_setting
+from engram.evidence.runs.user_modules import import_modules, modules_of
 from engram.tracking import RunFolder, git_commit
 
 # Far from the seeds that one trains with; the split keeps the layouts apart in any case.
@@ -73,17 +76,19 @@ def open_envs(
         ValueError: if one does not exist, has no layout on the test side, or shows or takes something else than what
             the agent was trained with.
     """
-    envs = []
-    for setting in settings:
-        env = make_envs(config, setting, "test", n_envs or min(config.eval.n_envs, episodes), TEST_SEED)
-        env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
-        envs.append(env)
-        env.reset()
-        spaces = ((env.observation_space, model.observation_space), (env.action_space, model.action_space))
-        for space, trained in spaces:
-            if space != trained:
-                raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {space}")
-    return envs
+    side_by_side = n_envs or min(config.eval.n_envs, episodes)
+    return [_fitting(config, setting, "test", side_by_side, TEST_SEED, model) for setting in settings]
+
+
+def _fitting(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int, model: MemoryPPO) -> VecEnv:
+    """Make the envs of one setting, reset once, and see that they fit the agent."""
+    env = make_envs(config, setting, side, n_envs, seed)
+    env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
+    env.reset()
+    for space, trained in ((env.observation_space, model.observation_space), (env.action_space, model.action_space)):
+        if space != trained:
+            raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {space}")
+    return env
 
 
 def check_device(option: str, device: str) -> None:
@@ -98,25 +103,25 @@ def check_device(option: str, device: str) -> None:
         raise CannotRun(f"{option}{device}: torch cannot use it here; take {option}auto or {option}cpu") from error
 
 
-def open_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
+def open_run(
+    path: Path, checkpoint: str | None, device: str, modules: Mapping[str, str] = MappingProxyType({})
+) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
     """Load a run's configuration and agent.
 
     Args:
         path: the run folder.
         checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.
         device: where the agent computes.
+        modules: part -> module of the user's own, where it is another than when the run was made.
 
     Raises:
-        CannotRun: if the run folder lacks something.
+        CannotRun: if the run folder lacks something, or a module cannot be imported.
     """
     try:
         folder = RunFolder.open(path)
     except ValueError as error:
         raise CannotRun(str(error)) from error
-    try:
-        config = load(folder.config)
-    except CONFIG_ERRORS as error:
-        raise CannotRun(f"{folder.config}: {one_line(error)}") from error
+    config = _load_config(folder.config, modules)
     name = checkpoint or ("best" if folder.checkpoint("best").is_file() else "latest")
     if not folder.checkpoint(name).is_file():
         raise CannotRun(f"{path}: there is no {name}.zip; take --checkpoint {'latest' if name == 'best' else 'best'}")
@@ -129,6 +134,76 @@ def open_run(path: Path, checkpoint: str | None, device: str) -> tuple[RunFolder
             f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]}){_other_commit(folder.versions)}"
         ) from error
     return folder, config, model, name
+
+
+class LoadedRun(NamedTuple):
+    """A run of `train.py`, for a script."""
+
+    model: MemoryPPO
+    env: VecEnv
+    config: TrainConfig
+
+
+def load_run(
+    run: str | Path,
+    side: Side = "test",
+    n_envs: int | None = None,
+    *,
+    seed: int = TEST_SEED,
+    checkpoint: str | None = None,
+    device: str = "auto",
+    modules: Mapping[str, str] = MappingProxyType({}),
+) -> LoadedRun:
+    """Load a run's agent, and its env with all wrappers as they were in the run.
+
+    It sets torch's number of threads to that of the run.
+
+    Args:
+        run: the run folder.
+        side: whose layouts the env shows: "train" (with the run's random actions and scaled rewards), "validation" or
+            "test".
+        n_envs: how many play side by side; None for as many as the run evaluates with, or trains with.
+        seed: of the first episodes.
+        checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.
+        device: where the agent computes.
+        modules: part -> module of the user's own, such as {"memory": "my_memories"}, where it is another than when the
+            run was made.
+
+    Returns:
+        model, env (a VecEnv) and config of the run.
+
+    Raises:
+        CannotRun: in one line, if the run folder lacks something, a module of the user's own cannot be imported, or the
+            env cannot be made or is another than the agent was trained with.
+    """
+    if side not in SIDES:
+        raise CannotRun(f"side={side!r}: must be one of {', '.join(SIDES)}")
+    check_device("device=", device)
+    _, config, model, _ = open_run(Path(run), checkpoint, device, modules)
+    usual = config.env.n_envs if side == "train" else config.eval.n_envs
+    try:
+        setting = trained_setting(config.env)
+        env = _fitting(config, setting, side, usual if n_envs is None else n_envs, seed, model)
+    except (ValueError, GymnasiumError) as error:
+        raise CannotRun(f"{run}: {' '.join(str(error).split())}") from error
+    return LoadedRun(model, env, config)
+
+
+def _load_config(path: Path, modules: Mapping[str, str]) -> TrainConfig:
+    """Read a run's configuration, after the modules of the user's own that it names, or that are named instead."""
+    try:
+        named = {**modules_of(path), **modules}
+        try:
+            import_modules(named)
+        except CannotRun as error:
+            key = str(error).partition("=")[0]
+            raise CannotRun(f"{error}; go to the folder that holds it, or name another module, {key}=...") from error
+        config = load(path)
+    except CONFIG_ERRORS as error:
+        raise CannotRun(f"{path}: {one_line(error)}") from error
+    for part, module in named.items():
+        getattr(config, part).module = module
+    return config
 
 
 def _other_commit(versions: Path) -> str:

@@ -12,7 +12,7 @@ from omegaconf import MISSING, OmegaConf
 
 from engram.configs import CannotRun, one_line
 from engram.configs.messages import CONFIG_ERRORS
-from engram.configs.schema import EnvConfig, EvalConfig, PPOConfig
+from engram.configs.schema import AutoEncoderConfig, EnvConfig, EvalConfig, PartConfig, PPOConfig
 from engram.evidence.runs.files import CertificateFile, EvaluationFile, read_file
 from engram.tracking import RunFolder
 from engram.tracking.commands import command
@@ -80,6 +80,7 @@ def read_run(path: Path) -> RecordedRun:
         raise CannotRun(f"{path}: not a run folder, for it has no {file.name}")
     # No check against the schema: a run of an earlier version can still be reported.
     parts = {"env": EnvConfig, "ppo": PPOConfig, "eval": EvalConfig}
+    parts |= {"memory": PartConfig, "controller": PartConfig, "encoder": AutoEncoderConfig}
     try:
         defaults = {name: OmegaConf.to_container(OmegaConf.structured(part)) for name, part in parts.items()}
         config = _flat(OmegaConf.to_container(OmegaConf.merge(defaults, OmegaConf.load(file))))

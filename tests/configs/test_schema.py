@@ -18,7 +18,8 @@ from engram.agents import MemoryPPO
 from engram.agents.arguments import RANGES
 from engram.cli.help import choices, help_text
 from engram.configs import CannotRun, TrainConfig, load
-from engram.configs.schema import CHOICES, CONTROLLER_SCHEMAS, MEMORY_SCHEMAS, PPOConfig, own_keys, schema_keys
+from engram.configs.keys import own_keys, schema_keys
+from engram.configs.schema import CHOICES, PartConfig, PPOConfig
 from engram.memory import CONTROLLERS, MEMORIES
 
 ENVS = [
@@ -94,22 +95,25 @@ def test_any_registered_env_can_be_named() -> None:
     assert not config.env.split
 
 
+COMMON = {item.name for item in fields(PartConfig)}
+
+
 def test_every_memory_has_a_schema_with_its_own_arguments() -> None:
-    assert set(MEMORY_SCHEMAS) == set(MEMORIES)
+    assert set(CHOICES["memory"]) == set(MEMORIES)
     # A choice may set other numbers for the same memory.
     assert {composed(f"memory={choice}").memory.name for choice in choices()["memory"]} == set(MEMORIES)
     common = {"self", "encode", "event", "encoded_size", "hidden_size"}
     for name, memory in MEMORIES.items():
         arguments = set(inspect.signature(memory).parameters) - common
-        assert {item.name for item in fields(MEMORY_SCHEMAS[name])} - {"name"} == arguments, name
+        assert {item.name for item in fields(CHOICES["memory"][name])} - COMMON == arguments, name
 
 
 def test_every_controller_has_a_schema_with_its_own_arguments() -> None:
-    assert set(CONTROLLER_SCHEMAS) == set(CONTROLLERS) == set(choices()["controller"])
+    assert set(CHOICES["controller"]) == set(CONTROLLERS) == set(choices()["controller"])
     for name, controller in CONTROLLERS.items():
         arguments = set(inspect.signature(controller).parameters) - {"input_size"}
         config = composed(f"controller={name}").controller
-        assert type(config) is CONTROLLER_SCHEMAS[name]
+        assert type(config) is CHOICES["controller"][name]
         assert set(own_keys(config)) == arguments, name
 
 
@@ -165,7 +169,11 @@ def test_the_keys_of_a_schema_are_those_of_all_choices_unless_they_are_named() -
     named = schema_keys(TrainConfig, {"memory": "transformer", "controller": "lstm"})
     assert "memory.slots" not in named
     assert "memory.window" in named
-    assert [key for key in named if key.startswith("controller.")] == ["controller.name", "controller.hidden_size"]
+    assert [key for key in named if key.startswith("controller.")] == [
+        "controller.name",
+        "controller.module",
+        "controller.hidden_size",
+    ]
 
 
 def test_saved_config_loads_as_it_was() -> None:
@@ -173,10 +181,19 @@ def test_saved_config_loads_as_it_was() -> None:
     assert load(tiny_run() / "config.yaml") == expected
 
 
-@pytest.mark.parametrize("part", CHOICES)
+@pytest.mark.parametrize("part", ["memory", "controller"])
 def test_saved_config_of_another_choice_loads_as_it_was(part: str, tmp_path: Path) -> None:
     expected = composed(f"{part}=transformer", f"{part}.layers=3")
     OmegaConf.save(OmegaConf.structured(expected), tmp_path / "config.yaml")
     loaded = load(tmp_path / "config.yaml")
     assert loaded == expected
     assert own_keys(getattr(loaded, part))["layers"] == 3
+
+
+def test_a_config_without_an_encoder_has_the_projects_own(tmp_path: Path) -> None:
+    expected = composed()
+    saved = OmegaConf.structured(expected)
+    text = OmegaConf.to_yaml(saved)
+    (tmp_path / "config.yaml").write_text(re.sub(r"encoder:\n(  .*\n)+", "", text))
+    assert "encoder" not in (tmp_path / "config.yaml").read_text()
+    assert load(tmp_path / "config.yaml") == expected

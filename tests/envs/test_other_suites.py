@@ -108,7 +108,7 @@ def test_only_training_scales_rewards():
         ),
         (
             {"env_id": "CartPole-v1", "module": "no_such_module"},
-            "'no_such_module' cannot be imported: No module named 'no_such_module'$",
+            "'no_such_module' cannot be imported: No module named 'no_such_module', neither in .* nor installed$",
         ),
         ({"env_id": "CartPole-v1", "reward_scale": 0.0}, "reward_scale=0.0 must be a positive number"),
         ({"env_id": "CartPole-v1", "reward_scale": float("nan")}, "reward_scale=nan must be a positive number"),
