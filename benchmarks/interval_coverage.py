@@ -9,7 +9,6 @@ of which only the success rate is seen. The interval is for the mean of the dist
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln
 from scipy.stats import trim_mean
 
+from benchmarks.arguments import count, make_parser
 from engram.evidence import statistics
 from engram.evidence.runs.result_files import made_by
 from engram.tracking.atomic import write_json
@@ -130,8 +130,8 @@ def coverage(
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=4000, help="in each cell (default: %(default)s)")
+    parser = make_parser("benchmarks.interval_coverage", __doc__)
+    parser.add_argument("--repetitions", type=count, default=4000, help="in each cell (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
     cells = [(mean, deviation) for mean in MEANS for deviation in DEVIATIONS]

@@ -1,4 +1,4 @@
-"""How many mazes there are, and that no two sides of the split share one: the report of a training, at length.
+"""Counts the layouts of tasks, and checks at length that no two sides of the split share one.
 
     python -m benchmarks.leakage
     python -m benchmarks.leakage Engram-RoomS11-v0 MiniGrid-MemoryS13-v0 --resets 1000
@@ -7,7 +7,6 @@ Layouts are counted over resets without a split; then every side is reset a thir
 hash of the whole grid looks for mazes met on two of them.
 """
 
-import argparse
 import sys
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 from rich.progress import track
 
+from benchmarks.arguments import count, make_parser, seed
 from engram.envs import make_env, measure_leakage
 from engram.envs.split.by_layout import Side
 
@@ -25,27 +25,17 @@ def _of_side(env_id: str, side: Side) -> gym.Env[Any, Any]:
     return make_env(env_id, split=side)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 1")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number from 0 to 2,147,483,647")
-    return int(text)
-
-
 def main() -> int:
     """Print two lines for every environment; return 1 if any maze was found on two sides."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ids", nargs="*", default=SMALLEST, help="by default the recall mazes at their smallest")
+    parser = make_parser("benchmarks.leakage", __doc__)
     parser.add_argument(
-        "--counted", type=_positive, default=10_000, help="resets to count layouts over (default %(default)s)"
+        "ids", nargs="*", default=SMALLEST, metavar="ID", help="by default the recall mazes at their smallest"
     )
-    parser.add_argument("--resets", type=_positive, default=100_000, help="resets of all sides (default %(default)s)")
-    parser.add_argument("--seed", type=_seed, default=0, help="of the first episodes (default %(default)s)")
+    parser.add_argument(
+        "--counted", type=count, default=10_000, help="resets to count layouts over (default: %(default)s)"
+    )
+    parser.add_argument("--resets", type=count, default=100_000, help="resets of all sides (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the first episodes (default: %(default)s)")
     options = parser.parse_args()
     leaks = False
     for env_id in options.ids:

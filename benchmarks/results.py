@@ -10,7 +10,6 @@ commits and seeds. Runs have to be evaluated, and made from a commit without cha
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.arguments import make_parser
 from engram.tracking.atomic import write_json, write_text
 
 COLUMNS = {
@@ -226,7 +226,7 @@ def success_of(evaluation: dict[str, Any], keys: tuple[str, ...]) -> float | Non
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.results", __doc__)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders that have been evaluated")
     parser.add_argument("--out", type=Path, help="JSON file of the table; the fragment is written beside it, as .md")
     parser.add_argument("--row", help="name of the row (default: that of the folder that the runs lie in)")

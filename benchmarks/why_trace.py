@@ -1,10 +1,10 @@
-"""Whether the explanations are true: is the cue what moved the choice, and does the choice follow what is in memory?
+"""Tests the explanations: did the cue decide the choice, and does the choice follow what is in memory?
 
     python -m benchmarks.why_trace runs/tmaze-episodic-lstm/seed0-…
     python -m benchmarks.why_trace runs/room-episodic-lstm/seed0-… --episodes 300
 
-Plays test-side episodes of a task that tells when the cue is in sight. First each is played back with every event, and
-every group of events that show the same, never stored, and with another in its place: which of them moves the
+Plays test-side episodes of a task that reports when the cue is in sight. First each is replayed with every event, and
+every group of events that show the same, never stored, and with another in its place: which of them changes the
 probability of the last action most?
 Then the agent plays with the events that show the cue deleted, with as many others deleted, and with the other cue in
 their place.
@@ -12,7 +12,6 @@ their place.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 from stable_baselines3.common.vec_env import VecEnv
 
+from benchmarks.arguments import count, make_parser, seed
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.event_interventions import CueDeleted, CueReplaced, OthersDeleted
@@ -47,7 +47,7 @@ def share(flags: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, console: Console) -> dict[str, Any]:
-    """Tell in how many solved episodes the cue, deleted or replaced, had the largest effect on the last action."""
+    """Measure in how many solved episodes the cue, deleted or replaced, had the largest effect on the last action."""
     hits, changes = [], []
 
     @lru_cache(maxsize=DONORS + 1)  # every episode lends events to those before it
@@ -66,11 +66,13 @@ def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, co
         largest = int(last.argmax())
         hits.append(all(recording.steps[step].cue for step in groups[largest]))
         changes.append(last[largest])
+    if not hits:
+        raise ValueError(f"none of {episodes} episodes was solved: there is nothing to explain")
     return {**share(np.array(hits)), "mean_change": float(np.mean(changes))}
 
 
 def plays(model: MemoryPPO, env: VecEnv, episodes: int, seed: int) -> dict[str, Any]:
-    """Tell the success with events deleted or replaced, and how often that of the very same episode changes."""
+    """Measure the success with events deleted or replaced, and how often that of the very same episode changes."""
 
     def other(row: int, observation: NDArray[Any]) -> NDArray[Any]:
         (seen,) = env.env_method("other_cue", observation, indices=[row])
@@ -95,13 +97,13 @@ def plays(model: MemoryPPO, env: VecEnv, episodes: int, seed: int) -> dict[str, 
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.why_trace", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder of an agent with the episodic memory")
-    parser.add_argument("--episodes", type=int, default=200, help="default: %(default)s")
+    parser.add_argument("--episodes", type=count, default=200, help="default: %(default)s")
     parser.add_argument(
-        "--played-back", type=int, default=100, help="episodes of the first part (default: %(default)s)"
+        "--played-back", type=count, default=100, help="episodes of the first part (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=TEST_SEED, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=TEST_SEED, help="default: %(default)s")
     options = parser.parse_args()
     try:
         folder, config, model, _ = open_run(options.run, None, "cpu")
@@ -109,7 +111,7 @@ def main() -> int:
         (single,) = open_envs(config, [setting], 1, model)
         (several,) = open_envs(config, [setting], options.episodes, model)
         if "cue_visible" not in several.unwrapped.reset_infos[0]:
-            raise CannotRun(f"{setting.env_id}: it does not tell when the cue is in sight")
+            raise CannotRun(f"{setting.env_id}: it does not report when the cue is in sight")
         most = cue_matters_most(model, single, options.played_back, options.seed, Console(stderr=True))
         found = {"cue_has_largest_effect": most, "plays": plays(model, several, options.episodes, options.seed)}
     except (CannotRun, ValueError) as error:

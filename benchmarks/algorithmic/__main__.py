@@ -5,24 +5,18 @@
     python -m benchmarks.algorithmic repeat_copy --test-lengths 10,20 --test-set repeats=20
     python -m benchmarks.algorithmic copy_stream --controller feedforward --memory dnc --memory-set slots=10
 
-Needs `memory/` and torch, and nothing of reinforcement learning. Every run makes a folder of its own with config.json,
-progress.csv (validation on the training's lengths), evaluation.json (the test lengths), model.pt (a state_dict) and
-memory.png. Errors are wrong bits per sequence.
+Needs torch, and nothing of reinforcement learning. Every run makes a folder of its own with config.json, progress.csv
+(validation on the training's lengths), evaluation.json (the test lengths), model.pt (a state_dict) and memory.png.
+Errors are wrong bits per sequence.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
-import platform
-import shlex
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from math import inf
 from pathlib import Path
 from statistics import fmean, median
@@ -39,12 +33,12 @@ from benchmarks.algorithmic.plan import Plan, make_model, make_plan
 from benchmarks.algorithmic.progress import BatchProgress
 from benchmarks.algorithmic.tasks import TASKS, span_text
 from benchmarks.algorithmic.training import Diverged, SequenceModel, evaluate, make_optimizer, train
+from engram.tracking.atomic import write_json
+from engram.tracking.interrupt import Stopped, StopRequest
+from engram.tracking.run_folder import RunFolder
+from engram.tracking.versions import versions
 
 ROOT = Path(__file__).parents[2]
-
-
-class Stopped(Exception):
-    """Raised between two batches after Ctrl-C or a polite kill."""
 
 
 class Run(NamedTuple):
@@ -59,32 +53,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = parse(arguments, __doc__)
     torch.set_num_threads(options.threads)
-    stop = _StopOnSignal()
     runs: list[Run] = []
     try:
         plan = make_plan(options)
-        for seed in options.seeds:
-            runs.append(_run(options, plan, seed, stop))
-            if stop.asked:
-                return 130
+        with StopRequest() as stop:
+            for seed in options.seeds:
+                runs.append(_run(options, plan, seed, stop))
+                if stop.signal is not None:
+                    return stop.exit_code
     except (ValueError, OSError) as error:
         print(f"algorithmic: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped at once", file=sys.stderr)
         return 130
-    finally:
-        stop.release()
     _print_table(runs, options, plan)
     return 1 if any(run.result["ended"] == "diverged" for run in runs) else 0
 
 
-def _run(options: argparse.Namespace, plan: Plan, seed: int, stop: _StopOnSignal) -> Run:
+def _run(options: argparse.Namespace, plan: Plan, seed: int, stop: StopRequest) -> Run:
     """Train and evaluate with one seed."""
     torch.manual_seed(seed)
     model = make_model(options, plan)
-    folder = _make_folder(options, seed)
-    _write_json(folder / "config.json", _config(options, plan, seed, model))
+    folder = RunFolder.create(options.out, f"{options.task}-{options.controller}-{options.memory}", seed).path
+    write_json(folder / "config.json", _config(options, plan, seed, model))
     remarks = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 
     started = time.perf_counter()
@@ -99,7 +91,7 @@ def _run(options: argparse.Namespace, plan: Plan, seed: int, stop: _StopOnSignal
         print(f"algorithmic: seed {seed}: {error}; try a lower --learning-rate or --clip", file=sys.stderr)
     result["training_seconds"] = round(time.perf_counter() - started, 3)
     torch.save(model.state_dict(), folder / "model.pt")
-    _write_json(folder / "evaluation.json", result)
+    write_json(folder / "evaluation.json", result)
     if result["ended"] == "diverged":
         return Run(seed, folder, result)
     try:
@@ -114,8 +106,8 @@ def _run(options: argparse.Namespace, plan: Plan, seed: int, stop: _StopOnSignal
             result["tests"].append({"label": test.label, "length": test.length, **test.changed, **measured._asdict()})
     except Stopped:
         result["ended"] = "stopped"
-    _write_json(folder / "evaluation.json", result)
-    if stop.asked:
+    write_json(folder / "evaluation.json", result)
+    if stop.signal is not None:
         print(f"stopped: seed {seed} after {result['batches']:,} batches; saved in {folder}", file=sys.stderr)
     else:
         remarks.print(f"seed {seed}: saved in {folder}", highlight=False, soft_wrap=True)
@@ -129,7 +121,7 @@ def _train(
     progress_file: Path,
     result: dict[str, Any],
     console: Console,
-    stop: _StopOnSignal,
+    stop: StopRequest,
 ) -> None:
     """Train until the last batch, or until the validation error stays low; keep `result` up to date.
 
@@ -178,23 +170,9 @@ def _train(
 
 
 def _generator(seed: int, purpose: str) -> Generator:
-    """Return the source of chance of one purpose, which no other purpose and seed shares."""
+    """Return the random generator of one purpose, which no other purpose or seed shares."""
     purposes = ("train", "validation", "test", "picture")
     return Generator().manual_seed(len(purposes) * seed + purposes.index(purpose))
-
-
-def _make_folder(options: argparse.Namespace, seed: int) -> Path:
-    stem = f"{options.task}-{options.controller}-{options.memory}-seed{seed}-{datetime.now():%Y%m%d-%H%M%S}"
-    parent: Path = options.out
-    parent.mkdir(parents=True, exist_ok=True)
-    for again in range(1, 1000):
-        folder = parent / (stem if again == 1 else f"{stem}-{again}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise ValueError(f"{parent / stem}: a thousand runs have this name already")
 
 
 def _config(options: argparse.Namespace, plan: Plan, seed: int, model: SequenceModel) -> dict[str, Any]:
@@ -207,28 +185,8 @@ def _config(options: argparse.Namespace, plan: Plan, seed: int, model: SequenceM
         "output_size": plan.out_size,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "used_device": card or str(plan.device),
-        "versions": {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "torch": torch.__version__,
-            "git_commit": _git("rev-parse", "HEAD"),
-            "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-            "command": shlex.join(["python", *sys.argv]),
-        },
+        "versions": versions(ROOT),
     }
-
-
-def _git(*arguments: str) -> str | None:
-    # `tracking.versions` knows more, but its package brings the whole of reinforcement learning with it.
-    try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def _print_table(runs: list[Run], options: argparse.Namespace, plan: Plan) -> None:
@@ -247,27 +205,6 @@ def _print_table(runs: list[Run], options: argparse.Namespace, plan: Plan) -> No
         for name, of in (("median", median), ("worst", max)):
             table.add_row(name, "", "", *(f"{of(column):.2f}" for column in zip(*rows, strict=True)))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
-
-
-class _StopOnSignal:
-    """Notes Ctrl-C or a polite kill, so that the batch under way is finished; a second one interrupts at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def check(self) -> None:
-        if self.asked:
-            raise Stopped
-
-    def release(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
 
 
 if __name__ == "__main__":

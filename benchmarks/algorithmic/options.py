@@ -1,4 +1,4 @@
-"""The command line of `benchmarks.algorithmic.__main__`."""
+"""The command line of `benchmarks.algorithmic`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.algorithmic.tasks import TASKS, span_text
-from engram.cli.terminal import OneLineParser
+from benchmarks.arguments import count, make_parser, positive, seed
 from engram.memory import CONTROLLERS, MEMORIES
 
 _SWITCHES = {"true": True, "false": False}
@@ -20,20 +20,15 @@ STAYS = 5
 
 
 def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.Namespace:
-    """Return the options of `benchmarks.algorithmic.__main__`, with what a task brings filled in.
+    """Return the options of `benchmarks.algorithmic`, with the defaults of the task filled in.
 
-    What is wrong with them ends the program with one line and status 2.
+    A wrong option ends the program with one line and status 2.
 
     Args:
         arguments: of the command line; None for those of the process.
         description: what `--help` begins with.
     """
-    parser = OneLineParser(
-        prog="python -m benchmarks.algorithmic",
-        description=description,
-        epilog=_tasks(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmarks.algorithmic", description, _tasks())
     parser.add_argument("task", choices=TASKS, metavar="TASK", help=f"{', '.join(TASKS)}; see below")
 
     group = parser.add_argument_group("sequences")
@@ -59,10 +54,10 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
 
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--batches", metavar="N", type=_count, default=30_000, help="optimizer steps (default: %(default)s)"
+        "--batches", metavar="N", type=count, default=30_000, help="optimizer steps (default: %(default)s)"
     )
     group.add_argument(
-        "--batch-size", metavar="N", type=_count, default=16, help="sequences in a batch (default: %(default)s)"
+        "--batch-size", metavar="N", type=count, default=16, help="sequences in a batch (default: %(default)s)"
     )
     group.add_argument(
         "--optimizer",
@@ -71,7 +66,7 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
         help="amsgrad: Adam that does not forget large gradients; rmsprop: momentum 0.9 (default: %(default)s)",
     )
     group.add_argument(
-        "--learning-rate", metavar="RATE", type=_positive, help="default: 1e-3 for adam and amsgrad, 1e-4 for rmsprop"
+        "--learning-rate", metavar="RATE", type=positive, help="default: 1e-3 for adam and amsgrad, 1e-4 for rmsprop"
     )
     group.add_argument(
         "--schedule",
@@ -80,32 +75,32 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
         help="of the learning rate; linear: it falls to zero (default: %(default)s)",
     )
     group.add_argument(
-        "--clip", metavar="NORM", type=_positive, default=1.0, help="largest gradient norm (default: %(default)s)"
+        "--clip", metavar="NORM", type=positive, default=1.0, help="largest gradient norm (default: %(default)s)"
     )
     group.add_argument(
         "--evaluate-every",
         metavar="N",
-        type=_count,
+        type=count,
         default=500,
         help="batches between two validations (default: %(default)s)",
     )
     group.add_argument(
         "--stop-below",
-        type=_positive,
+        type=positive,
         metavar="BITS",
         help=f"end once the validation error, in wrong bits, was below this in {STAYS} evaluations in a row",
     )
     group.add_argument(
         "--validation-sequences",
         metavar="N",
-        type=_count,
+        type=count,
         default=200,
         help="in a validation, at least (default: %(default)s)",
     )
     group.add_argument(
         "--test-sequences",
         metavar="N",
-        type=_count,
+        type=count,
         default=100,
         help="of each test length, at least (default: %(default)s)",
     )
@@ -113,19 +108,19 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.
     group = parser.add_argument_group("runs")
     seeds = group.add_mutually_exclusive_group()
     seeds.add_argument(
-        "--seed", metavar="S", type=_seed, default=0, help="of weights and sequences (default: %(default)s)"
+        "--seed", metavar="S", type=seed, default=0, help="of weights and sequences (default: %(default)s)"
     )
     seeds.add_argument("--seeds", type=_seeds, metavar="S,S,...", help="train one after the other")
     group.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     group.add_argument(
-        "--threads", metavar="N", type=_count, default=1, help="of torch on the CPU (default: %(default)s)"
+        "--threads", metavar="N", type=count, default=1, help="of torch on the CPU (default: %(default)s)"
     )
     group.add_argument(
         "--out",
         metavar="FOLDER",
         type=Path,
         default=Path("runs/algorithmic"),
-        help="where every run makes a new folder TASK-CONTROLLER-MEMORY-seedS-TIME (default: %(default)s)",
+        help="where every run makes a new folder TASK-CONTROLLER-MEMORY/seedS-TIME (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     task = TASKS[options.task]
@@ -171,39 +166,17 @@ def _names(classes: dict[str, Any]) -> str:
     return ", ".join(sorted(classes))
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 1")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 0")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' must be a number above 0")
-    return value
-
-
 def _lengths(text: str) -> tuple[int, int]:
     low, _, high = text.partition("-")
-    pair = (_count(low), _count(high or low))
+    pair = (count(low), count(high or low))
     if pair[0] > pair[1]:
-        raise argparse.ArgumentTypeError(f"'{text}' must rise, such as 1-20")
+        raise argparse.ArgumentTypeError(f"'{text}' must be LOW-HIGH, such as 1-20")
     return pair
 
 
 def _whole_numbers(text: str) -> list[int]:
-    return [_count(part) for part in text.split(",")]
+    return [count(part) for part in text.split(",")]
 
 
 def _seeds(text: str) -> list[int]:
-    return [_seed(part) for part in text.split(",")]
+    return [seed(part) for part in text.split(",")]

@@ -13,7 +13,7 @@ from torch import Generator
 
 from benchmarks.algorithmic.tasks import TASKS, Task
 from benchmarks.algorithmic.training import Draw, SequenceModel
-from benchmarks.speed.device import device_called
+from benchmarks.speed.timing import device_called
 
 
 class Test(NamedTuple):
@@ -70,7 +70,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
 
 
 def make_model(options: argparse.Namespace, plan: Plan) -> SequenceModel:
-    """Return a new model, with weights from torch's global source of chance.
+    """Return a new model, with weights from torch's global generator.
 
     Raises:
         ValueError: if a name or an argument of the network is wrong.

@@ -31,7 +31,7 @@ def copy(generator: Generator, batch: int, lengths: Span = (1, 20), bits: int = 
     """Draw random words, then a delimiter; the answer is the words (NTM 4.1).
 
     Args:
-        generator: all chance comes from it.
+        generator: the random generator.
         batch: B.
         lengths: number L of words.
         bits: of a word.
@@ -65,7 +65,7 @@ def repeat_copy(
     paper names no delimiter beside it; it is here because a number may be normalized to zero.
 
     Args:
-        generator: all chance comes from it.
+        generator: the random generator.
         batch: B.
         lengths: number L of words.
         repeats: number K of times that they are answered.
@@ -99,7 +99,7 @@ def associative_recall(
     A delimiter opens every item; another opens and closes the query. In every row another item may be asked for.
 
     Args:
-        generator: all chance comes from it.
+        generator: the random generator.
         batch: B.
         lengths: number L of items, at least 2.
         words: W of an item.
@@ -135,7 +135,7 @@ def priority_sort(generator: Generator, batch: int, lengths: Span = 20, bits: in
     Priorities are uniform in [-1, 1). Of 20 words the 16 highest are asked for, as in the paper.
 
     Args:
-        generator: all chance comes from it.
+        generator: the random generator.
         batch: B.
         lengths: number L of words.
         bits: of a word.
@@ -165,7 +165,7 @@ def copy_stream(generator: Generator, batch: int, lengths: Span = 10, words: Spa
     the words of a problem, and another its answer.
 
     Args:
-        generator: all chance comes from it.
+        generator: the random generator.
         batch: B.
         lengths: number L of problems in the stream.
         words: number of words of a problem, drawn anew for each.

@@ -102,7 +102,7 @@ class AnnealEntropy(BaseCallback):
 
 
 class Validate(BaseCallback):
-    """Plays validation episodes now and then and keeps the best model, by the rules of `engram.tracking.callbacks.Validation`."""
+    """Plays validation episodes now and then and keeps the best model, as `engram.tracking.callbacks.Validation`."""
 
     def __init__(self, config: TrainConfig, env: VecEnv, folder: RunFolder) -> None:
         super().__init__()

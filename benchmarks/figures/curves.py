@@ -8,11 +8,11 @@ python -m benchmarks.figures.curves runs/tmaze*/seed* --metrics memory/gate_on_c
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.arguments import count, make_parser
 from engram.evidence.report.learning_curves import Curve, draw_curves, read_curve
 from engram.evidence.statistics import Metric
 
@@ -39,13 +39,13 @@ def draw(runs: list[Path], metrics: list[str], out: Path, title: str, chance: fl
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.figures.curves", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
     parser.add_argument("--metrics", nargs="+", default=["rollout/success_rate"], help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="file to write, .png or .svg")
     parser.add_argument("--title", default="", help="of the figure")
     parser.add_argument("--chance", type=float, help="draw a dotted line here")
-    parser.add_argument("--smooth", type=int, default=5, help="rollouts to average over (default: %(default)s)")
+    parser.add_argument("--smooth", type=count, default=5, help="rollouts to average over (default: %(default)s)")
     options = parser.parse_args()
     try:
         draw(options.runs, options.metrics, options.out, options.title, options.chance, options.smooth)

@@ -5,7 +5,6 @@ python -m benchmarks.figures.readme RUN --curves runs/match-*/seed* --out docs/f
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
+from benchmarks.arguments import make_parser
 from engram.agents import MemoryPPO
 from engram.envs import make_env
 from engram.evidence.report.learning_curves import read_curve, smoothed
@@ -45,21 +45,25 @@ def _frame(env: gym.Env[Any, Any]) -> Frame:
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.figures.readme", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run of the default experiment")
     parser.add_argument("--curves", type=Path, nargs="+", default=[], help="runs whose success is drawn")
     parser.add_argument("--env", default="Engram-RoomS11-v0", help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args()
     if not (options.run / "best.zip").is_file():
-        print(f"picture: {options.run}: there is no best.zip; name a run folder", file=sys.stderr)
+        print(f"readme: {options.run}: there is no best.zip; name a run folder", file=sys.stderr)
         return 2
     mpl.use("Agg")
     model = MemoryPPO.load(options.run / "best.zip", device="cpu")
     env = make_env(options.env, split="test", view_size=3, kwargs={"render_mode": "rgb_array"})
-    # An episode that shows what the task asks: first the wrong way or a look around, the cue, then the choice.
+    # An episode that shows what the task asks: at first the cue is not in sight, then it is, then comes the choice.
     episodes = (play(model, env, seed) for seed in range(200))
-    frames, cues, _ = next(e for e in episodes if e[2] and 15 <= len(e[0]) <= 40 and e[1].index(True) >= 5)
+    fitting = (e for e in episodes if e[2] and 15 <= len(e[0]) <= 40 and e[1].index(True) >= 5)
+    frames, cues, _ = next(fitting, ([], [], False))
+    if not frames:
+        print("readme: in 200 episodes none was solved in 15 to 40 steps: name a run that has learned", file=sys.stderr)
+        return 2
     moments = {"start": 0, "the cue": cues.index(True), "the choice": len(frames) - 2}
 
     figure = plt.figure(figsize=(11, 2.9), layout="constrained")

@@ -1,18 +1,20 @@
 """Learning from a sequence at once beside its own naive loop over time, forward and backward, in the same run.
 
+    python -m benchmarks.speed.chunks --length 128 --batch 16
+
 Over the registries: each controller that has a faster path than the loop; each memory behind a memoryless controller,
 a whole sequence beside one step after the other (with the recorded writes, as in learning); and the scan of the
 fast-weight memory alone. The two take turns; each number is the median over the repeats, of CPU time where it
 runs on a CPU. What needs the step before it (`lstm`, `gru`) gains by a leaner loop only.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.arguments import count, make_parser
 from benchmarks.speed.timing import add_device, medians, where
 from engram.memory import CONTROLLERS, MEMORIES, Controller, Core, tree_map
 from engram.memory.core import CoreState
@@ -34,11 +36,11 @@ class Case(NamedTuple):
 
 def main() -> None:
     """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--length", type=int, default=128, help="steps of a sequence (default 128)")
-    parser.add_argument("--batch", type=int, default=16, help="sequences side by side (default 16)")
-    parser.add_argument("--repeats", type=int, default=7, help="times that each is measured (default 7)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    parser = make_parser("benchmarks.speed.chunks", __doc__)
+    parser.add_argument("--length", type=count, default=128, help="steps of a sequence (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=16, help="sequences side by side (default: %(default)s)")
+    parser.add_argument("--repeats", type=count, default=7, help="times that each is measured (default: %(default)s)")
+    parser.add_argument("--threads", type=count, default=1, help="threads of torch (default: %(default)s)")
     add_device(parser)
     arguments = parser.parse_args()
     torch.manual_seed(0)

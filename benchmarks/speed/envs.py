@@ -1,12 +1,13 @@
 """Steps per second of the environments under random play, beside their peers in the same run.
 
+    python -m benchmarks.speed.envs --seconds 1 Engram-RoomS11-v0 Engram-TMaze-v0
+
 Grid tasks: ours and stock MiniGrid with `ImgObsWrapper` (symbols) or `RGBImgPartialObsWrapper` (pixels), both behind a
 `DummyVecEnv`, with the same ids, view, number of copies and actions. T-Maze: the `VecEnv` of `make_vec_env` and a
-`DummyVecEnv` of the same environments, which returns the same. Seconds are those of the processor, so that whatever
-else runs on the machine counts little.
+`DummyVecEnv` of the same environments, which returns the same. Seconds are CPU time, so that
+other programs on the machine matter little.
 """
 
-import argparse
 import time
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from minigrid.wrappers import ImgObsWrapper, RGBImgPartialObsWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from benchmarks.arguments import count, make_parser, positive
 from engram.envs import make_env, make_vec_env
 from engram.envs.tasks.tmaze.env import FORWARD
 
@@ -66,13 +68,20 @@ ALL_ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 
 def main() -> None:
     """Print the grid tasks, as symbols and as pixels, and the T-Maze, each beside its peer."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long each is played (default 2)")
-    parser.add_argument("--n-envs", type=int, default=16, help="copies of a grid task (default 16)")
+    parser = make_parser("benchmarks.speed.envs", __doc__)
+    parser.add_argument("--seconds", type=positive, default=2.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--n-envs", type=count, default=16, help="copies of a grid task (default: %(default)s)")
+    known = {env_id for env_id, _ in (*GRIDS, *PIXELS, *TMAZES)}
+    parser.add_argument("ids", nargs="*", default=known, metavar="ID", help="tasks to measure (default: all)")
     arguments = parser.parse_args()
-    n_envs, seconds = arguments.n_envs, arguments.seconds
+    n_envs, seconds, chosen = arguments.n_envs, arguments.seconds, set(arguments.ids)
+    if chosen - known:
+        parser.error(f"{min(chosen - known)} is not one of {', '.join(sorted(known))}")
 
-    for name, tasks, pixels in (("symbols", GRIDS, None), ("pixels", PIXELS, TILE_SIZE)):
+    for name, listed, pixels in (("symbols", GRIDS, None), ("pixels", PIXELS, TILE_SIZE)):
+        tasks = [task for task in listed if task[0] in chosen]
+        if not tasks:
+            continue
         print(f"{name:<29}{'view':>9}{'MiniGrid':>13}{'ours':>11}{'ratio':>7}   (steps/s, {n_envs} copies)")
         for env_id, view_size in tasks:
             stock = DummyVecEnv([partial(_stock, env_id, view_size, pixels)] * n_envs)
@@ -88,8 +97,11 @@ def main() -> None:
             print(f"{env_id:<29}{view_size:>9}{_compared(stock, ours, _random(ours), seconds)}", flush=True)
         print()
 
+    tmazes = [task for task in TMAZES if task[0] in chosen]
+    if not tmazes:
+        return
     print(f"{'T-Maze':<29}{'actions':>9}{'DummyVecEnv':>13}{'ours':>11}{'ratio':>7}   (steps/s, {CORRIDORS} corridors)")
-    for env_id, kwargs in TMAZES:
+    for env_id, kwargs in tmazes:
         single = DummyVecEnv([partial(make_env, env_id, kwargs=kwargs, monitor=True)] * CORRIDORS)
         ours = make_vec_env(env_id, n_envs=CORRIDORS, kwargs=kwargs, seed=0)
         for name, actions in (("random", _random(ours)), ("forward", np.full((1, CORRIDORS), FORWARD))):

@@ -18,6 +18,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
+from benchmarks.arguments import count, make_parser
 from benchmarks.speed.timing import add_device, medians, where
 from engram.memory import Core
 from engram.memory.feedback.loop import EncodedSteps, FeedbackLoop
@@ -27,14 +28,14 @@ INPUTS = 32
 
 def main() -> None:
     """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--length", type=int, default=64, help="steps of a sequence (default %(default)s)")
-    parser.add_argument("--batch", type=int, default=16, help="sequences side by side (default %(default)s)")
-    parser.add_argument("--slots", type=int, default=64, help="default %(default)s")
-    parser.add_argument("--word-size", type=int, default=32, help="default %(default)s")
-    parser.add_argument("--read-heads", type=int, default=4, help="default %(default)s")
-    parser.add_argument("--hidden-size", type=int, default=128, help="of the LSTM (default %(default)s)")
-    parser.add_argument("--repeats", type=int, default=9, help="times that each is measured (default %(default)s)")
+    parser = make_parser("benchmarks.speed.memories", __doc__)
+    parser.add_argument("--length", type=count, default=64, help="steps of a sequence (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=16, help="sequences side by side (default: %(default)s)")
+    parser.add_argument("--slots", type=count, default=64, help="default: %(default)s")
+    parser.add_argument("--word-size", type=count, default=32, help="default: %(default)s")
+    parser.add_argument("--read-heads", type=count, default=4, help="default: %(default)s")
+    parser.add_argument("--hidden-size", type=count, default=128, help="of the LSTM (default: %(default)s)")
+    parser.add_argument("--repeats", type=count, default=9, help="times that each is measured (default: %(default)s)")
     add_device(parser)
     options = parser.parse_args()
     torch.manual_seed(0)

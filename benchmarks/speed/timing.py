@@ -7,19 +7,26 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.speed.device import device_called
-
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the option of where to measure."""
-    parser.add_argument("--device", type=_device, default="cpu", help="auto, cpu, cuda, ... (default %(default)s)")
+    parser.add_argument("--device", type=_device, default="cpu", help="auto, cpu, cuda, ... (default: %(default)s)")
 
 
-def _device(name: str) -> torch.device:
+def device_called(name: str) -> torch.device:
+    """Return the device of this name; "auto" is CUDA if it is there, else the CPU.
+
+    Raises:
+        ValueError: if torch cannot use it here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return device_called(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each is what some missing device raises
+        raise ValueError(f"{name}: {str(error).splitlines()[0]}") from error
+    return device
 
 
 def medians(steps: list[Callable[[], None]], repeats: int, device: torch.device) -> list[float]:
@@ -48,3 +55,10 @@ def _now(device: torch.device) -> float:
         return time.process_time()
     torch.accelerator.synchronize(device)
     return time.perf_counter()
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return device_called(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

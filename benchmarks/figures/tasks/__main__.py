@@ -3,7 +3,6 @@
 python -m benchmarks.figures.tasks [--out docs/figures/tasks]
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 
+from benchmarks.arguments import make_parser
 from benchmarks.figures.tasks.grids import draw_film, draw_grid
 from benchmarks.figures.tasks.strips import draw_strip
 from benchmarks.players import grids, mazes
@@ -59,10 +59,13 @@ FILMS = {
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.figures.tasks", __doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/figures/tasks"), help="folder (default: %(default)s)")
     out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {out}: {error.strerror}")
     mpl.use("Agg")
     for name, still in GRIDS.items():
         draw_grid(still.env_id, still.seed, out / f"{name}.png", **still.kwargs)
