@@ -16,7 +16,7 @@ SMALL := experiment=tmaze_twenty memory.slots=32 memory.heads=2 memory.key_size=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install train example evaluate test test-slow test-browser test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean docs
+.PHONY: help install train example evaluate test test-slow test-browser test-wheel test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean docs
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -57,6 +57,9 @@ test-slow: $(STAMP) ## the learning checks
 test-browser: $(STAMP) ## the page of the why-trace in a headless Chromium
 	@$(BIN)/python tests/browser/chromium.py
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-wheel: $(STAMP) ## the wheel, installed into an environment of its own
+	$(BIN)/python -m pytest -n 2 -m wheel tests/test_wheel.py $(ARGS)
 
 test-gpu: $(STAMP) ## memories and agents on a CUDA device
 	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("no CUDA device, or a build of torch that has no use for it")'

@@ -141,7 +141,10 @@ def _train(
         options.schedule == "linear",
     )
     started, losses, low = time.perf_counter(), [], 0
-    with progress_file.open("w", newline="") as file, BatchProgress(options.task, options.batches, console) as progress:
+    with (
+        progress_file.open("w", newline="", encoding="utf-8") as file,
+        BatchProgress(options.task, options.batches, console) as progress,
+    ):
         rows = csv.writer(file)
         rows.writerow(["batch", "loss", "wrong_bits", "seconds"])
         for batch, loss in enumerate(steps, start=1):

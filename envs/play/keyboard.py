@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _END = "\x04"  # Ctrl-D
@@ -30,6 +31,8 @@ def pressed_keys() -> Iterator[Iterator[str]]:
         yield _characters()
     elif sys.platform == "win32":
         yield _of_console()
+    elif find_spec("termios") is None:  # keys cannot be read one by one: they come with the next Enter
+        yield _characters()
     else:
         import termios
         import tty

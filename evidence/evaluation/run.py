@@ -73,7 +73,9 @@ def evaluate_run(
         env.close()
 
     tested = played.layouts(trained.label)
-    known = set(folder.layouts.read_text(errors="replace").split()) if folder.layouts.is_file() else None
+    known = (
+        set(folder.layouts.read_text(encoding="utf-8", errors="replace").split()) if folder.layouts.is_file() else None
+    )
     # Harder settings are not split: a delay within the range of the training shows layouts of the training.
     labels = [setting.label for setting, _ in test_settings]
     in_both = {label: None if known is None else len(played.layouts(label) & known) for label in labels}

@@ -27,7 +27,7 @@ def read_metrics(run: Path) -> list[dict[str, str]]:
     path = run / "metrics.csv"
     if not path.is_file():
         raise ValueError(f"{run}: there is no metrics.csv; name folders of runs")
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -55,7 +55,7 @@ class EvaluatedEpisodes:
 def last_evaluation(folder: RunFolder) -> dict[str, Any]:
     """Return the seed, episodes and checkpoint of a run's last evaluation; nothing if there is none to be read."""
     try:
-        found = json.loads(folder.evaluation.read_text())
+        found = json.loads(folder.evaluation.read_text(encoding="utf-8"))
         return {key: found[key] for key in ("seed", "episodes", "checkpoint")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -71,7 +71,7 @@ def against_its_row(folder: RunFolder, number: int, recording: Recording) -> str
     """
     wanted = {key: str(value) for key, value in (asdict(Condition()) | {"episode": number}).items()}
     try:
-        rows = csv.DictReader(folder.episodes.read_text().splitlines())
+        rows = csv.DictReader(folder.episodes.read_text(encoding="utf-8").splitlines())
         row = next(row for row in rows if wanted.items() <= row.items())
         gained, length, layout = float(row["return"]), int(row["length"]), row["layout"]
     except (OSError, ValueError, KeyError, StopIteration):

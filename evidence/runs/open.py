@@ -209,7 +209,7 @@ def _load_config(path: Path, modules: Mapping[str, str]) -> TrainConfig:
 def _other_commit(versions: Path) -> str:
     """Say by which commit a run was made, if not by this one."""
     try:
-        made = str(json.loads(versions.read_text())["git_commit"] or "")
+        made = str(json.loads(versions.read_text(encoding="utf-8"))["git_commit"] or "")
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     here, _ = git_commit(Path(__file__).resolve().parents[2])

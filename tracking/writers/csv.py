@@ -39,7 +39,7 @@ class MetricsFile(KVWriter):
                 self.path, _lines([dict(zip(self.columns, self.columns, strict=True)), *rows, row], self.columns)
             )
         else:
-            with self.path.open("a", newline="") as file:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(_lines([row], self.columns))
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class MetricsFile(KVWriter):
     def _rows(self) -> list[dict[str, str]]:
         if not self.columns:
             return []
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
 
