@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ DIGESTS = """
 import sys
 import test_registration
 for env_id in test_registration.IDS:
-    print(env_id, test_registration.digest(env_id))
+    print(env_id, test_registration.digest(env_id)[:10])
 """
 
 
@@ -101,8 +102,25 @@ def test_same_seed_same_episodes_as_ever(env_id):
 def test_same_seed_same_episodes_in_another_process():
     environ = {**os.environ, "PYTHONHASHSEED": "23", "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
     there = subprocess.run([sys.executable, "-c", DIGESTS], env=environ, capture_output=True, text=True, check=True)
-    here = "".join(f"{env_id} {digest(env_id)}\n" for env_id in IDS)
-    assert there.stdout == here
+    assert dict(line.split() for line in there.stdout.splitlines()) == EPISODES
+
+
+def test_a_fresh_process_makes_an_id_by_the_name_of_its_module():
+    code = (
+        "import gymnasium as gym\n"
+        "env = gym.make('engram.envs:Engram-RoomS11-v0')\n"
+        "assert env.observation_space.contains(env.reset(seed=0)[0])\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_its_spec_can_be_pickled(env_id):
+    spec = pickle.loads(pickle.dumps(gym.make(env_id).spec))
+    again = gym.make(spec)
+    assert again.spec.kwargs == gym.spec(env_id).kwargs
+    again.reset(seed=0)
+    again.step(again.action_space.sample())
 
 
 @pytest.mark.parametrize("env_id", IDS)
