@@ -11,7 +11,8 @@ from benchmarks.players.grids import choices
 from engram.envs import make_env
 from engram.envs.tasks.tmaze.env import UP
 
-EPISODES = 500
+EPISODES = {"train": 500, "validation": 200, "test": 200}
+"""Most on the side whose mazes the player has met."""
 
 
 def meet_match(env):
@@ -57,7 +58,7 @@ def test_a_player_that_memorized_every_training_maze_but_cannot_see_the_cue_is_a
     train = make_env(env_id, split="train", seed=0, kwargs=kwargs)
     answers = defaultdict(Counter)
     overall = Counter()
-    for _ in range(EPISODES):
+    for _ in range(EPISODES["train"]):
         maze, answer = meet(train)
         answers[maze][answer] += 1
         overall[maze[1:], answer] += 1
@@ -68,10 +69,10 @@ def test_a_player_that_memorized_every_training_maze_but_cannot_see_the_cue_is_a
         # A maze it has not met: the answer that was right most often for this arrangement of the choices.
         return max((0, 1), key=lambda answer: overall[maze[1:], answer])
 
-    for number, side in enumerate(("train", "validation", "test")):
+    for number, (side, episodes) in enumerate(EPISODES.items()):
         env = make_env(env_id, split=side, seed=100 + number, kwargs=kwargs)
-        right = sum(guess(maze) == answer for maze, answer in (meet(env) for _ in range(EPISODES)))
-        assert binomtest(right, EPISODES, 0.5).pvalue > 1e-3, (side, right / EPISODES)
+        right = sum(guess(maze) == answer for maze, answer in (meet(env) for _ in range(episodes)))
+        assert binomtest(right, episodes, 0.5).pvalue > 1e-3, (side, right / episodes)
 
 
 def test_the_players_memory_is_good():

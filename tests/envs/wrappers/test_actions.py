@@ -4,7 +4,23 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from engram.envs.wrappers.actions import RandomActions
+from engram.envs.wrappers.actions import ActionSubset, RandomActions
+
+
+def test_useful_actions_are_numbered_as_given():
+    env = ActionSubset(gym.make("MiniGrid-Empty-8x8-v0"), ("forward", "right"))
+    env.reset(seed=0)
+    assert env.action_space.n == 2
+    env.step(0)
+    assert tuple(env.unwrapped.agent_pos) == (2, 1)
+    env.step(1)
+    assert env.unwrapped.agent_dir == 1
+
+
+@pytest.mark.parametrize("actions", [(), ("left", "left"), ("jump",)])
+def test_useless_actions_are_refused(actions):
+    with pytest.raises(ValueError, match=r"useful_actions=.*left, right, forward, pickup"):
+        ActionSubset(gym.make("MiniGrid-Empty-8x8-v0"), actions)
 
 
 class Recorder(gym.Env):

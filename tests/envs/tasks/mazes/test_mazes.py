@@ -169,6 +169,22 @@ def test_far_too_little_time_is_refused_after_few_mazes(monkeypatch):
     assert len(drawn) > 1900
 
 
+@pytest.mark.parametrize(
+    ("env", "limit"),
+    [
+        (Match(size=9), 5 * 9**2),
+        (Room(size=11), 30 * 11),
+        (MazeMatch(size=13), 5 * 13**2),
+        (MazeReturn(size=9, trips=3), 5 * 9**2),
+        (MazeReturn(size=9, trips=4), 2 * 5 * 9**2),
+        (MazeSequence(size=13, cues=2), 5 * 13**2),
+        (MazeSequence(size=25, cues=7), 3 * 5 * 25**2),
+    ],
+)
+def test_the_default_time_limits_are_those_of_the_docstrings(env, limit):
+    assert env.max_steps == limit
+
+
 def test_as_many_legs_as_one_likes_are_given_their_time():
     env = MazeReturn(trips=10**6)
     env.reset(seed=0)
