@@ -10,9 +10,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 
 class EpisodicNovelty:
-    """Tells which observations are the first of their kind in their episode.
+    """Finds the observations that are the first of their kind in their episode.
 
-    It looks at nothing but observations, so it is the same for every memory and every control.
+    It depends on observations only, so it is the same for every memory and every baseline.
 
     Args:
         n_envs: B.
@@ -26,10 +26,10 @@ class EpisodicNovelty:
 
         Args:
             observations: [B, ...], or a dict of these.
-            episode_starts: [B] bool; a first observation is not news, since no action led to it.
+            episode_starts: [B] bool; the first observation of an episode is no first visit, since no action led to it.
 
         Returns:
-            [B] bool, news.
+            [B] bool, first visits.
         """
         parts = list(observations.values()) if isinstance(observations, dict) else [np.asarray(observations)]
         first_visits = np.zeros(len(self.seen), dtype=bool)
@@ -47,7 +47,7 @@ class EpisodicNovelty:
 
 
 def first_visit_rate(first_visits: NDArray[np.bool_], ended: NDArray[np.bool_]) -> float:
-    """Return the share of news among the steps of a rollout that could bring any.
+    """Return the share of first visits among the steps of a rollout that could be one.
 
     Args:
         first_visits: [T, B] bool.
@@ -57,17 +57,17 @@ def first_visit_rate(first_visits: NDArray[np.bool_], ended: NDArray[np.bool_]) 
 
 
 def novelty_bonus(first_visits: NDArray[np.bool_], rate: float, coef: float) -> NDArray[np.float32]:
-    """Turn news into rewards; news that comes at every step is worth nothing.
+    """Turn first visits into rewards; if every step is a first visit, they are worth nothing.
 
-    Where a noise channel makes every observation new, a bonus would only pay for time. So it fades as news becomes
-    the rule: to 94 % where half of all steps are news, to 34 % at nine of ten, to nothing where all are.
+    Where noise makes every observation new, a bonus would only pay for time. So it falls as first visits become
+    frequent: to 94 % if half of all steps are first visits, to 34 % if nine of ten are, to nothing if all are.
 
     Args:
         first_visits: [T, B] bool, from one rollout.
-        rate: share of news in the rollout, see `first_visit_rate`.
-        coef: reward for news where news is rare.
+        rate: share of first visits in the rollout, see `first_visit_rate`.
+        coef: reward for a first visit where they are rare.
 
     Returns:
-        [T, B] `coef * news * (1 - rate ** 4)`.
+        [T, B] `coef * first_visits * (1 - rate ** 4)`.
     """
     return np.where(first_visits, coef * (1.0 - rate**4), 0.0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Collecting experience: the agent plays B envs for T steps and everything it saw, did and stored is recorded."""
+"""Collecting experience: the agent plays B envs for T steps and all observations, actions and writes are recorded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engram.memory.state import concatenate
 
 
 class RolloutCursor(NamedTuple):
-    """Where the collection stands between two rollouts."""
+    """Where the collection goes on after a rollout."""
 
     observations: Any  # as the VecEnv returned them
     episode_starts: NDArray[np.bool_]  # [B]
@@ -38,7 +38,7 @@ class Rollout(NamedTuple):
 
 
 class Truncation(NamedTuple):
-    """Episodes truncated at one step: their value is that of the final observation, met with the post-step memory."""
+    """Episodes truncated at one step: their value is that of the final observation, with the memory after the step."""
 
     time: int
     rows: NDArray[np.int64]  # [X]
@@ -68,7 +68,7 @@ def collect(
         env: B envs.
         cursor: where to go on.
         buffer: emptied and filled.
-        novelty: told of every observation.
+        novelty: is given every observation.
         n_steps: T.
         on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.
 
@@ -80,7 +80,7 @@ def collect(
     """
     device, space = policy.device, policy.observation_space
     observations, starts, state = cursor
-    novelty(observations, starts)  # tells it of first observations; the others it has seen
+    novelty(observations, starts)  # only the first observations of a training are new to it
     has_masks = env.has_attr("action_masks")
     cache: State | None = None  # the weights have changed since the last rollout
     cuts: list[Truncation] = []

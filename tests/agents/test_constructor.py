@@ -64,6 +64,17 @@ def test_the_positions_and_names_are_those_of_stock_ppo():
         assert mine[name].default == theirs[name].default == NOT_SUPPORTED[name]
 
 
+def test_the_defaults_that_are_not_stock_ppos():
+    theirs, mine = (inspect.signature(algorithm).parameters for algorithm in (PPO, MemoryPPO))
+    differing = {name: mine[name].default for name, one in theirs.items() if mine[name].default != one.default}
+    assert differing == {"learning_rate": 1e-3, "n_steps": 256, "batch_size": None, "n_epochs": 4, "ent_coef": 0.01}
+    ours = {name: mine[name].default for name in OURS}
+    assert {name: value for name, value in ours.items() if value is not None} == {
+        "novelty_coef": 0.02,
+        "novelty_fraction": 0.8,
+    }
+
+
 def test_a_position_means_what_it_means_in_stock_ppo():
     model = MemoryPPO("MemoryPolicy", vec_env(), 3e-3, 20, 60, 2, 0.9, 0.8, device="cpu")
     assert model.policy.optimizer.param_groups[0]["lr"] == 3e-3

@@ -5,12 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from small import STEPS_OF_A_ROLLOUT, Logged, small
+from small import STEPS_OF_A_ROLLOUT, Logged, small, weights
+from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import LinearSchedule
 from staggered import vec_env
 
 from engram.agents import MemoryPPO
+from engram.agents.losses import ppo_loss
 
 
 def steps_taken(model):
@@ -25,6 +27,21 @@ def test_the_target_divergence_stops_early():
     assert steps_taken(small()) == 4  # 2 epochs of 6 chunks in minibatches of 3
     assert steps_taken(small(target_kl=1e-9, learning_rate=0.01)) == 1
     assert steps_taken(small(target_kl=1e9)) == 4
+
+
+def test_it_stops_beyond_one_and_a_half_times_the_target(monkeypatch):
+    divergences = []
+
+    def spy(*arguments):
+        loss = ppo_loss(*arguments)
+        divergences.append(loss.approx_kl.item())
+        return loss
+
+    monkeypatch.setattr("engram.agents.update.ppo_loss", spy)
+    assert steps_taken(small(learning_rate=0.01)) == 4
+    second = divergences[1]  # that of the first minibatch is zero: nothing has changed yet
+    assert steps_taken(small(learning_rate=0.01, target_kl=second / 1.6)) == 1
+    assert steps_taken(small(learning_rate=0.01, target_kl=second / 1.4)) > 1
 
 
 def test_schedules_are_followed():
@@ -115,3 +132,41 @@ def test_defaults_fit_together_for_any_usual_number_of_steps():
             assert 8 <= length <= 64
             assert n_steps % length == 0
             assert model.batch_size % length == 0
+
+
+def moved(scale, **kwargs):
+    """How far one update of plain SGD moves the weights, after advantages were multiplied by `scale` and shifted."""
+    sgd = {"features_dim": 11, "optimizer_class": torch.optim.SGD}
+    model = small(ent_coef=0.0, vf_coef=0.0, max_grad_norm=1e9, policy_kwargs=sgd, **kwargs)
+    model._setup_learn(100, None)
+    assert model.collect_rollouts(model.env, model._init_callback(None), model.rollout_buffer, 10)
+    torch.manual_seed(7)
+    model.chunks.set_targets(scale * model.chunks.advantages + scale - 1, model.chunks.returns)
+    before = weights(model)
+    model.train()
+    return (weights(model) - before).norm().item()
+
+
+def test_normalized_advantages_have_neither_scale_nor_mean():
+    assert moved(1000.0, learning_rate=1e-2) == pytest.approx(moved(1.0, learning_rate=1e-2), rel=1e-2)
+    plain = {"normalize_advantage": False, "learning_rate": 1e-6}
+    assert moved(1000.0, **plain) > 100 * moved(1.0, **plain) > 0
+
+
+def test_the_optimizer_is_stock_ppos_but_fused():
+    mine, theirs = small().policy.optimizer, PPO("MlpPolicy", vec_env(), n_steps=10, batch_size=15).policy.optimizer
+    assert type(mine) is type(theirs)
+    assert mine.defaults["fused"]
+    same = mine.defaults.keys() - {"fused", "lr"}
+    assert {key: mine.defaults[key] for key in same} == {key: theirs.defaults[key] for key in same}
+    assert mine.defaults["eps"] == 1e-5
+
+
+def test_options_of_the_optimizer_are_the_users_to_choose():
+    def defaults(**kwargs):
+        return small(policy_kwargs=kwargs).policy.optimizer.defaults
+
+    chosen = defaults(optimizer_kwargs={"eps": 1e-7, "weight_decay": 0.1})
+    assert (chosen["eps"], chosen["weight_decay"], chosen["fused"]) == (1e-7, 0.1, True)
+    assert defaults(optimizer_kwargs={"fused": False})["fused"] is False
+    assert defaults(optimizer_class=torch.optim.AdamW)["eps"] == 1e-8
