@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from fake_runs import certificate, fake_run, score
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from engram.configs import CannotRun
 from engram.evidence.comparison import compare as comparing
+from engram.evidence.comparison import figure
 from engram.evidence.comparison.compare import Comparison
 from engram.evidence.comparison.figure import draw_comparison
 from engram.evidence.comparison.table import print_comparison, score_rows, write_comparison
@@ -285,6 +287,20 @@ def test_figure_is_written_as_png_and_svg_and_is_the_same_again(folders: list[Pa
     assert draw_comparison(one, tmp_path / "one")[0].is_file()
 
 
+@pytest.mark.parametrize("chance", [0.5, None])
+def test_chance_is_drawn_where_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chance: float | None
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figure, "save_figure", lambda made, path: drawn.append(made) or (path, path))
+    draw_comparison(compare([fake_run(tmp_path, evaluation={"chance": chance})]), tmp_path / "figure")
+    names = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert names == ["memory intact", "memory wiped", "single seeds", *([] if chance is None else ["chance"])]
+    (panel,) = drawn[0].axes
+    dotted = [line for line in panel.lines if line.get_linestyle() == ":" and len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in dotted] == ([] if chance is None else [[0.5, 0.5]])
+
+
 def test_runs_are_found_by_name_by_pattern_and_below_a_folder(tmp_path: Path) -> None:
     runs = [fake_run(tmp_path / "runs", memory, seed=seed) for memory in ("episodic", "none") for seed in (0, 1)]
     (runs[0] / "wandb" / "files").mkdir(parents=True)
@@ -293,6 +309,7 @@ def test_runs_are_found_by_name_by_pattern_and_below_a_folder(tmp_path: Path) ->
     (tmp_path / "runs" / "grid-2026" / "multirun.yaml").write_text("")
     pattern = tmp_path / "runs" / "*"
     assert find_runs([tmp_path]) == find_runs([pattern / "seed*"]) == find_runs([pattern]) == runs
+    assert find_runs([tmp_path / "**" / "seed*"]) == runs
     assert find_runs(sorted((tmp_path / "runs").iterdir())) == runs  # as a shell writes the pattern out
     assert find_runs([runs[2], tmp_path / "runs", os.path.relpath(runs[2])]) == [runs[2], runs[0], runs[1], runs[3]]
     (tmp_path / "a[b]").mkdir()

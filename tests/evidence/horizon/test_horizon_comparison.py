@@ -82,6 +82,8 @@ def test_there_is_a_curve_for_each_memory_with_its_seeds_together(tmp_path: Path
     assert all(path.stat().st_size for path in written)
     content = json.loads(written[0].read_text())
     assert content["agents"]["episodic-lstm"]["effective_length"] is None
+    assert "success_by_seed" in content["agents"]["episodic-lstm"]["points"][0]
+    assert "success_by_seed" not in content["agents"]["ntm-lstm"]["points"][0]  # it is of one agent
     assert content["caveats"] == [
         "Fewer than 5 seeds, so that nothing is concluded over seeds: episodic-lstm, ntm-lstm."
     ]

@@ -45,6 +45,7 @@ def test_what_is_drawn(drawn: list[Figure]) -> None:
     draw_horizon(curves, Path("nowhere"), colors={"a": "red", "b": "blue"})
     (axes,) = drawn[0].axes
     assert axes.get_xscale() == "log"
+    assert axes.xaxis.get_major_formatter()(1000) == "1,000"
     lines = {line.get_label(): line for line in axes.lines}
     # In the order of the delays, however they were written.
     found = lines["b\neffective length 70"]
