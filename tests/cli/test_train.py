@@ -142,6 +142,7 @@ def test_a_maze_on_two_sides_stops_the_run_unless_that_is_allowed(monkeypatch: p
                 check_leakage(config)
         else:
             assert check_leakage(config) is leaks
+    assert not composed(*TINY).env.allow_overlap
     assert check_leakage(composed(*TINY, "env.split=false")) is None
     assert check_leakage(composed(*TINY, "eval.leakage_resets=0")) is None
 

@@ -36,6 +36,10 @@ WRONG = {
     "removed key": (["~seed"], ["seed"]),
     "out of range": (["env.n_envs=0"], ["env.n_envs=0", "at least 1"]),
     "not a number at all": (["ppo.gamma=nan"], ["ppo.gamma=nan", "from 0 to 1"]),
+    "text for a number below a name of the user": (
+        ["env.test_settings.larger.episodes=many"],
+        ["env.test_settings.larger.episodes", "many"],
+    ),
     "key that was renamed": (["env.actions=[left]"], ["env.actions", "env.useful_actions"]),
     "key below one that was renamed": (["env.harder.longer.id=x"], ["env.harder", "env.test_settings"]),
     "choice that was renamed": (["eval.harder=false"], ["eval.harder", "eval.test_settings"]),

@@ -153,6 +153,23 @@ def test_bounds_of_a_key_are_those_that_the_agent_checks() -> None:
         assert (key.low, key.high) == (low, high), name
 
 
+def test_bounds_follow_from_what_a_number_is() -> None:
+    fractions = {"env.random_actions", "env.chance", "ppo.learning_rate", "ppo.learning_rate_final", "ppo.gamma"}
+    fractions |= {"ppo.gae_lambda", "ppo.clip_range", "ppo.novelty_fraction"}
+    counts = {"total_timesteps", "torch_threads", "env.n_envs", "eval.every", "eval.episodes", "eval.n_envs"}
+    counts |= {
+        f"ppo.{name}" for name in ("n_steps", "batch_size", "n_epochs", "chunk_length", "features_dim", "net_arch")
+    }
+    for name, key in schema_keys(TrainConfig).items():
+        if name in fractions:
+            assert (key.low, key.high) == (0, 1), name
+        elif name == "seed":
+            assert (key.low, key.high) == (0, 2**31 - 1)
+        elif key.bounds:
+            assert (key.low, key.high) == (int(name in {*counts, "tracking.timeout"}), math.inf), name
+    assert all(schema_keys(TrainConfig)[name].bounds for name in fractions | counts)
+
+
 @pytest.mark.parametrize("key", [name for name, key in schema_keys(TrainConfig).items() if key.bounds])
 def test_a_value_outside_of_its_bounds_is_refused_and_the_bounds_themselves_are_not(key: str) -> None:
     known = schema_keys(TrainConfig)[key]

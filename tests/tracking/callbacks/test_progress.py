@@ -12,7 +12,7 @@ from rich.console import Console
 from engram.tracking.callbacks import LayoutCount, ProgressLine
 
 
-def shown(*, terminal: bool, successes: list[bool], every: float = 0.0) -> str:
+def shown(*, terminal: bool, successes: list[bool], every: float = 0.0, steps: int = 100) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=100, color_system=None)
     model: Any = SimpleNamespace(
@@ -22,7 +22,7 @@ def shown(*, terminal: bool, successes: list[bool], every: float = 0.0) -> str:
     progress.init_callback(model)
     progress.on_training_start({}, {})
     for _ in range(4):
-        model.num_timesteps += 100
+        model.num_timesteps += steps
         progress.on_step()
     progress.on_training_end()
     return text.getvalue()
@@ -38,7 +38,18 @@ def test_percent_success_speed_and_time_left_are_shown(terminal: bool) -> None:
     assert "left" in text
 
 
-def test_return_stands_in_where_no_success_is_told() -> None:
+def test_percent_speed_and_time_left_follow_from_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, *[2.0] * 100])
+    monkeypatch.setattr("engram.tracking.callbacks.progress.time.monotonic", lambda: next(times))
+    assert shown(terminal=False, successes=[], every=3600.0).split("  ")[-2:] == ["200 fps", "0:03 left\n"]
+
+
+def test_percent_is_of_all_steps_and_at_most_100(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "400 steps: 40 %" in shown(terminal=False, successes=[])
+    assert "1,200 steps: 100 %" in shown(terminal=False, successes=[], steps=300)
+
+
+def test_return_stands_in_where_no_success_is_reported() -> None:
     assert "return 1.00" in shown(terminal=False, successes=[])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import wandb
 from PIL import Image
@@ -64,6 +65,7 @@ def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
     logger = Logger(None, [writer])
     for step in (64, 128):
         logger.record("train/loss", step / 256)
+        logger.record("train/numpy", np.float32(step / 512))
         logger.record("secret", 1, exclude="wandb")
         logger.dump(step)
     writer.summarize({"evaluation": {"success": 0.75}})
@@ -76,7 +78,8 @@ def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
     metrics = [record["metric"] for record in read if record["type"] == "metric"]
     assert any(metric.get("glob_name") == "*" and metric["step_metric"] == "global_step" for metric in metrics)
     rows = [record["history"]["item"] for record in read if record["type"] == "history"]
-    assert [(row["global_step"], row["train/loss"]) for row in rows] == [(64, 0.25), (128, 0.5)]
+    found = [(row["global_step"], row["train/loss"], row["train/numpy"]) for row in rows]
+    assert found == [(64, 0.25, 0.125), (128, 0.5, 0.25)]
     assert not any("secret" in row for row in rows)
     summary = [record["summary"].get("update", {}) for record in read if record["type"] == "summary"]
     assert any("0.75" in json.dumps(update) for update in summary)
@@ -97,6 +100,7 @@ def test_offline_run_holds_film_table_and_models(tmp_path: Path) -> None:
     writer.tabulate(
         "evaluation/certificate", [{"done": "wiped", "success": 0.5}, {"done": "intact", "success": None}], 7
     )
+    writer.tabulate("one_row", [{"done": "wiped"}], 7)
     for name in ("best", "latest"):
         writer.keep_model([folder / f"{name}.zip"], name)
     writer.close()
