@@ -1,4 +1,4 @@
-"""Draws one sequence: inputs, targets, outputs, and where a memory reads and writes over time, if its state tells."""
+"""Draws one sequence: inputs, targets, outputs, and where a memory reads and writes over time, if its state has it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class BatchProgress:
                 refresh_per_second=2,
             )
             self._task = self._bar.add_task(what, total=batches, state="")
-        self._started = self._said = time.monotonic()
+        self._started = self._printed = time.monotonic()
 
     def __enter__(self) -> BatchProgress:
         if self._bar is not None:
@@ -52,16 +52,16 @@ class BatchProgress:
             self._bar.stop()
 
     def update(self, batch: int, loss: float) -> None:
-        """Tell that `batch` batches are done, the last with this loss."""
+        """Show that `batch` batches are done, the last with this loss."""
         now = time.monotonic()
-        if self._bar is None and now - self._said < self.every:
+        if self._bar is None and now - self._printed < self.every:
             return
         wrong = "" if self.wrong_bits is None else f"  wrong bits {self.wrong_bits:.2f}"
         state = f"batch {batch:,}/{self.batches:,}  loss {loss:.4f}{wrong}"
         if self._bar is not None:
             self._bar.update(self._task, completed=batch, state=state)
             return
-        self._said = now
+        self._printed = now
         left = (now - self._started) / batch * (self.batches - batch)
         self.console.print(
             f"{self.what}: {state}  {left // 60:.0f}:{left % 60:02.0f} left", highlight=False, soft_wrap=True

@@ -161,7 +161,7 @@ def priority_sort(generator: Generator, batch: int, lengths: Span = 20, bits: in
 def copy_stream(generator: Generator, batch: int, lengths: Span = 10, words: Span = 5, bits: int = 8) -> Sequences:
     """Draw one copy problem after the other; a memory that does not free its slots fills up (DNC, ext. data fig. 1).
 
-    The paper's stream is 10 problems of 5 words for a memory of 10 slots. It does not tell its marks: here one opens
+    The paper's stream is 10 problems of 5 words for a memory of 10 slots. It does not define marks: here one opens
     the words of a problem, and another its answer.
 
     Args:

@@ -58,8 +58,8 @@ def test_wrong_bits_are_those_scored_bits_whose_probability_is_on_the_wrong_side
         wrong = 0
         for step in range(7):
             for bit in range(3):
-                says = torch.sigmoid(logits[step, row, bit]) > 0.5
-                wrong += bool(sequences.mask[step, row]) and bool(says) != bool(sequences.targets[step, row, bit])
+                guess = torch.sigmoid(logits[step, row, bit]) > 0.5
+                wrong += bool(sequences.mask[step, row]) and bool(guess) != bool(sequences.targets[step, row, bit])
         assert wrong_bits(logits, sequences)[row] == wrong
 
 

@@ -31,11 +31,11 @@ def transcript(env: gym.Env, actions: list[int]) -> tuple[list, list[bool], list
 
 
 def record(env_id: str, seed: int) -> list:
-    """Return all that an episode of random actions shows and says."""
+    """Return all that an episode of random actions shows and reports."""
     env, rng = gym.make(env_id), np.random.default_rng(seed)
     observation, info = env.reset(seed=seed)
-    said, terminated = [[observation.tolist(), info]], False
+    recorded, terminated = [[observation.tolist(), info]], False
     while not terminated:
         observation, reward, terminated, _, info = env.step(int(rng.integers(env.action_space.n)))
-        said.append([observation.tolist(), reward, info])
-    return said
+        recorded.append([observation.tolist(), reward, info])
+    return recorded

@@ -97,7 +97,7 @@ def marks(env: gym.Env[Any, Any]) -> list[Mark]:
 
 
 class Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Keeps a picture of every step of one episode: the whole grid, and the view in a frame that tells of the cue.
+    """Keeps a picture of every step of an episode: the whole grid and the view, framed in yellow if it shows the cue.
 
     Args:
         env: a grid task.
@@ -139,7 +139,7 @@ def draw_film(env_id: str, seed: int, player: Callable[[gym.Env[Any, Any]], Any]
     Args:
         env_id: a grid task.
         seed: of the episode.
-        player: plays an episode of an environment and tells of its success.
+        player: plays an episode of an environment and returns whether it succeeded.
         out: file to write, .gif.
         tile: pixels a cell.
     """

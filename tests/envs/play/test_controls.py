@@ -59,7 +59,7 @@ def test_the_help_names_every_key_and_what_it_does(env_id, at_terminal):
     for line in actions:
         *keys, name = line.split()
         assert keys
-        assert {controls.name(wish) for wish in controls.commands(keys)} == {name}
+        assert {controls.name(command) for command in controls.commands(keys)} == {name}
         assert len(list(controls.commands(keys))) == len(keys)
     assert list(controls.commands([new[0], end[0]])) == [Command.NEW, Command.QUIT]
     assert controls.help(ascii_only=True).isascii()

@@ -119,7 +119,7 @@ def test_the_list_has_each_of_our_ids_and_a_line_about_it(playing):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ((), "name a task; --list shows ours"),
         (("Engram-Ropm-S11-v0",), "no environment is registered as 'Engram-Ropm-S11-v0': did you mean"),
@@ -136,10 +136,10 @@ def test_the_list_has_each_of_our_ids_and_a_line_about_it(playing):
         (("Mine-v0", "--module", "no_such_module"), "module='no_such_module' cannot be imported"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(playing, arguments, says):
+def test_what_is_wrong_is_named_in_one_line(playing, arguments, message):
     code, lines, errors = playing("q", *arguments)
     assert (code, lines, len(errors)) == (2, [], 1)
-    assert says in errors[0]
+    assert message in errors[0]
 
 
 def test_ctrl_c_ends_with_one_line(monkeypatch, capsys):

@@ -58,9 +58,9 @@ def test_two_layouts_differ_by_one_episode_at_most(monkeypatch, episodes, layout
     for seed in range(5):
         probabilities = np.random.default_rng(seed).uniform(1, 3, layouts)
         env = numbered(probabilities / probabilities.sum())
-        dealt = balanced_seeds(env, episodes, seed)
-        assert [len(seeds) for seeds in dealt] == [episodes // 3] * 3
-        queue_seeds(env, dealt)
+        chosen = balanced_seeds(env, episodes, seed)
+        assert [len(seeds) for seeds in chosen] == [episodes // 3] * 3
+        queue_seeds(env, chosen)
         found = counts(played(env, episodes // 3))
         assert found.total() == episodes
         assert len(found) == min(layouts, episodes)
@@ -94,9 +94,9 @@ def test_where_there_are_very_many_every_episode_is_a_new_one(monkeypatch):
     monkeypatch.setattr(
         SplitByLayout, "layouts_of", lambda self, seeds: looked_at.extend(seeds) or layouts_of(self, seeds)
     )
-    dealt = balanced_seeds(env, 40, 1)
+    chosen = balanced_seeds(env, 40, 1)
     assert len(looked_at) < 20 * 40  # of which one in seven is on the side; nothing is looked for beyond
-    queue_seeds(env, dealt)
+    queue_seeds(env, chosen)
     assert set(counts(played(env, 8)).values()) == {1}
 
 
@@ -133,19 +133,19 @@ def test_episodes_are_rounded_up_to_as_many_of_each_env():
 
 def test_environments_without_layouts_are_left_alone():
     env = make_vec_env("CartPole-v1", n_envs=2, split="test", seed=0)
-    dealt = balanced_seeds(env, 10, 0)
-    assert dealt == [[], []]
-    queue_seeds(env, dealt)
+    chosen = balanced_seeds(env, 10, 0)
+    assert chosen == [[], []]
+    queue_seeds(env, chosen)
 
 
 def test_a_seed_that_waits_does_not_replace_what_was_dealt():
     env = numbered([0.25] * 4)
-    dealt = balanced_seeds(env, 3, 5)
-    expected = [Numbered([0.25] * 4) for _ in dealt]
-    for fresh, (seed,) in zip(expected, dealt, strict=True):
+    chosen = balanced_seeds(env, 3, 5)
+    expected = [Numbered([0.25] * 4) for _ in chosen]
+    for fresh, (seed,) in zip(expected, chosen, strict=True):
         fresh.reset(seed=seed)
     env.seed(1)
-    queue_seeds(env, dealt)
+    queue_seeds(env, chosen)
     env.reset()
     assert env.get_attr("number") == [fresh.number for fresh in expected]
 

@@ -49,7 +49,7 @@ def test_every_cue_comes_alike_often_at_every_place():
     for place in range(6):
         cues = Counter(seen[place][1] for seen in whole)
         assert chisquare([cues[cue] for cue in range(6)]).pvalue > 1e-3
-    # Where a cue stood among the pairs says nothing about when it is asked for.
+    # Where a cue stood among the pairs has no influence on when it is asked for.
     places = Counter([now[1] for now in seen].index(seen[4][1]) for seen in whole)
     assert chisquare([places[place] for place in range(4)]).pvalue > 1e-3
 
@@ -59,8 +59,8 @@ def test_the_last_pair_is_worth_one_cue_and_no_more():
     env.reset(seed=0)
     asked_for, other = [], []
     for seen, answer in questions(env, 300):
-        _, cue, told = seen[4]
-        (asked_for if cue == seen[-1][1] else other).append(told == answer)
+        _, cue, answered = seen[4]
+        (asked_for if cue == seen[-1][1] else other).append(answered == answer)
     assert all(asked_for)
     assert len(asked_for) == 300
     assert binomtest(sum(other), len(other), 1 / 3).pvalue > 1e-3
@@ -68,12 +68,12 @@ def test_the_last_pair_is_worth_one_cue_and_no_more():
 
 @pytest.mark.parametrize("rank", [0, -1])
 def test_all_other_pairs_tell_nothing(rank):
-    # Were answers dealt out, the one met least often among the others would be the better guess.
+    # Were answers drawn from a deck, the one met least often among the others would be the better guess.
     env = Binding(cues=6, answers=3)
     env.reset(seed=0)
     right = []
     for seen, answer in questions(env, 300)[5::6]:
-        others = Counter(told for due, cue, told in seen if not due and cue != seen[-1][1])
+        others = Counter(answered for due, cue, answered in seen if not due and cue != seen[-1][1])
         right.append(sorted(range(3), key=lambda one, others=others: others[one])[rank] == answer)
     assert binomtest(sum(right), 300, 1 / 3).pvalue > 1e-3
 
