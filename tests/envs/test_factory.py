@@ -1,3 +1,5 @@
+import os
+import signal
 import sys
 
 import numpy as np
@@ -35,13 +37,16 @@ def test_same_seed_same_episodes(env_id):
     assert any((left != right).any() for left, right in zip(first, other, strict=True))
 
 
-def test_other_processes_play_the_same_episodes():
+def test_other_processes_play_the_same_episodes_and_ignore_ctrl_c():
     here = make_vec_env("Engram-MatchS9-v0", n_envs=2, seed=7, split="test", view_size=5)
     there = make_vec_env("Engram-MatchS9-v0", n_envs=2, seed=7, split="test", view_size=5, subprocess=True)
     assert isinstance(here, DummyVecEnv)
     assert isinstance(there, SubprocVecEnv)
     try:
         assert_same(rollout(here, 300), rollout(there, 300))
+        for process in there.processes:
+            os.kill(process.pid, signal.SIGINT)
+        assert_same(rollout(here, 30), rollout(there, 30))
     finally:
         there.close()
 
