@@ -141,9 +141,7 @@ class MazeSequence(Maze):
     def _draw_signs(self, passed: Sequence[Cell], opened: Collection[Cell]) -> list[Cell]:
         """Draw a wall for each sign, beside every other cell at most and seen from nowhere else; empty if none fit."""
         rng, signs = self.np_random, list[Cell]()
-        spare = len(passed) - 2 * self.n_cues + 1
-        if spare < 0:
-            return []
+        spare = len(passed) - 2 * self.n_cues + 1  # at least 2, by the length that was walked
         for number, gap in enumerate(sorted(rng.integers(spare + 1, size=self.n_cues).tolist())):
             cell = passed[2 * number + gap]
             walls = [
