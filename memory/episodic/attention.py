@@ -32,12 +32,12 @@ class Attended(NamedTuple):
 class EventAttention(nn.Module):
     """Multi-head attention of the current step over events.
 
-    Logits are `q·k/√W + log gate + bias(age) - c log(duplicates)`, beside a null slot that means "nothing to recall".
+    Logits are `q·k/√W + log gate + bias(age) - c log(duplicates)`, beside a null slot that means "nothing stored fits".
 
     * The key of an event carries a step embedding and the query a linear function of that of the current step, so that
       order can be addressed as well as content.
     * The log gates are taken relative to the most open gate in reach: they rank events against each other, but cannot
-      close the memory as a whole; whether to recall anything is left to the null slot.
+      close the memory as a whole; only the null slot decides whether anything is read.
     * The duplicates of an event are the events in reach that equal it, itself included. With c = 1, its initial value,
       all equal events together weigh as much as one, so that fifty steps of corridor do not outweigh one cue. Each
       head learns its c, since how often something happened may matter, too.
@@ -154,7 +154,7 @@ class EventAttention(nn.Module):
             for share, group in zip(shares, groups, strict=True):
                 values = values + share @ group.values
             content = self.normalize(values.permute(2, 0, 1, 3).flatten(2))
-            # The weight of the null slot tells how familiar the content is, which normalizing would hide.
+            # The weight of the null slot shows how familiar the content is, which normalizing would hide.
             null_weights = null.squeeze(3).permute(2, 0, 1)
             read = torch.cat([content, null_weights], dim=2)
         weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)

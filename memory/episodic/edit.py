@@ -15,7 +15,7 @@ from engram.memory.state import State, broadcast_like, tree_map
 
 
 def happened_at(state: EpisodicState, steps: Tensor) -> Tensor:
-    """Tell which slots hold an event of some steps.
+    """Find the slots that hold the event of one of some steps.
 
     Args:
         state: leaves [B, ...].

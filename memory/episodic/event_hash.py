@@ -1,4 +1,4 @@
-"""A number for each event by which equal events are known: exact, and independent of any weights."""
+"""A hash of events, by which equal ones are found: it depends on their bits alone, and on no weights."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from torch import Tensor, nn
 from engram.memory.state import State, leaves
 
 _WORD = 4  # bytes
-_MULTIPLIER = 0xC4CEB9FE1A85EC53 - 2**64  # odd, its bits without a pattern: the second one of MurmurHash3
-_GOLDEN_RATIO = 0x9E3779B97F4A7C15 - 2**64  # its multiples are spread over all 64 bits
 
 
 def event_hash(events: State) -> Tensor:
-    """Hash events: equal ones to equal numbers, different ones, but for about one pair in 2^64, to different ones.
+    """Hash events: equal ones to equal numbers, different ones to different ones, but for a chance of about 2^-63.
 
     Events are equal if all their bits are: 0.0 and -0.0 differ, and a NaN equals a NaN of the same bits. The bytes of
-    an event, one leaf after the other, are read as words of 32 bits. Each word is mixed to 64 bits, by numbers that
-    belong to its position, then all are added up. Without the mixing the sum would be linear in the event, and what
-    one word adds another one could take away. (To mix the sum again would separate nothing: equal sums stay equal.)
+    an event, one leaf after the other, are read as words w of 32 bits. The hash is the sum over all positions i of
+    `x ^ (x >> 32)` with `x = a_i w + b_i` of 64 bits. (Without mixing the halves of x the hash would be linear in the
+    event, and what one word adds another one could take away. To mix the sum, too, would separate nothing.)
 
     Args:
         events: tree with leaves [X, Y, ...] of any dtype.
@@ -29,9 +27,12 @@ def event_hash(events: State) -> Tensor:
         [X, Y] int64.
     """
     joined = torch.cat([_bytes_of(leaf) for leaf in leaves(events)], dim=2)
-    words = nn.functional.pad(joined, (0, -joined.shape[2] % _WORD)).view(torch.int32)
+    missing = -joined.shape[2] % _WORD
+    words = (nn.functional.pad(joined, (0, missing)) if missing else joined).view(torch.int32)
     factors, offsets = _of_positions(words.shape[2], words.device)
-    return _mix((words * factors).add_(offsets)).sum(2)
+    mixed = (words * factors).add_(offsets)
+    mixed ^= mixed >> 32
+    return mixed.sum(2)
 
 
 def _bytes_of(leaf: Tensor) -> Tensor:
@@ -40,22 +41,15 @@ def _bytes_of(leaf: Tensor) -> Tensor:
     return flat.contiguous().view(torch.uint8)
 
 
-def _mix(words: Tensor) -> Tensor:
-    """Mix words of 64 bits in place: what differs still does, in about half of the bits (after Appleby, MurmurHash3).
-
-    A fold brings differences from the upper half down, a product carries them up.
-    """
-    return _fold(_fold(words).mul_(_MULTIPLIER))
-
-
-def _fold(words: Tensor) -> Tensor:
-    words ^= (words >> 32).bitwise_and_(0xFFFFFFFF)  # zeros from the left: the shift of an int64 repeats its sign
-    return words
-
-
 @cache
 def _of_positions(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return for each position in an event a fixed odd factor and a fixed number to add, without a pattern."""
-    numbers = torch.arange(1, 2 * size + 1, device=device) * _GOLDEN_RATIO
-    factors, offsets = _mix(_mix(numbers)).chunk(2)
+    """Return an odd factor a and a number b for each position in an event: fixed, and without a pattern.
+
+    They come from a counter, as in SplitMix64 (Steele et al. 2014), and so are the same everywhere.
+    """
+    numbers = torch.arange(1, 2 * size + 1) * (0x9E3779B97F4A7C15 - 2**64)
+    for _ in range(3):
+        numbers ^= numbers >> 32
+        numbers *= 0xBF58476D1CE4E5B9 - 2**64
+    factors, offsets = numbers.to(device).chunk(2)
     return factors | 1, offsets

@@ -159,7 +159,7 @@ class EpisodicMemory(Memory[EpisodicState]):
             filled,
             new.birth[-1] + 1,
         )
-        if cache is not None:  # handed over, not shared: what is not State may be updated in place
+        if cache is not None:  # the caller gives its cache away, so it can be updated in place
             slots = cast(Encodings, cache)
             places.put(slots.keys.transpose(1, 2), new.encodings.keys[rows, :, steps_of].detach())
             places.put(slots.values.transpose(1, 2), new.encodings.values[rows, :, steps_of].detach())

@@ -32,7 +32,7 @@ def step_numbers(step: Tensor, episode_starts: Tensor) -> Tensor:
 
 
 def has_newer_duplicate(equal: Tensor, birth: Tensor, filled: Tensor) -> Tensor:
-    """Tell which slots hold an event that a newer slot holds, too, so that losing them loses no content.
+    """Find the slots whose event is stored again in a newer slot, so that to overwrite them loses no content.
 
     Args:
         equal: [B, N, N] bool, the two slots' events are equal.
@@ -131,7 +131,7 @@ def slots_in_use(filled: Tensor, length: int) -> int:
 
 
 def readable_mask(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> Tensor:
-    """Tell which events can be read at which step: those stored before it, not yet replaced, of the same episode.
+    """Find the events that can be read at each step: those stored before it, not yet replaced, of the same episode.
 
     An event lives from the step after its write up to and including the step that overwrites it (a step reads before
     it writes).
@@ -164,7 +164,7 @@ def readable_mask(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> 
 
 
 def last_writers(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
-    """Tell what the slots hold after a sequence.
+    """Find what the slots hold after a sequence.
 
     Args:
         decisions, filled, episode_starts: as for `readable_mask`.
@@ -201,7 +201,7 @@ class SlotWrites(NamedTuple):
 
 
 def slot_writes(decisions: Tensor, writer: Tensor) -> SlotWrites:
-    """Tell where the events of a sequence are put; for a single step without waiting for a GPU.
+    """Find the slots that the events of a sequence are put into; for a single step without waiting for a GPU.
 
     Args:
         decisions: [T, B] slot taken by each step's event.

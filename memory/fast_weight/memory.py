@@ -71,7 +71,7 @@ class FastWeightMemory(Memory[FastWeightState]):
         nn.init.orthogonal_(self.from_seen.weight)
         with torch.no_grad():
             queries_weight, keys_weight, *_ = self.from_seen.weight.split(self.parts)
-            # The memory starts as an associative one: what is seen now recalls what was written at its like.
+            # The memory starts as an associative one: the current event retrieves what was written at events like it.
             queries_weight.copy_(keys_weight)
             self.from_seen.bias.zero_()
             rate = math.log(2) / half_life

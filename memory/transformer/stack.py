@@ -2,8 +2,8 @@
 
 Its state is explicit: what each layer saw at the last `window` steps of the episode. All steps of a sequence are
 computed at once, one attention per layer, and no token is cut off from the gradient: it flows to everything inside
-the sequence and to the state passed in, exactly as it would step by step. (Whoever stores a state detaches it; the
-stop-gradient of Transformer-XL is nothing else.)
+the sequence and to the state passed in, exactly as it would step by step. (A caller that stores a state detaches it,
+which is the stop-gradient of Transformer-XL.)
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class TransformerStack(nn.Module):
             outputs [T, B, D] and the state after the last step.
         """
         # What no step can see is replaced before it is used: masked alone, a NaN would still reach the gradient.
-        readable_mask = state.filled & ~episode_starts[0].unsqueeze(1)
-        same = same_episode(readable_mask, episode_starts)
+        readable = state.filled & ~episode_starts[0].unsqueeze(1)
+        same = same_episode(readable, episode_starts)
         visible = same & within_reach(len(inputs), self.window, inputs.device)
         filled = same[:, -1, -self.window :].clone()
         distances = torch.arange(self.window, -1, -1, device=inputs.device)
@@ -140,7 +140,7 @@ class TransformerStack(nn.Module):
         positions = self.distance_embedding(distances, stream.dtype)
         windows = []
         for layer, carried in zip(self.layers, state.tokens, strict=True):
-            tokens = torch.cat([_only(readable_mask, carried), stream], dim=1)
+            tokens = torch.cat([_only(readable, carried), stream], dim=1)
             windows.append(_only(filled, tokens[:, -self.window :]))
             stream = layer(tokens, positions, visible)
         return self.normalize(stream).transpose(0, 1), TransformerState(tuple(windows), filled)

@@ -12,7 +12,7 @@ from engram.memory.precision import full_precision
 
 
 def same_episode(filled: Tensor, episode_starts: Tensor) -> Tensor:
-    """Tell which tokens are of the episode of each step, be they before or after it.
+    """Find the tokens of the same episode as each step, before or after it.
 
     Args:
         filled: [B, N] bool, slots of the window before the first step that hold a token, most recent last.
@@ -27,7 +27,7 @@ def same_episode(filled: Tensor, episode_starts: Tensor) -> Tensor:
 
 
 def within_reach(length: int, window: int, device: torch.device) -> Tensor:
-    """Tell which tokens each step can look at: its own and the `window` (N) before it, never a later one.
+    """Find the tokens that each step can look at: its own and the `window` (N) before it, never a later one.
 
     Returns:
         [T, N + T] bool, tokens as in `same_episode`.
@@ -92,7 +92,7 @@ class WindowAttention(nn.Module):
         query = self._by_head(self.query(tokens[:, -visible.shape[1] :]))  # [B, R, T, W]
         key, value = (self._by_head(part) for part in self.key_and_value(tokens).chunk(2, dim=-1))
         position = self._by_head(self.from_position(positions))  # [R, N + 1, W]
-        # A weight of 0 times NaN is NaN. Who may see such a token is told by its key, which is NaN as well.
+        # A weight of 0 times NaN is NaN. A step that may see such a token still gets NaN, from its key.
         value = value.nan_to_num(0.0, torch.inf, -torch.inf)
         with full_precision(tokens):
             by_content = (query + self.content_bias) @ key.transpose(-1, -2)

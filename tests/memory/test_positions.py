@@ -49,6 +49,23 @@ def test_the_age_bias_is_zero_at_first_and_learned_for_every_age_apart():
     assert bias(ages)[:, 0, [0, 1, 3]].abs().max() == 0
 
 
+def test_adam_moves_a_bias_ten_times_as_fast_as_a_weight():
+    bias, weight = AgeBias(heads=2), torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.Adam([*bias.parameters(), weight], lr=1e-3)
+    ages = torch.tensor([3, 1000])
+    (bias(ages).sum() + weight.sum()).backward()
+    optimizer.step()
+    assert torch.allclose(bias(ages), 10 * weight.unsqueeze(1).expand(2, 2), rtol=1e-5)
+
+
+def test_the_table_has_64_ages_and_two_more_for_each_of_20_doublings():
+    bias = AgeBias(heads=1)
+    bucket_of_age = {0: 0, 63: 63, 64: 64, 90: 64, 91: 65, 128: 66, 64 * 2**19: 102, 64 * 2**20: 103, 2**40: 103}
+    with torch.no_grad():
+        bias.table.copy_(torch.arange(104.0).unsqueeze(1) / 10)
+    assert bias(torch.tensor(list(bucket_of_age)))[0].round().tolist() == list(bucket_of_age.values())
+
+
 def test_a_million_steps_are_within_the_table():
     bias = AgeBias(heads=1)
     buckets = age_bucket(torch.tensor([MILLION, 2 * MILLION]), bias.exact, bias.per_octave, len(bias.table))

@@ -239,6 +239,16 @@ def test_with_a_cache_no_stored_event_is_encoded_again():
     assert cache is not None
 
 
+def test_the_cache_holds_numbers_and_no_graph():
+    """A graph in it would grow with every step that is acted."""
+    made = memory(slots=3)
+    first = run(made, torch.randn(2, 2, SYMBOLS))
+    then = run(made, torch.randn(1, 2, SYMBOLS), state=first.state, cache=first.cache)
+    assert then.read.requires_grad
+    for recall in (first, then):
+        assert not any(leaf.requires_grad for leaf in recall.cache)
+
+
 def test_wiping_empties_the_memory_and_keeps_the_count_of_steps():
     made = memory(heads=2, step_embedding_size=6)
     with torch.no_grad():
