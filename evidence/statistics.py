@@ -46,6 +46,12 @@ class Estimate:
     """What the interval is over: seeds of the training, or episodes of one trained agent."""
 
 
+def columns_of(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    """Return an estimate as columns of a file: NAME, NAME_low and NAME_high; None where there is none."""
+    ends = {"": "value", "_low": "low", "_high": "high"}
+    return {f"{name}{end}": getattr(estimate, key, None) for end, key in ends.items()}
+
+
 def aggregate_over_seeds(runs: Sequence[Estimate | None], metric: Metric) -> Estimate | None:
     """Sum up what was found of an agent's runs: the mean, with an interval if there are enough of them.
 

@@ -53,19 +53,19 @@ def compare(runs: Sequence[RecordedRun]) -> Comparison:
     Raises:
         CannotRun: if a run was not evaluated, or runs were trained on different tasks.
     """
-    task, grouped = only_task(runs), agents(runs)
-    read = {run: read_evaluation(run) for run in runs}
-    metric: Metric = "success" if all(found.intact.success is not None for found in read.values()) else "return"
-    labels = tuple(dict.fromkeys([AS_TRAINED, *(label for found in read.values() for label in found.test_settings)]))
+    task = only_task(runs)
+    read = {label: {run: read_evaluation(run) for run in group} for label, group in agents(runs).items()}
+    every = [found for group in read.values() for found in group.values()]
+    metric: Metric = "success" if all(found.intact.success is not None for found in every) else "return"
+    labels = tuple(dict.fromkeys([AS_TRAINED, *(label for found in every for label in found.test_settings)]))
     scores = {
-        label: {setting: _scores([read[run] for run in group], setting) for setting in labels}
-        for label, group in grouped.items()
+        label: {setting: _scores(list(group.values()), setting) for setting in labels} for label, group in read.items()
     }
     rates = {label: _by_run(of_agent[AS_TRAINED], metric) for label, of_agent in scores.items()}
     known = {label for label, found in rates.items() if len(found) >= LEAST_SEEDS}
-    controls = [label for label, group in grouped.items() if group[0].config["memory.name"] == "none"]
+    controls = [label for label, (run, *_) in read.items() if run.config["memory.name"] == "none"]
     results = []
-    for label, group in grouped.items():
+    for label, group in read.items():
         better_than = {
             control: Estimate(*probability_of_improvement(rates[label], rates[control]), by_run=(), over="seeds")
             for control in controls
@@ -73,8 +73,8 @@ def compare(runs: Sequence[RecordedRun]) -> Comparison:
         }
         seeds, paths = tuple(run.seed for run in group), tuple(str(run.path) for run in group)
         results.append(AgentResult(label, label in controls, seeds, paths, scores[label], better_than))
-    chance = next((found.chance for found in read.values() if found.chance is not None), None)
-    return Comparison(task, chance, metric, labels, tuple(results), caveats(grouped, read))
+    chance = next((found.chance for found in every if found.chance is not None), None)
+    return Comparison(task, chance, metric, labels, tuple(results), caveats(read))
 
 
 def only_task(runs: Sequence[RecordedRun]) -> str:

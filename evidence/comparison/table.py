@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engram.evidence.comparison.compare import Comparison, Scores
+from engram.evidence.comparison.compare import Comparison
 from engram.evidence.runs.settings import AS_TRAINED
-from engram.evidence.statistics import LEAST_SEEDS
+from engram.evidence.statistics import LEAST_SEEDS, columns_of
 from engram.evidence.tables import Rows, as_csv, as_number, as_percent, as_table, print_line
 from engram.tracking.atomic import write_json, write_text
 
@@ -81,12 +81,6 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
             better = {f"better_than_{name}": found for name, found in agent.better_than.items()}
             known = {**scores, **(better if setting == AS_TRAINED else {})}
             about = {"agent": agent.label, "control": agent.is_control, "setting": setting, "seeds": seeds}
-            rows.append(about | _columns(known))
+            rows.append(about | {key: cell for name, e in known.items() for key, cell in columns_of(name, e).items()})
     write_text(csv_path, as_csv(rows))
     return json_path, csv_path
-
-
-def _columns(estimates: Scores) -> dict[str, float | None]:
-    """Flatten estimates to columns NAME, NAME_low, NAME_high."""
-    ends = {"": "value", "_low": "low", "_high": "high"}
-    return {f"{name}{end}": getattr(e, key, None) for name, e in estimates.items() for end, key in ends.items()}

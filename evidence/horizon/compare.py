@@ -38,21 +38,16 @@ def compare_horizons(runs: Sequence[RecordedRun], delays: Sequence[int] = ()) ->
     Raises:
         CannotRun: if a run has no horizon curve or lacks a delay, or if the seeds of an agent have no delay in common.
     """
-    read = {run: _read(run, delays) for run in runs}
-    grouped = agents(runs)
-    curves = {label: over_seeds(label, {run: read[run] for run in group}) for label, group in grouped.items()}
-    return Horizons(curves, caveats(grouped, read))
+    read = {label: {run: _read(run, delays) for run in group} for label, group in agents(runs).items()}
+    return Horizons({label: over_seeds(label, group) for label, group in read.items()}, caveats(read))
 
 
 def _read(run: RecordedRun, delays: Sequence[int]) -> HorizonFile:
-    curve, command = read_horizon(run), f"{run.evaluate_command} --horizon"
-    if curve is None and "env.kwargs.delay" not in run.config:
-        raise CannotRun(f"--horizon: {run.path} was trained on {run.config['env.id']}, which has no delay to change")
-    if curve is None:
-        raise CannotRun(f"{run.path}: there is no horizon.json; make it with: {command}")
+    curve = read_horizon(run)
     if missing := sorted(set(delays) - {point.delay for point in curve.points}):
         named = " ".join(map(str, missing))
-        raise CannotRun(f"{run.path}: delay {named} was not measured; measure it with: {command} {named}")
+        command = f"{run.evaluate_command} --horizon {named}"
+        raise CannotRun(f"{run.path}: delay {named} was not measured; measure it with: {command}")
     shown = [point for point in curve.points if point.delay in delays]
     return curve.model_copy(update={"points": shown}).with_length() if delays else curve
 

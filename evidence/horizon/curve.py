@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from engram.configs import CannotRun
 from engram.evidence.runs.files import MadeBy, Rate, read_file
 from engram.evidence.runs.recorded_run import RecordedRun
-from engram.evidence.statistics import Estimate
+from engram.evidence.statistics import Estimate, columns_of
 from engram.tracking import RunFolder
 
 ORACLE = 1.0
@@ -18,7 +19,6 @@ LENGTH = (
 )
 Delay = Annotated[int, Field(ge=0)]
 Name = Literal["success", "wiped"]
-ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 
 class HorizonPoint(MadeBy):
@@ -40,8 +40,7 @@ class HorizonPoint(MadeBy):
 
     def estimate(self, name: Name) -> Estimate | None:
         """Return success with the memory intact or wiped and its interval, if it has one; None if it is not known."""
-        value, low, high = (getattr(self, f"{name}{end}") for end in ENDS)
-        by_seed = getattr(self, f"{name}_by_seed")
+        value, low, high, by_seed = (getattr(self, f"{name}{end}") for end in ("", "_low", "_high", "_by_seed"))
         if value is None:
             return None
         return Estimate(value, low, high, tuple(by_seed or (value,)), "seeds" if by_seed else "episodes")
@@ -111,19 +110,19 @@ class HorizonFile(MadeBy):
 
 def rates(name: Name, estimate: Estimate | None) -> dict[str, Any]:
     """Return the keys of a point that hold an estimate of success with the memory intact or wiped."""
-    found = {f"{name}{end}": getattr(estimate, key, None) for end, key in ENDS.items()}
     by_seed = {f"{name}_by_seed": list(estimate.by_run)} if estimate and estimate.over != "episodes" else {}
-    return {**found, **by_seed}
+    return {**columns_of(name, estimate), **by_seed}
 
 
-def read_horizon(run: RecordedRun) -> HorizonFile | None:
-    """Return a run's `horizon.json`, None if it has none.
+def read_horizon(run: RecordedRun) -> HorizonFile:
+    """Return a run's `horizon.json`.
 
     Raises:
-        CannotRun: if it cannot be read, or is no horizon curve; the message names the key and what makes it anew.
+        CannotRun: as `read_file` does, or if the task has no delay.
     """
-    path = RunFolder(run.path).horizon
-    return read_file(path, HorizonFile, f"{run.evaluate_command} --horizon") if path.is_file() else None
+    if "env.kwargs.delay" not in run.config:
+        raise CannotRun(f"--horizon: {run.path} was trained on {run.config['env.id']}, which has no delay to change")
+    return read_file(RunFolder(run.path).horizon, HorizonFile, f"{run.evaluate_command} --horizon")
 
 
 def middle_of(chance: float | None) -> float:

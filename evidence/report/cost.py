@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
+from engram.evidence.report.blocks import Block, TaskRuns
 from engram.evidence.report.learning_curves import STEPS, read_metrics
+from engram.evidence.tables import Rows
 
 
 def _time(seconds: float) -> str:
@@ -25,6 +27,14 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "peak memory (MB)": ("time/peak_memory_mb", _count),
 }
 """Heading -> the metric, of which the last value counts, and how it is written."""
+
+
+def cost_section(runs: TaskRuns) -> list[Block]:
+    """Show what training has cost: the median over seeds and the range."""
+    rows: Rows = [("agent", *COLUMNS)]
+    rows += [(label, *cost_row([run.path for run in group])) for label, group in runs.agents.items()]
+    note = "Median over seeds, and from the least to the most; - where it was not recorded."
+    return [Block("table", rows), Block("note", note)]
 
 
 def cost_row(runs: Sequence[Path]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from engram.evidence.plotting import colors_of
-from engram.evidence.report.sections import SECTIONS, TaskRuns
+from engram.evidence.report.blocks import TaskRuns
+from engram.evidence.report.sections import SECTIONS
 from engram.evidence.runs.groups import agents, tasks
 from engram.evidence.runs.recorded_run import RecordedRun
 from engram.tracking.atomic import write_text

@@ -14,39 +14,35 @@ ASPECTS = {
 """What should be the same in all evaluations -> what to write where it is not."""
 
 
-def caveats(agents: Mapping[str, Sequence[RecordedRun]], evaluations: Mapping[RecordedRun, Any]) -> tuple[str, ...]:
+def caveats(read: Mapping[str, Mapping[RecordedRun, Any]]) -> tuple[str, ...]:
     """List, in one sentence each, what makes a comparison weaker than it looks.
 
     Args:
-        agents: label -> runs.
-        evaluations: of every run, its `EvaluationFile` or its `HorizonFile`.
+        read: label -> run -> its `EvaluationFile` or its `HorizonFile`.
     """
     found = []
-    if few := [label for label, runs in agents.items() if len(runs) < LEAST_SEEDS]:
+    if few := [label for label, runs in read.items() if len(runs) < LEAST_SEEDS]:
         found.append(f"Fewer than {LEAST_SEEDS} seeds, so that nothing is concluded over seeds: {', '.join(few)}.")
-    for label, runs in agents.items():
+    for label, runs in read.items():
         seeds = [run.seed for run in runs]
         if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
             found.append(f"Not independent, for they have the same seed ({_listed(twice)}): runs of {label}.")
-    steps = {label: [run.config.get("total_timesteps") for run in runs] for label, runs in agents.items()}
+    steps = {label: [run.config.get("total_timesteps") for run in runs] for label, runs in read.items()}
     found += _differences("Trained for different numbers of steps", steps)
     for name, words in ASPECTS.items():
-        values = {label: [getattr(evaluations[run], name) for run in runs] for label, runs in agents.items()}
-        found += _differences(words, values)
-    for run, evaluation in evaluations.items():
-        if both := getattr(evaluation, "layouts_in_both", None):
-            found.append(f"{run.path}: {both} of the layouts that it was tested on had been trained on.")
-        found += [
-            f"{run.path}: {line}" for line in trained_on(getattr(evaluation, "test_settings_layouts_in_both", {}))
-        ]
+        found += _differences(words, {label: [getattr(it, name) for it in of.values()] for label, of in read.items()})
+    for run, file in (both for of in read.values() for both in of.items()):
+        other_settings = getattr(file, "test_settings_layouts_in_both", {})
+        met = {str(run.path): getattr(file, "layouts_in_both", None)}
+        found += trained_on(met | {f"{run.path}: {label}": count for label, count in other_settings.items()})
     return tuple(found)
 
 
 def trained_on(layouts_in_both: Mapping[str, int | None]) -> list[str]:
-    """List, in one sentence each, the other sizes and delays in which layouts of the training were met.
+    """List, in one sentence each, where layouts of the training were met.
 
     Args:
-        layouts_in_both: by size or delay, as `test_settings_layouts_in_both` of an `evaluation.json`.
+        layouts_in_both: by run or setting, as an `evaluation.json` has it.
     """
     met = {label: count for label, count in layouts_in_both.items() if count}
     return [f"{label}: {n:,} of the layouts that it was tested on had been trained on." for label, n in met.items()]

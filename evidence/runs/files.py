@@ -163,15 +163,17 @@ def read_file(path: Path, kind: type[File], command: str) -> File:
     """Read a JSON file.
 
     Args:
-        path: the file.
+        path: the file, in a run folder.
         kind: what must be in it.
-        command: that makes it anew, for the error.
+        command: that makes it, for the error.
 
     Raises:
-        CannotRun: if it cannot be read, or lacks a key, or a value does not fit; the message names file and key.
+        CannotRun: if it is not there, lacks a key, or a value does not fit; the message names file, key and command.
     """
     try:
         return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise CannotRun(f"{path.parent}: there is no {path.name}; make it with: {command}") from None
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
     except ValidationError as error:

@@ -1,6 +1,5 @@
 """Opening a run: its configuration, its agent, and the envs in which it is examined."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +14,10 @@ from engram.configs import CannotRun, TrainConfig, load, one_line
 from engram.configs.messages import CONFIG_ERRORS
 from engram.envs import make_vec_env
 from engram.envs.split.by_layout import SIDES, Side
+from engram.evidence.runs.result_files import made_by, what_made
 from engram.evidence.runs.settings import Setting, trained_setting
 from engram.evidence.runs.user_modules import import_modules, modules_of
-from engram.tracking import RunFolder, git_commit
+from engram.tracking import RunFolder
 
 # Far from the seeds that one trains with; the split keeps the layouts apart in any case.
 TEST_SEED = 1_000_000_000
@@ -208,9 +208,5 @@ def _load_config(path: Path, modules: Mapping[str, str]) -> TrainConfig:
 
 def _other_commit(versions: Path) -> str:
     """Say by which commit a run was made, if not by this one."""
-    try:
-        made = str(json.loads(versions.read_text(encoding="utf-8"))["git_commit"] or "")
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    here, _ = git_commit(Path(__file__).resolve().parents[2])
+    made, here = what_made(versions).git_commit, made_by()["git_commit"]
     return f"; the run is of commit {made[:7]}, this is {here[:7]}" if made and here and made != here else ""

@@ -4,6 +4,7 @@ import glob
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,30 +96,23 @@ def read_run(path: Path) -> RecordedRun:
 
 
 def read_evaluation(run: RecordedRun) -> EvaluationFile:
-    """Return a run's `evaluation.json`.
-
-    Raises:
-        CannotRun: if it is not there or does not fit; the message has the command that makes it.
-    """
-    path = RunFolder(run.path).evaluation
-    if not path.is_file():
-        raise CannotRun(f"{run.path}: there is no {path.name}; make it with: {run.evaluate_command}")
-    return read_file(path, EvaluationFile, run.evaluate_command)
+    """Return a run's `evaluation.json`; raises as `read_file` does."""
+    return read_file(RunFolder(run.path).evaluation, EvaluationFile, run.evaluate_command)
 
 
-def read_certificate(run: RecordedRun) -> CertificateFile | None:
+def read_certificate(run: RecordedRun) -> CertificateFile:
     """Return a run's certificate, the whole one if it was ever asked for, else the part that its evaluation has.
 
     Raises:
-        CannotRun: if it cannot be read; the message has the command that makes it.
+        CannotRun: if there is none, or it cannot be read; the message has the command that makes it.
     """
     path = RunFolder(run.path).certificate
-    if path.is_file():
-        return read_file(path, CertificateFile, f"{run.evaluate_command} --certificate")
-    evaluation = read_evaluation(run)
-    if evaluation.certificate is None:
-        return None
-    return CertificateFile(**{**dict(evaluation), **dict(evaluation.certificate)})
+    if not path.is_file():
+        with suppress(CannotRun):
+            evaluation = read_evaluation(run)
+            if evaluation.certificate is not None:
+                return CertificateFile(**{**dict(evaluation), **dict(evaluation.certificate)})
+    return read_file(path, CertificateFile, f"{run.evaluate_command} --certificate")
 
 
 def _runs_below(top: str) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from engram.configs import CannotRun
+from engram.evidence.runs.files import MadeBy, read_file
 from engram.evidence.tables import print_line
 from engram.tracking import RunFolder, git_commit
 from engram.tracking.commands import command_line
@@ -26,6 +27,14 @@ def check_writable(folder: RunFolder) -> None:
     """
     if not os.access(folder.path, os.W_OK | os.X_OK):
         raise CannotRun(f"{folder.path}: nothing can be written there, and that is where the results go")
+
+
+def what_made(path: Path) -> MadeBy:
+    """Return what a JSON file was made by, as far as it can be read."""
+    try:
+        return read_file(path, MadeBy, "")
+    except CannotRun:
+        return MadeBy()
 
 
 def made_by() -> dict[str, Any]:

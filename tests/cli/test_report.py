@@ -92,7 +92,7 @@ def test_everything_is_on_the_page(runs: Path, tmp_path: Path, capsys: pytest.Ca
         assert words in page.text
     assert "no learning curve" not in page.text
     assert "--certificate" not in page.text
-    assert "no horizon curve" not in page.text
+    assert "there is no" not in page.text
     (few, *_) = json.loads((out / "horizon.json").read_text())["caveats"]
     assert few.startswith("Fewer than 5 seeds")
     assert page.text.count(few) == 2, "said of the scores, and of the horizons"
@@ -123,8 +123,8 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path: Path) 
     for words in (
         f"no learning curve of the training side: {runs[0]}: there is no metrics.csv",
         f"{runs[1]}: there is no evaluation.json; make it with: python evaluate.py {runs[1]}",
-        f"no certificate of {runs[0]}: python evaluate.py {runs[0]} --certificate (and 2 more runs)",
-        f"no horizon curve of {runs[0]}: python evaluate.py {runs[0]} --horizon (and 2 more runs)",
+        f"{runs[0]}: there is no certificate.json; make it with: python evaluate.py {runs[0]} --certificate (and",
+        f"{runs[0]}: there is no horizon.json; make it with: python evaluate.py {runs[0]} --horizon (and 2 more runs)",
     ):
         assert words in page.text
 
@@ -157,7 +157,7 @@ def test_files_that_are_broken_are_no_crash(runs: Path, tmp_path: Path) -> None:
         "evaluation.json: cannot be read",
         "horizon.json: it lacks 'points[0].episodes', as an older format does; make it anew",
         "there is no metric 'rollout/success_rate'",
-        f"no certificate of {seeds[0]}: python evaluate.py {seeds[0]} --certificate (and 2 more runs)",
+        f"{seeds[0]}: there is no certificate.json; make it with: python evaluate.py {seeds[0]} --certificate (and",
     ):
         assert words in page.text
     assert len(page.pictures) == 4
@@ -213,8 +213,9 @@ def test_where_success_is_not_told_the_certificate_shows_returns(tmp_path: Path)
 
 
 def test_a_certificate_has_no_row_for_a_memory_or_a_state_that_is_not_there(tmp_path: Path) -> None:
-    for memory, controller in (("none", "lstm"), ("episodic", "feedforward")):
-        shown = certificate("does not use it", intact=40, wiped=39, reads_shuffled=38, controller_wiped=37)
+    of_memory, of_state = {"wiped": 39, "reads_shuffled": 38}, {"controller_wiped": 37}
+    for memory, controller, played in (("none", "lstm", of_state), ("episodic", "feedforward", of_memory)):
+        shown = certificate("does not use it", intact=40, **played)
         fake_run(tmp_path / "runs", memory, controller, evaluation={"certificate": shown})
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "report")]) == 0
     content = (tmp_path / "report" / "report.html").read_text()
