@@ -46,6 +46,7 @@ def test_percent_speed_and_time_left_follow_from_the_clock(monkeypatch: pytest.M
 
 def test_percent_is_of_all_steps_and_at_most_100(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "400 steps: 40 %" in shown(terminal=False, successes=[])
+    assert "996 steps: 99 %" in shown(terminal=False, successes=[], steps=249)
     assert "1,200 steps: 100 %" in shown(terminal=False, successes=[], steps=300)
 
 
