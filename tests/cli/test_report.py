@@ -195,7 +195,7 @@ def test_a_certificate_says_how_it_was_played_and_where_that_is_not_how_the_scor
 def test_where_success_is_not_told_the_certificate_shows_returns(tmp_path: Path) -> None:
     conditions = {
         name: {**score(None, mean_return=mean), "return_low": mean - 0.125, "return_high": mean + 0.125}
-        for name, mean in (("intact", 0.75), ("wiped", -0.5), ("reads_shuffled", -0.25))
+        for name, mean in (("intact", 0.75), ("wiped", -0.5), ("reads_shuffled", -0.25), ("wiped_after_cue", 0.5))
     }
     shown = {"verdict": "needs its memory", "sentence": "It needs it.", "conditions": conditions}
     run = fake_run(tmp_path / "runs", successes=None, wiped=None, evaluation={"certificate": shown})
