@@ -18,6 +18,7 @@ from engram.agents.arguments import NOT_SUPPORTED
 from engram.memory import CONTROLLERS, MEMORIES
 from engram.memory.controllers.gru import GRU
 from engram.memory.dnc.memory import DNC
+from engram.memory.state import leaves
 
 OURS = {"memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs", "chunk_length"}
 OURS |= {"novelty_coef", "novelty_fraction"}
@@ -219,3 +220,32 @@ def test_a_saved_agent_whose_class_is_gone_says_which(tmp_path, left):
         if left:
             sys.path.remove(str(tmp_path))
             sys.modules.pop("my_gone_memory", None)
+
+
+# What is the user's is given what the pages promise.
+
+
+def test_a_memory_is_shown_one_event():
+    shown = []
+
+    class Looks(Counting):
+        def __init__(self, encode, event, encoded_size, hidden_size):
+            super().__init__(encode, event, encoded_size, hidden_size)
+            shown.append((event, encoded_size, hidden_size))
+
+    small(memory=Looks, memory_kwargs={})
+    ((event, encoded_size, hidden_size),) = shown
+    assert [leaf.shape[0] for leaf in leaves(event)] == [1, 1]
+    assert (encoded_size, hidden_size) == (11, 7)
+
+
+def test_an_encoder_is_in_training_mode_while_it_learns_and_only_then():
+    modes = []
+
+    class Watched(Doubled):
+        def forward(self, observations):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return super().forward(observations)
+
+    small(encoder=Watched).learn(STEPS_OF_A_ROLLOUT)
+    assert set(modes) == {(False, False), (True, True)}
