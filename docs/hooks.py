@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 from omegaconf import OmegaConf
 
 from engram.cli.help import choices
+from engram.configs.keys import Key
 from engram.configs.schema import CHOICES, TrainConfig, register
 from engram.evidence.report import file_formats
 
@@ -79,16 +80,17 @@ def _composed(*overrides: str) -> dict[str, Any]:
 
 
 def _keys(schema: Any, values: dict[str, Any], prefix: str, only: set[str] | None = None) -> str:
-    """List the keys of a dataclass: name, default as composed, meaning."""
+    """List the keys of a dataclass: name, default as composed, bounds, meaning."""
 
     def rows() -> Iterator[list[str]]:
         for item in fields(schema):
             if item.name != "name" and (only is None or item.name in only):
                 default = json.dumps(values.get(item.name), ensure_ascii=False)
-                yield [f"`{prefix}{item.name}`", f"`{default}`", item.metadata["meaning"]]
+                bounds = Key(Any, **item.metadata).bounds
+                yield [f"`{prefix}{item.name}`", f"`{default}`", bounds, item.metadata["meaning"]]
 
     listed = list(rows())
-    return _table(["key", "default", "meaning"], listed) if listed else "It has no keys of its own."
+    return _table(["key", "default", "bounds", "meaning"], listed) if listed else "It has no keys of its own."
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
