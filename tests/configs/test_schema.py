@@ -117,6 +117,16 @@ def test_every_controller_has_a_schema_with_its_own_arguments() -> None:
         assert set(own_keys(config)) == arguments, name
 
 
+@pytest.mark.parametrize(
+    ("group", "name"), [*(("memory", name) for name in MEMORIES), *(("controller", name) for name in CONTROLLERS)]
+)
+def test_without_a_config_a_part_has_the_sizes_that_the_config_gives_it(group: str, name: str) -> None:
+    part = {"memory": MEMORIES, "controller": CONTROLLERS}[group][name]
+    config = getattr(composed(f"{group}={name}"), group)
+    defaults = {key: item.default for key, item in inspect.signature(part).parameters.items()}
+    assert {key: defaults[key] for key in own_keys(config)} == {key: getattr(config, key) for key in own_keys(config)}
+
+
 def test_every_number_of_ppo_is_an_argument_of_it() -> None:
     arguments = {*inspect.signature(MemoryPPO).parameters, *inspect.signature(PPO).parameters}
     elsewhere = {"learning_rate_final", "ent_coef_final", "features_dim", "net_arch"}

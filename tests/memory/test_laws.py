@@ -279,9 +279,8 @@ def test_autocast_changes_no_state_and_lets_gradients_through(spec):
 @every_core
 def test_a_state_keeps_no_more_in_memory_than_itself(spec):
     core = build(spec)
-    for state in (core.unroll(events(), core.initial_state(BATCH), episode_starts("staggered")).state,):
-        for leaf in leaves(state):
-            assert leaf.untyped_storage().nbytes() <= leaf.numel() * leaf.element_size()
+    for leaf in leaves(core.unroll(events(), core.initial_state(BATCH), episode_starts("staggered")).state):
+        assert leaf.untyped_storage().nbytes() <= leaf.numel() * leaf.element_size()
 
 
 def test_a_reset_reads_as_counting_from_one_again():
