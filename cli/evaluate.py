@@ -28,7 +28,6 @@ from gymnasium.error import Error as GymnasiumError
 from engram.cli.terminal import OneLineParser, stderr_console, stdout_console, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.comparison.compare import compare, only_task
-from engram.evidence.comparison.figure import draw_comparison
 from engram.evidence.comparison.table import print_comparison, write_comparison
 from engram.evidence.evaluation.run import STANDARD, evaluate_run
 from engram.evidence.evaluation.tables import print_certificate, print_result
@@ -188,9 +187,9 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _compare(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
-    comparison, out = compare(runs), options.out or Path("comparison")
+    comparison = compare(runs)
     print_comparison(comparison, stdout_console())
-    return (*write_comparison(comparison, out), *draw_comparison(comparison, out))
+    return write_comparison(comparison, options.out or Path("comparison"))
 
 
 def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:

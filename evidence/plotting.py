@@ -10,14 +10,11 @@ PALETTE = mpl.color_sequences["tab10"]
 
 
 def save_figure(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Save a figure as PNG and as SVG.
+    """Save a figure as PNG and as SVG; return the two files.
 
     Args:
         figure: it is not changed.
         path: without a suffix, or with .png or .svg; its folder is made if it is not there.
-
-    Returns:
-        the PNG file and the SVG file.
     """
     stem = path.name.removesuffix(".png").removesuffix(".svg")
     png, svg = path.with_name(f"{stem}.png"), path.with_name(f"{stem}.svg")

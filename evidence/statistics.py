@@ -53,14 +53,9 @@ def columns_of(name: str, estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def aggregate_over_seeds(runs: Sequence[Estimate | None], metric: Metric) -> Estimate | None:
-    """Sum up what was found of an agent's runs: the mean, with an interval if there are enough of them.
+    """Sum up an agent's runs, one for each seed, None where it is not known: the mean, with an interval over seeds.
 
-    Args:
-        runs: one for each seed; None where a run has none.
-        metric: what they are of.
-
-    Returns:
-        the estimate of a single run as it is; None if there is none.
+    A single run is returned as it is; of fewer than `LEAST_SEEDS` there is no interval.
     """
     known = [run for run in runs if run is not None]
     if len(known) < 2:

@@ -19,15 +19,14 @@ Rows = list[tuple[str, ...]]
 
 def as_percent(estimate: Estimate | None) -> str:
     """Write a rate as `97.5 % (94.3-98.9)`, and as `97.5 % (95.0, 100.0)` if it has seeds but no interval."""
-    return "-" if estimate is None else _cell(estimate, 100, 1, " %")
+    return as_number(estimate, 1, scale=100, unit=" %")
 
 
-def as_number(estimate: Estimate | None, digits: int = 3) -> str:
+def as_number(estimate: Estimate | None, digits: int = 3, *, scale: float = 1, unit: str = "") -> str:
     """Write a number as `0.966 (0.951-0.970)`, and as `0.966 (0.950, 0.982)` if it has seeds but no interval."""
-    return "-" if estimate is None else _cell(estimate, 1, digits, "")
+    if estimate is None:
+        return "-"
 
-
-def _cell(estimate: Estimate, scale: float, digits: int, unit: str) -> str:
     def shown(value: float) -> str:
         return f"{scale * value:.{digits}f}"
 
@@ -41,13 +40,7 @@ def _cell(estimate: Estimate, scale: float, digits: int, unit: str) -> str:
 
 
 def as_table(rows: Rows, title: str, words: int = 1) -> Table:
-    """Return rows as a table for the terminal.
-
-    Args:
-        rows: the first is the heading.
-        title: above the table.
-        words: so many columns on the left are words, the others numbers.
-    """
+    """Return rows as a table for the terminal; so many columns on the left are words, the others numbers."""
     table = Table(title=escape(title), box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
     for number, cells in enumerate(zip(*filter(None, rows), strict=True)):
         # On a narrow terminal cells are broken between their words, never within them.

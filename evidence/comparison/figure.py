@@ -1,5 +1,6 @@
 """A comparison as a figure: a panel for each setting, and in it a line of points with intervals for each agent."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,13 @@ MARKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
+def draw_comparison(
+    comparison: Comparison, path: Path, *, colors: Mapping[str, str] | None = None
+) -> tuple[Path, Path]:
     """Draw what decides (success, or return) of all agents in all settings, memory intact and wiped.
 
-    Args:
-        comparison: what to draw.
-        path: see `evidence.plotting.save_figure`.
-
-    Returns:
-        the PNG file and the SVG file.
+    Path and returned files are those of `evidence.plotting.save_figure`; colors are by default in alphabetical order of
+    the labels.
     """
     by_success = comparison.metric == "success"
     columns = min(COLUMNS, len(comparison.settings))
@@ -37,7 +36,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
     width = 0.9 + 0.065 * max(map(len, names)) + 2.7 * columns
     figure = Figure(figsize=(width, 0.5 + height * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=by_success, sharey=True).ravel()
-    colors = colors_of(agent.label for agent in comparison.agents)
+    colors = colors or colors_of(agent.label for agent in comparison.agents)
     for panel, setting in zip(panels, comparison.settings, strict=False):
         for place, agent in enumerate(comparison.agents):
             scores = agent.settings[setting]

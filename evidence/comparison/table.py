@@ -1,11 +1,13 @@
-"""A comparison as tables on the terminal, as CSV and as JSON."""
+"""A comparison as tables on the terminal, and as files."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from engram.evidence.comparison.compare import Comparison
+from engram.evidence.comparison.figure import draw_comparison
 from engram.evidence.runs.settings import AS_TRAINED
 from engram.evidence.statistics import LEAST_SEEDS, columns_of
 from engram.evidence.tables import Rows, as_csv, as_number, as_percent, as_table, print_line
@@ -61,15 +63,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         print_line(console, line)
 
 
-def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
-    """Write a comparison as JSON, everything, and as CSV, one row for each agent and setting.
+def write_comparison(
+    comparison: Comparison, path: Path, *, colors: Mapping[str, str] | None = None
+) -> tuple[Path, Path, Path, Path]:
+    """Write a comparison as JSON, everything, as CSV, one row for each agent and setting, and as PNG and SVG.
 
-    Args:
-        comparison: what to write.
-        path: without a suffix; its folder is made if it is not there.
-
-    Returns:
-        the JSON file and the CSV file.
+    The path has no suffix; its folder is made if it is not there. Returns the four files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     json_path, csv_path = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.csv")
@@ -83,4 +82,4 @@ def write_comparison(comparison: Comparison, path: Path) -> tuple[Path, Path]:
             about = {"agent": agent.label, "control": agent.is_control, "setting": setting, "seeds": seeds}
             rows.append(about | {key: cell for name, e in known.items() for key, cell in columns_of(name, e).items()})
     write_text(csv_path, as_csv(rows))
-    return json_path, csv_path
+    return json_path, csv_path, *draw_comparison(comparison, path, colors=colors)

@@ -50,9 +50,7 @@ def evaluate_run(
     """Play all conditions and write the run's `evaluation.json`, `evaluation.csv` and `episodes.csv`.
 
     Args:
-        folder: the run.
-        config: its configuration.
-        model: its agent.
+        folder, config, model: the run, its configuration and its agent.
         envs: the settings and their envs, from `open_envs`; first the task as trained. They are closed in the end.
         checkpoint: which of its weights these are, for the record.
         episodes: per condition.
@@ -72,13 +70,12 @@ def evaluate_run(
     for env in envs.values():
         env.close()
 
-    tested = played.layouts(trained.label)
-    known = (
-        set(folder.layouts.read_text(encoding="utf-8", errors="replace").split()) if folder.layouts.is_file() else None
-    )
+    known = None
+    if folder.layouts.is_file():
+        known = set(folder.layouts.read_text(encoding="utf-8", errors="replace").split())
     # Harder settings are not split: a delay within the range of the training shows layouts of the training.
-    labels = [setting.label for setting, _ in test_settings]
-    in_both = {label: None if known is None else len(played.layouts(label) & known) for label in labels}
+    met = {setting.label: played.layouts(setting.label) for setting in envs}
+    in_both = {label: None if known is None else len(layouts & known) for label, layouts in met.items()}
     about = {
         "run": str(folder.path),
         "env": trained.env_id,
@@ -91,8 +88,8 @@ def evaluate_run(
         "episodes": episodes,
         "seed": seed,
         "layouts_trained_on": None if known is None else len(known),
-        "layouts_tested": len(tested),
-        "layouts_in_both": None if known is None else len(tested & known),
+        "layouts_tested": len(met[trained.label]),
+        "layouts_in_both": in_both.pop(trained.label),
         "test_settings_layouts_in_both": in_both,
         **made_by(),
     }
@@ -160,14 +157,7 @@ class PlayedConditions(NamedTuple):
 def play_conditions(
     model: MemoryPPO, plan: Sequence[PlannedCondition], *, seed: int, console: Console
 ) -> PlayedConditions:
-    """Play all conditions; those in the same envs meet the same episodes.
-
-    Args:
-        model: the agent.
-        plan: what to play, in this order.
-        seed: of the episodes.
-        console: where the bar is shown.
-    """
+    """Play all conditions of a plan, in its order; those in the same envs meet the same episodes."""
     found = PlayedConditions({}, {})
     dealt: dict[tuple[VecEnv, int], list[list[int]]] = {}
     with progress_bar(console) as bar:
@@ -201,8 +191,7 @@ def play(
     """Play one condition.
 
     Args:
-        model: the agent.
-        planned: what to play.
+        model, planned: who plays, and what.
         dealt: the episodes, from `envs.split.balanced_episodes.balanced_seeds`.
         seed: of the episodes where there are no layouts to deal.
         intact: the same episodes with the memory left alone, if they have been played.

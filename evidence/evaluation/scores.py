@@ -8,12 +8,9 @@ from engram.evidence.statistics import mean_interval, paired_difference_interval
 
 
 def score(played: Episodes, knows_success: bool, intact: Episodes | None = None) -> Score:
-    """Sum up episodes.
+    """Sum up finished episodes of an env that tells success or does not.
 
-    Args:
-        played: finished episodes.
-        knows_success: whether the env tells success at all.
-        intact: the same episodes, in the same order, with the memory left alone; None if these are those.
+    They are compared with the same episodes, in the same order, with the memory left alone, if these are not those.
     """
     n, successes = len(played.success), int(played.success.sum())
     low, high = wilson_interval(successes, n) if knows_success else (None, None)

@@ -33,7 +33,7 @@ def compare_horizons(runs: Sequence[RecordedRun], delays: Sequence[int] = ()) ->
 
     Args:
         runs: of one task.
-        delays: to show, all of which have been measured; none for all that there are.
+        delays: to show; none for all that there are.
 
     Raises:
         CannotRun: if a run has no horizon curve or lacks a delay, or if the seeds of an agent have no delay in common.
@@ -53,26 +53,21 @@ def _read(run: RecordedRun, delays: Sequence[int]) -> HorizonFile:
 
 
 def over_seeds(label: str, read: Mapping[RecordedRun, HorizonFile]) -> HorizonFile:
-    """Sum up the curves of several seeds, at the delays that all of them have.
+    """Sum up the curves of an agent's seeds, at the delays that all of them have.
 
-    Args:
-        label: of the agent, for the error.
-        read: run -> its curve, at least one.
-
-    Returns:
-        a curve with the seeds in it, whose points are of `evidence.statistics.aggregate_over_seeds`, the effective
-        length that of this curve. A single curve is returned with its own points.
+    The points are of `evidence.statistics.aggregate_over_seeds`, the effective length is that of the curve they make. A
+    single curve keeps its own points.
 
     Raises:
         CannotRun: if the seeds have no delay in common.
     """
-    first, *others = read.values()
-    commands, paths = [curve.command for curve in read.values()], [str(run.path) for run in read]
+    curves = list(read.values())
+    commands, paths = [curve.command for curve in curves], [str(run.path) for run in read]
     seeds: dict[str, Any] = {"seeds": [run.seed for run in read], "runs": paths, "commands": commands}
-    if not others:
-        return first.model_copy(update=seeds)
-    by_delay = [{point.delay: point for point in curve.points} for curve in (first, *others)]
-    shared = sorted(set(by_delay[0]).intersection(*by_delay[1:]))
+    if len(curves) == 1:
+        return curves[0].model_copy(update=seeds)
+    by_delay = [{point.delay: point for point in curve.points} for curve in curves]
+    shared = sorted(set(by_delay[0]).intersection(*by_delay))
     if not shared:
         raise CannotRun(f"{label}: its seeds have no delay in common; name delays after --horizon")
     points = []
@@ -81,17 +76,13 @@ def over_seeds(label: str, read: Mapping[RecordedRun, HorizonFile]) -> HorizonFi
         success, wiped = (aggregate_over_seeds([p.estimate(name) for p in found], "success") for name in NAMES)
         keys = rates("success", success) | rates("wiped", wiped)
         points.append(HorizonPoint(delay=delay, episodes=sum(point.episodes for point in found), **keys))
-    lengths = [curve.effective_length for curve in (first, *others)]
-    kept = {name: getattr(first, name) for name in ("trained", "chance", "oracle")}
-    return HorizonFile(by="delay", **kept, points=points, length_by_seed=lengths, **seeds).with_length()
+    seeds |= {name: getattr(curves[0], name) for name in ("trained", "chance", "oracle")}
+    seeds |= {"length_by_seed": [curve.effective_length for curve in curves]}
+    return HorizonFile(by="delay", points=points, **seeds).with_length()
 
 
 def horizon_rows(curves: Mapping[str, HorizonFile]) -> Rows:
-    """Return the table of effective memory lengths: a heading, and a row for each agent.
-
-    Args:
-        curves: label -> curve, of one or several seeds.
-    """
+    """Return the table of effective memory lengths: a heading, and a row for each agent."""
     longest = max(point.delay for curve in curves.values() for point in curve.points)
     rows: Rows = [("agent", "seeds", "effective length", "95 % interval", f"success at {longest:,}", "memory wiped")]
     for label, curve in curves.items():
@@ -111,15 +102,9 @@ def print_horizons(horizons: Horizons, task: str, console: Console) -> None:
 def write_horizons(
     horizons: Horizons, path: Path, *, colors: Mapping[str, str] | None = None
 ) -> tuple[Path, Path, Path]:
-    """Write curves as JSON, and draw them as PNG and SVG.
+    """Write curves as JSON, and draw them as PNG and SVG in these colors; return the three files.
 
-    Args:
-        horizons: the curves, and what a reader has to know.
-        path: without a suffix; its folder is made if it is not there.
-        colors: see `draw_horizon`.
-
-    Returns:
-        the JSON file, the PNG file and the SVG file.
+    The path has no suffix; its folder is made if it is not there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = path.with_name(f"{path.name}.json")

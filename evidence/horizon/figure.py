@@ -16,15 +16,8 @@ def draw_horizon(
 ) -> tuple[Path, Path]:
     """Draw success against delay, one line for each label, with its interval or the single seeds.
 
-    The delays of the training are shaded; dashed lines are the same agents with their memory wiped.
-
-    Args:
-        curves: label -> curve, of one or several seeds; at least one.
-        path: see `evidence.plotting.save_figure`.
-        colors: of the labels; by default in alphabetical order.
-
-    Returns:
-        the PNG file and the SVG file.
+    The delays of the training are shaded; dashed lines are the same agents with their memory wiped. Path and returned
+    files are those of `evidence.plotting.save_figure`; colors are by default in alphabetical order of the labels.
     """
     colors = colors or colors_of(curves)
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")

@@ -1,11 +1,10 @@
 """Measuring the horizon of one run, delay by delay; written to the run's folder as it goes."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig
@@ -16,7 +15,7 @@ from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.runs.files import Score, read_file
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.result_files import made_by, print_where_kept
-from engram.evidence.runs.settings import Condition, settings_of_delays, trained_setting
+from engram.evidence.runs.settings import Condition, Setting, settings_of_delays, trained_setting
 from engram.evidence.tables import as_percent, as_table, print_line, progress_bar
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json
@@ -58,13 +57,10 @@ def horizon_of(
         CannotRun: if the task has no delay to change.
     """
     trained, made = trained_delays(config), made_by()
-    delays = delays or default_delays(trained)
-    settings = {delay: settings_of_delays(config.env, [delay], "--horizon") for delay in delays}
-
-    def make_env(delay: int, n_envs: int) -> VecEnv:
-        (setting,) = settings[delay] or [trained_setting(config.env)]
-        return open_envs(config, [setting], episodes, model, n_envs)[0]
-
+    settings = {
+        delay: (settings_of_delays(config.env, [delay], "--horizon") or [trained_setting(config.env)])[0]
+        for delay in delays or default_delays(trained)
+    }
     about = {"run": str(folder.path), "checkpoint": checkpoint, "checkpoint_timesteps": model.num_timesteps}
     about |= {"episodes": episodes, "seed": seed, **made}
     conditions = {"intact": episodes}
@@ -81,18 +77,14 @@ def horizon_of(
     def so_far() -> HorizonFile:
         points = [known[delay] for delay in sorted(known)]
         commands = " && ".join(dict.fromkeys(point.command for point in points if point.command))
-        how: dict[str, Any] = {
-            **about,
-            "command": commands or made["command"],
-            "chance": config.env.chance,
-            "oracle": ORACLE,
-        }
+        how: dict[str, Any] = {**about, "chance": config.env.chance, "oracle": ORACLE}
+        how["command"] = commands or made["command"]
         return HorizonFile(by="delay", trained=trained, points=points, **how).with_length()
 
-    missing = [delay for delay in settings if delay not in known]
+    missing = {delay: setting for delay, setting in settings.items() if delay not in known}
     files = [folder.horizon.with_suffix(end) for end in (".json", ".png", ".svg")]
     try:
-        for delay, scores in measure_delays(model, missing, make_env, conditions, seed=seed, console=console):
+        for delay, scores in measure_delays(config, model, missing, conditions, seed=seed, console=console):
             if not known:
                 print_where_kept(folder.keep_previous(*files), console)
             known[delay] = point_of(delay, scores, made)
@@ -105,9 +97,9 @@ def horizon_of(
 
 
 def measure_delays(
+    config: TrainConfig,
     model: MemoryPPO,
-    delays: Sequence[int],
-    make_env: Callable[[int, int], VecEnv],
+    settings: Mapping[int, Setting],
     conditions: Mapping[str, int],
     *,
     seed: int,
@@ -116,23 +108,20 @@ def measure_delays(
     """Play the task at each delay; yield each delay with its scores when it is done.
 
     Args:
-        model: the agent.
-        delays: in steps; the shortest is played first.
-        make_env: makes so many envs of a delay; they are closed afterwards.
+        config, model, seed, console: as for `evaluate_run`.
+        settings: delay in steps -> the task with it; the shortest is played first.
         conditions: what is done to the memory, "intact" first -> episodes per delay.
-        seed: of the episodes.
-        console: where the progress is shown.
     """
     batches = {name: -(-number // MOST_ENVS) for name, number in conditions.items()}
     with progress_bar(console) as bar:
-        task = bar.add_task("horizon", total=sum(batches.values()) * sum(delays))
+        task = bar.add_task("horizon", total=sum(batches.values()) * sum(settings))
         done = 0  # steps of those who go straight on: an episode of delay d takes d of them
-        for delay in sorted(delays):
+        for delay in sorted(settings):
             scores: dict[str, Score] = {}
             for name, number in conditions.items():
                 bar.update(task, description=f"delay {delay:,}, memory {name}")
                 until = done + batches[name] * delay
-                env = make_env(delay, -(-number // batches[name]))
+                (env,) = open_envs(config, [settings[delay]], number, model, -(-number // batches[name]))
 
                 def on_step(*_: Any, until: int = until) -> None:
                     if bar.tasks[0].completed < until:

@@ -1,11 +1,12 @@
 """What an agent has cost: steps, wall time, speed, size and memory, as far as `metrics.csv` has it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 from engram.evidence.report.blocks import Block, TaskRuns
-from engram.evidence.report.learning_curves import STEPS, read_metrics
+from engram.evidence.report.learning_curves import STEPS, read_curve
 from engram.evidence.tables import Rows
 
 
@@ -41,7 +42,10 @@ def cost_row(runs: Sequence[Path]) -> tuple[str, ...]:
     """Return the cells of a table, one for each of `COLUMNS`: the median over runs, and their range."""
     shown = []
     for metric, write in COLUMNS.values():
-        values = [value for run in runs if (value := _last(run, metric)) is not None]
+        values = []
+        for run in runs:
+            with suppress(ValueError, OSError):
+                values.append(float(read_curve(run, metric)[1][-1]))
         if not values:
             shown.append("-")
         elif write(min(values)) == write(max(values)):
@@ -49,10 +53,3 @@ def cost_row(runs: Sequence[Path]) -> tuple[str, ...]:
         else:
             shown.append(f"{write(median(values))} ({write(min(values))} to {write(max(values))})")
     return tuple(shown)
-
-
-def _last(run: Path, metric: str) -> float | None:
-    try:
-        return next((float(row[metric]) for row in reversed(read_metrics(run)) if row.get(metric)), None)
-    except (ValueError, OSError):
-        return None

@@ -18,28 +18,19 @@ Curve = tuple[Array, Array]
 """Steps and values."""
 
 
-def read_metrics(run: Path) -> list[dict[str, str]]:
-    """Return the rows of a run's `metrics.csv`; what was not recorded in a row is empty.
-
-    Raises:
-        ValueError: if the run has no such file.
-    """
-    path = run / "metrics.csv"
-    if not path.is_file():
-        raise ValueError(f"{run}: there is no metrics.csv; name folders of runs")
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def read_curve(run: Path, metric: str) -> Curve:
     """Return steps and values of a metric in a run's `metrics.csv`.
 
     Raises:
         ValueError: if the run has no such file or metric.
     """
-    rows = [(float(row[STEPS]), float(row[metric])) for row in read_metrics(run) if row.get(metric) and row.get(STEPS)]
+    path = run / "metrics.csv"
+    if not path.is_file():
+        raise ValueError(f"{run}: there is no metrics.csv; name folders of runs")
+    with path.open(newline="", encoding="utf-8") as file:  # what was not recorded in a row is empty
+        rows = [(float(r[STEPS]), float(r[metric])) for r in csv.DictReader(file) if r.get(metric) and r.get(STEPS)]
     if not rows:
-        raise ValueError(f"{run / 'metrics.csv'}: there is no metric '{metric}'")
+        raise ValueError(f"{path}: there is no metric '{metric}'")
     steps, values = zip(*rows, strict=True)
     return np.array(steps), np.array(values)
 
@@ -75,8 +66,7 @@ def draw_curves(
     Args:
         groups: label -> the curves of its seeds.
         metric: whether they are of success, or of numbers without a limit.
-        ylabel: of the axis.
-        title: of the figure.
+        ylabel, title: of the figure.
         chance: where to draw a dotted line; None draws none.
         width: values to average over before anything else.
         colors: of the labels; by default in alphabetical order.

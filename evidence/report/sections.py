@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from engram.configs import CannotRun
 from engram.evidence.comparison.compare import compare
-from engram.evidence.comparison.figure import draw_comparison
 from engram.evidence.comparison.table import BETTER, LEGEND, improvement_rows, score_rows, write_comparison
 from engram.evidence.horizon.compare import Horizons, horizon_rows, over_seeds, write_horizons
 from engram.evidence.horizon.curve import LENGTH, HorizonFile, read_horizon
@@ -57,7 +56,7 @@ def comparison_section(runs: TaskRuns) -> list[Block]:
     if not found:
         return [Block("missing", lacking)]
     comparison, blocks = compare([run for group in found.values() for run in group]), []
-    write_comparison(comparison, runs.file("comparison"))
+    *_, png, svg = write_comparison(comparison, runs.file("comparison"), colors=runs.colors)
     for setting in comparison.settings:
         if setting != AS_TRAINED:
             blocks.append(Block("note", f"In another setting than trained, {setting}:"))
@@ -66,8 +65,7 @@ def comparison_section(runs: TaskRuns) -> list[Block]:
         blocks += [Block("table", better), Block("note", BETTER.format(metric=comparison.metric))]
     blocks += [Block("note", line) for line in (LEGEND, *comparison.caveats)]
     caption = "The same as a figure: each agent (number of seeds) in each setting, memory intact and wiped."
-    drawn = draw_comparison(comparison, runs.file("comparison"))
-    return [*blocks, figure(drawn, caption), Block("missing", lacking)]
+    return [*blocks, figure((png, svg), caption), Block("missing", lacking)]
 
 
 def horizon_section(runs: TaskRuns) -> list[Block]:
@@ -85,11 +83,11 @@ def horizon_section(runs: TaskRuns) -> list[Block]:
         return [Block("missing", lacking)]
     shown = {label: found[label] for label in curves}
     horizons = Horizons(curves, caveats(shown))
-    _, *saved = write_horizons(horizons, runs.file("horizon"), colors=runs.colors)
+    _, png, svg = write_horizons(horizons, runs.file("horizon"), colors=runs.colors)
     caption = "Success against the delay over which something had to be remembered; with 95 % intervals over seeds "
     caption += f"from {LEAST_SEEDS} seeds on, of a single one over its episodes."
     notes = [Block("note", line) for line in (LENGTH, *horizons.caveats)]
-    blocks = [figure((saved[0], saved[1]), caption), Block("table", horizon_rows(curves)), *notes]
+    blocks = [figure((png, svg), caption), Block("table", horizon_rows(curves)), *notes]
     commands = each_run(shown, ["measured with"], lambda _, horizon: [horizon.command or "-"])
     return [*blocks, Block("missing", lacking), commands]
 

@@ -37,12 +37,7 @@ class EvaluatedEpisodes:
         self._model, self._seed = model, seed
 
     def play(self, number: int, most_steps: int) -> Recording:
-        """Play one of them, with the agent left alone and its most likely actions, and record it.
-
-        Args:
-            number: from 0 to `total` - 1.
-            most_steps: where to cut.
-        """
+        """Play one of the `total`, with the agent left alone and its most likely actions; record its first steps."""
         row, before = divmod(number, self._in_each)
         self.env.seed(self._seed + row)
         if any(self._dealt):
@@ -62,13 +57,7 @@ def last_evaluation(folder: RunFolder) -> dict[str, Any]:
 
 
 def against_its_row(folder: RunFolder, number: int, recording: Recording) -> str:
-    """Say whether an episode went as `episodes.csv` has it.
-
-    Args:
-        folder: of the run; its `episodes.csv` is of the evaluation that the episode belongs to.
-        number: of the episode.
-        recording: the episode, played again.
-    """
+    """Say whether an episode that was played again went as the run's `episodes.csv` has it under its number."""
     wanted = {key: str(value) for key, value in (asdict(Condition()) | {"episode": number}).items()}
     try:
         rows = csv.DictReader(folder.episodes.read_text(encoding="utf-8").splitlines())

@@ -189,13 +189,7 @@ def read_file(path: Path, kind: type[File], command: str) -> File:
 
 
 def keys_of(kind: type[Model], prefix: str = "", known: tuple[type[Model], ...] = ()) -> Iterator[tuple[str, str]]:
-    """Yield the keys of a file with their meanings, dotted; a part that repeats is written out once.
-
-    Args:
-        kind: what is in the file.
-        prefix: of the keys.
-        known: parts that are not written out.
-    """
+    """Yield the keys of a file with their meanings, dotted after a prefix; the known parts are not written out."""
     for name, field in kind.model_fields.items():
         yield f"{prefix}{name}", field.description or ""
         by_name = "dict" in str(field.annotation)

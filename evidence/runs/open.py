@@ -24,13 +24,7 @@ TEST_SEED = 1_000_000_000
 
 
 def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str, Any]:
-    """Return the arguments of `envs.make_env` for one setting, as it is played on one side.
-
-    Args:
-        config: of the run.
-        setting: the task as trained, or another one.
-        side: whose layouts are shown, if the setting is split.
-    """
+    """Return the arguments of `envs.make_env` for one setting, as it is played on one side of the split."""
     return {
         "env_id": setting.env_id,
         "split": side if setting.split else None,
@@ -46,12 +40,7 @@ def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str
 
 
 def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:
-    """Make the envs of one setting.
-
-    Args:
-        config, setting, side: see `env_arguments`.
-        n_envs: how many play side by side.
-        seed: of the first episodes.
+    """Make so many envs of one setting, as it is played on one side of the split, which play side by side.
 
     Raises:
         ValueError: if there is no such env, or an argument does not fit it.
@@ -61,34 +50,38 @@ def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, se
 
 
 def open_envs(
-    config: TrainConfig, settings: Sequence[Setting], episodes: int, model: MemoryPPO, n_envs: int | None = None
+    config: TrainConfig,
+    settings: Sequence[Setting],
+    episodes: int,
+    model: MemoryPPO,
+    n_envs: int | None = None,
+    side: Side = "test",
+    seed: int = TEST_SEED,
 ) -> list[VecEnv]:
-    """Make the test-side envs of all settings, and see that they work and fit the agent.
+    """Make the envs of all settings, reset once, and see that they fit the agent.
 
     Args:
-        config: of the run.
+        config, model: of the run.
         settings: each gets envs of its own.
         episodes: that are to be played in each setting.
-        model: the agent.
         n_envs: how many play side by side; None for as many as the config says, and no more than there are episodes.
+        side: whose layouts are shown.
+        seed: of the first episodes.
 
     Raises:
-        ValueError: if one does not exist, has no layout on the test side, or shows or takes something else than what
-            the agent was trained with.
+        ValueError: if one does not exist, has no layout on this side, or shows or takes something else than what the
+            agent was trained with.
     """
-    side_by_side = n_envs or min(config.eval.n_envs, episodes)
-    return [_fitting(config, setting, "test", side_by_side, TEST_SEED, model) for setting in settings]
-
-
-def _fitting(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int, model: MemoryPPO) -> VecEnv:
-    """Make the envs of one setting, reset once, and see that they fit the agent."""
-    env = make_envs(config, setting, side, n_envs, seed)
-    env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
-    env.reset()
-    for space, trained in ((env.observation_space, model.observation_space), (env.action_space, model.action_space)):
-        if space != trained:
-            raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {space}")
-    return env
+    envs = []
+    for setting in settings:
+        env = make_envs(config, setting, side, min(config.eval.n_envs, episodes) if n_envs is None else n_envs, seed)
+        env = MemoryPPO._wrap_env(env)  # shows images as the agent met them in training, channels first
+        env.reset()
+        for ours, trained in ((env.observation_space, model.observation_space), (env.action_space, model.action_space)):
+            if ours != trained:
+                raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {ours}")
+        envs.append(env)
+    return envs
 
 
 def check_device(option: str, device: str) -> None:
@@ -108,11 +101,7 @@ def open_run(
 ) -> tuple[RunFolder, TrainConfig, MemoryPPO, str]:
     """Load a run's configuration and agent.
 
-    Args:
-        path: the run folder.
-        checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.
-        device: where the agent computes.
-        modules: part -> module of the user's own, where it is another than when the run was made.
+    Arguments are those of `load_run`.
 
     Raises:
         CannotRun: if the run folder lacks something, or a module cannot be imported.
@@ -180,10 +169,10 @@ def load_run(
         raise CannotRun(f"side={side!r}: must be one of {', '.join(SIDES)}")
     check_device("device=", device)
     _, config, model, _ = open_run(Path(run), checkpoint, device, modules)
-    usual = config.env.n_envs if side == "train" else config.eval.n_envs
+    if n_envs is None:
+        n_envs = config.env.n_envs if side == "train" else config.eval.n_envs
     try:
-        setting = trained_setting(config.env)
-        env = _fitting(config, setting, side, usual if n_envs is None else n_envs, seed, model)
+        (env,) = open_envs(config, [trained_setting(config.env)], 1, model, n_envs, side, seed)
     except (ValueError, GymnasiumError) as error:
         raise CannotRun(f"{run}: {' '.join(str(error).split())}") from error
     return LoadedRun(model, env, config)

@@ -45,16 +45,11 @@ def evaluated_settings(config: TrainConfig) -> list[Setting]:
 
 def settings_of_config(env: EnvConfig) -> list[Setting]:
     """Return the test settings of the config, without the one that was trained on."""
-    found = [_setting(env, other.id or env.id, other.kwargs, other.episodes) for other in env.test_settings.values()]
-    return [setting for setting in found if setting.label]
+    return _others(env, [(other.id or env.id, other.kwargs, other.episodes) for other in env.test_settings.values()])
 
 
 def settings_of_sizes(env: EnvConfig, sizes: Sequence[str]) -> list[Setting]:
-    """Return the task in other sizes: the same id with another `S<size>`.
-
-    Args:
-        env: the task that was trained on.
-        sizes: such as `13` or `17Random`.
+    """Return the task in other sizes, such as `13` or `17Random`: the same id with another `S<size>`.
 
     Raises:
         CannotRun: if the id names no size.
@@ -62,17 +57,11 @@ def settings_of_sizes(env: EnvConfig, sizes: Sequence[str]) -> list[Setting]:
     pattern = r"S\d+(Random)?(?=-v\d+$)"
     if sizes and not re.search(pattern, env.id):
         raise CannotRun(f"--sizes: {env.id} has no size in its name (as MiniGrid-MemoryS9-v0 has)")
-    found = [_setting(env, re.sub(pattern, f"S{size}", env.id), {}, None) for size in sizes]
-    return [setting for setting in found if setting.label]
+    return _others(env, [(re.sub(pattern, f"S{size}", env.id), {}, None) for size in sizes])
 
 
 def settings_of_delays(env: EnvConfig, delays: Sequence[int], option: str = "--delays") -> list[Setting]:
-    """Return the task with other delays.
-
-    Args:
-        env: the task that was trained on.
-        delays: steps between cue and choice.
-        option: where they were asked for.
+    """Return the task with other delays, in steps between cue and choice.
 
     Raises:
         CannotRun: if a delay is not positive, or the task has none; the message names the option.
@@ -82,15 +71,18 @@ def settings_of_delays(env: EnvConfig, delays: Sequence[int], option: str = "--d
     for delay in delays:
         if delay < 1:
             raise CannotRun(f"{option}: {delay} must be at least 1")
-    found = [_setting(env, env.id, {"delay": [delay, delay]}, None) for delay in delays]
-    return [setting for setting in found if setting.label]
+    return _others(env, [(env.id, {"delay": [delay, delay]}, None) for delay in delays])
 
 
-def _setting(env: EnvConfig, env_id: str, kwargs: Mapping[str, Any], episodes: int | None) -> Setting:
-    """Label a setting by what differs from the one trained on; with nothing to name, the label is empty."""
-    differs = [re.sub(r"^(Engram|MiniGrid)-|-v\d+$", "", env_id)] if env_id != env.id else []
-    for name, value in kwargs.items():
-        if value != env.kwargs.get(name):
-            same = isinstance(value, list) and len(set(map(str, value))) == 1
-            differs.append(f"{name}={value[0] if same else value}")
-    return Setting(" ".join(differs), env_id, False, {**env.kwargs, **kwargs}, episodes)
+def _others(env: EnvConfig, found: Sequence[tuple[str, Mapping[str, Any], int | None]]) -> list[Setting]:
+    """Label settings, given as id, kwargs and episodes, by what differs from the one trained on; leave that one out."""
+    settings = []
+    for env_id, kwargs, episodes in found:
+        differs = [re.sub(r"^(Engram|MiniGrid)-|-v\d+$", "", env_id)] if env_id != env.id else []
+        for name, value in kwargs.items():
+            if value != env.kwargs.get(name):
+                same = isinstance(value, list) and len(set(map(str, value))) == 1
+                differs.append(f"{name}={value[0] if same else value}")
+        if differs:
+            settings.append(Setting(" ".join(differs), env_id, False, {**env.kwargs, **kwargs}, episodes))
+    return settings

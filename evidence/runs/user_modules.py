@@ -22,10 +22,7 @@ PARTS = ("env", *REGISTRIES)
 
 
 def split_modules(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Sort the words of a command line.
-
-    Args:
-        words: such as `runs/room` and `memory.module=my_memories`.
+    """Sort the words of a command line, such as `runs/room` and `memory.module=my_memories`.
 
     Returns:
         those that name no module, and part -> module.
@@ -51,10 +48,7 @@ def modules_of(path: Path) -> dict[str, str]:
 
 
 def import_modules(modules: Mapping[str, str]) -> None:
-    """Import modules, and make what they have registered choices of the configuration.
-
-    Args:
-        modules: part -> module.
+    """Import modules, by the parts that name them, and make what they have registered choices of the configuration.
 
     Raises:
         CannotRun: if one cannot be imported, or what it registers is no choice.

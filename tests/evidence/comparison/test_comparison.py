@@ -255,8 +255,9 @@ def test_tables_say_everything_on_a_narrow_terminal(folders: list[Path]) -> None
 
 def test_files_hold_every_number(folders: list[Path], tmp_path: Path) -> None:
     found = compare(folders)
-    json_path, csv_path = write_comparison(found, tmp_path / "new" / "v0.comparison")
+    json_path, csv_path, *drawn = write_comparison(found, tmp_path / "new" / "v0.comparison")
     assert (json_path.name, csv_path.name) == ("v0.comparison.json", "v0.comparison.csv")
+    assert [path.name for path in drawn] == ["v0.comparison.png", "v0.comparison.svg"]
     content = json.loads(json_path.read_text())
     assert content["agents"][0]["settings"]["as trained"]["success"]["by_run"] == [1.0, 0.9, 0.95, 0.5, 0.975]
     assert content["agents"][0]["better_than"]["none-lstm"]["value"] == pytest.approx(0.8)
