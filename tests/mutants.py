@@ -28,7 +28,12 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 BOXES = ("memory", "agents", "envs", "evidence")
 USERS = {
-    "memory": ["tests/memory/test_laws.py", "tests/memory/test_it_learns.py", "tests/agents/test_replay.py"],
+    "memory": [
+        "tests/memory/test_laws.py",
+        "tests/memory/test_it_learns.py",
+        "tests/agents/test_replay.py",
+        "tests/configs",
+    ],
     "agents": ["tests/agents", "tests/cli/test_train.py"],
     "envs": ["tests/envs", "tests/cli/test_train.py"],
     "evidence": ["tests/evidence", "tests/cli/test_evaluate.py", "tests/cli/test_report.py"],
