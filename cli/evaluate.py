@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if "--no-harder" in arguments:
         parser.error("--no-harder: is called --no-test-settings now")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     warn_in_one_line()
     with StopRequest() as request:
         request.raise_at_once()

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUNS", help="run folders, folders of them, or patterns")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the report goes")
     parser.add_argument("--title", default="Engram report", help="of the page (default: %(default)s)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     warn_in_one_line()
     try:
         names, modules = split_modules(options.runs)

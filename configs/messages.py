@@ -33,6 +33,7 @@ RENAMED = {
     "env.harder": "env.test_settings",
     "eval.harder": "eval.test_settings",
     "env.actions": "env.useful_actions",
+    "memory.normalise_interface": "memory.normalize_interface",
 }
 """Keys that had another name once, and that name now."""
 

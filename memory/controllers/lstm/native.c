@@ -1,7 +1,7 @@
 /* An LSTM's cell from its gates, and its gradients: the functions of `fused.py` in one pass over the numbers.
  *
- * Gates are in the order input, forget, output, candidate. All arrays are contiguous, of the type REAL, and none overlaps
- * another.
+ * Gates are in the order input, forget, output, candidate. All arrays are contiguous, of the type REAL, and none
+ * overlaps another.
  */
 #include "native_math.h"
 
