@@ -14,9 +14,11 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from engram.envs.arguments import check_environment, check_kinds
+from engram.envs.batched.grid import GridVecEnv
+from engram.envs.batched.sequences import SequenceVecEnv
+from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
-from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv, is_vectorizable
 from engram.envs.user_module import import_user_module
 from engram.envs.wrappers.actions import ActionSubset, RandomActions
 from engram.envs.wrappers.cue import CueVisible
@@ -26,6 +28,7 @@ from engram.envs.wrappers.reward import PreviousReward, RewardScale
 from engram.envs.wrappers.symbols import SymbolView
 
 _WALKING = ("left", "right", "forward")
+_BATCHED = (TMazeVecEnv, GridVecEnv, SequenceVecEnv)
 
 
 def make_env(
@@ -158,7 +161,8 @@ def make_vec_env(
     else:
         first = make()
         others = [make] * (n_envs - 1)
-        vec_env = (TMazeVecEnv if is_vectorizable(first) else DummyVecEnv)([lambda: first, *others])
+        kind = next((batched for batched in _BATCHED if batched.understands(first)), DummyVecEnv)
+        vec_env = kind([lambda: first, *others])
     vec_env.seed(seed)
     return vec_env
 

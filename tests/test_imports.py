@@ -31,9 +31,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "envs/tasks/mazes": {"envs", "envs/tasks/mazes/generation"},
     "envs/tasks/sequences": {"envs"},
     "envs/tasks/control": set(),
-    "envs/tasks/tmaze": {"envs", "envs/split"},  # its VecEnv stands for the T-Maze and the wrapper that splits it
+    "envs/tasks/tmaze": {"envs"},
     "envs/wrappers": {"envs"},
     "envs/split": {"envs"},
+    "envs/batched": {  # its VecEnvs stand for tasks and the wrappers around them
+        "envs",
+        "envs/split",
+        "envs/tasks/mazes",
+        "envs/tasks/sequences",
+        "envs/tasks/tmaze",
+        "envs/wrappers",
+    },
     "envs/play": {
         "cli/terminal",
         "envs",

@@ -67,10 +67,18 @@ class RandomActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        return self.env.step(self.replaced(action))
+
+    def replaced(self, action: Any) -> Any:
+        """Return the action that is taken at the next step in place of the agent's."""
         if self._steps_left == 0 and self.np_random.random() < self.probability:
             self._steps_left = int(self.np_random.zipf(self.exponent))
             self._held = self._first + int(self.np_random.integers(self.choices))
         if self._steps_left:
             self._steps_left -= 1
-            action = self._held
-        return self.env.step(action)
+            return self._held
+        return action
+
+    def repeat(self, action: Any) -> None:
+        """Let the next step take this action, which has been replaced already, and draw nothing."""
+        self._held, self._steps_left = action, self._steps_left + 1

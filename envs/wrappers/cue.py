@@ -18,7 +18,7 @@ class CueVisible(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
     def __init__(self, env: gym.Env[Any, Any], cell: Cell):
         gym.utils.RecordConstructorArgs.__init__(self, cell=cell)
         super().__init__(env)
-        self._cell = cell
+        self.cell = cell
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
@@ -32,4 +32,4 @@ class CueVisible(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
 
     def _sees_cue(self, image: Any) -> bool:
         env: Any = self.env.unwrapped
-        return image_shows(image, env.agent_pos, env.agent_dir, self._cell)
+        return image_shows(image, env.agent_pos, env.agent_dir, self.cell)

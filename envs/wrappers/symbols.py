@@ -31,8 +31,10 @@ class ViewEncoder:
         self._cells: list[WorldObj | None] = []
         self._things: list[WorldObj] = []
         self._looks: list[tuple[tuple[int, int, int], bool]] = []
-        self._grid = np.zeros((0, 0, 3), dtype=np.uint8)
-        self._clear = np.zeros((0, 0), dtype=np.bool_)
+        self.symbols = np.zeros((0, 0, 3), dtype=np.uint8)
+        """The whole grid by (x, y), in a margin of walls as wide as the view."""
+        self.clear = np.zeros((0, 0), dtype=np.bool_)
+        """Where light passes, likewise."""
         self._images: dict[tuple[int, int, int], Image] = {}
         self._masks: dict[bytes, Image] = {}
 
@@ -78,7 +80,7 @@ class ViewEncoder:
         padded[inside] = np.frombuffer(bytes(codes), dtype=np.uint8).reshape(height, width, 3).transpose(1, 0, 2)
         padded_clear = np.zeros(padded.shape[:2], dtype=np.bool_)
         padded_clear[inside] = np.frombuffer(bytes(clear), dtype=np.bool_).reshape(height, width).T
-        self._grid, self._clear, self._images = padded, padded_clear, {}
+        self.symbols, self.clear, self._images = padded, padded_clear, {}
 
     def _draw(self, x: int, y: int, heading: int) -> Image:
         size = self._env.agent_view_size
@@ -87,9 +89,9 @@ class ViewEncoder:
         left = x + size - (0, half, size - 1, half)[heading]
         top = y + size - (half, 0, half, size - 1)[heading]
         window = (slice(left, left + size), slice(top, top + size))
-        image = _turned(self._grid[window], heading).copy()
+        image = _turned(self.symbols[window], heading).copy()
         if not self._env.see_through_walls:
-            clear = _turned(self._clear[window], heading)
+            clear = _turned(self.clear[window], heading)
             key = clear.tobytes()
             mask = self._masks.get(key)
             if mask is None:
@@ -140,16 +142,18 @@ class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
         size = grid_env.agent_view_size
         high = np.broadcast_to(np.array(_HIGHEST, dtype=np.uint8), (size, size, 3))
         self.observation_space = gym.spaces.Box(np.zeros_like(high), high.copy(), dtype=np.uint8)
+        self.encoder: ViewEncoder | None = None
         cls = type(grid_env)
         if cls.gen_obs is MiniGridEnv.gen_obs and cls.gen_obs_grid is MiniGridEnv.gen_obs_grid:
             # Replaced on the instance, so that MiniGrid's own step computes no slow image either.
-            self._encoder = ViewEncoder(grid_env)
+            self.encoder = ViewEncoder(grid_env)
             instance: Any = grid_env
             instance.gen_obs = self._observe
 
     def _observe(self) -> dict[str, Any]:
         env: Any = self.env.unwrapped
-        return {"image": self._encoder.image(), "direction": env.agent_dir, "mission": env.mission}
+        assert self.encoder is not None
+        return {"image": self.encoder.image(), "direction": env.agent_dir, "mission": env.mission}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)

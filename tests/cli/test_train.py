@@ -25,7 +25,7 @@ from engram.cli.train import train
 from engram.configs import CannotRun
 from engram.envs.split.by_layout import SIDES
 from engram.envs.split.leakage import Leakage, SideMet
-from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv
+from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.settings import trained_setting
 from engram.memory.native import build

@@ -29,7 +29,8 @@ class GridTask(MiniGridEnv):
     """A maze in which something is to be remembered, walked by turning left or right and going forward.
 
     A subclass draws the maze in ``_gen_grid`` and judges every step in ``_judge``. The last info of an
-    episode holds ``is_success``, every info ``cue_visible``.
+    episode holds ``is_success``, every info ``cue_visible``. Many of a kind are stepped as one (`envs/batched/grid.py`)
+    if it names the cells on which it may pay or end, by a method ``judged_cells() -> Collection[Cell]``.
 
     Args:
         size: side of the square grid in cells, border included.

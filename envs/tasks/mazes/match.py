@@ -77,6 +77,10 @@ class Match(GridTask):
         right = self.agent_pos == doorsteps[right_arm]
         return (self._reward() if right else 0.0), right
 
+    def judged_cells(self) -> tuple[Cell, ...]:
+        """Return the cells on which the next step may pay or end the episode."""
+        return self.scene.corridor.doorsteps
+
     def shortest_solution(self) -> int:
         """Count the fewest steps from this episode's start to a look at the cue, and on to the right object."""
         corridor, start, heading, right_arm = self.scene

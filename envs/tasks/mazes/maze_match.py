@@ -94,6 +94,10 @@ class MazeMatch(Maze):
             **kwargs,
         )
 
+    def judged_cells(self) -> tuple[Cell, ...]:
+        """Return the cells on which the next step may pay or end the episode."""
+        return self.scene.fork.doorsteps
+
     def shortest_solution(self) -> int:
         """Count the fewest steps from this episode's start to the right choice."""
         _, fork, right = self.scene

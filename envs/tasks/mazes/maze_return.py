@@ -82,6 +82,10 @@ class MazeReturn(Maze):
         """Name the maze and the start; the goal is what has to be remembered, and no part of it."""
         return f"return {self.width} {self.start} {sorted(self.open_cells)} {sorted(self.distractor_cells)}"
 
+    def judged_cells(self) -> tuple[Cell, ...]:
+        """Return the cells on which the next step may pay or end the episode."""
+        return (self.goal,)
+
     def shortest_solution(self) -> int:
         """Count the fewest steps of all trips of this episode."""
         return self.legs * self._fewest

@@ -73,6 +73,10 @@ class MazeSequence(Maze):
             **kwargs,
         )
 
+    def judged_cells(self) -> tuple[Cell, ...]:
+        """Return the cells on which the next step may pay or end the episode."""
+        return self.scene.forks[self.legs_done]
+
     def shortest_solution(self) -> int:
         """Count the fewest steps from this episode's start through all right arms."""
         _, forks, turns = self.scene

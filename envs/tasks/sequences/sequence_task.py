@@ -36,11 +36,13 @@ class SequenceTask(gym.Env[Numbers, Any]):
         self.observation_space = gym.spaces.MultiDiscrete([2, *(values + 1 for values in parts)])
         self.action_space = gym.spaces.Discrete(choices)
         self.scored = scored
+        self.shown = shown
         self._nothing = np.array([0, *parts])
-        self._shown = shown
-        self._observations = np.zeros((0, 1 + len(parts)), dtype=np.int64)
-        self._answers: list[int] = []
-        self._time = self._steps = self._right = 0
+        # What a reset has drawn: all that is seen [steps + 1, parts], and the right answers [scored].
+        self.observations = np.zeros((0, 1 + len(parts)), dtype=np.int64)
+        self.right_answers: list[int] = []
+        self.time = self.right = 0  # steps taken, and right answers among them
+        self._steps = 0
 
     @abstractmethod
     def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
@@ -59,28 +61,28 @@ class SequenceTask(gym.Env[Numbers, Any]):
     ) -> tuple[Numbers, dict[str, Any]]:
         super().reset(seed=seed)
         parts, answers = self._draw(self.np_random)
-        self._time, self._steps, self._right = 0, len(parts), 0
-        self._answers = answers.tolist()
-        self._observations = np.empty((self._steps + 1, len(self._nothing)), dtype=np.int64)
-        self._observations[:-1, 0] = 0
-        self._observations[self._steps - self.scored : -1, 0] = 1
-        self._observations[:-1, 1:] = parts
-        self._observations[-1] = self._nothing
-        return self._observations[0], {"cue_visible": True}
+        self.time, self._steps, self.right = 0, len(parts), 0
+        self.right_answers = answers.tolist()
+        self.observations = np.empty((self._steps + 1, len(self._nothing)), dtype=np.int64)
+        self.observations[:-1, 0] = 0
+        self.observations[self._steps - self.scored : -1, 0] = 1
+        self.observations[:-1, 1:] = parts
+        self.observations[-1] = self._nothing
+        return self.observations[0], {"cue_visible": True}
 
     def step(self, action: Any) -> tuple[Numbers, float, bool, bool, dict[str, Any]]:
-        if self._time >= self._steps:
+        if self.time >= self._steps:
             raise RuntimeError("the episode is over: reset before the next step")
         reward = 0.0
-        due = self._time - self._steps + self.scored
+        due = self.time - self._steps + self.scored
         if due >= 0:
-            right = bool(action == self._answers[due])
-            self._right += right
+            right = bool(action == self.right_answers[due])
+            self.right += right
             reward = 1 / self.scored if right else -1 / self.scored
-        self._time += 1
-        terminated = self._time == self._steps
-        info: dict[str, Any] = {"cue_visible": self._time < self._shown}
+        self.time += 1
+        terminated = self.time == self._steps
+        info: dict[str, Any] = {"cue_visible": self.time < self.shown}
         if terminated:
-            info |= {"score": self._right / self.scored, "is_success": self._right == self.scored}
+            info |= {"score": self.right / self.scored, "is_success": self.right == self.scored}
         # A row is handed out once and drawn anew for the next episode: the caller may keep and change it.
-        return self._observations[self._time], reward, terminated, False, info
+        return self.observations[self.time], reward, terminated, False, info

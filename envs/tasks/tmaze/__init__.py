@@ -1,1 +1,1 @@
-"""The T-Maze: one env, and many at once."""
+"""The T-Maze."""

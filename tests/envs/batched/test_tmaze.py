@@ -5,13 +5,14 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 import pytest
+import side_by_side
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from engram.envs import distinct_layouts, make_env, make_vec_env
+from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.envs.tasks.tmaze.env import DOWN, FORWARD, UP
-from engram.envs.tasks.tmaze.vec_env import TMazeVecEnv
 
 VARIANTS = {
     "passive": {"delay": (2, 6)},
@@ -22,47 +23,18 @@ VARIANTS = {
 }
 
 
+CHANCES = (0.7, 0.1, 0.1, 0.1)
+
+
 def both(n_envs=7, seed=0, split=None, kwargs=None, monitor=True):
     """Make the vectorized T-Mazes and their definition."""
-    make = partial(make_env, "Engram-TMaze-v0", split=split, kwargs=kwargs, monitor=monitor)
-    pair = TMazeVecEnv([make] * n_envs), DummyVecEnv([make] * n_envs)
-    for vec_env in pair:
-        vec_env.seed(seed)
+    pair = side_by_side.both("Engram-TMaze-v0", n_envs, seed, split=split, kwargs=kwargs, monitor=monitor)
+    assert type(pair[0]) is TMazeVecEnv
     return pair
 
 
-def played(infos):
-    """Return infos in a form to compare by ==, with the types of all values, but without the seconds."""
-    comparable = []
-    for info in infos:
-        parts = dict(info)
-        if "episode" in parts:
-            parts["episode"] = {key: (type(value), value) for key, value in info["episode"].items() if key != "t"}
-        if "terminal_observation" in parts:
-            last = info["terminal_observation"]
-            parts["terminal_observation"] = (last.dtype, last.shape, last.tobytes())
-        comparable.append([(key, type(value), value) for key, value in parts.items()])
-    return comparable
-
-
-def assert_same_arrays(one, other):
-    assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
-
-
-def assert_same_play(ours, definition, steps, seed=0, chances=(0.7, 0.1, 0.1, 0.1)):
-    """Step both; return how the episodes ended, as (success, truncated)."""
-    assert_same_arrays(ours.reset(), definition.reset())
-    assert ours.reset_infos == definition.reset_infos
-    ends = set()
-    for actions in np.random.default_rng(seed).choice(4, (steps, ours.num_envs), p=chances):
-        *seen, infos = ours.step(actions)
-        *expected, expected_infos = definition.step(actions)
-        for one, other in zip(seen, expected, strict=True):
-            assert_same_arrays(one, other)
-        assert played(infos) == played(expected_infos)
-        assert ours.reset_infos == definition.reset_infos
-        ends |= {(info["is_success"], info["TimeLimit.truncated"]) for info in infos if "is_success" in info}
-    return ends
+def assert_same_play(ours, definition, steps, seed=0, chances=CHANCES):
+    return side_by_side.assert_same_play(ours, definition, steps, seed, chances)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test", None])
@@ -105,10 +77,10 @@ def test_what_is_returned_is_the_callers_to_change():
         actions = rng.choice(4, 7, p=(0.7, 0.1, 0.1, 0.1))
         observations, rewards, dones, infos = ours.step(actions)
         expected, expected_rewards, expected_dones, expected_infos = definition.step(actions)
-        assert_same_arrays(observations, expected)
-        assert_same_arrays(rewards, expected_rewards)
-        assert_same_arrays(dones, expected_dones)
-        assert played(infos) == played(expected_infos)
+        side_by_side.assert_same_arrays(observations, expected)
+        side_by_side.assert_same_arrays(rewards, expected_rewards)
+        side_by_side.assert_same_arrays(dones, expected_dones)
+        assert list(map(side_by_side.comparable, infos)) == list(map(side_by_side.comparable, expected_infos))
         for array in (observations, rewards, dones, *(info.get("terminal_observation") for info in infos)):
             if array is not None:
                 array[:] = 1
@@ -155,7 +127,7 @@ def test_it_goes_on_alike_after_pickling():
     for _ in range(100):
         actions = np.zeros(7, dtype=int)
         for one, other in zip(again.step(actions)[:3], definition.step(actions)[:3], strict=True):
-            assert_same_arrays(one, other)
+            side_by_side.assert_same_arrays(one, other)
 
 
 @pytest.mark.parametrize(("monitor", "error"), [(True, RuntimeError), (False, gym.error.ResetNeeded)])
@@ -172,7 +144,7 @@ def test_actions_may_have_an_axis_of_length_one_but_must_be_one_for_each_env():
     for action in (FORWARD, UP):
         actions = np.full((7, 1), action)
         for one, other in zip(ours.step(actions)[:3], definition.step(actions)[:3], strict=True):
-            assert_same_arrays(one, other)
+            side_by_side.assert_same_arrays(one, other)
     with pytest.raises(ValueError, match="cannot reshape array of size 1"):
         ours.step(np.zeros(1, dtype=int))
 
@@ -193,7 +165,6 @@ def test_the_factory_takes_it_for_all_that_it_covers_and_nothing_else():
         {"random_actions": 0.1},
         {"previous_reward": True},
         {"env_id": "TMazeWithALimit-v0"},
-        {"env_id": "Engram-MatchS9-v0"},
         {"env_id": "CartPole-v1"},
     ):
         assert kind(**arguments) is DummyVecEnv

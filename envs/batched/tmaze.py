@@ -12,6 +12,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from engram.envs.batched.vec_env import find, wrapped_in
 from engram.envs.split.by_layout import SplitByLayout
 from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, TMaze, frames
 
@@ -27,12 +28,12 @@ class TMazeVecEnv(DummyVecEnv):
         env_fns: make the environments, as ``make_env`` makes them.
 
     Raises:
-        ValueError: if ``is_vectorizable`` does not hold for one of them.
+        ValueError: if ``understands`` does not hold for one of them.
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]):
         super().__init__(env_fns)
-        if not all(is_vectorizable(env) for env in self.envs):
+        if not all(self.understands(env) for env in self.envs):
             raise ValueError(
                 "TMazeVecEnv is for T-Mazes without noise, distractors and wrappers of other kinds: use DummyVecEnv"
             )
@@ -44,6 +45,18 @@ class TMazeVecEnv(DummyVecEnv):
         self._columns = np.zeros((7, self.num_envs), dtype=np.int64)
         self._no_op_rewards = np.zeros(self.num_envs)
         self._begun = False
+
+    @staticmethod
+    def understands(env: gym.Env[Any, Any]) -> bool:
+        """Return whether an environment is a T-Maze without noise, distractors and wrappers that change its steps."""
+        bare: Any = env.unwrapped
+        return (
+            wrapped_in(env, (OrderEnforcing, SplitByLayout, Monitor))
+            and find(env, SplitByLayout) is not None
+            and type(bare) is TMaze
+            and not bare.noise
+            and not bare.distractors
+        )
 
     def reset(self) -> VecEnvObs:
         observations = super().reset()
@@ -101,13 +114,3 @@ class TMazeVecEnv(DummyVecEnv):
         answer, cue_step, offset, junction, shortest = maze.episode()
         self._columns[:, row] = answer, cue_step, junction, 2 * shortest, offset, 0, 0
         self._no_op_rewards[row] = -maze.penalty / (2 * shortest)
-
-
-def is_vectorizable(env: gym.Env[Any, Any]) -> bool:
-    """Return whether an environment is a T-Maze without noise, distractors and wrappers that change its steps."""
-    wrappers = []
-    while isinstance(env, gym.Wrapper):
-        wrappers.append(type(env))
-        env = env.env
-    understood = ([Monitor, SplitByLayout, OrderEnforcing], [SplitByLayout, OrderEnforcing])
-    return wrappers in understood and type(env) is TMaze and not env.noise and not env.distractors

@@ -1,0 +1,77 @@
+"""Many sequence tasks stepped as one: an episode is drawn whole, so that a step only turns to the next row."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.envs.batched.vec_env import WRAPPERS, BatchedVecEnv, Bools, Env, Numbers, find, wrapped_in
+from engram.envs.tasks.sequences.sequence_task import SequenceTask
+from engram.envs.wrappers.reward import RewardScale
+
+
+class SequenceVecEnv(BatchedVecEnv):
+    """Sequence tasks; the last step of an episode is taken by the task itself.
+
+    For what it returns and what it takes see `BatchedVecEnv`.
+    """
+
+    def __init__(self, env_fns: list[Callable[[], Env]]):
+        super().__init__(env_fns)
+        self._bare: list[Any] = [env.unwrapped for env in self._single]
+        alike = {(bare.shown, bare.scored) for bare in self._bare}
+        if len(alike) > 1:
+            raise ValueError(f"SequenceVecEnv cannot step tasks that show and ask for different numbers: {alike}")
+        ((self._shown, self._scored),) = alike
+        scales = [find(env, RewardScale) for env in self._single]
+        self._scales = np.array([1.0 if wrapper is None else wrapper.scale for wrapper in scales])
+        self._rows = np.arange(self.num_envs)
+        # Of every env: its time, and that of its first and of its last answer; what is seen at every time; what is
+        # right at every answer, and whether it was given.
+        self._times, self._first, self._last = np.zeros((3, self.num_envs), dtype=np.int64)
+        self._seen = np.zeros((self.num_envs, 1, *self._bare[0].observation_space.shape), dtype=np.int64)
+        self._answers = np.zeros((self.num_envs, self._scored), dtype=np.int64)
+        self._right = np.zeros((self.num_envs, self._scored), dtype=bool)
+
+    @classmethod
+    def understands(cls, env: Env) -> bool:
+        bare = env.unwrapped
+        kind = type(bare)
+        return (
+            wrapped_in(env, WRAPPERS)
+            and isinstance(bare, SequenceTask)
+            and (kind.step, kind.reset) == (SequenceTask.step, SequenceTask.reset)
+        )
+
+    def _load(self, row: int) -> None:
+        bare = self._bare[row]
+        steps = len(bare.observations) - 1
+        missing = len(bare.observations) - self._seen.shape[1]
+        if missing > 0:
+            self._seen = np.pad(self._seen, ((0, 0), (0, missing), (0, 0)))
+        self._seen[row, : steps + 1] = bare.observations
+        self._answers[row] = bare.right_answers
+        self._times[row], self._first[row], self._last[row] = bare.time, steps - self._scored, steps - 1
+
+    def _store(self, row: int) -> list[float]:
+        bare, time, first = self._bare[row], int(self._times[row]), int(self._first[row])
+        right = self._right[row, : max(0, time - first)].tolist()
+        bare.time, bare.right = time, sum(right)
+        return [0.0] * min(time, first) + [(1 if answer else -1) / self._scored for answer in right]
+
+    def _advance(self, actions: Numbers) -> tuple[npt.NDArray[np.float64], Bools]:
+        alone = self._times == self._last
+        answer = self._times - self._first
+        due = np.flatnonzero(answer >= 0)
+        rewards = np.zeros(self.num_envs)
+        if len(due):
+            asked = answer[due]
+            right = self._answers[due, asked] == actions[due]
+            self._right[due, asked] = right
+            rewards[due] = np.where(right, 1, -1) / self._scored * self._scales[due]
+        self._times += ~alone
+        return rewards, alone
+
+    def _observe(self) -> tuple[Numbers, Bools]:
+        return self._seen[self._rows, self._times], self._times < self._shown

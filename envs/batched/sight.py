@@ -1,0 +1,111 @@
+"""What many agents of MiniGrid see, computed for all at once from tables of their grids."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT, OBJECT_TO_IDX
+
+from engram.envs.visibility import HEADINGS, Image
+
+Numbers = npt.NDArray[np.int64]
+WIDEST_VIEW = 9
+"""In cells: the table of how light spreads has 4**WIDEST_VIEW entries."""
+_COLORS, _STATES = max(IDX_TO_COLOR) + 1, 4
+_DIGITS = np.array((_COLORS * _STATES, _STATES, 1), dtype=np.int16)
+_CUE = 512  # a bit beside the code of a symbol: what lies there is the cue
+_EMPTY = OBJECT_TO_IDX["empty"] * _COLORS * _STATES
+
+
+class Sight:
+    """The views of B agents, each in a grid of its own; the grids have one shape.
+
+    A cell's code is its symbol as one number, and its *line* tells through which of the cells beside it, along x or
+    along y, light passes. So a view is a look-up of V * V codes and V lines, and light spreads from line to line by a
+    look-up, too. Cells are numbered through all grids, margins included.
+
+    Args:
+        n_envs: B.
+        columns: of a grid in its margin (see `ViewEncoder`).
+        rows: likewise.
+        view_size: V, odd, at most `WIDEST_VIEW`.
+    """
+
+    def __init__(self, n_envs: int, columns: int, rows: int, view_size: int):
+        self.area, self._size = columns * rows, view_size
+        self._codes = np.zeros((n_envs, self.area), dtype=np.int16)
+        self._lines = np.zeros((2, n_envs, self.area), dtype=np.int64)  # along x, along y
+        self._tables = _tables(view_size)
+        half = np.arange(view_size) - view_size // 2
+        ahead_x, ahead_y = np.array(HEADINGS).T
+        # Of every heading: steps to the cell ahead, to the middles of the lines [V, 4], to all cells seen [V, 4, V].
+        self.ahead = ahead_x * rows + ahead_y
+        self._to_lines = np.arange(view_size)[:, None] * self.ahead
+        across = half[:, None] * (ahead_x - ahead_y * rows)[None]
+        self._to_cells = self._to_lines[:, :, None] + across.T[None]
+        # A line along y is the second table; looking left or down, it is seen from its end.
+        self._to_lines += np.array((1, 0, 1, 0)) * self._codes.size
+        self._mirrored = np.array((0, 1, 1, 0))
+
+    def load(self, row: int, symbols: Image, clear: npt.NDArray[np.bool_], cues: Numbers) -> None:
+        """Put in the grid of one agent.
+
+        Args:
+            row: of the agent.
+            symbols: (columns, rows, 3) object, color and state ids.
+            clear: (columns, rows), where light passes.
+            cues: cells of this grid, counted from its first, that show the cue.
+        """
+        codes = self._codes[row]
+        codes[:] = (symbols @ _DIGITS).ravel()
+        codes[cues] |= _CUE
+        weights = 1 << np.arange(self._size)[::-1]
+        # Margins are dark, so that what runs over the end of a line adds nothing.
+        self._lines[0, row] = np.convolve(clear.T.ravel(), weights, "same").reshape(clear.shape[::-1]).T.ravel()
+        self._lines[1, row] = np.convolve(clear.ravel(), weights, "same")
+
+    def look(self, cells: Numbers, headings: Numbers) -> tuple[Image, npt.NDArray[np.bool_]]:
+        """See.
+
+        Args:
+            cells: [B] where each agent stands, numbered through all grids.
+            headings: [B] 0 right, 1 down, 2 left, 3 up.
+
+        Returns:
+            [B, V, V, 3] the images, and [B] whether the cue is in sight.
+        """
+        spread, masks, palette = self._tables
+        size = self._size
+        # Lines and cells from the agent's own line on: [V, B], [V, B, V].
+        lines = self._lines.take(self._to_lines[:, headings] + cells) << size
+        codes = self._codes.take(self._to_cells[:, headings] + cells[:, None])
+        light = [np.full(len(cells), 1 << size // 2)]
+        for line in lines:
+            light.append(spread[line | light[-1]])
+        lit = np.array(light)
+        codes *= masks[self._mirrored[headings], lit[:-1] | lit[1:]]
+        codes[0, :, size // 2] &= _CUE
+        codes[0, :, size // 2] |= _EMPTY  # where the agent stands
+        # An image goes by column and row, and the agent's own line is its last row.
+        return palette.take(codes[::-1].transpose(1, 2, 0), axis=0), (codes >= _CUE).any(axis=(0, 2))
+
+
+class _Tables(NamedTuple):
+    spread: Numbers  # [4**V] of the light and the clear cells of a line (as clear << V | light), the light of the next
+    masks: npt.NDArray[np.int16]  # [2, 2**V, V] the lit cells as 0 and 1, and the same mirrored
+    palette: Image  # [2 * _CUE, 3] the symbol of every code
+
+
+@cache
+def _tables(size: int) -> _Tables:
+    clear, light = np.arange(1 << size)[:, None], np.arange(1 << size)[None, :]
+    source = light & clear
+    for _ in range(size):
+        source = (source | source << 1 | source >> 1) & clear
+    spread = (source | source << 1 | source >> 1) & ((1 << size) - 1)
+    masks = (np.arange(1 << size)[:, None] >> np.arange(size) & 1).astype(np.int16)
+    codes = np.arange(2 * _CUE) % _CUE
+    symbols = np.stack((codes // (_COLORS * _STATES), codes // _STATES % _COLORS, codes % _STATES), axis=-1)
+    assert (max(IDX_TO_OBJECT) + 1) * _COLORS * _STATES <= _CUE
+    return _Tables(spread.ravel(), np.stack((masks, masks[:, ::-1])), symbols.astype(np.uint8))
