@@ -15,8 +15,11 @@ SMALL := experiment=tmaze_twenty memory.slots=32 memory.heads=2 memory.key_size=
 # Small recurrent steps are slower, not faster, with more threads per process.
 export OMP_NUM_THREADS ?= 1
 
+# A peer whose own requirements are not needed; without it the benchmark says that it is missing.
+WITH_DNC := @$(BIN)/python -m pip show --quiet dnc 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps dnc || true
+
 .DEFAULT_GOAL := help
-.PHONY: help install train example evaluate test test-slow test-browser test-wheel test-gpu lint format type play pictures bench-envs bench-chunks bench-memory clean docs
+.PHONY: help install train example evaluate test test-slow test-browser test-wheel test-gpu lint format type play pictures bench bench-envs bench-chunks bench-memory clean docs
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -79,6 +82,10 @@ format: $(STAMP) ## ruff: fix and format
 type: $(STAMP) ## mypy --strict
 	$(BIN)/mypy $(CODE)
 
+bench: $(STAMP) ## all speeds beside their peers: benchmarks/results, docs/reference/speed.md (ARGS="--quick", ARGS="training acting")
+	$(WITH_DNC)
+	$(BIN)/python -m benchmarks.speed $(ARGS)
+
 bench-envs: $(STAMP) ## steps per second of the environments
 	$(BIN)/python -m benchmarks.speed.envs $(ARGS)
 
@@ -86,7 +93,7 @@ bench-chunks: $(STAMP) ## learning from a sequence at once beside the naive loop
 	$(BIN)/python -m benchmarks.speed.chunks $(ARGS)
 
 bench-memory: $(STAMP) ## our DNC beside the published package dnc
-	$(BIN)/python -m pip show --quiet dnc 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps dnc
+	$(WITH_DNC)
 	$(BIN)/python -m benchmarks.speed.memories $(ARGS)
 
 clean: ## remove caches (runs and .venv stay)

@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.arguments import count, make_parser
-from benchmarks.speed.timing import add_device, medians, where
+from benchmarks.speed.report.result import Row, Table
+from benchmarks.speed.report.terminal import SpeedProgress, print_table
+from benchmarks.speed.session import Session, ratios
+from benchmarks.speed.timing import add_device, seconds_in_turns, where
 from engram.memory import CONTROLLERS, MEMORIES, Controller, Core, tree_map
 from engram.memory.core import CoreState
 from engram.memory.fast_weight.memory import delta_rule
@@ -23,6 +26,7 @@ from engram.memory.fast_weight.naive import DeltaSteps, delta_loop
 from engram.memory.registry import build_controller
 from engram.memory.state import State
 
+LENGTH, BATCH = 128, 16
 EVENT_SIZE, FEATURES, EPISODE = 16, 64, 50  # an episode starts at one step out of 50
 
 
@@ -34,26 +38,42 @@ class Case(NamedTuple):
     loop: Callable[[], Tensor]
 
 
+def measure(session: Session) -> list[Table]:
+    """Return one table."""
+    return [compared(LENGTH, BATCH, session.rounds(7, 1), torch.device("cpu"), session.tell)]
+
+
+def compared(length: int, batch: int, repeats: int, device: torch.device, tell: Callable[[str], None]) -> Table:
+    """Compare all cases at one size."""
+    torch.manual_seed(0)
+    with device:
+        cases = list(_cases(length, batch))
+    rows = []
+    for case in cases:
+        tell(case.name)
+        taken = seconds_in_turns({"loop": _backward(case.loop), "fast": _backward(case.fast)}, repeats, device)
+        ms = {name: [1000 * seconds for seconds in turns] for name, turns in taken.items()}
+        rows.append(Row(name=case.name, cells={**ms, "ratio": ratios(ms["loop"], ms["fast"])}))
+    title = f"Forward and backward over {length} steps of {batch} rows, ms"
+    return Table(
+        name="ratio", title=title, columns={"loop": "loop", "fast": "at once", "ratio": "times faster"}, rows=rows
+    )
+
+
 def main() -> None:
     """Print one table."""
     parser = make_parser("benchmarks.speed.chunks", __doc__)
-    parser.add_argument("--length", type=count, default=128, help="steps of a sequence (default: %(default)s)")
-    parser.add_argument("--batch", type=count, default=16, help="sequences side by side (default: %(default)s)")
+    parser.add_argument("--length", type=count, default=LENGTH, help="steps of a sequence (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=BATCH, help="sequences side by side (default: %(default)s)")
     parser.add_argument("--repeats", type=count, default=7, help="times that each is measured (default: %(default)s)")
     parser.add_argument("--threads", type=count, default=1, help="threads of torch (default: %(default)s)")
     add_device(parser)
-    arguments = parser.parse_args()
-    torch.manual_seed(0)
-    torch.set_num_threads(arguments.threads)
-
-    shape = f"T={arguments.length}, B={arguments.batch}, {where(arguments.device)}"
-    print(f"{'':<24}{'loop':>10}{'at once':>10}{'ratio':>8}   (ms forward and backward, {shape})")
-    with arguments.device:
-        cases = list(_cases(arguments.length, arguments.batch))
-    for case in cases:
-        steps = [_backward(case.loop), _backward(case.fast)]
-        loop, fast = medians(steps, arguments.repeats, arguments.device)
-        print(f"{case.name:<24}{1000 * loop:>10.1f}{1000 * fast:>10.1f}{loop / fast:>8.1f}")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    with SpeedProgress({"chunks": 40}) as progress:
+        progress.begin("chunks")
+        table = compared(chosen.length, chosen.batch, chosen.repeats, chosen.device, progress.tell)
+    print_table(table, where(chosen.device))
 
 
 def _cases(length: int, batch: int) -> Iterator[Case]:

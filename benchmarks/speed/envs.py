@@ -9,6 +9,7 @@ other programs on the machine matter little.
 """
 
 import time
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,9 @@ from minigrid.wrappers import ImgObsWrapper, RGBImgPartialObsWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from benchmarks.arguments import count, make_parser, positive
+from benchmarks.speed.report.result import Row, Table
+from benchmarks.speed.report.terminal import SpeedProgress, print_table
+from benchmarks.speed.session import Session, ratios
 from engram.envs import make_env, make_vec_env
 from engram.envs.tasks.tmaze.env import FORWARD
 
@@ -61,29 +65,26 @@ TMAZES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Engram-TMaze-v0", {"delay": (1_000_000, 1_000_000)}),
     ("Engram-TMaze-v0", {"noise": 2, "distractors": 3}),  # steps one by one
 )
+KNOWN = frozenset(env_id for env_id, _ in (*GRIDS, *PIXELS, *TMAZES))
 CORRIDORS = 64
 TILE_SIZE = 8
 ALL_ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 
 
-def main() -> None:
-    """Print the grid tasks, as symbols and as pixels, and the T-Maze, each beside its peer."""
-    parser = make_parser("benchmarks.speed.envs", __doc__)
-    parser.add_argument("--seconds", type=positive, default=2.0, help="of each measurement (default: %(default)s)")
-    parser.add_argument("--n-envs", type=count, default=16, help="copies of a grid task (default: %(default)s)")
-    known = {env_id for env_id, _ in (*GRIDS, *PIXELS, *TMAZES)}
-    parser.add_argument("ids", nargs="*", default=known, metavar="ID", help="tasks to measure (default: all)")
-    arguments = parser.parse_args()
-    n_envs, seconds, chosen = arguments.n_envs, arguments.seconds, set(arguments.ids)
-    if chosen - known:
-        parser.error(f"{min(chosen - known)} is not one of {', '.join(sorted(known))}")
+def measure(session: Session) -> list[Table]:
+    """Return the tables of all tasks."""
+    return compared(KNOWN, 0.06 if session.quick else 0.6, 16, session.tell)
 
+
+def compared(chosen: Collection[str], seconds: float, n_envs: int, tell: Callable[[str], None]) -> list[Table]:
+    """Compare the tasks with these ids, those of a grid with `n_envs` copies."""
+    tables = []
     for name, listed, pixels in (("symbols", GRIDS, None), ("pixels", PIXELS, TILE_SIZE)):
-        tasks = [task for task in listed if task[0] in chosen]
-        if not tasks:
-            continue
-        print(f"{name:<29}{'view':>9}{'MiniGrid':>13}{'ours':>11}{'ratio':>7}   (steps/s, {n_envs} copies)")
-        for env_id, view_size in tasks:
+        rows = []
+        for env_id, view_size in listed:
+            if env_id not in chosen:
+                continue
+            tell(f"{env_id}, {name}")
             stock = DummyVecEnv([partial(_stock, env_id, view_size, pixels)] * n_envs)
             ours = make_vec_env(
                 env_id,
@@ -94,19 +95,48 @@ def main() -> None:
                 monitor=False,
                 seed=0,
             )
-            print(f"{env_id:<29}{view_size:>9}{_compared(stock, ours, _random(ours), seconds)}", flush=True)
-        print()
-
-    tmazes = [task for task in TMAZES if task[0] in chosen]
-    if not tmazes:
-        return
-    print(f"{'T-Maze':<29}{'actions':>9}{'DummyVecEnv':>13}{'ours':>11}{'ratio':>7}   (steps/s, {CORRIDORS} corridors)")
-    for env_id, kwargs in tmazes:
+            rows.append(
+                _row(f"{env_id}, view {view_size}{', pixels' if pixels else ''}", stock, ours, _random(ours), seconds)
+            )
+        if rows:
+            title = f"MiniGrid tasks as {name}, {n_envs} copies"
+            tables.append(Table(name=name, title=title, columns=_headings("stock MiniGrid"), rows=rows))
+    rows = []
+    for env_id, kwargs in TMAZES:
+        if env_id not in chosen:
+            continue
         single = DummyVecEnv([partial(make_env, env_id, kwargs=kwargs, monitor=True)] * CORRIDORS)
         ours = make_vec_env(env_id, n_envs=CORRIDORS, kwargs=kwargs, seed=0)
+        shown = {key: value[0] if isinstance(value, tuple) else value for key, value in kwargs.items()}
+        options = "".join(f", {key} {value:,}" for key, value in shown.items())
         for name, actions in (("random", _random(ours)), ("forward", np.full((1, CORRIDORS), FORWARD))):
-            row = _compared(single, ours, actions, seconds)
-            print(f"{env_id:<29}{name:>9}{row}   {kwargs or ''}".rstrip(), flush=True)
+            tell(f"{env_id}, {name}")
+            rows.append(_row(f"{env_id}{options}, {name}", single, ours, actions, seconds))
+    if rows:
+        title = f"T-Maze, {CORRIDORS} corridors"
+        tables.append(Table(name="tmaze", title=title, columns=_headings("DummyVecEnv"), rows=rows))
+    return tables
+
+
+def main() -> None:
+    """Print the grid tasks, as symbols and as pixels, and the T-Maze, each beside its peer."""
+    parser = make_parser("benchmarks.speed.envs", __doc__)
+    parser.add_argument("--seconds", type=positive, default=2.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--n-envs", type=count, default=16, help="copies of a grid task (default: %(default)s)")
+    parser.add_argument("ids", nargs="*", default=KNOWN, metavar="ID", help="tasks to measure (default: all)")
+    arguments = parser.parse_args()
+    unknown = set(arguments.ids) - KNOWN
+    if unknown:
+        parser.error(f"{min(unknown)} is not one of {', '.join(sorted(KNOWN))}")
+    with SpeedProgress({"envs": 2.5 * arguments.seconds * 44 * len(arguments.ids) / len(KNOWN)}) as progress:
+        progress.begin("envs")
+        tables = compared(arguments.ids, arguments.seconds, arguments.n_envs, progress.tell)
+    for table in tables:
+        print_table(table)
+
+
+def _headings(peer: str) -> dict[str, str]:
+    return {"peer": f"{peer}, steps/s", "ours": "ours, steps/s", "ratio": "times faster"}
 
 
 def _stock(env_id: str, view_size: int, pixels: int | None) -> gym.Env[Any, Any]:
@@ -117,11 +147,11 @@ def _stock(env_id: str, view_size: int, pixels: int | None) -> gym.Env[Any, Any]
     return stock
 
 
-def _compared(peer: VecEnv, ours: VecEnv, actions: npt.NDArray[np.int64], seconds: float) -> str:
-    """Write both speeds and their ratio; each is the median of three turns, taken alternately."""
+def _row(name: str, peer: VecEnv, ours: VecEnv, actions: npt.NDArray[np.int64], seconds: float) -> Row:
+    """Measure both speeds three times, alternately."""
     turns = [[_speed(vec_env, actions, seconds / 3) for vec_env in (peer, ours)] for _ in range(3)]
-    slow, fast = np.median(turns, axis=0)
-    return f"{slow:>13,.0f}{fast:>11,.0f}{fast / slow:>7.1f}"
+    slow, fast = ([float(turn[side]) for turn in turns] for side in (0, 1))
+    return Row(name=name, cells={"peer": slow, "ours": fast, "ratio": ratios(fast, slow)})
 
 
 def _random(vec_env: VecEnv) -> npt.NDArray[np.int64]:

@@ -8,75 +8,118 @@ in turns; each number is the median over the repeats, of CPU time where it runs 
 that feed their read back, at the same sizes where they have them, stand below for comparison.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.arguments import count, make_parser
-from benchmarks.speed.timing import add_device, medians, where
+from benchmarks.speed.report.result import Row, Table
+from benchmarks.speed.report.terminal import print_table
+from benchmarks.speed.session import Missing, Session, ratios
+from benchmarks.speed.timing import add_device, seconds_in_turns, where
 from engram.memory import Core
 from engram.memory.feedback.loop import EncodedSteps, FeedbackLoop
 
 INPUTS = 32
+PACKAGE = "package dnc"
 
 
-def main() -> None:
-    """Print one table."""
+class Sizes(NamedTuple):
+    """Of the compared steps."""
+
+    length: int = 64
+    batch: int = 16
+    slots: int = 64
+    word_size: int = 32
+    read_heads: int = 4
+    hidden_size: int = 128
+
+    @property
+    def of_memory(self) -> dict[str, Any]:
+        """Arguments of the memory."""
+        return {"slots": self.slots, "word_size": self.word_size, "read_heads": self.read_heads}
+
+
+def measure(session: Session) -> list[Table]:
+    """Return one table."""
+    session.tell("learning steps in turns")
+    return [compared(Sizes(), session.rounds(9, 2), torch.device("cpu"))]
+
+
+def compared(sizes: Sizes, repeats: int, device: torch.device) -> Table:
+    """Compare all memories at one size.
+
+    Raises:
+        Missing: if the package is not installed.
+    """
+    torch.manual_seed(0)
+    hidden, own = sizes.hidden_size, sizes.of_memory
+    with device:
+        inputs = torch.randn(sizes.length, sizes.batch, INPUTS)
+        steps = {
+            PACKAGE: _package(inputs, sizes, device),
+            "ours: dnc": _ours("dnc", inputs, hidden, own),
+            "ours: dnc, not in C": _not_in_c(_ours("dnc", inputs, hidden, own)),
+            "ours: dnc, no links": _ours("dnc", inputs, hidden, {**own, "links": False}),
+            "ours: ntm": _ours("ntm", inputs, hidden, own),
+        }
+    taken = seconds_in_turns(steps, repeats, device)
+    rows = [
+        Row(
+            name=name,
+            cells={"step": [1000 * seconds for seconds in turns], "ratio": ratios(taken[PACKAGE], turns)},
+        )
+        for name, turns in taken.items()
+    ]
+    title = f"A learning step over {sizes.length} steps of {sizes.batch} rows"
+    return Table(name="learning", title=title, columns={"step": "ms", "ratio": "times faster"}, rows=rows)
+
+
+def main() -> int:
+    """Print one table; return the exit code."""
     parser = make_parser("benchmarks.speed.memories", __doc__)
-    parser.add_argument("--length", type=count, default=64, help="steps of a sequence (default: %(default)s)")
-    parser.add_argument("--batch", type=count, default=16, help="sequences side by side (default: %(default)s)")
-    parser.add_argument("--slots", type=count, default=64, help="default: %(default)s")
-    parser.add_argument("--word-size", type=count, default=32, help="default: %(default)s")
-    parser.add_argument("--read-heads", type=count, default=4, help="default: %(default)s")
-    parser.add_argument("--hidden-size", type=count, default=128, help="of the LSTM (default: %(default)s)")
+    helps = {"length": "steps of a sequence ", "batch": "sequences side by side ", "hidden_size": "of the LSTM "}
+    for name, size in Sizes()._asdict().items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=count, default=size, help=helps.get(name, "") + "(default: %(default)s)")
     parser.add_argument("--repeats", type=count, default=9, help="times that each is measured (default: %(default)s)")
     add_device(parser)
     options = parser.parse_args()
-    torch.manual_seed(0)
     torch.set_num_threads(1)
-
-    sizes = {"slots": options.slots, "word_size": options.word_size, "read_heads": options.read_heads}
-    with options.device:
-        inputs = torch.randn(options.length, options.batch, INPUTS)
-        steps = {
-            "package dnc": _package(inputs, options),
-            "ours: dnc": _ours("dnc", inputs, options.hidden_size, sizes),
-            "ours: dnc, not in C": _not_in_c(_ours("dnc", inputs, options.hidden_size, sizes)),
-            "ours: dnc, no links": _ours("dnc", inputs, options.hidden_size, {**sizes, "links": False}),
-            "ours: ntm": _ours("ntm", inputs, options.hidden_size, sizes),
-        }
-    taken = medians(list(steps.values()), options.repeats, options.device)
-    shape = f"T={options.length}, B={options.batch}, {sizes}, {where(options.device)}"
-    print(f"{'':<22}{'ms':>8}{'x faster':>10}   ({shape})")
-    for name, seconds in zip(steps, taken, strict=True):
-        print(f"{name:<22}{1000 * seconds:>8.1f}{taken[0] / seconds:>10.2f}")
+    sizes = Sizes(*(getattr(options, name) for name in Sizes._fields))
+    try:
+        table = compared(sizes, options.repeats, options.device)
+    except Missing as error:
+        print(f"memories: {error}", file=sys.stderr)
+        return 1
+    print_table(table, f"{sizes.of_memory}, {where(options.device)}")
+    return 0
 
 
-def _package(inputs: Tensor, options: argparse.Namespace) -> Callable[[], None]:
+def _package(inputs: Tensor, sizes: Sizes, device: torch.device) -> Callable[[], None]:
     # Its sparse variants, which are not used here, import a library for nearest neighbors at once.
     sys.modules.setdefault("pyflann", ModuleType("pyflann"))
     try:
         from dnc import DNC
-    except ImportError:
-        sys.exit("the package dnc is not installed: pip install --no-deps dnc")
+    except ImportError as error:
+        raise Missing("the package dnc is not installed: pip install --no-deps dnc") from error
     with torch.device("cpu"):  # from where it moves itself
         model: Any = DNC(
             input_size=INPUTS,
-            hidden_size=options.hidden_size,
+            hidden_size=sizes.hidden_size,
             rnn_type="lstm",
             num_layers=1,
             num_hidden_layers=1,
-            nr_cells=options.slots,
-            cell_size=options.word_size,
-            read_heads=options.read_heads,
+            nr_cells=sizes.slots,
+            cell_size=sizes.word_size,
+            read_heads=sizes.read_heads,
             batch_first=False,
-            gpu_id=-1 if options.device.type == "cpu" else options.device.index or 0,
+            gpu_id=-1 if device.type == "cpu" else device.index or 0,
             dropout=0,
         )
 
@@ -116,4 +159,4 @@ def _not_in_c(step: Callable[[], None]) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

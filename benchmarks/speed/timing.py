@@ -1,9 +1,8 @@
 """How long a few things take, one after the other in turns, so that a busy moment hits all of them."""
 
 import argparse
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -29,18 +28,20 @@ def device_called(name: str) -> torch.device:
     return device
 
 
-def medians(steps: list[Callable[[], None]], repeats: int, device: torch.device) -> list[float]:
-    """Return the median seconds of each, measured in turns after one turn to warm up.
+def seconds_in_turns(
+    steps: Mapping[str, Callable[[], object]], repeats: int, device: torch.device
+) -> dict[str, list[float]]:
+    """Return the seconds of each step, [repeats], measured in turns after one turn to warm up.
 
     On a CPU it is CPU time, so that a busy machine disturbs little; elsewhere the time until the device is done.
     """
-    seconds: list[list[float]] = [[] for _ in steps]
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats + 1):
-        for step, taken in zip(steps, seconds, strict=True):
+        for name, step in steps.items():
             begin = _now(device)
             step()
-            taken.append(_now(device) - begin)
-    return [statistics.median(taken[1:]) for taken in seconds]
+            seconds[name].append(_now(device) - begin)
+    return {name: taken[1:] for name, taken in seconds.items()}
 
 
 def where(device: torch.device) -> str:

@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
     for file in sorted((ROOT / "benchmarks").glob("**/*.py"))
-    if '__name__ == "__main__"' in file.read_text() and file.parent.name != "baselines"  # which take keys, as train.py
+    if '__name__ == "__main__"' in file.read_text()
+    and file.parent.name not in ("baselines", "workers")  # which take keys, as train.py; which no user starts
 ]
 
 

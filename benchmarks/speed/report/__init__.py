@@ -1,0 +1,1 @@
+"""From what was measured to files, a page and figures."""

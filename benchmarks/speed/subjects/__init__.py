@@ -1,0 +1,1 @@
+"""What is measured: agents, an env whose script is fixed, and where the time of an iteration goes."""
