@@ -23,9 +23,9 @@ from engram.cli.held_out import check_leakage, held_out
 from engram.cli.prepare import agent_arguments
 from engram.cli.train import train
 from engram.configs import CannotRun
+from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.envs.split.by_layout import SIDES
 from engram.envs.split.leakage import Leakage, SideMet
-from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.settings import trained_setting
 from engram.memory.native import build
