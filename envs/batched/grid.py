@@ -15,12 +15,10 @@ from engram.envs.tasks.mazes.grid_task import GridTask
 from engram.envs.visibility import Cell, Image
 from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.cue import CueVisible
-from engram.envs.wrappers.symbols import SymbolView
+from engram.envs.wrappers.symbols import SYMBOLS, SymbolView
 
 _WRAPPERS = (WRAPPERS[0], SymbolView, CueVisible, ActionSubset, *WRAPPERS[1:])
-_OPEN = np.isin(
-    np.arange(max(OBJECT_TO_IDX.values()) + 1), [OBJECT_TO_IDX[name] for name in ("empty", "floor", "goal")]
-)
+_OPEN = np.isin(SYMBOLS[:, 0], [OBJECT_TO_IDX[name] for name in ("empty", "floor", "goal")])  # by code
 _JUDGED = 2  # beside 0 for what cannot be entered, 1 for what can
 
 
@@ -66,8 +64,8 @@ class GridVecEnv(BatchedVecEnv):
     def _load(self, row: int) -> None:
         bare, encoder = self._bare[row], self._encoders[row]
         judged, cues = _places(self._single[row])
-        self._sight.load(row, encoder.symbols, encoder.clear, self._numbers(cues))
-        self._ground[row] = _OPEN[encoder.symbols[..., 0]].ravel()
+        self._sight.load(row, encoder.codes, encoder.clear, self._numbers(cues))
+        self._ground[row] = _OPEN.take(encoder.codes.ravel())
         self._ground[row, self._numbers(judged)] = _JUDGED
         self._cells[row] = self._first_cells[row] + self._numbers([bare.agent_pos])[0]
         self._headings[row], self._steps[row], self._limits[row] = bare.agent_dir, bare.step_count, bare.max_steps

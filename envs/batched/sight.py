@@ -5,23 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT, OBJECT_TO_IDX
 
 from engram.envs.visibility import HEADINGS, Image
+from engram.envs.wrappers.symbols import EMPTY, SYMBOLS
 
 Numbers = npt.NDArray[np.int64]
 WIDEST_VIEW = 9
 """In cells: the table of how light spreads has 4**WIDEST_VIEW entries."""
-_COLORS, _STATES = max(IDX_TO_COLOR) + 1, 4
-_DIGITS = np.array((_COLORS * _STATES, _STATES, 1), dtype=np.int16)
 _CUE = 512  # a bit beside the code of a symbol: what lies there is the cue
-_EMPTY = OBJECT_TO_IDX["empty"] * _COLORS * _STATES
 
 
 class Sight:
     """The views of B agents, each in a grid of its own; the grids have one shape.
 
-    A cell's code is its symbol as one number, and its *line* tells through which of the cells beside it, along x or
+    Every cell has the code of its symbol, and a *line* that tells through which of the cells beside it, along x or
     along y, light passes. So a view is a look-up of V * V codes and V lines, and light spreads from line to line by a
     look-up, too. Cells are numbered through all grids, margins included.
 
@@ -48,18 +45,17 @@ class Sight:
         self._to_lines += np.array((1, 0, 1, 0)) * self._codes.size
         self._mirrored = np.array((0, 1, 1, 0))
 
-    def load(self, row: int, symbols: Image, clear: npt.NDArray[np.bool_], cues: Numbers) -> None:
+    def load(self, row: int, codes: npt.NDArray[np.int16], clear: npt.NDArray[np.bool_], cues: Numbers) -> None:
         """Put in the grid of one agent.
 
         Args:
             row: of the agent.
-            symbols: (columns, rows, 3) object, color and state ids.
+            codes: (columns, rows), of the symbols.
             clear: (columns, rows), where light passes.
             cues: cells of this grid, counted from its first, that show the cue.
         """
-        codes = self._codes[row]
-        codes[:] = (symbols @ _DIGITS).ravel()
-        codes[cues] |= _CUE
+        self._codes[row] = codes.ravel()
+        self._codes[row, cues] |= _CUE
         weights = 1 << np.arange(self._size)[::-1]
         # Margins are dark, so that what runs over the end of a line adds nothing.
         self._lines[0, row] = np.convolve(clear.T.ravel(), weights, "same").reshape(clear.shape[::-1]).T.ravel()
@@ -86,7 +82,7 @@ class Sight:
         lit = np.array(light)
         codes *= masks[self._mirrored[headings], lit[:-1] | lit[1:]]
         codes[0, :, size // 2] &= _CUE
-        codes[0, :, size // 2] |= _EMPTY  # where the agent stands
+        codes[0, :, size // 2] |= EMPTY  # where the agent stands
         # An image goes by column and row, and the agent's own line is its last row.
         return palette.take(codes[::-1].transpose(1, 2, 0), axis=0), (codes >= _CUE).any(axis=(0, 2))
 
@@ -105,7 +101,6 @@ def _tables(size: int) -> _Tables:
         source = (source | source << 1 | source >> 1) & clear
     spread = (source | source << 1 | source >> 1) & ((1 << size) - 1)
     masks = (np.arange(1 << size)[:, None] >> np.arange(size) & 1).astype(np.int16)
-    codes = np.arange(2 * _CUE) % _CUE
-    symbols = np.stack((codes // (_COLORS * _STATES), codes // _STATES % _COLORS, codes % _STATES), axis=-1)
-    assert (max(IDX_TO_OBJECT) + 1) * _COLORS * _STATES <= _CUE
-    return _Tables(spread.ravel(), np.stack((masks, masks[:, ::-1])), symbols.astype(np.uint8))
+    palette = np.zeros((2, _CUE, 3), dtype=np.uint8)
+    palette[:, : len(SYMBOLS)] = SYMBOLS
+    return _Tables(spread.ravel(), np.stack((masks, masks[:, ::-1])), palette.reshape(-1, 3))

@@ -44,7 +44,7 @@ def layout_key(env: gym.Env[Any, Any]) -> str:
     if own is not None:
         text = str(own()).encode()
     elif isinstance(bare, MiniGridEnv):
-        cells = bytes(0 if cell is None else _GEOMETRY.get(cell.type, 7) for cell in _cells(bare))
+        cells = bytes([0 if cell is None else _GEOMETRY.get(cell.type, 7) for cell in _cells(bare)])
         x, y = (int(value) for value in bare.agent_pos)
         text = f"{bare.grid.width} {bare.grid.height} {x} {y} {int(bare.agent_dir)} ".encode() + cells
     else:

@@ -1,12 +1,13 @@
 """Room: look at an object in a room, walk down a straight corridor, choose the one like it."""
 
+from functools import lru_cache
 from typing import Any
 
 from engram.envs.checks import MOST_SIDE, check_int
 from engram.envs.tasks.mazes.generation.corridor import Corridor
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.shortest_paths import Pose
-from engram.envs.visibility import HEADINGS, Cell
+from engram.envs.visibility import HEADINGS, Cell, in_sight
 
 _ROOM = 3  # cells across and deep
 
@@ -47,12 +48,14 @@ class Room(Match):
         middle = int(rng.integers(3, size - 3))
         turn = int(rng.integers(4))
 
+        ahead_x, ahead_y = HEADINGS[turn]
+        first_x, first_y = first, middle
+        for _ in range(turn):
+            first_x, first_y = size - 1 - first_y, first_x
+
         def cell(along: int, across: int) -> Cell:
             """Turn coordinates of the scene into those of the grid."""
-            x, y = first + along, middle + across
-            for _ in range(turn):
-                x, y = size - 1 - y, x
-            return x, y
+            return first_x + along * ahead_x - across * ahead_y, first_y + along * ahead_y + across * ahead_x
 
         room = [cell(along, across) for along in range(_ROOM) for across in (-1, 0, 1)]
         hall = [cell(_ROOM + along, 0) for along in range(corridor_length)]
@@ -66,9 +69,26 @@ class Room(Match):
 
     def _starts(self, corridor: Corridor) -> list[Pose]:
         """List the cells and headings with which the cue is not seen."""
-        return [
-            (place, heading)
-            for place in corridor.path[1:-1]
-            for heading in range(len(HEADINGS))
-            if not self._cue_in_sight(corridor, place, heading)
-        ]
+        path = corridor.path
+        x, y = path[-1]
+        cells = tuple((cell_x - x, cell_y - y) for cell_x, cell_y in (*path, *corridor.doorsteps, *corridor.arms))
+        return [(path[number], heading) for number, heading in _hidden(cells, len(path), self.agent_view_size)]
+
+
+@lru_cache(maxsize=1 << 12)
+def _hidden(cells: tuple[Cell, ...], path: int, view_size: int) -> list[tuple[int, int]]:
+    """List the numbers of the cells and the headings with which the first cell is not seen.
+
+    Args:
+        cells: all that are open, so many of the path from the cue to the junction first; they are counted from the
+            junction, so that scenes that differ in place alone share the list.
+        path: how many.
+        view_size: side of the view.
+    """
+    open_cells = frozenset(cells)
+    return [
+        (number, heading)
+        for number in range(1, path - 1)
+        for heading in range(len(HEADINGS))
+        if not in_sight(open_cells, cells[number], heading, view_size, cells[0])
+    ]
