@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engram.memory.controllers.feedforward import FeedForward
-from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.gru.definition import GRU
 from engram.memory.controllers.interface import Controller
 from engram.memory.controllers.lstm.definition import LSTM
 from engram.memory.controllers.transformer import Transformer

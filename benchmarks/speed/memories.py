@@ -10,6 +10,7 @@ that feed their read back, at the same sizes where they have them, stand below f
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import mock
@@ -148,8 +149,9 @@ def _not_in_c(step: Callable[[], None]) -> Callable[[], None]:
     """Return the step as it is where there is no C compiler."""
 
     def slower() -> None:
-        of_dnc, of_lstm = "engram.memory.dnc.native.library", "engram.memory.controllers.lstm.native.library"
-        with mock.patch(of_dnc, none), mock.patch(of_lstm, none):
+        with ExitStack() as patches:
+            for module in ("dnc.native", "controllers.lstm.native", "native.product"):
+                patches.enter_context(mock.patch(f"engram.memory.{module}.library", none))
             step()
 
     def none(*_: Any, **__: Any) -> None:  # no `Mock`, which would take as long as a small operation

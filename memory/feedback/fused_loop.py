@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from engram.memory.controllers.lstm.native import cell_backward, cell_forward
 from engram.memory.feedback.fused_step import FusedOutput, FusedStep, Leaves
+from engram.memory.native.product import Product
 from engram.memory.precision import in_full_precision
 from engram.memory.state import broadcast_like, leaves, reset, tree_map
 
@@ -25,6 +26,22 @@ class Weights(NamedTuple):
     to_gates: Tensor  # [4H, H + F] from hidden vector and read
     to_memory: Tensor  # [S, H] from hidden vector to interface vector
     bias: Tensor  # [S]
+
+
+class _Across(NamedTuple):
+    """The products with them, forward."""
+
+    to_gates: Product  # [H + F, 4H]
+    to_memory: Product  # [H, S]
+    bias: Tensor  # [S]
+
+
+class _Back(NamedTuple):
+    """And for the gradients."""
+
+    of_gates: Product  # [4H, H + F]
+    of_memory: Product  # [S, H]
+    nothing: Tensor  # [H + F] zero, to which the first product is added
 
 
 class LoopState(NamedTuple):
@@ -87,27 +104,27 @@ class _LSTMKept(NamedTuple):
 
 
 def _forward(
-    step: FusedStep, across: Weights, projected: Tensor, state: LoopState, decision: Tensor | None
+    step: FusedStep, across: _Across, projected: Tensor, state: LoopState, decision: Tensor | None
 ) -> tuple[LoopState, Tensor, _LSTMKept, FusedOutput]:
-    """Take one step, with transposed weights; return the state after it, the interface vector, and each part's own."""
+    """Take one step; return the state after it, the interface vector, and each part's own."""
     inputs = torch.cat([state.hidden, state.memory[-1]], dim=1)
-    gates = torch.addmm(projected, inputs, across.to_gates)
+    gates = across.to_gates(inputs, projected)
     hidden, cell, squashed = cell_forward(gates, state.cell)
-    vector = torch.addmm(across.bias, hidden, across.to_memory)
+    vector = across.to_memory(hidden, across.bias)
     output = step.forward(vector, state.memory, decision)
     kept = _LSTMKept(inputs, gates, state.cell, squashed, hidden)
     return LoopState(hidden, cell, output.after), vector, kept, output
 
 
 def _backward(
-    step: FusedStep, weights: Weights, of_after: LoopState, kept: _LSTMKept, kept_by_memory: Leaves
+    step: FusedStep, back: _Back, of_after: LoopState, kept: _LSTMKept, kept_by_memory: Leaves
 ) -> tuple[LoopState, Tensor, Tensor]:
     """Return the gradients of the state before the step, of the gates, and of the interface vector."""
     of_vector, of_memory = step.backward(of_after.memory, kept_by_memory)
-    of_hidden = torch.addmm(of_after.hidden, of_vector, weights.to_memory)
+    of_hidden = back.of_memory(of_vector, of_after.hidden)
     of_gates, of_cell = cell_backward(of_hidden, of_after.cell, kept.gates, kept.before, kept.squashed)
     parts = [tensor.shape[1] for tensor in (of_hidden, of_after.memory[-1])]
-    of_hidden, of_read = (of_gates @ weights.to_gates).split(parts, dim=1)
+    of_hidden, of_read = back.of_gates(of_gates, back.nothing).split(parts, dim=1)
     return LoopState(of_hidden, of_cell, (*of_memory, of_read)), of_gates, of_vector
 
 
@@ -128,7 +145,8 @@ class _FusedLoop(torch.autograd.Function):
         projected: Tensor,
         *states: Tensor,
     ) -> tuple[Any, ...]:
-        across = Weights(to_gates.t(), to_memory.t(), bias)
+        times = len(projected)
+        across = _Across(Product(to_gates.t(), times), Product(to_memory.t(), times), bias)
         state, initial = _state(states[: len(states) // 2]), _state(states[len(states) // 2 :])
         starts = episode_starts.unbind(0)
         choices = [None] * len(starts) if decisions is None else decisions.unbind(0)
@@ -144,7 +162,7 @@ class _FusedLoop(torch.autograd.Function):
             if with_graph:
                 kept.append((*kept_here, *output.kept))
         ctx.step, ctx.begins = step, begins
-        ctx.save_for_backward(to_gates, to_memory, bias, episode_starts, *(tensor for here in kept for tensor in here))
+        ctx.save_for_backward(to_gates, to_memory, episode_starts, *(tensor for here in kept for tensor in here))
         stacked = torch.stack(vectors)
         ctx.mark_non_differentiable(stacked)
         reads = torch.stack([after[-1] for after in passed])
@@ -155,8 +173,10 @@ class _FusedLoop(torch.autograd.Function):
     @in_full_precision
     @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        *first, episode_starts = ctx.saved_tensors[:4]
-        weights, starts, kept = Weights(*first), episode_starts.unbind(0), ctx.saved_tensors[4:]
+        from_gates, from_memory, episode_starts, *kept = ctx.saved_tensors
+        starts = episode_starts.unbind(0)
+        nothing = from_gates.new_zeros(from_gates.shape[1])
+        back = _Back(Product(from_gates, len(starts)), Product(from_memory, len(starts)), nothing)
         size, lstm_size = len(kept) // len(starts), len(_LSTMKept._fields)
         of_hiddens, of_reads, _, _, _, *of_state = gradients
         later, of_initial = _state(of_state), None
@@ -167,7 +187,7 @@ class _FusedLoop(torch.autograd.Function):
             *others, read = later.memory
             later = LoopState(later.hidden + of_hidden[t], later.cell, (*others, read + of_read[t]))
             later, to_gates, to_memory = _backward(
-                ctx.step, weights, later, _LSTMKept(*here[:lstm_size]), here[lstm_size:]
+                ctx.step, back, later, _LSTMKept(*here[:lstm_size]), here[lstm_size:]
             )
             of_gates.append(to_gates)
             of_vectors.append(to_memory)

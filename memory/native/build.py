@@ -99,6 +99,11 @@ def addresses(*tensors: Tensor | None) -> bytes:
     return struct.pack(f"{len(tensors)}P", *[0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
+def lie_on_cpu(dtype: torch.dtype, *expected: tuple[Tensor, tuple[int, ...]]) -> bool:
+    """Return whether all of these tensors lie in the memory of a CPU, are of this type, and have these shapes."""
+    return all(tensor.is_cpu and tensor.dtype == dtype and tensor.shape == shape for tensor, shape in expected)
+
+
 def _compiler() -> list[str]:
     """Return the command that compiles C; empty if there is none."""
     wanted = shlex.split(os.environ.get("CC", ""))

@@ -16,7 +16,7 @@ from staggered import vec_env
 from engram.agents import ENCODERS, MemoryPPO, register_encoder
 from engram.agents.arguments import NOT_SUPPORTED
 from engram.memory import CONTROLLERS, MEMORIES
-from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.gru.definition import GRU
 from engram.memory.dnc.memory import DNC
 from engram.memory.state import leaves
 

@@ -25,7 +25,7 @@ from staggered import (
 
 from engram.agents.buffer import ChunkBuffer
 from engram.memory import tree_map
-from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.gru.definition import GRU
 from engram.memory.controllers.lstm.definition import LSTM
 from engram.memory.episodic import memory as episodic
 from engram.memory.episodic.attention import EventAttention

@@ -20,7 +20,7 @@ from engram.configs import CannotRun, load, own_keys
 from engram.configs.schema import CHOICES
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.memory import CONTROLLERS, MEMORIES
-from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.gru.definition import GRU
 
 
 class Shape(enum.Enum):

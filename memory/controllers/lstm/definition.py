@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import NOT_IN_A_LOOP, Controller
-from engram.memory.controllers.lstm.fused import fused_lstm
-from engram.memory.paths import FUSED, NAIVE, why_naive
+from engram.memory.controllers.lstm.native import native_lstm, path
+from engram.memory.paths import NAIVE, why_naive
 from engram.memory.precision import full_precision
 from engram.memory.state import any_episode_start
 
@@ -59,7 +59,7 @@ class LSTM(Controller[LSTMState]):
         initial = self.initial_state(len(state.hidden)) if any(begins) else state
         with full_precision(projected):
             weight = self.from_hidden.weight
-            outputs, cell = fused_lstm(projected.to(weight.dtype), weight, *state, *initial, episode_starts, begins)
+            outputs, cell = native_lstm(projected.to(weight.dtype), weight, *state, *initial, episode_starts, begins)
         return outputs, LSTMState(outputs[-1].clone(), cell)
 
     def why_naive(self) -> str:
@@ -67,4 +67,4 @@ class LSTM(Controller[LSTMState]):
         return why_naive(type(self), LSTM, NOT_IN_A_LOOP)
 
     def path(self) -> str:
-        return f"{NAIVE}: {self.why_naive()}" if self.why_naive() else FUSED
+        return f"{NAIVE}: {self.why_naive()}" if self.why_naive() else path(self.from_hidden.weight)

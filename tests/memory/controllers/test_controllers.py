@@ -7,7 +7,8 @@ from torch import nn
 
 from engram.memory import CONTROLLERS, tree_map
 from engram.memory.controllers.feedforward import FeedForward
-from engram.memory.controllers.gru import GRU, fused_gru
+from engram.memory.controllers.gru.definition import GRU
+from engram.memory.controllers.gru.fused import fused_gru
 from engram.memory.controllers.lstm.definition import LSTM, LSTMState
 from engram.memory.controllers.lstm.fused import fused_lstm
 from engram.memory.state import leaves
@@ -69,7 +70,10 @@ def test_the_gru_is_torchs_gru():
 @pytest.mark.parametrize("starts", [no_starts(), random_starts(), ~no_starts()], ids=["none", "some", "all"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 @pytest.mark.parametrize("name", CONTROLLERS)
-def test_the_fast_path_equals_the_loop_forward_and_backward(name, starts, dtype, tolerance):
+@pytest.mark.parametrize("in_c", [True, False], ids=["in C", "in torch"])
+def test_the_fast_path_equals_the_loop_forward_and_backward(name, starts, dtype, tolerance, in_c, monkeypatch):
+    for each in () if in_c else ("lstm", "gru"):
+        monkeypatch.setattr(f"engram.memory.controllers.{each}.native.library", lambda *args: None)
     controller = CONTROLLERS[name](INPUTS, HIDDEN, **CONTROLLER_SIZES.get(name, {})).to(dtype)
     inputs = torch.randn(TIME, BATCH, INPUTS, dtype=dtype, requires_grad=True)
     carried = controller(torch.randn(9, BATCH, INPUTS, dtype=dtype), controller.initial_state(BATCH), starts[:9])[1]

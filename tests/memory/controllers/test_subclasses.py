@@ -6,7 +6,7 @@ from cores import BATCH, ENCODED, STARTS, TIME, EventEncoder, episode_starts, ev
 from torch import nn
 
 from engram.memory import Core, tree_map
-from engram.memory.controllers.gru import GRU
+from engram.memory.controllers.gru.definition import GRU
 from engram.memory.controllers.lstm.definition import LSTM, LSTMState
 from engram.memory.feedback.loop import FeedbackLoop
 from engram.memory.state import leaves
@@ -71,7 +71,7 @@ def assert_equal_outcomes(one, other, tolerance):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 def test_a_learned_initial_state_holds_on_the_fused_path_with_its_gradient(controller, pattern, dtype, tolerance):
     made = controller(INPUTS).to(dtype)
-    assert made.path() == "fused"
+    assert not made.path().startswith("naive")
     inputs, starts = torch.randn(TIME, BATCH, INPUTS, dtype=dtype), episode_starts(pattern)
     before = tree_map(lambda leaf: torch.randn_like(leaf).requires_grad_(), made.initial_state(BATCH))
     mixing = torch.randn(TIME, BATCH, HIDDEN, dtype=dtype)

@@ -1,0 +1,1 @@
+"""The GRU: its definition, and faster paths held to it."""
