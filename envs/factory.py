@@ -17,8 +17,12 @@ from engram.envs.arguments import check_environment, check_kinds
 from engram.envs.batched.grid import GridVecEnv
 from engram.envs.batched.sequences import SequenceVecEnv
 from engram.envs.batched.tmaze import TMazeVecEnv
+from engram.envs.device.sequences import TensorSequences
+from engram.envs.device.tensor_env import TensorEnv
+from engram.envs.device.tmaze import TensorTMaze
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
+from engram.envs.tasks.tmaze.env import TMaze
 from engram.envs.user_module import import_user_module
 from engram.envs.wrappers.actions import ActionSubset, RandomActions
 from engram.envs.wrappers.cue import CueVisible
@@ -165,6 +169,33 @@ def make_vec_env(
         vec_env = kind([lambda: first, *others])
     vec_env.seed(seed)
     return vec_env
+
+
+def make_tensor_env(
+    env_id: str,
+    *,
+    n_envs: int,
+    device: str = "cpu",
+    seed: int | None = None,
+    split: Side | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    module: str | None = None,
+) -> TensorEnv:
+    """Make many T-Mazes or sequence tasks that live on a device: tensors in, tensors out.
+
+    Args:
+        n_envs: how many.
+        device: a torch device.
+        seed: of all episodes; None is a new one every time.
+        env_id, split, kwargs, module: as in ``make_env``.
+
+    Raises:
+        ValueError: as ``make_env``, and if the task has no such form.
+    """
+    env = make_env(env_id, split=split, kwargs=kwargs, module=module)
+    if isinstance(env.unwrapped, TMaze):
+        return TensorTMaze(env, n_envs, device, seed)
+    return TensorSequences(env, n_envs, device, seed)
 
 
 def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:

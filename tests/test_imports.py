@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "envs/tasks/tmaze",
         "envs/wrappers",
     },
+    "envs/device": {"envs", "envs/split", "envs/tasks/sequences", "envs/tasks/tmaze"},
     "envs/play": {
         "cli/terminal",
         "envs",

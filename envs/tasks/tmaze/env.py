@@ -78,13 +78,13 @@ class TMaze(gym.Env[Observation, Any]):
     ):
         if not isinstance(active, bool):
             raise ValueError(f"active={active!r} must be true or false")
-        self._delays = check_range("delay", delay, 1)
-        self._offsets = check_range("offset", offset, 1) if active else (0, 0)
+        self.delays = check_range("delay", delay, 1)
+        self.offsets = check_range("offset", offset, 1) if active else (0, 0)
         if cue_at not in ("start", "random"):
             raise ValueError(f"cue_at={cue_at!r} must be 'start' or 'random'")
         if active and cue_at == "random":
             raise ValueError("cue_at='random' is for the passive T-Maze: with active=True use 'start'")
-        if active and self._offsets[1] >= self._delays[0]:
+        if active and self.offsets[1] >= self.delays[0]:
             raise ValueError(
                 f"offset={tuple(offset)} must stay below delay={tuple(delay)}: the agent starts before the junction"
             )
@@ -92,7 +92,7 @@ class TMaze(gym.Env[Observation, Any]):
         check_int("distractors", distractors, 0)
         if not is_number(penalty) or not 0.0 <= penalty < math.inf:
             raise ValueError(f"penalty={penalty!r} must be a number of at least 0")
-        self._cue_at = cue_at
+        self.cue_at = cue_at
         self.active, self.noise, self.distractors, self.penalty = active, noise, distractors, penalty
         self.delay = self.offset = self._answer = self._cue_step = self._junction = self._shortest = 0
         self._position = self._steps = 0
@@ -128,10 +128,10 @@ class TMaze(gym.Env[Observation, Any]):
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
         rng = self.np_random
-        self.delay = int(rng.integers(*self._delays, endpoint=True))
-        self.offset = int(rng.integers(*self._offsets, endpoint=True)) if self.active else 0
+        self.delay = int(rng.integers(*self.delays, endpoint=True))
+        self.offset = int(rng.integers(*self.offsets, endpoint=True)) if self.active else 0
         self._answer = UP if rng.integers(2) else DOWN
-        self._cue_step = int(rng.integers(self.delay + 1)) if self._cue_at == "random" else 0
+        self._cue_step = int(rng.integers(self.delay + 1)) if self.cue_at == "random" else 0
         self._position, self._steps = self.offset, 0
         self._junction = self._cue_step + self.delay
         self._shortest = self.offset + self._junction + 1

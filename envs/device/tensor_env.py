@@ -1,0 +1,60 @@
+"""What the envs on a device have in common."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import torch
+from torch import Tensor
+
+
+class TensorStep(NamedTuple):
+    """What a step of B envs returns; where an episode ended, the next one has begun."""
+
+    observations: Tensor  # [B, ...] what the agent sees next
+    rewards: Tensor  # [B] float32
+    terminated: Tensor  # [B] bool
+    truncated: Tensor  # [B] bool, ended by the time limit and not terminated
+    final_observations: Tensor  # [B, ...] what this step led to: where an episode ended, its last observation
+    successes: Tensor  # [B] bool, the episode ended in success
+    cue_visible: Tensor  # [B] bool, in `observations`
+
+
+class TensorEnv(ABC):
+    """B envs of one task on a device.
+
+    Shapes are static, nothing is asked of the device, and where the envs stand is kept in the same tensors from step to
+    step, so that a step can be part of a CUDA graph. Given the same draws it is equal to the single env.
+
+    Args:
+        env: the single env, as ``make_env`` makes it.
+        n_envs: B.
+        device: where everything is kept.
+        seed: of the draws; None is a new one every time.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], n_envs: int, device: torch.device | str, seed: int | None):
+        self.n_envs, self.device = n_envs, torch.device(device)
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        self.generator = torch.Generator(self.device)
+        if seed is None:
+            self.generator.seed()
+        else:
+            self.generator.manual_seed(seed)
+
+    @abstractmethod
+    def reset(self) -> tuple[Tensor, Tensor]:
+        """Begin an episode in every env; return the observations [B, ...] and where the cue is in sight [B]."""
+
+    @abstractmethod
+    def step(self, actions: Tensor) -> TensorStep:
+        """Take one step in every env.
+
+        Args:
+            actions: [B] int64.
+        """
+
+    def below(self, bounds: Tensor | int) -> Tensor:
+        """Draw B whole numbers from 0 to below a bound [B], or one for all."""
+        chances = torch.rand(self.n_envs, generator=self.generator, device=self.device, dtype=torch.float64)
+        return (chances * bounds).long()
