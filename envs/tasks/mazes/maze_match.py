@@ -186,12 +186,13 @@ class MazeMatch(Maze):
             return []  # the fork blocks the rest of the grid
         far = distances(opened, fork.node)
         least = max(far[cell] for cell in tree) / 2
+        turns = _AROUND[: self.n_cues]
+        walls = [(cell, [other not in opened for other in beside(cell)]) for cell in tree if far[cell] >= least]
         return [
             (cell, heading)
-            for cell in tree
-            if far[cell] >= least
+            for cell, is_wall in walls
             for heading in range(4)
-            if not any(ahead(cell, heading + turn) in opened for turn in _AROUND[: self.n_cues])
+            if all(is_wall[(heading + turn) % 4] for turn in turns)
         ]
 
     def _cues_around(self, start: Pose) -> tuple[Cell, ...]:

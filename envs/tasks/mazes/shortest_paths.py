@@ -1,7 +1,7 @@
 """Shortest paths in a grid, in actions (turn left, turn right, forward) between poses."""
 
 from collections import deque
-from collections.abc import Callable, Container, Hashable
+from collections.abc import Callable, Collection, Container, Hashable
 from typing import TypeAlias, TypeVar
 
 from engram.envs.visibility import HEADINGS, Cell
@@ -71,13 +71,31 @@ def shortest_path(cells: Container[Cell], start: Pose, arrived: Callable[[Pose],
     return fewest_actions(start, successor, arrived)
 
 
-def fewest_steps(cells: Container[Cell], start: Pose, goal: Cell) -> int:
+def fewest_steps(cells: Collection[Cell], start: Pose, goal: Cell) -> int:
     """Count the actions of a shortest path from a pose to a cell, whatever the heading there.
 
     Raises:
         ValueError: if there is no path.
     """
-    path = shortest_path(cells, start, lambda pose: pose[0] == goal)
-    if path is None:
-        raise ValueError(f"there is no path from {start[0]} to {goal}")
-    return len(path)
+    # A set of cells is one integer, bit y * row + x for a cell, so that a step is taken from all of them at once.
+    row = 2 + max(x for x, _ in (*cells, start[0], goal))
+    open_cells = sum(1 << y * row + x for x, y in {*cells})
+    (x, y), heading = start
+    reached = [0, 0, 0, 0]  # by heading
+    reached[heading] = 1 << y * row + x
+    arrived = 1 << goal[1] * row + goal[0]
+    before: list[int] = []
+    steps = 0
+    while not (reached[0] | reached[1] | reached[2] | reached[3]) & arrived:
+        if reached == before:
+            raise ValueError(f"there is no path from {start[0]} to {goal}")
+        right, down, left, up = before = reached
+        turned = (right | left, down | up)  # those that a turn leads to headings 1 and 3, 0 and 2
+        reached = [
+            right | turned[1] | right << 1 & open_cells,
+            down | turned[0] | down << row & open_cells,
+            left | turned[1] | left >> 1 & open_cells,
+            up | turned[0] | up >> row & open_cells,
+        ]
+        steps += 1
+    return steps

@@ -1,10 +1,10 @@
 """A random corridor that never touches itself, from a dead end to a junction with two arms."""
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
+from engram.envs.tasks.mazes.generation.tree import cells_beside
 from engram.envs.visibility import HEADINGS, Cell
 
 
@@ -34,7 +34,7 @@ def draw_corridor(rng: np.random.Generator, size: int, length: int) -> Corridor 
     """
     # One draw of many numbers costs as much as a few single ones.
     chances = iter(rng.random(1 + length).tolist())
-    beside = _cells_beside(size)
+    beside = cells_beside(size)
     # The junction is drawn in the middle of five cells that lie across the last heading.
     ahead_x, ahead_y = HEADINGS[int(next(chances) * 4)]
     along, across = int(next(chances) * (size - 2)) + 1, int(next(chances) * (size - 6)) + 3
@@ -56,13 +56,3 @@ def draw_corridor(rng: np.random.Generator, size: int, length: int) -> Corridor 
         head = free[int(next(chances) * len(free))]
         path.append(head)
     return Corridor(tuple(reversed(path)), arms, doorsteps, frozenset((*path, *doorsteps, *arms)))
-
-
-@cache
-def _cells_beside(size: int) -> dict[Cell, tuple[Cell, ...]]:
-    """List the neighbors of every cell inside the border."""
-    inner = [(x, y) for x in range(1, size - 1) for y in range(1, size - 1)]
-    return {
-        (x, y): tuple((x + dx, y + dy) for dx, dy in HEADINGS if 0 < x + dx < size - 1 and 0 < y + dy < size - 1)
-        for x, y in inner
-    }

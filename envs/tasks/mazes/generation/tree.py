@@ -1,11 +1,14 @@
 """Mazes as trees of cells: winding corridors one cell wide that never touch, dead ends, and loops where asked for."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from engram.envs.visibility import HEADINGS, Cell
+
+_OPEN = 100
 
 
 def beside(cell: Cell) -> tuple[Cell, ...]:
@@ -18,6 +21,14 @@ def ahead(cell: Cell, heading: int) -> Cell:
     """Return the next cell in a direction, 0 right, 1 down, 2 left, 3 up, counted modulo 4."""
     dx, dy = HEADINGS[heading % 4]
     return cell[0] + dx, cell[1] + dy
+
+
+@lru_cache(maxsize=8)
+def cells_beside(size: int) -> dict[Cell, tuple[Cell, ...]]:
+    """List the cells around every cell inside the border of a square grid, those of the border left out."""
+    inner = [(x, y) for x in range(1, size - 1) for y in range(1, size - 1)]
+    inside = set(inner)
+    return {cell: tuple(other for other in beside(cell) if other in inside) for cell in inner}
 
 
 def grow_tree(
@@ -38,23 +49,30 @@ def grow_tree(
     Returns:
         The new cells in the order in which they were opened.
     """
-    free = {(x, y) for x in range(1, size - 1) for y in range(1, size - 1)} - set(opened)
-    open_beside = Counter(cell for place in opened for cell in beside(place))
+    around = cells_beside(size)
+    # Of every cell inside the border: how many open ones it touches, far more than one for those that are open itself.
+    touched = dict.fromkeys(around, 0)
+    for place in opened:
+        for cell in beside(place):
+            if cell in touched:
+                touched[cell] += 1
+    touched.update((place, _OPEN) for place in opened)
     tree: list[Cell] = []
     growing = [root]
     while growing:
         # One draw of many numbers costs as much as a few single ones.
-        for anywhere, place, choice in rng.random((size, 3)).tolist():
+        for anywhere, chance, choice in rng.random((size, 3)).tolist():
             if not growing:
                 break
-            number = int(place * len(growing)) if anywhere < bushy else -1
-            options = [cell for cell in beside(growing[number]) if cell in free and open_beside[cell] == 1]
+            number = int(chance * len(growing)) if anywhere < bushy else -1
+            options = [cell for cell in around[growing[number]] if touched[cell] == 1]
             if not options:
                 growing.pop(number)
                 continue
             cell = options[int(choice * len(options))]
-            free.discard(cell)
-            open_beside.update(beside(cell))
+            touched[cell] = _OPEN
+            for other in around[cell]:
+                touched[other] += 1
             tree.append(cell)
             growing.append(cell)
     return tree

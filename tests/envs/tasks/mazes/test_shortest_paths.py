@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import numpy as np
 import pytest
 
 from engram.envs.tasks.mazes.shortest_paths import FORWARD, LEFT, RIGHT, after, fewest_steps, shortest_path
@@ -42,3 +43,18 @@ def test_no_path():
     assert shortest_path({(1, 1), (3, 1)}, ((1, 1), 0), lambda pose: pose[0] == (3, 1)) is None
     with pytest.raises(ValueError, match=r"no path from \(1, 1\) to \(3, 1\)"):
         fewest_steps({(1, 1), (3, 1)}, ((1, 1), 0), (3, 1))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_fewest_steps_are_those_of_a_shortest_path(seed):
+    rng = np.random.default_rng(seed)
+    cells = {(x, y) for x in range(1, 8) for y in range(1, 6) if rng.random() < 0.7} | {(0, 0), (8, 6)}
+    place = (int(rng.integers(9)), int(rng.integers(7)))  # perhaps in a wall
+    start = (place, int(rng.integers(4)))
+    for goal in cells:
+        path = shortest_path(cells, start, lambda pose, goal=goal: pose[0] == goal)
+        if path is None:
+            with pytest.raises(ValueError, match="no path"):
+                fewest_steps(cells, start, goal)
+        else:
+            assert fewest_steps(cells, start, goal) == len(path)
