@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space, preprocess_obs
@@ -12,6 +11,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
+from engram.agents.encoders.images import ImageEncoder
+from engram.agents.encoders.symbols import SymbolEncoder, is_symbol_grid
 from engram.memory import State
 from engram.memory.named_classes import NamedClasses
 
@@ -21,64 +22,6 @@ class Event(NamedTuple):
 
     observation: State  # [..., *observation shape]; of a Dict space a tuple in the order of its keys
     previous_action: Tensor  # [...] or [..., A], see `PreviousAction`
-
-
-def is_symbol_grid(space: spaces.Space[object]) -> bool:
-    """Tell whether a space holds a grid of small ids, [height, width, channels], such as MiniGrid's symbols."""
-    return (
-        isinstance(space, spaces.Box)
-        and np.issubdtype(space.dtype, np.integer)
-        and len(space.shape) == 3
-        and not is_image_space(space)
-        and bool(space.low.min() >= 0 and space.high.max() < 64)
-    )
-
-
-class SymbolEncoder(nn.Module):
-    """Embeds the ids of a symbol grid: a cell is the sum of its channels' embeddings.
-
-    A grid is encoded twice: by one linear layer that knows where everything is, and by the maximum over its cells,
-    which says what is there wherever it is. Without the second, an agent has to learn for every pair of places anew
-    that a key here is the like of a key there.
-    """
-
-    def __init__(self, space: spaces.Box, features_dim: int, embedding_size: int = 16) -> None:
-        super().__init__()
-        height, width, channels = space.shape
-        self.ids = [int(highest) + 1 for highest in space.high.reshape(-1, channels).max(0)]
-        self.embedding = nn.Embedding(sum(self.ids), embedding_size)
-        self.where = nn.Linear(height * width * embedding_size, features_dim)
-        self.what = nn.Linear(embedding_size, features_dim)
-        self.join = nn.Linear(2 * features_dim, features_dim)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        """Encode ids [X, height, width, channels], given as floats by SB3's preprocessing, to [X, D]."""
-        # A product with one-hot rows: its gradient is another product, where that of a look-up is a slow scatter.
-        channels = zip(grid.long().unbind(3), self.ids, strict=True)
-        one_hot = torch.cat([nn.functional.one_hot(channel, ids) for channel, ids in channels], dim=3)
-        cells = one_hot.to(self.embedding.weight.dtype) @ self.embedding.weight
-        where = torch.relu(self.where(cells.flatten(1)))
-        what = torch.relu(self.what(cells).flatten(1, 2).max(1).values)
-        return torch.relu(self.join(torch.cat([where, what], dim=1)))
-
-
-class ImageEncoder(nn.Module):
-    """Three strided convolutions and a linear layer, for images from 8 x 8 pixels on."""
-
-    def __init__(self, space: spaces.Box, features_dim: int) -> None:
-        super().__init__()
-        channels, height, width = space.shape
-        layers: list[nn.Module] = []
-        for outputs in (16, 32, 32):
-            layers += [nn.Conv2d(channels, outputs, kernel_size=3, stride=2, padding=1), nn.ReLU()]
-            channels, height, width = outputs, (height + 1) // 2, (width + 1) // 2
-        self.layers = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(channels * height * width, features_dim), nn.ReLU()
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Encode images [X, channels, height, width] in 0..1 to [X, D]."""
-        return cast(Tensor, self.layers(image))
 
 
 class ObservationEncoder(BaseFeaturesExtractor):

@@ -8,15 +8,9 @@ from stable_baselines3.common.preprocessing import preprocess_obs
 from staggered import GRID, IMAGE, OBSERVATIONS, VECTOR, agent, vec_env
 
 from engram.agents.actions import PreviousAction
-from engram.agents.encoder import (
-    Event,
-    EventEncoder,
-    Extract,
-    ImageEncoder,
-    ObservationEncoder,
-    SymbolEncoder,
-    is_symbol_grid,
-)
+from engram.agents.encoder import Event, EventEncoder, Extract, ObservationEncoder
+from engram.agents.encoders.images import ImageEncoder
+from engram.agents.encoders.symbols import SymbolEncoder, is_symbol_grid
 
 FEATURES, BATCH = 13, 5
 CHANNELS_FIRST = spaces.Box(0, 255, (3, 10, 14), np.uint8)

@@ -11,7 +11,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from tiny_runs import TINY, composed
 
 from engram.agents import MemoryPPO
-from engram.agents.encoder import ImageEncoder
+from engram.agents.encoders.images import ImageEncoder
 from engram.cli.evaluate import main as evaluate
 from engram.cli.train import train
 from engram.configs import load

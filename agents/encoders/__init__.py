@@ -1,0 +1,1 @@
+"""What turns one kind of observation into features: grids of symbols, images."""
