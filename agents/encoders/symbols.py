@@ -68,7 +68,7 @@ class SymbolEncoder(nn.Module):
             kinds, cells = self._distinct(cells)
             tables = self._tables(kinds)
         used = len(tables.what)
-        of_place = torch.arange(0, self.places * used, used, device=cells.device)
+        of_place = torch.arange(self.places, device=cells.device) * used
         where = torch.relu(sum_of_rows(tables.where, cells + of_place) + self.where.bias)
         what = torch.relu(largest_of_rows(tables.what, cells))
         return torch.relu(self.join(torch.cat([where, what], dim=1)))
@@ -88,6 +88,8 @@ class SymbolEncoder(nn.Module):
 
     def _distinct(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the kinds that occur [U], and the cells [X, P] as numbers of these."""
+        if not len(cells):  # a table has one row at least
+            return cells.new_zeros(1), cells
         if self.kinds > MOST_KINDS:
             kinds, cells = cells.unique(return_inverse=True)
             return kinds, cells

@@ -61,6 +61,11 @@ def test_tables_of_all_kinds_give_the_same(case):
     torch.testing.assert_close(encoder(grid, tables), encoder(grid), rtol=0, atol=1e-9)
 
 
+def test_no_grid_at_all(case):
+    encoder, grid = case
+    assert encoder(grid[:0]).shape == (0, FEATURES)
+
+
 def test_a_device_that_is_not_waited_for_takes_all_kinds(case, monkeypatch):
     encoder, grid = case
     expected = encoder(grid)
