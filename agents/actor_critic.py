@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any, NamedTuple, SupportsIndex, cast
 
@@ -17,7 +18,7 @@ from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
 from engram.agents.spaces import ACTION_MASK, blank_observation, check_spaces
-from engram.memory import Controller, Core, CoreState, Memory, State, Unrolled, reset, tree_map
+from engram.memory import Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
 
 
 class AgentState(NamedTuple):
@@ -35,7 +36,7 @@ class Step(NamedTuple):
     log_probs: Tensor  # [B]
     state: AgentState
     decisions: State  # [B, ...] the memory's recorded decisions
-    cache: State | None  # see `memory.interface.MemoryOutput`
+    cache: object  # see `memory.interface.MemoryOutput`
     trace: dict[str, Tensor]  # name -> [B]
 
 
@@ -142,7 +143,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         state: AgentState,
         episode_start: Tensor,
         decisions: State | None = None,
-        cache: State | None = None,
+        cache: object = None,
     ) -> tuple[Event, Unrolled]:
         """Run the core over one step of B envs; return the step's events [1, B, ...], too.
 
@@ -162,7 +163,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         episode_start: Tensor,
         deterministic: bool = False,
         action_masks: Tensor | None = None,
-        cache: State | None = None,
+        cache: object = None,
     ) -> Step:
         """Choose the actions of one step.
 
@@ -212,14 +213,56 @@ class MemoryActorCritic(ActorCriticPolicy):
             decisions: recorded decisions [T, B, ...].
             action_masks: [T, B, A] bool, or None.
         """
-        shape = episode_starts.shape
         stored = self.stored_action.store(actions)
         previous = torch.cat([state.previous_action.unsqueeze(0), stored[:-1]])
         events = self.events(observations, previous, episode_starts)
         features = self.core.unroll(events, state.core, episode_starts, decisions).features.flatten(0, 1)
-        flat = tree_map(lambda leaf: leaf.flatten(0, 1), observations)
-        masks = None if action_masks is None else action_masks.flatten(0, 1)
-        distribution = self.distribution(features, flat, masks)
+        return self._evaluation(
+            features, actions, self.masks_of(observations) if action_masks is None else action_masks
+        )
+
+    @torch.no_grad()
+    def plan(
+        self,
+        observations: State,
+        actions: Tensor,
+        states: Sequence[AgentState],
+        episode_starts: Tensor,
+        decisions: State,
+    ) -> tuple[State, Replay]:
+        """Prepare recorded chunks for any number of passes over them.
+
+        Args:
+            observations: tree with leaves [L, P, ...].
+            actions: [L, P] or [L, P, A].
+            states: before the chunks' first steps and their resets, leaves [B, ...] each, together P rows.
+            episode_starts: [L, P] bool.
+            decisions: recorded decisions [L, P, ...].
+
+        Returns:
+            the different ones among all events, leaves [E, ...], and what `evaluate` takes.
+        """
+        first = torch.cat([state.previous_action for state in states])
+        previous = torch.cat([first.unsqueeze(0), self.stored_action.store(actions)[:-1]])
+        events = self.events(observations, previous, episode_starts)
+        return self.core.plan(events, [state.core for state in states], episode_starts, decisions)
+
+    def evaluate(self, events: State, chunks: Replay, actions: Tensor, action_masks: Tensor | None) -> Evaluation:
+        """Evaluate recorded actions along chunks: what `evaluate_chunk` does, for chunks prepared by `plan`.
+
+        Args:
+            events: the different ones, leaves [E, ...].
+            chunks: M rows of what `plan` returned.
+            actions: [L, M] or [L, M, A].
+            action_masks: [L, M, A] bool, or None.
+        """
+        features = self.core.replay(events, chunks).flatten(0, 1)
+        return self._evaluation(features, actions, action_masks)
+
+    def _evaluation(self, features: Tensor, actions: Tensor, action_masks: Tensor | None) -> Evaluation:
+        """Evaluate actions [L, M, ...] at features [L * M, F]."""
+        shape = actions.shape[:2]
+        distribution = self.distribution(features, None, None if action_masks is None else action_masks.flatten(0, 1))
         log_probs = distribution.log_prob(actions.flatten(0, 1))
         entropies = cast(Tensor, distribution.entropy())
         return Evaluation(
@@ -230,11 +273,21 @@ class MemoryActorCritic(ActorCriticPolicy):
         """Return the values [X] of the core's features [X, F]."""
         return cast(Tensor, self.value_net(self.mlp_extractor.forward_critic(features))).squeeze(-1)
 
-    def distribution(self, features: Tensor, observation: State, action_masks: Tensor | None) -> Distribution:
-        """Return the distribution of actions, given features [X, F], observations [X, ...] and masks [X, A] or None."""
+    def distribution(self, features: Tensor, observation: State | None, action_masks: Tensor | None) -> Distribution:
+        """Return the distribution of actions.
+
+        Args:
+            features: [X, F].
+            observation: leaves [X, ...], whose masks count if no others are given; None if it has none.
+            action_masks: [X, A] bool, or None.
+        """
         distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(features))
-        if action_masks is None and isinstance(self.observation_space, spaces.Dict):
-            keys = sorted(self.observation_space.spaces)
-            if ACTION_MASK in keys:
-                action_masks = cast(tuple[Tensor, ...], observation)[keys.index(ACTION_MASK)].bool()
+        if action_masks is None and observation is not None:
+            action_masks = self.masks_of(observation)
         return distribution if action_masks is None else apply_masks(distribution, action_masks)
+
+    def masks_of(self, observation: State) -> Tensor | None:
+        """Return the actions that an observation [..., ...] allows, [..., A] bool, or None if it has no such key."""
+        if not isinstance(self.observation_space, spaces.Dict) or ACTION_MASK not in self.observation_space.spaces:
+            return None
+        return cast(tuple[Tensor, ...], observation)[sorted(self.observation_space.spaces).index(ACTION_MASK)].bool()

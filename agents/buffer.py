@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
 from engram.memory import State, tree_map
-from engram.memory.state import stack
+from engram.memory.state import concatenate, stack
 
 LONGEST_CHUNK = 64
 SHORTEST_CHUNK = 8
@@ -34,7 +34,7 @@ class Transition(NamedTuple):
 
 
 class Chunks(NamedTuple):
-    """A minibatch: M chunks of L steps each, from any envs; no padding, no mask."""
+    """M chunks of L steps each, from any envs; no padding, no mask."""
 
     steps: Transition  # leaves [L, M, ...]
     state: AgentState  # leaves [M, ...], before the chunk's first step and before its reset
@@ -58,7 +58,7 @@ class ChunkBuffer:
     def reset(self) -> None:
         """Forget the rollout."""
         self._transitions: list[Transition] = []
-        self._states: list[AgentState] = []
+        self.states: list[AgentState] = []  # before each chunk's first step and its reset, leaves [B, ...]
 
     def add(self, state: AgentState, transition: Transition) -> None:
         """Append one step.
@@ -68,7 +68,7 @@ class ChunkBuffer:
             transition: what happened.
         """
         if len(self._transitions) % self.chunk_length == 0:
-            self._states.append(state)
+            self.states.append(state)
         self._transitions.append(transition)
 
     def finish(self) -> Transition:
@@ -81,34 +81,32 @@ class ChunkBuffer:
         """Set what the policy and the value are trained towards, [T, B] each."""
         self.advantages, self.returns = advantages, returns
 
-    def last_chunk(self) -> tuple[Transition, AgentState]:
-        """Return the steps of the rollout's last chunk, leaves [L, B, ...], and the state before it."""
-        return tree_map(lambda leaf: leaf[-self.chunk_length :], self.steps), self._states[-1]
+    def chunked(self, leaf: Tensor) -> Tensor:
+        """Cut what is known of all steps, [T, B, ...], into P = T / L * B chunks, [L, P, ...]."""
+        chunks: Tensor = leaf.unflatten(0, (-1, self.chunk_length)).transpose(0, 1)
+        return chunks.flatten(1, 2)
 
-    def minibatches(self, batch_size: int) -> Iterator[Chunks]:
-        """Yield the rollout once, in random sets of chunks.
+    def order(self, batch_size: int) -> Iterator[Tensor]:
+        """Yield the numbers of all chunks once, in random sets.
 
         Args:
             batch_size: transitions in a minibatch, a multiple of the chunk length; the last may be smaller.
         """
-        length = self.chunk_length
-        n_envs = self.advantages.shape[1]
-        states = tree_map(lambda leaf: leaf.flatten(0, 1), stack(self._states))  # [K * B, ...]
+        n_chunks = self.advantages.numel() // self.chunk_length
+        yield from torch.randperm(n_chunks).to(self.advantages.device).split(batch_size // self.chunk_length)
 
-        def chunked(leaf: Tensor) -> Tensor:  # [T, B, ...] -> [L, K * B, ...]
-            chunks: Tensor = leaf.unflatten(0, (-1, length)).transpose(0, 1)
-            return chunks.flatten(1, 2)
+    def chunks(self, chosen: Tensor) -> Chunks:
+        """Return the chunks with these numbers [M]."""
+        return Chunks(
+            tree_map(lambda leaf: self.chunked(leaf)[:, chosen], self.steps),
+            tree_map(lambda leaf: leaf[chosen], concatenate(self.states)),
+            self.chunked(self.advantages)[:, chosen],
+            self.chunked(self.returns)[:, chosen],
+        )
 
-        steps = tree_map(chunked, self.steps)
-        advantages, returns = chunked(self.advantages), chunked(self.returns)
-        order = torch.randperm(len(self._states) * n_envs).to(advantages.device)
-        for chosen in order.split(batch_size // length):
-            yield Chunks(
-                tree_map(lambda leaf, chosen=chosen: leaf[:, chosen], steps),
-                tree_map(lambda leaf, chosen=chosen: leaf[chosen], states),
-                advantages[:, chosen],
-                returns[:, chosen],
-            )
+    def last_chunk(self) -> tuple[Transition, AgentState]:
+        """Return the steps of the rollout's last chunk, leaves [L, B, ...], and the state before it."""
+        return tree_map(lambda leaf: leaf[-self.chunk_length :], self.steps), self.states[-1]
 
 
 def fit_chunks(n_steps: int, n_envs: int, chunk_length: int | None, batch_size: int | None) -> tuple[int, int]:

@@ -82,7 +82,7 @@ def collect(
     observations, starts, state = cursor
     novelty(observations, starts)  # only the first observations of a training are new to it
     has_masks = env.has_attr("action_masks")
-    cache: State | None = None  # the weights have changed since the last rollout
+    cache: object = None  # the weights have changed since the last rollout
     cuts: list[Truncation] = []
     first_visits: list[NDArray[np.bool_]] = []
     traces: dict[str, list[Tensor]] = {}

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import torch
 from stable_baselines3.common.utils import explained_variance
-from torch import nn
+from torch import Tensor, nn
 
 from engram.agents.buffer import ChunkBuffer
 from engram.agents.losses import PPOLoss, clipped_values, normalized, ppo_loss
 from engram.agents.policy import MemoryPolicy
-from engram.memory import tree_map
+from engram.memory import Replay, State, tree_map
 
 
 class UpdateNumbers(NamedTuple):
@@ -29,6 +29,30 @@ class UpdateNumbers(NamedTuple):
     target_kl: float | None
 
 
+class Lesson(NamedTuple):
+    """A rollout cut into P chunks of L steps, prepared for all passes over it."""
+
+    replay: Replay  # leaves [P, ...]
+    actions: Tensor  # [P, L] or [P, L, A]
+    action_masks: State  # [P, L, A] bool, or () without masks
+    numbers: Tensor  # [P, L, 4] log-probability and value as they were collected, advantage, return
+
+
+def prepare(policy: MemoryPolicy, buffer: ChunkBuffer) -> tuple[State, Lesson]:
+    """Return the different events of a rollout, leaves [E, ...], and the lesson."""
+    steps = tree_map(buffer.chunked, buffer.steps)
+    targets = (buffer.chunked(buffer.advantages), buffer.chunked(buffer.returns))
+    masks = policy.masks_of(steps.observation) if isinstance(steps.action_masks, tuple) else steps.action_masks
+    events, replay = policy.plan(steps.observation, steps.actions, buffer.states, steps.episode_start, steps.decisions)
+    lesson = Lesson(
+        replay,
+        steps.actions.transpose(0, 1),
+        () if masks is None else masks.transpose(0, 1),
+        torch.stack([steps.log_probs, steps.values, *targets], dim=2).transpose(0, 1),
+    )
+    return events, tree_map(torch.Tensor.contiguous, lesson)
+
+
 def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) -> tuple[list[PPOLoss], int]:
     """Train the policy on a rollout.
 
@@ -42,20 +66,20 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
         policy moved further than `target_kl` allows.
     """
     losses: list[PPOLoss] = []
+    events, lesson = prepare(policy, buffer)
     for epoch in range(numbers.n_epochs):
-        for chunk in buffer.minibatches(numbers.batch_size):
-            steps = chunk.steps
-            masks = None if isinstance(steps.action_masks, tuple) else steps.action_masks
-            now = policy.evaluate_chunk(
-                steps.observation, steps.actions, chunk.state, steps.episode_start, steps.decisions, masks
-            )
+        for chosen in buffer.order(numbers.batch_size):
+            chunks = tree_map(lambda leaf, chosen=chosen: leaf.index_select(0, chosen), lesson)
+            masks = None if isinstance(chunks.action_masks, tuple) else chunks.action_masks.transpose(0, 1)
+            now = policy.evaluate(events, chunks.replay, chunks.actions.transpose(0, 1), masks)
+            old_log_probs, old_values, advantages, returns = chunks.numbers.permute(2, 1, 0)
             loss = ppo_loss(
                 now.log_probs,
-                clipped_values(now.values, steps.values, numbers.clip_range_vf),
+                clipped_values(now.values, old_values, numbers.clip_range_vf),
                 now.entropies,
-                steps.log_probs,
-                normalized(chunk.advantages) if numbers.normalize_advantage else chunk.advantages,
-                chunk.returns,
+                old_log_probs,
+                normalized(advantages) if numbers.normalize_advantage else advantages,
+                returns,
                 numbers.clip_range,
                 numbers.ent_coef,
                 numbers.vf_coef,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from engram.memory.controllers.interface import Controller
+from engram.memory.distinct import distinct, only_used
+from engram.memory.event_hash import event_hash
 from engram.memory.feedback.loop import EncodedSteps, FeedbackLoop
-from engram.memory.interface import Memory, SlotAccess, StepSequence
+from engram.memory.interface import Memory, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
 from engram.memory.registry import build_controller, build_memory
-from engram.memory.state import State, reset, tree_map
+from engram.memory.state import State, concatenate, reset, tree_map
 
 
 class CoreState(NamedTuple):
@@ -27,8 +30,18 @@ class Unrolled(NamedTuple):
     features: Tensor  # [T, B, F] what the heads see
     state: CoreState  # after the last step
     decisions: State  # [T, B, ...] recorded decisions of the memory
-    cache: State | None  # see `memory.interface.MemoryOutput`
+    cache: object  # see `memory.interface.MemoryOutput`
     trace: dict[str, Tensor]  # name -> [T, B]
+
+
+class Replay(NamedTuple):
+    """Chunks of recorded steps, as far as they do not depend on the weights; P of them, of L steps each."""
+
+    event: Tensor  # [P, L] int64, the steps' events among the distinct ones
+    episode_starts: Tensor  # [P, L] bool
+    decisions: State  # [P, L, ...]
+    controller: State  # [P, ...] before the first step and its reset
+    memory: State  # [P, ...] see `memory.interface.Memory.plan`
 
 
 class Core(nn.Module):
@@ -83,7 +96,7 @@ class Core(nn.Module):
         state: CoreState,
         episode_starts: Tensor,
         decisions: State | None = None,
-        cache: State | None = None,
+        cache: object = None,
     ) -> Unrolled:
         """Run along a sequence of events in which episodes may start at any step of any row.
 
@@ -106,6 +119,70 @@ class Core(nn.Module):
         return Unrolled(
             features, CoreState(controller_state, output.state), output.decisions, output.cache, output.trace
         )
+
+    @torch.no_grad()
+    def plan(
+        self, events: State, states: Sequence[CoreState], episode_starts: Tensor, decisions: State
+    ) -> tuple[State, Replay]:
+        """Prepare recorded chunks for any number of passes over them.
+
+        Args:
+            events: leaves [L, P, ...].
+            states: before the chunks' first steps and their resets, leaves [B, ...] each, together P rows.
+            episode_starts: [L, P] bool.
+            decisions: recorded decisions [L, P, ...].
+
+        Returns:
+            the different ones among all events, leaves [E, ...], and what `replay` takes.
+        """
+        hashes, memories = event_hash(events), [state.memory for state in states]
+        all_events, all_hashes = tree_map(lambda leaf: leaf.flatten(0, 1), events), hashes.flatten()
+        stored = self.memory.stored(memories)
+        if stored is not None:
+            flat = tree_map(lambda leaf: leaf.flatten(0, 1), stored[0])
+            all_events, all_hashes = concatenate([all_events, flat]), torch.cat([all_hashes, stored[1].flatten()])
+        first, number = distinct(all_hashes)
+        own, others = number.split([hashes.numel(), len(number) - hashes.numel()])
+        plan = self.memory.plan(
+            memories,
+            RecordedSteps(hashes, episode_starts, decisions),
+            None if stored is None else others.view(stored[1].shape),
+        )
+        replay = Replay(
+            own.view(hashes.shape).t(),
+            episode_starts.t(),
+            tree_map(lambda leaf: leaf.transpose(0, 1), decisions),
+            concatenate([state.controller for state in states]),
+            plan,
+        )
+        return tree_map(lambda leaf: leaf.index_select(0, first), all_events), replay
+
+    def replay(self, events: State, chunks: Replay) -> Tensor:
+        """Return what the heads would have seen along recorded chunks, with the weights of now.
+
+        It is what `unroll` gives from the same states with the recorded decisions, but equal events are encoded once.
+
+        Args:
+            events: the distinct ones, leaves [E, ...].
+            chunks: any rows of what `plan` returned, leaves [B, ...].
+
+        Returns:
+            features [L, B, F].
+        """
+        starts = chunks.episode_starts.t().contiguous()
+        decisions = tree_map(lambda leaf: leaf.transpose(0, 1), chunks.decisions)
+        used, (event, *stored) = only_used(events, [chunks.event.t(), *self.memory.refers_to(chunks.memory)])
+        table = self.encoder(used)
+        flat = event.flatten()
+        encoded = table.index_select(0, flat).unflatten(0, event.shape)
+        own = tree_map(lambda leaf: leaf.index_select(0, flat).unflatten(0, event.shape), used)
+        if self.memory.feedback_size:
+            state = CoreState(chunks.controller, chunks.memory)
+            hidden, _, output = self._loop().unroll(EncodedSteps(encoded, own, starts), state, decisions)
+            return self._features(hidden, encoded, output.read)
+        hidden, _ = self.controller(encoded, chunks.controller, starts)
+        steps = ReplayedSteps(hidden, encoded, own, starts, table, event, stored)
+        return self._features(hidden, encoded, self.memory.recall(steps, chunks.memory, decisions))
 
     def paths(self) -> dict[str, str]:
         """Return which implementations run in `unroll`, by operator, and why they are not faster ones.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
 from engram.memory.paths import NAIVE
-from engram.memory.state import State, leaves
+from engram.memory.state import State, concatenate, leaves
 
 MemoryState = TypeVar("MemoryState", bound=State)
 Encode = Callable[[State], Tensor]  # event leaves [X, ...] -> [X, D], for any number X of events
@@ -24,6 +24,26 @@ class StepSequence(NamedTuple):
     episode_starts: Tensor  # [T, B] bool, before the step
 
 
+class RecordedSteps(NamedTuple):
+    """P chunks of recorded steps, L of each, as far as they do not depend on the weights."""
+
+    event_hash: Tensor  # [L, P] int64, equal for equal events
+    episode_starts: Tensor  # [L, P] bool
+    decisions: State  # [L, P, ...]
+
+
+class ReplayedSteps(NamedTuple):
+    """Recorded steps as a memory sees them in learning; equal events have been encoded once."""
+
+    hidden: Tensor  # [L, B, H] output of the controller
+    encoded: Tensor  # [L, B, D]
+    events: State  # [L, B, ...]
+    episode_starts: Tensor  # [L, B] bool
+    table: Tensor  # [E, D] the encodings of all events that are referred to
+    event: Tensor  # [L, B] where the steps' events are in the table
+    stored: list[Tensor]  # where those are that the memory `refers_to`
+
+
 class MemoryOutput(NamedTuple):
     """What a memory returns for a sequence of steps."""
 
@@ -32,7 +52,7 @@ class MemoryOutput(NamedTuple):
     decisions: (
         State  # [T, B, ...] discrete decisions, recorded while acting and replayed in learning; () if there are none
     )
-    cache: State | None  # what can be recomputed from `state` and the weights; valid until the weights change
+    cache: object  # what can be recomputed from `state` and the weights, valid until these change; None if nothing
     trace: dict[str, Tensor]  # name -> [T, B] quantities worth watching
 
 
@@ -75,7 +95,7 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
 
     @abstractmethod
     def forward(
-        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: State | None = None
+        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
         """Read and write along a sequence.
 
@@ -88,6 +108,49 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
             decisions: the decisions recorded while acting, to be replayed; None to decide now.
             cache: the cache returned with `state`, if the weights have not changed since; None to recompute.
         """
+
+    def stored(self, states: Sequence[MemoryState]) -> tuple[State, Tensor] | None:
+        """Return the events that states before recorded chunks hold, as far as reading takes them; None if it does not.
+
+        Args:
+            states: leaves [B, ...] each, together P rows.
+
+        Returns:
+            leaves [P, U, ...], and [P, U] int64, equal for equal events.
+        """
+        return None
+
+    def plan(self, states: Sequence[MemoryState], recorded: RecordedSteps, stored: Tensor | None = None) -> State:
+        """Work out what of recorded chunks does not depend on the weights, once for all passes over them.
+
+        Args:
+            states: before the chunks' first steps and their resets, leaves [B, ...] each, together P rows.
+            recorded: the chunks.
+            stored: [P, U] the events of `stored` among the distinct ones.
+
+        Returns:
+            what `recall` takes, leaves [P, ...]; by default the states.
+        """
+        return concatenate(states)
+
+    def refers_to(self, plan: State) -> list[Tensor]:
+        """Return indices of the distinct events that a plan takes beside the steps' own."""
+        return []
+
+    def recall(self, steps: ReplayedSteps, plan: State, decisions: State) -> Tensor:
+        """Read along recorded chunks; equal to `forward` with the recorded decisions.
+
+        Args:
+            steps: the chunks.
+            plan: rows of what `plan` returned.
+            decisions: [L, B, ...].
+
+        Returns:
+            [L, B, read_size].
+        """
+        sequence = StepSequence(steps.hidden, steps.encoded, steps.events, steps.episode_starts)
+        read: Tensor = self(sequence, plan, decisions).read
+        return read
 
     def feedback(self, state: MemoryState) -> Tensor:
         """Return what the last read feeds to the controller, [B, feedback_size]."""

@@ -17,7 +17,7 @@ class NoMemory(Memory[tuple[()]]):
         return ()
 
     def forward(
-        self, steps: StepSequence, state: tuple[()], decisions: State | None = None, cache: State | None = None
+        self, steps: StepSequence, state: tuple[()], decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
         nothing: Tensor = steps.hidden[..., :0]
         return MemoryOutput(nothing, (), (), None, {})

@@ -8,20 +8,18 @@ import torch
 from torch import Tensor, nn
 
 
-def age_bucket(age: Tensor, exact: int, per_octave: int, buckets: int) -> Tensor:
-    """Sort ages into buckets: one for every age below `exact`, then logarithmic ones (after Raffel et al. 2020, T5).
+def bucket_starts(exact: int, per_octave: int, buckets: int) -> list[int]:
+    """Return the smallest age of each bucket but the first: one for every age below `exact`, then logarithmic ones.
+
+    After Raffel et al. 2020 (T5).
 
     Args:
-        age: int64 of any shape, in steps, at least 0.
         exact: ages below this have a bucket of their own.
         per_octave: buckets for every doubling of the age beyond.
         buckets: number of buckets in all; ages beyond the last share it.
-
-    Returns:
-        int64 of the same shape, in 0..buckets-1.
     """
-    octaves = torch.log2(age.clamp(min=exact).double() / exact)
-    return torch.where(age < exact, age, exact + (octaves * per_octave).long()).clamp(0, buckets - 1)
+    octaves = (number / per_octave for number in range(buckets - exact))
+    return [*range(1, exact), *(math.ceil(round(exact * 2.0**octave, 6)) for octave in octaves)]
 
 
 class AgeBias(nn.Module):
@@ -32,19 +30,24 @@ class AgeBias(nn.Module):
 
     scale = 10.0
     max_octaves = 20
+    starts: Tensor
 
     def __init__(self, heads: int, exact: int = 64, per_octave: int = 2) -> None:
         super().__init__()
-        self.exact = exact
-        self.per_octave = per_octave
-        self.table = nn.Parameter(torch.zeros(exact + self.max_octaves * per_octave, heads))
+        buckets = exact + self.max_octaves * per_octave
+        self.table = nn.Parameter(torch.zeros(buckets, heads))
+        self.register_buffer("starts", torch.tensor(bucket_starts(exact, per_octave, buckets)), persistent=False)
 
-    def forward(self, age: Tensor) -> Tensor:
-        """Return the bias [R, ...] of events of the given age [...] in steps."""
-        buckets = age_bucket(age, self.exact, self.per_octave, len(self.table)).flatten()
+    def bucket(self, age: Tensor) -> Tensor:
+        """Sort ages [...] in steps into buckets; a negative one, of what is not there, into the first."""
+        return torch.bucketize(age.contiguous(), self.starts, right=True)
+
+    def forward(self, bucket: Tensor) -> Tensor:
+        """Return the bias [R, ...] of events whose age is in a bucket [...]."""
+        flat = bucket.flatten().long()
         # By `gather`, because the gradient of indexing sorts all indices first.
         table = self.table.t() * self.scale
-        return table.gather(1, buckets.expand(len(table), -1)).view(-1, *age.shape)
+        return table.gather(1, flat.expand(len(table), -1)).view(-1, *bucket.shape)
 
 
 class StepEmbedding(nn.Module):

@@ -16,7 +16,8 @@ from engram.agents.evaluation.recording import Recording
 from engram.agents.policy import MemoryPolicy
 from engram.memory import State, reset, tree_map
 from engram.memory.episodic.edit import happened_at, replace_events
-from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
+from engram.memory.episodic.event_log import EpisodicState
+from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.state import concatenate
 
 Edits: TypeAlias = "Mapping[int, State | None]"

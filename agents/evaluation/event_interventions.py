@@ -15,7 +15,8 @@ from engram.agents.encoder import Event
 from engram.agents.evaluation.intervention import Flags, Intervention, with_memory
 from engram.agents.policy import MemoryPolicy
 from engram.memory.episodic.edit import delete_events, happened_at, replace_events
-from engram.memory.episodic.memory import EpisodicMemory, EpisodicState
+from engram.memory.episodic.event_log import EpisodicState
+from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.state import tree_map
 
 OtherCue = Callable[[int, NDArray[Any]], NDArray[Any]]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
+from engram.memory.episodic.reach import Reach
 from engram.memory.positions import AgeBias, StepEmbedding
 
 
@@ -98,61 +98,58 @@ class EventAttention(nn.Module):
             # Order plays no part until learning finds a use for it.
             nn.init.zeros_(self.query_of_step.weight)
 
-    def project(self, encoded: Tensor, birth: Tensor) -> Encodings:
-        """Compute keys, values and gates of events encoded as [B, M, D] that happened at steps [B, M]."""
+    def encodings(self, projected: Tensor, birth: Tensor) -> Encodings:
+        """Compute keys, values and gates of events.
+
+        Args:
+            projected: [B, M, ...] the encoded events behind `from_event`.
+            birth: [B, M, E] embeddings of the steps at which they happened; E may be 0.
+        """
         size = self.heads * self.key_size
-        keys, values, gates = self.from_event(encoded).split([size, self.heads * self.value_size, 1], dim=-1)
+        keys, values, gates = projected.split([size, self.heads * self.value_size, 1], dim=-1)
         if self.step_embedding is not None:
-            keys = keys + self.key_of_step(self.step_embedding(birth, encoded.dtype))
-        log_gates = nn.functional.logsigmoid(gates.squeeze(-1))
-        return Encodings(self._by_head(keys), self._by_head(values), log_gates)
+            keys = keys + self.key_of_step(birth)
+        return Encodings(self._by_head(keys), self._by_head(values), nn.functional.logsigmoid(gates.squeeze(-1)))
+
+    def embedded(self, step: Tensor) -> Tensor:
+        """Return the embeddings [..., E] of step numbers [...]; E is 0 without order addressing."""
+        if self.step_embedding is None:
+            return self.null_key.new_zeros(*step.shape, 0)
+        embedded: Tensor = self.step_embedding(step, self.null_key.dtype)
+        return embedded
 
     def _by_head(self, vectors: Tensor) -> Tensor:
         """Cut [B, M, R * W] into [B, R, M, W]."""
         heads: Tensor = vectors.unflatten(-1, (self.heads, -1))
         return heads.transpose(1, 2)
 
-    def forward(
-        self,
-        hidden: Tensor,
-        encoded: Tensor,
-        now: Tensor,
-        groups: Sequence[Encodings],
-        event_hashes: Tensor,
-        alive: Tensor,
-        age: Tensor,
-    ) -> Attended:
+    def forward(self, hidden: Tensor, encoded: Tensor, now: Tensor, events: Encodings, reach: Reach) -> Attended:
         """Attend to the events alive at each step.
 
         Args:
             hidden: [T, B, H].
             encoded: [T, B, D] the current events.
-            now: [T, B] step numbers.
-            groups: encodings of the candidates, together M.
-            event_hashes: [B, M] int64, equal for equal events.
-            alive: [T, B, M] bool.
-            age: [T, B, M] int64.
+            now: [B, T, E] embeddings of the steps' numbers; E may be 0.
+            events: M candidates.
+            reach: which of them are alive, and since when.
         """
-        sizes = [group.log_gates.shape[1] for group in groups]
-        alive, age = alive.transpose(0, 1).contiguous(), age.transpose(0, 1).contiguous()  # [B, T, M]
-        penalty = self.duplicate_penalty.view(-1, 1, 1, 1) * self._log_duplicates(event_hashes, alive)  # [R, B, T, M]
-        bias = (self.age_bias(age) + self._relative_gates(groups, alive) - penalty).transpose(0, 1)
-        dead = ~alive.unsqueeze(1)  # [B, 1, T, M]
-        order = self._order(now, hidden.dtype)
+        dead = ~reach.alive.unsqueeze(1)  # [B, 1, T, M]
+        gates, most_open = self._relative_gates(events.log_gates, reach.alive)
+        penalty = self.duplicate_penalty.view(-1, 1, 1) * reach.log_duplicates.unsqueeze(1)  # [B, R, T, M]
+        bias = self.age_bias(reach.age).transpose(0, 1) + (gates.view(len(gates), 1, 1, -1) - penalty)
+        keys = events.keys.transpose(2, 3)
+        order = 0.0 if self.step_embedding is None else self.query_of_step(now).transpose(0, 1)
         seen = torch.cat([hidden, encoded], dim=-1)
         read, null_weights, weights_of_hops = seen[..., :0], seen[..., :0], []
         for query_of in self.queries:
             queries = (query_of(torch.cat([seen, read], dim=-1)) + order) / math.sqrt(self.key_size)
             queries = queries.unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3)  # [B, R, T, W]
-            logits = torch.cat([queries @ group.keys.transpose(2, 3) for group in groups], dim=3) + bias
-            null_logit = queries @ self.null_key.unsqueeze(2)
-            # [B, R, T, 1 + M]
-            weights = torch.cat([null_logit, logits.masked_fill(dead, -torch.inf)], dim=3).softmax(3)
-            null, *shares = weights.split([1, *sizes], dim=3)
-            weights_of_hops.append(weights[..., 1:])
-            values = null * self.null_value.unsqueeze(1)
-            for share, group in zip(shares, groups, strict=True):
-                values = values + share @ group.values
+            logits = (queries @ keys + bias).masked_fill(dead, -torch.inf)
+            null_logit = queries @ self.null_key.unsqueeze(2) + most_open.unsqueeze(1)
+            weights = torch.cat([null_logit, logits], dim=3).softmax(3)  # [B, R, T, 1 + M]
+            null, shares = weights.split([1, dead.shape[3]], dim=3)
+            weights_of_hops.append(shares)
+            values = torch.addcmul(shares @ events.values, null, self.null_value.unsqueeze(1))
             content = self.normalize(values.permute(2, 0, 1, 3).flatten(2))
             # The weight of the null slot shows how familiar the content is, which normalizing would hide.
             null_weights = null.squeeze(3).permute(2, 0, 1)
@@ -160,22 +157,14 @@ class EventAttention(nn.Module):
         weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)
         return Attended(read, null_weights.mean(2), weights)
 
-    def _relative_gates(self, groups: Sequence[Encodings], alive: Tensor) -> Tensor:
-        """Log gates [B, T, M] relative to the most open one alive."""
-        log_gates = torch.cat([group.log_gates for group in groups], dim=1).unsqueeze(1)
-        log_gates = log_gates.expand_as(alive).masked_fill(~alive, -torch.inf)
-        most_open = log_gates.amax(2, keepdim=True)
-        # Where nothing is alive the maximum is -inf, and -inf - (-inf) would be NaN.
-        return log_gates - most_open.masked_fill(most_open == -torch.inf, 0.0)
-
     @staticmethod
-    def _log_duplicates(event_hashes: Tensor, alive: Tensor) -> Tensor:
-        """Log of how many events alive equal each event, [B, T, M]; without meaning where an event is not alive."""
-        equal = event_hashes.unsqueeze(1) == event_hashes.unsqueeze(2)
-        return (alive.float() @ equal.float()).clamp(min=1.0).log()
+    def _relative_gates(log_gates: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log gates [B, M], and for each step the most open one alive [B, T, 1], both less the row's most open.
 
-    def _order(self, now: Tensor, dtype: torch.dtype) -> Tensor:
-        """What the current step adds to the queries [T, B, R * W]."""
-        if self.step_embedding is None:
-            return torch.zeros((), dtype=dtype, device=now.device)
-        return cast(Tensor, self.query_of_step(self.step_embedding(now, dtype)))
+        To take a step's most open gate from all of its events is to add it to the null slot.
+        """
+        reached = log_gates.unsqueeze(1).masked_fill(~alive, -torch.inf)
+        most_open = reached.amax(2, keepdim=True)  # -inf where nothing is alive
+        level = most_open.detach().amax(1)
+        level = level.masked_fill(level == -torch.inf, 0.0)
+        return log_gates - level, (most_open - level.unsqueeze(1)).masked_fill(most_open == -torch.inf, 0.0)

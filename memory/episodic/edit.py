@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engram.memory.episodic.event_hash import event_hash
-from engram.memory.episodic.memory import EpisodicState
+from engram.memory.episodic.event_log import EMPTY, EpisodicState, fresh
+from engram.memory.event_hash import event_hash
 from engram.memory.state import State, broadcast_like, tree_map
 
 
@@ -29,7 +29,7 @@ def happened_at(state: EpisodicState, steps: Tensor) -> Tensor:
 
 def delete_events(state: EpisodicState, slots: Tensor) -> EpisodicState:
     """Return a memory without the events in some slots [B, N] (bool), which are free again."""
-    return state._replace(filled=state.filled & ~slots)
+    return state._replace(place=state.place.masked_fill(slots, EMPTY))
 
 
 def replace_events(state: EpisodicState, slots: Tensor, event: State) -> EpisodicState:
@@ -46,6 +46,5 @@ def replace_events(state: EpisodicState, slots: Tensor, event: State) -> Episodi
     def exchange(kept: Tensor, other: Tensor) -> Tensor:
         return torch.where(broadcast_like(slots, kept), other.to(kept.dtype), kept)
 
-    return state._replace(
-        events=tree_map(exchange, state.events, new), event_hash=torch.where(slots, event_hash(new), state.event_hash)
-    )
+    hashes = torch.where(slots, event_hash(new), state.event_hash)
+    return fresh(tree_map(exchange, state.events, new), state.birth, hashes, state.filled, state.step)

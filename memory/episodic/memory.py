@@ -8,43 +8,51 @@ the write of an event however long ago it happened, and no stored state goes sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
-from engram.memory.episodic.attention import Attended, Encodings, EventAttention
-from engram.memory.episodic.event_hash import event_hash
-from engram.memory.episodic.slots import (
-    choose_slots,
-    last_writers,
-    readable_mask,
-    slot_writes,
-    slots_in_use,
-    step_numbers,
+from engram.memory.distinct import distinct
+from engram.memory.episodic.acting import SlotCache
+from engram.memory.episodic.attention import Attended, EventAttention
+from engram.memory.episodic.event_log import (
+    EMPTY,
+    EpisodicState,
+    EventLog,
+    appended,
+    capacity,
+    copied,
+    fresh,
+    started,
+    stored_events,
 )
-from engram.memory.interface import Encode, Memory, MemoryOutput, SlotAccess, StepSequence
+from engram.memory.episodic.reach import Candidates, Reach, reach_of
+from engram.memory.episodic.slot_facts import SlotFacts
+from engram.memory.episodic.slots import last_writers, slots_in_use, step_numbers
+from engram.memory.event_hash import event_hash
+from engram.memory.interface import (
+    Encode,
+    Memory,
+    MemoryOutput,
+    RecordedSteps,
+    ReplayedSteps,
+    SlotAccess,
+    StepSequence,
+)
 from engram.memory.paths import FUSED
-from engram.memory.state import State, broadcast_like, tree_map
+from engram.memory.state import State, broadcast_like, concatenate, tree_map
 
 
-class EpisodicState(NamedTuple):
-    """The stored events of one episode in each row; leaves of unfilled slots are never read."""
+class ReadPlan(NamedTuple):
+    """What reading along P recorded chunks takes, as far as it does not depend on the weights."""
 
-    events: State  # [B, N, ...]
-    birth: Tensor  # [B, N] int64, the step at which the event happened
-    event_hash: Tensor  # [B, N] int64, equal for equal events
-    filled: Tensor  # [B, N] bool
-    step: Tensor  # [B] int64, number of the next step
-
-
-class _NewEvents(NamedTuple):
-    """The events of a sequence of steps."""
-
-    birth: Tensor  # [T, B] int64, the number of the step in its episode
-    event_hash: Tensor  # [T, B] int64
-    encodings: Encodings  # M = T
+    stored: Tensor  # [P, U] the slots' events among the distinct ones
+    birth: Tensor  # [P, M, E] embeddings of the steps at which the M = U + L candidates happened
+    now: Tensor  # [P, L, E] embeddings of the steps' numbers
+    reach: Reach  # [P, L, M]
 
 
 class EpisodicMemory(Memory[EpisodicState]):
@@ -96,135 +104,185 @@ class EpisodicMemory(Memory[EpisodicState]):
 
     def initial_state(self, batch_size: int) -> EpisodicState:
         device = self.attention.null_key.device
-        shape = (batch_size, self.slots)
-        return EpisodicState(
-            tree_map(lambda leaf: leaf.new_zeros(shape + leaf.shape[1:], device=device), self.blank_event),
-            torch.zeros(shape, dtype=torch.int64, device=device),
-            torch.zeros(shape, dtype=torch.int64, device=device),
-            torch.zeros(shape, dtype=torch.bool, device=device),
-            torch.zeros(batch_size, dtype=torch.int64, device=device),
-        )
+        shape = (batch_size, capacity(self.slots))
+        numbers = torch.zeros(shape, dtype=torch.int64, device=device)
+        events = tree_map(lambda leaf: leaf.new_zeros(shape + leaf.shape[1:], device=device), self.blank_event)
+        place = torch.full((batch_size, self.slots), EMPTY, dtype=torch.int64, device=device)
+        return EpisodicState(EventLog(events, numbers, numbers.clone()), place, place.new_zeros(batch_size))
 
     def wiped(self, state: EpisodicState) -> EpisodicState:
-        return state._replace(filled=torch.zeros_like(state.filled))
+        return state._replace(place=torch.full_like(state.place, EMPTY))
 
     def unwritten(self, before: EpisodicState, after: EpisodicState) -> EpisodicState:
         return before._replace(step=after.step)
 
-    @torch.no_grad()
-    def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
-        if decisions is None:
-            decisions = self(steps, state).decisions
-        new = self._encode_steps(steps, state)
-        carried = self.encode_slots(state, self.slots, steps.episode_starts[0])
-        attended, _ = self._attend(steps, state, cast(Tensor, decisions), new, carried)
-        slots = torch.arange(self.slots, device=steps.hidden.device)
-        written = (cast(Tensor, decisions)[0].unsqueeze(1) == slots).float()
-        gate = new.encodings.log_gates[:, 0].exp()
-        return SlotAccess(attended.weights[:, :, 0, : self.slots], written, 1 - written.unsqueeze(2), gate)
-
     def forward(
-        self, steps: StepSequence, state: EpisodicState, decisions: State | None = None, cache: State | None = None
+        self, steps: StepSequence, state: EpisodicState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
-        starts = steps.episode_starts
-        used = slots_in_use(state.filled, len(starts))
-        new = self._encode_steps(steps, state)
-        if cache is None:
-            carried = self.encode_slots(state, used, starts[0])
-            cache = self.cache_of(carried) if decisions is None else None
-        else:
-            carried = self.read_cache(cast(Encodings, cache), used, starts[0])
-        if decisions is None:
-            importance, candidates = cast(Encodings, cache).log_gates, new.encodings.log_gates.detach()
-            stored = state.event_hash, state.birth, state.filled
-            decisions = choose_slots(importance, *stored, candidates, new.event_hash, new.birth, starts)
-        else:
-            cache = None
-        decisions = cast(Tensor, decisions)
-        attended, alive = self._attend(steps, state, decisions, new, carried)
+        state = started(state, steps.episode_starts[0])
+        if decisions is not None or len(steps.hidden) > 1 or torch.is_grad_enabled():  # a cache has no gradient
+            return self._along(steps, state, cast("Tensor | None", decisions))
+        kept = cast(SlotCache, cache)
+        if kept is None or kept.entry == capacity(self.slots):
+            state = copied(state)  # nobody else appends to the copy
+            kept = self._cache_of(state) if kept is None else kept._replace(entry=self.slots)
+        return self._acted(steps, state, kept)
 
-        writer, filled = last_writers(decisions, state.filled, starts)
-        places = slot_writes(decisions, writer)
-        rows, _, steps_of, _ = places
+    def _acted(self, steps: StepSequence, state: EpisodicState, cache: SlotCache) -> MemoryOutput:
+        """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
+        attention, facts, step = self.attention, cache.facts, state.step
+        cache.start_episodes(steps.episode_starts[0])
+        now = attention.embedded(step).unsqueeze(1)  # [B, 1, E]
+        age = attention.age_bias.bucket(step.unsqueeze(1) - facts.birth)
+        reach = Reach(*(known.unsqueeze(1) for known in (facts.filled, age, facts.duplicates.log())))
+        attended = attention(steps.hidden, steps.encoded, now, cache.encodings(), reach)
+        occupancy = facts.filled.float().mean(1).unsqueeze(0)  # before the facts are changed
 
-        def after(slot: Tensor, event: Tensor) -> Tensor:  # [B, N, ...], [T, B, ...]
-            slot = slot.clone()
-            places.put(slot, event[steps_of, rows].to(slot.dtype))
-            return slot
-
-        new_state = EpisodicState(
-            tree_map(after, state.events, steps.events),
-            after(state.birth, new.birth),
-            after(state.event_hash, new.event_hash),
-            filled,
-            new.birth[-1] + 1,
-        )
-        if cache is not None:  # the caller gives its cache away, so it can be updated in place
-            slots = cast(Encodings, cache)
-            places.put(slots.keys.transpose(1, 2), new.encodings.keys[rows, :, steps_of].detach())
-            places.put(slots.values.transpose(1, 2), new.encodings.values[rows, :, steps_of].detach())
-            places.put(slots.log_gates, new.encodings.log_gates[rows, steps_of].detach())
+        new = attention.encodings(attention.from_event(steps.encoded[0]).unsqueeze(1), now)
+        hashes, log_gate = event_hash(steps.events)[0], new.log_gates[:, 0].detach()
+        slot = facts.take(log_gate, hashes, step)
+        cache.put(slot, new)
+        after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, slot, cache.entry)
+        decisions = slot.unsqueeze(0)
         trace = {
-            "gate": new.encodings.log_gates.t().exp(),
+            "gate": log_gate.exp().unsqueeze(0),
             "write_rate": (decisions >= 0).float(),
-            "occupancy": alive.sum(2) / self.slots,
+            "occupancy": occupancy,
             "null_read": attended.null_weight,
         }
-        return MemoryOutput(attended.read, new_state, decisions, cache, trace)
+        return MemoryOutput(attended.read, after, decisions, cache._replace(entry=cache.entry + 1), trace)
 
-    def _encode_steps(self, steps: StepSequence, state: EpisodicState) -> _NewEvents:
-        birth = step_numbers(state.step, steps.episode_starts)
-        encodings = self.attention.project(steps.encoded.transpose(0, 1), birth.t())
-        return _NewEvents(birth, event_hash(steps.events), encodings)
+    def _along(self, steps: StepSequence, state: EpisodicState, decisions: Tensor | None) -> MemoryOutput:
+        """Read and write along a sequence: the definition of what acting and learning do."""
+        attended, decisions, alive, gates, candidates = self._attend(steps, state, decisions)
+        writer, filled = last_writers(decisions, state.filled, steps.episode_starts)
+        step_of = writer.clamp(min=0)
+
+        def held(stored: Tensor, own: Tensor) -> Tensor:  # [B, N, ...], [T, B, ...]
+            written = own.transpose(0, 1).flatten(0, 1)
+            first = torch.arange(0, len(written), len(own), device=own.device).unsqueeze(1)
+            newest = written.index_select(0, (first + step_of).flatten()).view(stored.shape)
+            return torch.where(broadcast_like(writer >= 0, stored), newest.to(stored.dtype), stored)
+
+        birth, hashes = (part[:, -len(decisions) :].t() for part in (candidates.birth, candidates.event_hash))
+        after = fresh(
+            tree_map(held, state.events, steps.events),
+            held(state.birth, birth),
+            held(state.event_hash, hashes),
+            filled,
+            birth[-1] + 1,
+        )
+        trace = {
+            "gate": gates,
+            "write_rate": (decisions >= 0).float(),
+            "occupancy": alive.sum(2).t() / self.slots,
+            "null_read": attended.null_weight,
+        }
+        return MemoryOutput(attended.read, after, decisions, None, trace)
+
+    @torch.no_grad()
+    def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
+        state = started(state, steps.episode_starts[0])
+        attended, slot, _, gates, _ = self._attend(steps, state, cast("Tensor | None", decisions), self.slots)
+        written = (slot[0].unsqueeze(1) == torch.arange(self.slots, device=slot.device)).float()
+        return SlotAccess(attended.weights[:, :, 0, : self.slots], written, 1 - written.unsqueeze(2), gates[0])
 
     def _attend(
-        self, steps: StepSequence, state: EpisodicState, decisions: Tensor, new: _NewEvents, carried: Encodings
-    ) -> tuple[Attended, Tensor]:
-        """Read at every step; `carried` are the first slots. Return the reads and which events are alive [T, B, M]."""
-        used = carried.log_gates.shape[1]
-        alive = readable_mask(decisions, state.filled[:, :used], steps.episode_starts)
-        birth = torch.cat([state.birth[:, :used], new.birth.t()], dim=1)  # [B, M]
-        age = (new.birth.unsqueeze(2) - birth).clamp(min=0)
-        hashes = torch.cat([state.event_hash[:, :used], new.event_hash.t()], dim=1)
-        groups = carried, new.encodings
-        return self.attention(steps.hidden, steps.encoded, new.birth, groups, hashes, alive, age), alive
+        self, steps: StepSequence, state: EpisodicState, decisions: Tensor | None, used: int | None = None
+    ) -> tuple[Attended, Tensor, Tensor, Tensor, Candidates]:
+        """Read along a sequence from the first `used` slots, by default those in use, and from its own events.
 
-    def encode_slots(self, state: EpisodicState, used: int, episode_start: Tensor) -> Encodings:
-        """Encode the events in the first `used` slots with the current weights.
-
-        Rows [B] with an `episode_start` hold events of an ended episode, which are not encoded.
+        Returns:
+            the reads, the decisions, what was alive [B, T, M], the gates of the events [T, B], and the candidates.
         """
-        kept = (state.filled & ~episode_start.unsqueeze(1))[:, :used]
+        used = slots_in_use(state.filled, len(steps.hidden)) if used is None else used
+        now = step_numbers(state.step, steps.episode_starts)
+        candidates = Candidates(
+            torch.cat([state.birth[:, :used], now.t()], dim=1),
+            torch.cat([state.event_hash[:, :used], event_hash(steps.events).t()], dim=1),
+            state.filled[:, :used],
+        )
+        attention = self.attention
+        stored, own = self._project_slots(state, used), attention.from_event(steps.encoded)
+        if decisions is None:
+            decisions = self._decide(state, stored[..., -1], own[..., -1], candidates, steps.episode_starts)
+        reach = reach_of(candidates, decisions, steps.episode_starts, attention.age_bias)
+        projected = torch.cat([stored, own.transpose(0, 1)], dim=1)
+        events = attention.encodings(projected, attention.embedded(candidates.birth))
+        attended = attention(steps.hidden, steps.encoded, attention.embedded(now.t()), events, reach)
+        return attended, decisions, reach.alive, torch.sigmoid(own[..., -1]), candidates
 
-        def known(leaf: Tensor) -> Tensor:
-            leaf = leaf[:, :used]
-            return torch.where(broadcast_like(kept, leaf), leaf, torch.zeros_like(leaf)).flatten(0, 1)
+    @torch.no_grad()
+    def _decide(
+        self, state: EpisodicState, stored: Tensor, own: Tensor, candidates: Candidates, episode_starts: Tensor
+    ) -> Tensor:
+        """Choose the slot of every step's event, one step after the other.
 
-        encoded = self.encode(tree_map(known, state.events)).unflatten(0, (len(state.filled), used))
-        return self.attention.project(encoded, state.birth[:, :used])
+        Args:
+            state: before the first step.
+            stored, own: [B, U] and [T, B] gates before the sigmoid.
+            candidates: of the sequence.
+            episode_starts: [T, B] bool.
 
-    def cache_of(self, carried: Encodings) -> Encodings:
-        """Pad freshly encoded slots to all N; they can be used until the weights change."""
-
-        def padded(leaf: Tensor) -> Tensor:  # the axis of the events is the last but one, but for the gates
-            before = (0, 0) if leaf.dim() > 2 else ()
-            missing = self.slots - carried.log_gates.shape[1]
-            return nn.functional.pad(leaf.detach(), (*before, 0, missing))
-
-        return tree_map(padded, carried)
-
-    @staticmethod
-    def read_cache(cache: Encodings, used: int, episode_start: Tensor) -> Encodings:
-        """Return the first `used` slots of a cache, with the rows of ended episodes set to zero in place.
-
-        A weight of zero times NaN is NaN, so what is left of an ended episode must be finite.
+        Returns:
+            decisions [T, B].
         """
-        if episode_start.is_cpu:
-            rows = episode_start.nonzero().squeeze(1)
-            for leaf in cache:
-                leaf[rows] = 0.0
-        else:  # writes to every row, but does not wait for the GPU
-            for leaf in cache:
-                leaf.masked_fill_(broadcast_like(episode_start, leaf), 0.0)
-        keys, values, log_gates = cache
-        return Encodings(keys[:, :, :used], values[:, :, :used], log_gates[:, :used])
+        used = stored.shape[1]
+        importance = nn.functional.pad(nn.functional.logsigmoid(stored), (0, self.slots - used))
+        facts = SlotFacts.of(importance, state.event_hash, state.birth, state.filled)
+        new = (nn.functional.logsigmoid(own), candidates.event_hash[:, used:].t(), candidates.birth[:, used:].t())
+        decisions = []
+        for start, *event in zip(episode_starts, *new, strict=True):
+            facts.start_episodes(start)
+            decisions.append(facts.take(*event))
+        return torch.stack(decisions)
+
+    def _project_slots(self, state: EpisodicState, used: int) -> Tensor:
+        """Encode the events in the first `used` slots with the current weights, see `EventAttention.encodings`."""
+        events, hashes = stored_events(state, used)
+        flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
+        if hashes.is_cpu:
+            first, number = distinct(hashes.flatten())
+            encoded = self.encode(tree_map(lambda leaf: leaf.index_select(0, first), flat))
+            projected = self.attention.from_event(encoded).index_select(0, number)
+        else:  # how many are distinct would have to be waited for
+            projected = self.attention.from_event(self.encode(flat))
+        return cast(Tensor, projected.unflatten(0, hashes.shape))
+
+    @torch.no_grad()
+    def _cache_of(self, state: EpisodicState) -> SlotCache:
+        """Encode the slots; what results can be used until the weights change."""
+        used, birth = slots_in_use(state.filled, 1), state.birth
+        projected = nn.functional.pad(self._project_slots(state, used), (0, 0, 0, self.slots - used))
+        return SlotCache.of(self.attention.encodings(projected, self.attention.embedded(birth)), state)
+
+    def stored(self, states: Sequence[EpisodicState]) -> tuple[State, Tensor]:
+        used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)
+        events, hashes = zip(*(stored_events(state, used) for state in states), strict=True)
+        return concatenate(events), torch.cat(hashes)
+
+    def plan(self, states: Sequence[EpisodicState], recorded: RecordedSteps, stored: Tensor | None = None) -> ReadPlan:
+        used, starts = cast(Tensor, stored).shape[1], recorded.episode_starts
+        first = starts[0].split([len(state.step) for state in states])
+        begun = [started(state, start) for state, start in zip(states, first, strict=True)]
+        now = step_numbers(torch.cat([state.step for state in begun]), starts)
+        births, hashes, filled = (
+            torch.cat([getattr(state, name)[:, :used] for state in begun]) for name in ("birth", "event_hash", "filled")
+        )
+        candidates = Candidates(
+            torch.cat([births, now.t()], dim=1), torch.cat([hashes, recorded.event_hash.t()], dim=1), filled
+        )
+        reach = reach_of(candidates, cast(Tensor, recorded.decisions), starts, self.attention.age_bias)
+        embedded = self.attention.embedded
+        return ReadPlan(cast(Tensor, stored), embedded(candidates.birth), embedded(now.t()), reach)
+
+    def refers_to(self, plan: State) -> list[Tensor]:
+        return [cast(ReadPlan, plan).stored]
+
+    def recall(self, steps: ReplayedSteps, plan: State, decisions: State) -> Tensor:
+        given = cast(ReadPlan, plan)
+        candidates = torch.cat([*steps.stored, steps.event.t()], dim=1)  # [B, M]
+        projected = self.attention.from_event(steps.table).index_select(0, candidates.flatten())
+        events = self.attention.encodings(projected.unflatten(0, candidates.shape), given.birth)
+        attended: Attended = self.attention(steps.hidden, steps.encoded, given.now, events, given.reach)
+        return attended.read

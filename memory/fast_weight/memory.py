@@ -87,7 +87,7 @@ class FastWeightMemory(Memory[FastWeightState]):
         return FastWeightState(self.from_seen.weight.new_zeros(shape))
 
     def forward(
-        self, steps: StepSequence, state: FastWeightState, decisions: State | None = None, cache: State | None = None
+        self, steps: StepSequence, state: FastWeightState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
         return self._run(delta_rule, steps, state)
 

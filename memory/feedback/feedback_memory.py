@@ -86,7 +86,7 @@ class FeedbackMemory(Memory[MemoryState]):
         return MemoryStep(like(state, after), self.watched_after(vector, after), decision)
 
     def forward(
-        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: State | None = None
+        self, steps: StepSequence, state: MemoryState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
         if len(steps.hidden) != 1:
             name = type(self).__name__

@@ -47,7 +47,7 @@ class FeedbackLoop(NamedTuple):
         steps: EncodedSteps,
         state: tuple[State, State],
         decisions: State | None = None,
-        cache: State | None = None,
+        cache: object = None,
     ) -> LoopOutput:
         """Run along a sequence, by the fused loop where there is one.
 
@@ -65,7 +65,7 @@ class FeedbackLoop(NamedTuple):
         steps: EncodedSteps,
         state: tuple[State, State],
         decisions: State | None = None,
-        cache: State | None = None,
+        cache: object = None,
     ) -> LoopOutput:
         """Run step by step: the definition, see `unroll`."""
         controller, memory, from_feedback = self

@@ -52,7 +52,7 @@ class TransformerMemory(Memory[TransformerState]):
         return self.stack.initial_state(batch_size)
 
     def forward(
-        self, steps: StepSequence, state: TransformerState, decisions: State | None = None, cache: State | None = None
+        self, steps: StepSequence, state: TransformerState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
         tokens = self.from_step(torch.cat([steps.hidden, steps.encoded], dim=-1))
         read, after = self.stack(tokens, state, steps.episode_starts)

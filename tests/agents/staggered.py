@@ -10,6 +10,8 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from engram.agents import MemoryPPO
+from engram.agents.update import prepare
+from engram.memory import tree_map
 
 ROWS, STEPS, CHUNK = 3, 15, 5  # distinct, and chunks that episodes cross
 
@@ -169,10 +171,16 @@ def rollouts(model, n=1):
         collect_one(model)
 
 
+def minibatches(buffer, batch_size):
+    """All chunks of a rollout once, in random sets."""
+    for chosen in buffer.order(batch_size):
+        yield buffer.chunks(chosen)
+
+
 def evaluations(model, **changes):
-    """(chunk, what the policy now says of it) over all minibatches of the last rollout."""
+    """(chunk, what the policy now says of it) over all minibatches of the last rollout, by the definition."""
     model.policy.set_training_mode(True)
-    for chunk in model.chunks.minibatches(model.batch_size):
+    for chunk in minibatches(model.chunks, model.batch_size):
         steps = chunk.steps
         masks = None if isinstance(steps.action_masks, tuple) else steps.action_masks
         arguments = {
@@ -188,12 +196,28 @@ def evaluations(model, **changes):
             yield chunk, model.policy.evaluate_chunk(**arguments)
 
 
+def prepared(model):
+    """(numbers as collected [L, M, 2], what the policy now says) over all minibatches, as an update does it."""
+    model.policy.set_training_mode(True)
+    events, lesson = prepare(model.policy, model.chunks)
+    for chosen in model.chunks.order(model.batch_size):
+        rows = tree_map(lambda leaf, chosen=chosen: leaf[chosen], lesson)
+        masks = None if isinstance(rows.action_masks, tuple) else rows.action_masks.transpose(0, 1)
+        with torch.no_grad():
+            now = model.policy.evaluate(events, rows.replay, rows.actions.transpose(0, 1), masks)
+        yield rows.numbers.transpose(0, 1)[..., :2], now
+
+
 def replay_error(model, **changes):
     """Largest difference between what was collected and what is recomputed."""
     errors = [0.0]
     for chunk, now in evaluations(model, **changes):
         errors.append((now.log_probs - chunk.steps.log_probs).abs().max().item())
         errors.append((now.values - chunk.steps.values).abs().max().item())
+    if not changes:
+        for (log_probs, values), now in ((collected.unbind(2), now) for collected, now in prepared(model)):
+            errors.append((now.log_probs - log_probs).abs().max().item())
+            errors.append((now.values - values).abs().max().item())
     assert len(errors) > 2
     assert all(np.isfinite(errors))
     return max(errors)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, vec_env
+from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, minibatches, vec_env
 
 from engram.agents.actor_critic import AgentState
 from engram.agents.buffer import ChunkBuffer, Transition
@@ -53,7 +53,7 @@ def test_the_state_of_a_chunk_is_the_one_before_its_reset():
     _, _, times, _ = stored(model)
     times = torch.cat([last_times, times])  # [2 T, B]
     at_border = False
-    for chunk, state in enumerate(model.chunks._states):
+    for chunk, state in enumerate(model.chunks.states):
         first = STEPS + chunk * CHUNK
         counted = state.core.memory.count.squeeze(1)
         assert torch.equal(counted, times[first - 1] + 1)  # of the step before, whether or not an episode starts now
@@ -64,7 +64,7 @@ def test_the_state_of_a_chunk_is_the_one_before_its_reset():
 def test_the_state_is_kept_only_where_a_chunk_starts():
     model = counting_agent()
     collect_one(model)
-    assert len(model.chunks._states) == STEPS // CHUNK
+    assert len(model.chunks.states) == STEPS // CHUNK
 
 
 def test_chunks_are_contiguous_and_every_transition_comes_exactly_once():
@@ -75,7 +75,7 @@ def test_chunks_are_contiguous_and_every_transition_comes_exactly_once():
     model.chunks.set_targets(label, -label)
     seen = []
     sizes = []
-    for chunk in model.chunks.minibatches(2 * CHUNK):
+    for chunk in minibatches(model.chunks, 2 * CHUNK):
         row, _, time, steps = chunk.steps.observation.unbind(2)
         sizes.append(row.shape[1])
         assert row.shape[0] == CHUNK
@@ -98,7 +98,7 @@ def test_the_order_of_chunks_is_random():
     model = counting_agent()
     collect_one(model)
     model.chunks.set_targets(*[stored(model)[3]] * 2)
-    orders = [[chunk.advantages[0].tolist() for chunk in model.chunks.minibatches(2 * CHUNK)] for _ in range(4)]
+    orders = [[chunk.advantages[0].tolist() for chunk in minibatches(model.chunks, 2 * CHUNK)] for _ in range(4)]
     assert any(order != orders[0] for order in orders[1:])
 
 
@@ -125,7 +125,7 @@ def test_trees_without_masks_writes_or_state_pass(batch_size):
     steps = buffer.finish()
     assert steps.observation[1].shape == (6, 2, 1)
     buffer.set_targets(steps.rewards, steps.rewards)
-    chunks = list(buffer.minibatches(batch_size))
+    chunks = list(minibatches(buffer, batch_size))
     assert len(chunks) == 12 // batch_size
     for chunk in chunks:
         assert torch.equal(chunk.state.previous_action.squeeze(1), chunk.steps.rewards[0])
@@ -136,9 +136,9 @@ def test_a_reset_forgets_the_rollout():
     model = counting_agent()
     collect_one(model)
     model.chunks.reset()
-    assert model.chunks._states == []
+    assert model.chunks.states == []
     collect_one(model)
-    assert len(model.chunks._states) == STEPS // CHUNK
+    assert len(model.chunks.states) == STEPS // CHUNK
 
 
 def test_what_a_large_memory_adds_to_a_rollout_is_a_fiftieth_of_its_states():
@@ -152,4 +152,4 @@ def test_what_a_large_memory_adds_to_a_rollout_is_a_fiftieth_of_its_states():
     collect_one(model)
     at_every_step = 128 * size(model._state)
     assert size(model.chunks.steps.log_probs) == 4 * 128 * 16
-    assert size(tuple(model.chunks._states)) + size(model.chunks.steps.decisions) <= at_every_step / 50
+    assert size(tuple(model.chunks.states)) + size(model.chunks.steps.decisions) <= at_every_step / 50

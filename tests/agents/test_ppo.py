@@ -91,7 +91,7 @@ def test_values_move_little_where_their_range_is_small():
         assert model.collect_rollouts(model.env, model._init_callback(None), model.rollout_buffer, 10)
         model.chunks.set_targets(torch.zeros_like(model.chunks.advantages), model.chunks.steps.values + 100.0)
         model.train()
-        chunk = next(model.chunks.minibatches(30))
+        chunk = model.chunks.chunks(torch.arange(30 // model.chunks.chunk_length))
         with torch.no_grad():
             steps = chunk.steps
             now = model.policy.evaluate_chunk(

@@ -188,9 +188,9 @@ def test_it_fails_without_the_mask_of_the_episodic_memory(monkeypatch):
     model = agent(controller="feedforward")
     rollouts(model)
     assert replay_error(model) <= TOLERANCE
-    masked = episodic.readable_mask
+    masked = reach.readable_mask
     monkeypatch.setattr(
-        episodic, "readable_mask", lambda decisions, filled, starts: masked(decisions, filled, torch.zeros_like(starts))
+        reach, "readable_mask", lambda decisions, filled, starts: masked(decisions, filled, torch.zeros_like(starts))
     )
     assert replay_error(model) > BROKEN
 
@@ -208,7 +208,7 @@ def test_it_fails_when_the_state_after_the_step_is_stored(memory, monkeypatch):
     def add_late(self, state, transition):
         self._transitions.append(transition)
         if len(self._transitions) % self.chunk_length == 2:  # one step late
-            self._states.append(state)
+            self.states.append(state)
 
     model = agent(memory=memory)
     with monkeypatch.context() as broken:
@@ -223,10 +223,10 @@ def test_it_fails_when_the_state_is_not_carried_to_the_next_rollout():
     kept = model._state
     collect_one(model)
     assert replay_error(model) <= TOLERANCE
-    states = list(model.chunks._states)
-    model.chunks._states[0] = model.policy.initial_state(ROWS)
+    states = list(model.chunks.states)
+    model.chunks.states[0] = model.policy.initial_state(ROWS)
     assert replay_error(model) > BROKEN
-    model.chunks._states[:] = [kept, *states[1:]]
+    model.chunks.states[:] = [kept, *states[1:]]
     assert replay_error(model) <= TOLERANCE
 
 

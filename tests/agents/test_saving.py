@@ -67,7 +67,7 @@ def test_learning_goes_on_without_a_break():
     model.learn(STEPS_OF_A_ROLLOUT, reset_num_timesteps=False)
     assert model.num_timesteps == 2 * STEPS_OF_A_ROLLOUT
     assert np.array_equal(model.chunks.steps.observation[0], observation)
-    assert torch.equal(model.chunks._states[0].core.memory.birth, state.core.memory.birth)
+    assert torch.equal(model.chunks.states[0].core.memory.birth, state.core.memory.birth)
 
 
 def test_a_policy_can_be_saved_alone(tmp_path):

@@ -7,6 +7,7 @@ from registered import pairs
 from torch import nn
 
 from engram.memory import Core, tree_map
+from engram.memory.episodic.event_log import EpisodicState, copied
 from engram.memory.state import leaves, stack
 
 # Distinct and coprime, so that a swapped axis cannot pass.
@@ -141,9 +142,11 @@ def step_by_step(core, sequence, state, starts, decisions=None, cached=False):
 
 
 def visible(state):
-    """The part of a state that can ever be read: the leaves of unfilled slots are set to zero."""
+    """The part of a state that can ever be read: what is not filled is set to zero, and logs are compacted."""
     if isinstance(state, torch.Tensor):
         return state
+    if isinstance(state, EpisodicState):
+        return copied(state)
     filled = getattr(state, "filled", None)
     if filled is None:
         return tree_map_branches(visible, state)

@@ -42,7 +42,7 @@ def garbage(state, rows, number=torch.nan):
         elif leaf.dtype == torch.bool:
             junk = torch.rand(leaf.shape) < 0.7
         else:
-            junk = torch.randint(0, 200, leaf.shape).to(leaf.dtype)
+            junk = torch.randint(0, max(1, leaf.max().item() + 1), leaf.shape).to(leaf.dtype)
         return torch.where(rows.reshape(-1, *[1] * (leaf.dim() - 1)), junk, leaf)
 
     return tree_map(spoil, state)

@@ -14,7 +14,7 @@ from engram.agents.evaluation.counterfactual import replay_with_edits
 from engram.agents.evaluation.recording import record
 from engram.memory import MEMORIES, tree_map
 from engram.memory.episodic.edit import delete_events, happened_at, replace_events
-from engram.memory.episodic.event_hash import event_hash
+from engram.memory.event_hash import event_hash
 
 LENGTH = 17
 # More slots than steps: nothing takes a slot that is not free.

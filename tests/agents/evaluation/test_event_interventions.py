@@ -10,7 +10,7 @@ from staggered import ROWS
 
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.event_interventions import CueDeleted, CueEvents, CueReplaced, OthersDeleted
-from engram.memory.episodic.event_hash import event_hash
+from engram.memory.event_hash import event_hash
 from engram.memory.state import tree_map
 
 CUE = 3  # the last part of what is observed

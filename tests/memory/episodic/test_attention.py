@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engram.memory.episodic.attention import Encodings, EventAttention
+from engram.memory.episodic.reach import Reach
 
 TIME, BATCH, HIDDEN, ENCODED, HEADS, KEY, VALUE = 7, 3, 4, 5, 2, 3, 11
 SLOTS, EVENTS = 6, 7  # two groups of candidates
@@ -19,11 +20,24 @@ def attention(hops=1, step_embedding_size=8):
     return made
 
 
+def encodings(made, encoded, birth):
+    return made.encodings(made.from_event(encoded), made.embedded(birth))
+
+
+def attend(made, hidden, encoded, now, groups, event_hashes, alive, age):
+    """Attention to all groups; the duplicates are counted one by one."""
+    counts = torch.ones(alive.transpose(0, 1).shape)
+    for t, b, m in alive.nonzero().tolist():
+        counts[b, t, m] = (event_hashes[b, alive[t, b]] == event_hashes[b, m]).sum()
+    reach = Reach(alive.transpose(0, 1), made.age_bias.bucket(age.transpose(0, 1)), counts.log())
+    return made(hidden, encoded, made.embedded(now.t()), join(groups), reach)
+
+
 def candidates(made, number):
     """Encodings of random events."""
     kinds = torch.randn(4, ENCODED)
     encoded = torch.cat([kinds[torch.randint(0, 4, (BATCH, number - 2))], torch.randn(BATCH, 2, ENCODED)], dim=1)
-    return made.project(encoded, torch.randint(0, 50, (BATCH, number)))
+    return encodings(made, encoded, torch.randint(0, 50, (BATCH, number)))
 
 
 def inputs(made):
@@ -63,7 +77,9 @@ def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
                     for m in reach:
                         gate = events.log_gates[b, m] - max(events.log_gates[b, other] for other in reach)
                         equals = [other for other in reach if event_hashes[b, other] == event_hashes[b, m]]
-                        bias = made.age_bias(age[t, b, m])[r] - made.duplicate_penalty[r] * math.log(len(equals))
+                        bias = made.age_bias(made.age_bias.bucket(age[t, b, m]))[r] - made.duplicate_penalty[
+                            r
+                        ] * math.log(len(equals))
                         logits.append(query[r] @ events.keys[b, r, m] / math.sqrt(KEY) + gate + bias)
                     weights = torch.stack(logits).softmax(0)
                     nulls.append(weights[0])
@@ -80,7 +96,7 @@ def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
 def test_it_equals_the_plain_loop(hops, step_embedding_size):
     made = attention(hops, step_embedding_size)
     given = inputs(made)
-    read, null, _ = made(*given)
+    read, null, _ = attend(made, *given)
     expected = naive(made, *given)
     assert read.shape == (TIME, BATCH, made.read_size)
     assert torch.allclose(read, expected, atol=1e-5)
@@ -90,15 +106,15 @@ def test_it_equals_the_plain_loop(hops, step_embedding_size):
 def test_the_groups_are_one_set_of_candidates():
     made = attention()
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
-    apart, *_ = made(hidden, encoded, now, groups, event_hashes, alive, age)
-    joined, *_ = made(hidden, encoded, now, [join(groups)], event_hashes, alive, age)
+    apart, *_ = attend(made, hidden, encoded, now, groups, event_hashes, alive, age)
+    joined, *_ = attend(made, hidden, encoded, now, [join(groups)], event_hashes, alive, age)
     assert torch.allclose(apart, joined, atol=1e-6)
 
 
 def test_where_nothing_is_alive_the_null_slot_is_read():
     made = attention()
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
-    read, null, _ = made(hidden, encoded, now, groups, event_hashes, torch.zeros_like(alive), age)
+    read, null, _ = attend(made, hidden, encoded, now, groups, event_hashes, torch.zeros_like(alive), age)
     assert torch.equal(null, torch.ones(TIME, BATCH))
     expected = torch.cat([made.normalize(made.null_value.flatten()), torch.ones(HEADS)])
     assert torch.allclose(read, expected.expand_as(read), atol=1e-6)
@@ -107,9 +123,9 @@ def test_where_nothing_is_alive_the_null_slot_is_read():
 def test_gates_scaled_by_one_factor_change_nothing():
     made = attention()
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
-    read, null, _ = made(hidden, encoded, now, groups, event_hashes, alive, age)
+    read, null, _ = attend(made, hidden, encoded, now, groups, event_hashes, alive, age)
     closed = [group._replace(log_gates=group.log_gates - 20.0) for group in groups]
-    read_closed, null_closed, _ = made(hidden, encoded, now, closed, event_hashes, alive, age)
+    read_closed, null_closed, _ = attend(made, hidden, encoded, now, closed, event_hashes, alive, age)
     assert torch.allclose(read_closed, read, atol=1e-4)
     assert torch.allclose(null_closed, null, atol=1e-5)
 
@@ -120,9 +136,9 @@ def test_no_gate_can_hide_the_most_open_event_from_the_null_slot():
     for one in range(SLOTS):
         alone = torch.zeros_like(alive)
         alone[:, :, one] = True
-        expected, *_ = made(hidden, encoded, now, groups, event_hashes, alone, age)
+        expected, *_ = attend(made, hidden, encoded, now, groups, event_hashes, alone, age)
         shut = [group._replace(log_gates=torch.full_like(group.log_gates, -1e4)) for group in groups]
-        read, *_ = made(hidden, encoded, now, shut, event_hashes, alone, age)
+        read, *_ = attend(made, hidden, encoded, now, shut, event_hashes, alone, age)
         assert torch.allclose(read, expected, atol=1e-6)
 
 
@@ -132,7 +148,7 @@ def test_a_uniform_gradient_on_the_gates_vanishes():
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
     joined = join(groups)
     log_gates = joined.log_gates.detach().requires_grad_()
-    read, *_ = made(hidden, encoded, now, [joined._replace(log_gates=log_gates)], event_hashes, alive, age)
+    read, *_ = attend(made, hidden, encoded, now, [joined._replace(log_gates=log_gates)], event_hashes, alive, age)
     (read * torch.randn_like(read)).sum().backward()
     assert log_gates.grad.abs().max() > 1e-3
     assert log_gates.grad.sum(1).abs().max() < 1e-4
@@ -145,22 +161,24 @@ def test_the_dead_have_no_say_and_no_gradient():
     alive[..., 4] = False
     for name in ("keys", "values", "log_gates"):
         leaf = getattr(joined, name).detach().requires_grad_()
-        read, *_ = made(hidden, encoded, now, [joined._replace(**{name: leaf})], event_hashes, alive, age)
+        read, *_ = attend(made, hidden, encoded, now, [joined._replace(**{name: leaf})], event_hashes, alive, age)
         (gradient,) = torch.autograd.grad(read.square().sum(), leaf)
         felt = gradient if name == "log_gates" else gradient.transpose(1, 2).flatten(2).abs().sum(2)
         assert felt[:, 4].abs().max() == 0
         assert felt.abs().max() > 0
-    read, *_ = made(hidden, encoded, now, [joined], event_hashes, alive, age)
+    read, *_ = attend(made, hidden, encoded, now, [joined], event_hashes, alive, age)
     keys, log_gates = joined.keys.clone(), joined.log_gates.clone()
     keys[:, :, 4] = log_gates[:, 4] = torch.nan
-    spoilt, *_ = made(hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], event_hashes, alive, age)
+    spoilt, *_ = attend(
+        made, hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], event_hashes, alive, age
+    )
     assert torch.equal(spoilt, read)
 
 
 def test_a_read_tells_how_familiar_it_was():
     made = attention()
     given = inputs(made)
-    read, null, _ = made(*given)
+    read, null, _ = attend(made, *given)
     weights = read[..., HEADS * VALUE :]
     assert weights.shape == (TIME, BATCH, HEADS)
     assert torch.allclose(weights.mean(2), null)
@@ -170,7 +188,7 @@ def test_a_read_tells_how_familiar_it_was():
 def test_what_is_seen_recalls_its_like_from_the_beginning():
     made = EventAttention(64, HIDDEN, 4, 32, 32, 1, 3.0, 0)
     events = torch.randn(1, 9, 64)
-    keys = made.project(events, torch.zeros(1, 9, dtype=torch.int64)).keys[0]
+    keys = encodings(made, events, torch.zeros(1, 9, dtype=torch.int64)).keys[0]
     for m in range(9):
         query = made.queries[0](torch.cat([torch.zeros(HIDDEN), events[0, m]])).view(4, 32)
         assert torch.einsum("rw,rmw->m", query, keys).argmax() == m
@@ -183,10 +201,10 @@ def test_a_crowd_of_equals_weighs_as_much_as_one():
 
     def recalled(times):
         encoded = torch.stack([cue] + [corridor] * times).unsqueeze(0)
-        events = made.project(encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
+        events = encodings(made, encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
         alive, age = torch.ones(1, 1, 1 + times, dtype=torch.bool), torch.zeros(1, 1, 1 + times, dtype=torch.int64)
         event_hashes = torch.tensor([[1] + [2] * times])
-        return made(hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], event_hashes, alive, age)[0]
+        return attend(made, hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], event_hashes, alive, age)[0]
 
     assert torch.allclose(recalled(50), recalled(1), atol=1e-5)
     with torch.no_grad():
@@ -198,6 +216,6 @@ def test_order_plays_no_part_at_first():
     made = EventAttention(ENCODED, HIDDEN, HEADS, KEY, VALUE, 1, 3.0, 8)
     hidden, encoded, now, _, event_hashes, alive, age = inputs(made)
     groups = [candidates(made, SLOTS + EVENTS)]
-    read, *_ = made(hidden, encoded, now, groups, event_hashes, alive, age)
-    later, *_ = made(hidden, encoded, now + 1000, groups, event_hashes, alive, age)
+    read, *_ = attend(made, hidden, encoded, now, groups, event_hashes, alive, age)
+    later, *_ = attend(made, hidden, encoded, now + 1000, groups, event_hashes, alive, age)
     assert torch.allclose(read, later, atol=1e-6)

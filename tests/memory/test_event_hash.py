@@ -5,7 +5,7 @@ from itertools import permutations, product
 import pytest
 import torch
 
-from engram.memory.episodic.event_hash import event_hash
+from engram.memory.event_hash import event_hash
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 INTEGERS = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]

@@ -1,0 +1,138 @@
+"""What an episodic memory remembers: an append-only log of events, and the place in it of every slot's event."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engram.memory.state import State, broadcast_like, leaves, tree_map
+
+EMPTY = -1
+"""Place of what a slot holds that holds nothing."""
+
+
+class EventLog(NamedTuple):
+    """Events of each row in the order in which they were appended; entries that no slot refers to are never read."""
+
+    events: State  # [B, C, ...]
+    birth: Tensor  # [B, C] int64, the step at which the event happened
+    event_hash: Tensor  # [B, C] int64, equal for equal events
+
+
+class EpisodicState(NamedTuple):
+    """The stored events of one episode in each row.
+
+    A state is complete in itself and what it refers to is never written again: a step appends its event to the log,
+    either to entries of the same tensors that no state refers to yet, or, where another step may have done so already,
+    to a copy. An old log is freed with the last state that refers to it.
+    """
+
+    log: EventLog
+    place: Tensor  # [B, N] int64, entry of the log that a slot holds, or EMPTY
+    step: Tensor  # [B] int64, number of the next step
+
+    @property
+    def filled(self) -> Tensor:
+        """Which slots hold an event, [B, N] bool."""
+        return self.place >= 0
+
+    @property
+    def birth(self) -> Tensor:
+        """Steps at which the slots' events happened, [B, N]; without meaning where a slot is empty."""
+        return self.log.birth.gather(1, self.place.clamp(min=0))
+
+    @property
+    def event_hash(self) -> Tensor:
+        """Hashes of the slots' events, [B, N]; without meaning where a slot is empty."""
+        return self.log.event_hash.gather(1, self.place.clamp(min=0))
+
+    @property
+    def events(self) -> State:
+        """The slots' events, leaves [B, N, ...]; without meaning where a slot is empty."""
+        return events_at(self.log.events, self.place.clamp(min=0))
+
+
+def events_at(events: State, places: Tensor) -> State:
+    """Return the events [B, K, ...] at places [B, K] of a log's events [B, C, ...]."""
+
+    def at(leaf: Tensor) -> Tensor:
+        offsets = torch.arange(0, leaf.shape[0] * leaf.shape[1], leaf.shape[1], device=leaf.device).unsqueeze(1)
+        found = leaf.flatten(0, 1).index_select(0, (places + offsets).flatten())
+        return found.view(*places.shape, *leaf.shape[2:])
+
+    return tree_map(at, events)
+
+
+def capacity(slots: int) -> int:
+    """Return how many entries C a log for N slots has: it is copied when N (or 64) more events have been appended."""
+    return slots + max(slots, 64)
+
+
+def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step: Tensor) -> EpisodicState:
+    """Return a state whose log is new and holds the events of the slots, each at the place of its slot's number.
+
+    Args:
+        events: leaves [B, N, ...]; those of empty slots do not matter.
+        birth, event_hash: [B, N].
+        filled: [B, N] bool.
+        step: [B].
+    """
+    slots = filled.shape[1]
+
+    def logged(leaf: Tensor) -> Tensor:
+        entries = leaf.new_zeros(len(leaf), capacity(slots), *leaf.shape[2:])
+        entries[:, :slots] = torch.where(broadcast_like(filled, leaf), leaf, entries[:, :slots])
+        return entries
+
+    place = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
+    return EpisodicState(EventLog(tree_map(logged, events), logged(birth), logged(event_hash)), place, step)
+
+
+def copied(state: EpisodicState) -> EpisodicState:
+    """Return the same state with a log of its own: equal memories have equal copies."""
+    return fresh(state.events, state.birth, state.event_hash, state.filled, state.step)
+
+
+def started(state: EpisodicState, episode_start: Tensor) -> EpisodicState:
+    """Return the state after its reset in the rows [B] where an episode starts: it is a mask over the slots."""
+    if episode_start.is_cpu and not bool(episode_start.any()):
+        return state
+    place = state.place.masked_fill(episode_start.unsqueeze(1), EMPTY)
+    return state._replace(place=place, step=state.step.masked_fill(episode_start, 0))
+
+
+def stored_events(state: EpisodicState, used: int) -> tuple[State, Tensor]:
+    """Return the events in the first `used` slots U, leaves [B, U, ...], and their hashes [B, U].
+
+    Those of empty slots are zero: what has no weight must be finite all the same.
+    """
+    place = state.place[:, :used]
+    filled, place = place >= 0, place.clamp(min=0)
+
+    def blanked(leaf: Tensor) -> Tensor:
+        return torch.where(broadcast_like(filled, leaf), leaf, torch.zeros_like(leaf))
+
+    hashes = torch.where(filled, state.log.event_hash.gather(1, place), 0)
+    return tree_map(blanked, events_at(state.log.events, place)), hashes
+
+
+def appended(state: EpisodicState, events: State, event_hash: Tensor, slot: Tensor, entry: int) -> EpisodicState:
+    """Return the state after a step; the log is written in place.
+
+    Args:
+        state: before the step, after its reset; nobody else may append to its log.
+        events: leaves [B, ...], of the step.
+        event_hash: [B].
+        slot: [B] the slot that the event takes, or negative.
+        entry: where it is put, an entry that no state refers to.
+    """
+    log = state.log
+    for kept, new in zip(
+        leaves((log.events, log.birth, log.event_hash)), leaves((events, state.step, event_hash)), strict=True
+    ):
+        kept[:, entry] = new
+    index = slot.clamp(min=0).unsqueeze(1)
+    place = state.place.scatter(1, index, torch.where(slot.unsqueeze(1) >= 0, entry, state.place.gather(1, index)))
+    return EpisodicState(log, place, state.step + 1)
