@@ -14,6 +14,7 @@ from stable_baselines3.common.distributions import (
 )
 from torch import Tensor
 from torch.distributions import Categorical
+from torch.nn import functional
 
 MASKED_LOGIT = -1e8
 
@@ -35,7 +36,7 @@ class PreviousAction:
         elif isinstance(space, spaces.MultiDiscrete):
             self.choices = [int(n) for n in space.nvec.flatten()]
         self.size = sum(self.choices) if self.choices else int(np.prod(space.shape or ()))
-        """Features of an encoded action."""
+        """Length of a one-hot or plain action."""
 
     def none(self, batch_size: int, device: torch.device | str = "cpu") -> Tensor:
         """Return what is stored before the first step: zeros [B, A]."""
@@ -48,12 +49,23 @@ class PreviousAction:
         flat = actions.unsqueeze(-1) if isinstance(self.space, spaces.Discrete) else actions
         return flat.long() + 1 if self.choices else flat.float()
 
-    def encode(self, stored: Tensor) -> Tensor:
-        """Return one-hot (discrete) or plain features [X, size] of stored actions [X, A]."""
+    def project(self, stored: Tensor, weight: Tensor) -> Tensor:
+        """Return a linear function of stored actions [X, A]: of discrete ones the weight's columns, else a product.
+
+        Args:
+            stored: actions, see `store`; "none yet" gives zeros.
+            weight: [D, size].
+
+        Returns:
+            [X, D].
+        """
         if not self.choices:
-            return stored
-        parts = [torch.nn.functional.one_hot(stored[:, i], n + 1)[:, 1:] for i, n in enumerate(self.choices)]
-        return torch.cat(parts, dim=1).to(torch.get_default_dtype())
+            return functional.linear(stored, weight)
+        table = functional.pad(weight.t(), (0, 0, 1, 0))  # the first row is that of "none yet"
+        if len(self.choices) == 1:
+            return table.index_select(0, stored.squeeze(1))
+        first = torch.tensor([0, *self.choices[:-1]], device=stored.device).cumsum(0)
+        return functional.embedding(stored + first * (stored > 0), table).sum(1)
 
 
 def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple, SupportsIndex, cast
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
+from torch.distributions import Categorical
 
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
@@ -133,7 +134,7 @@ class MemoryActorCritic(ActorCriticPolicy):
 
     def events(self, observations: State, previous_actions: Tensor, episode_starts: Tensor) -> Event:
         """Return the events of [T, B] steps; `previous_actions` [T, B, A] are reset here, where an episode starts."""
-        none_yet = self.stored_action.none(episode_starts.numel(), device=self.device)
+        none_yet = self.stored_action.none(1, device=self.device)
         previous = reset(previous_actions.flatten(0, 1), none_yet, episode_starts.flatten())
         return Event(observations, previous.unflatten(0, episode_starts.shape))
 
@@ -281,7 +282,13 @@ class MemoryActorCritic(ActorCriticPolicy):
             observation: leaves [X, ...], whose masks count if no others are given; None if it has none.
             action_masks: [X, A] bool, or None.
         """
-        distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(features))
+        latent = self.mlp_extractor.forward_actor(features)
+        if isinstance(self.action_dist, CategoricalDistribution):
+            distribution: Distribution = CategoricalDistribution(self.action_dist.action_dim)
+            # Not validated: that would take as many operations as the rest, at every step.
+            distribution.distribution = Categorical(logits=self.action_net(latent), validate_args=False)
+        else:
+            distribution = self._get_action_dist_from_latent(latent)
         if action_masks is None and observation is not None:
             action_masks = self.masks_of(observation)
         return distribution if action_masks is None else apply_masks(distribution, action_masks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
 from engram.agents.encoders.images import ImageEncoder
-from engram.agents.encoders.symbols import SymbolEncoder, is_symbol_grid
+from engram.agents.encoders.symbols import CellTables, SymbolEncoder, is_symbol_grid
 from engram.memory import State
 from engram.memory.named_classes import NamedClasses
 
@@ -48,13 +49,27 @@ class ObservationEncoder(BaseFeaturesExtractor):
             return SymbolEncoder(space, features_dim)
         return nn.Sequential(nn.Flatten(), nn.Linear(get_flattened_obs_dim(space), features_dim), nn.ReLU())
 
-    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        """Encode preprocessed observations [X, ...] to [X, D]."""
+    def forward(
+        self, observations: Tensor | dict[str, Tensor], tables: Sequence[CellTables | None] | None = None
+    ) -> Tensor:
+        """Encode preprocessed observations [X, ...] to [X, D].
+
+        Args:
+            observations: of the space; of a Dict a dict.
+            tables: from `tables`, if the weights have not changed since.
+        """
         inputs = (
             [observations[key] for key in sorted(observations)] if isinstance(observations, dict) else [observations]
         )
-        encoded = [encode(part) for encode, part in zip(self.parts, inputs, strict=True)]
-        return cast(Tensor, self.join(torch.cat(encoded, dim=1)))
+        encoded = [
+            encode(part) if table is None else encode(part, table)
+            for encode, part, table in zip(self.parts, inputs, tables or [None] * len(inputs), strict=True)
+        ]
+        return cast(Tensor, self.join(encoded[0] if len(encoded) == 1 else torch.cat(encoded, dim=1)))
+
+    def tables(self) -> list[CellTables | None]:
+        """Return what of each part's encoder can be worked out before any observation is seen, with these weights."""
+        return [part.all_tables() if isinstance(part, SymbolEncoder) else None for part in self.parts]
 
 
 ENCODERS: NamedClasses[BaseFeaturesExtractor] = NamedClasses(
@@ -76,12 +91,21 @@ class Extract(nn.Module):
         self.space = space
         self.normalize_images = normalize_images
 
-    def forward(self, observation: State) -> Tensor:
-        """Return features [X, D] of raw observations with leaves [X, ...]."""
+    def forward(self, observation: State, tables: object = None) -> Tensor:
+        """Return features [X, D] of raw observations with leaves [X, ...]; `tables` are those of the extractor."""
         raw: Any = observation
         if isinstance(self.space, spaces.Dict):
             raw = dict(zip(sorted(self.space.spaces), observation, strict=True))
-        return cast(Tensor, self.features_extractor(preprocess_obs(raw, self.space, self.normalize_images)))
+        preprocessed = preprocess_obs(raw, self.space, self.normalize_images)
+        extract = self.features_extractor
+        return cast(Tensor, extract(preprocessed) if tables is None else extract(preprocessed, tables))
+
+    def tables(self) -> object:
+        """Return the tables of our own extractor; others have none."""
+        extract = self.features_extractor
+        if not isinstance(extract, ObservationEncoder) or type(extract).forward is not ObservationEncoder.forward:
+            return None
+        return extract.tables()
 
 
 class EventEncoder(nn.Module):
@@ -104,8 +128,18 @@ class EventEncoder(nn.Module):
         self.previous_action = previous_action
         self.normalize = nn.LayerNorm(encoded_size)
 
-    def forward(self, event: State) -> Tensor:
-        """Encode events with leaves [X, ...] to [X, D]."""
+    def forward(self, event: State, tables: object = None) -> Tensor:
+        """Encode events with leaves [X, ...] to [X, D].
+
+        Args:
+            event: the events.
+            tables: from `tables`, if the weights have not changed since.
+        """
         observation, action = cast(Event, event)
-        features = self.of_observation(self.extract(observation)) + self.of_action(self.previous_action.encode(action))
-        return cast(Tensor, self.normalize(features))
+        extracted = self.extract(observation) if tables is None else self.extract(observation, tables)
+        of_action = self.previous_action.project(action, self.of_action.weight)
+        return cast(Tensor, self.normalize(self.of_observation(extracted) + of_action))
+
+    def tables(self) -> object:
+        """Return what can be worked out before any event is seen, for as long as the weights stay; None if nothing."""
+        return self.extract.tables() if isinstance(self.extract, Extract) else None

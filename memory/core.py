@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +24,20 @@ class CoreState(NamedTuple):
     memory: State
 
 
+class Cache(NamedTuple):
+    """What can be recomputed from a state and the weights, and holds until these change."""
+
+    tables: object  # of the encoder
+    memory: object  # see `memory.interface.MemoryOutput`
+
+
 class Unrolled(NamedTuple):
     """What the core returns for a sequence of steps."""
 
     features: Tensor  # [T, B, F] what the heads see
     state: CoreState  # after the last step
     decisions: State  # [T, B, ...] recorded decisions of the memory
-    cache: object  # see `memory.interface.MemoryOutput`
+    cache: Cache
     trace: dict[str, Tensor]  # name -> [T, B]
 
 
@@ -108,17 +115,21 @@ class Core(nn.Module):
             cache: the cache returned with `state`, if the weights have not changed since.
         """
         shape = episode_starts.shape
-        encoded = self.encoder(tree_map(lambda leaf: leaf.flatten(0, 1), events)).unflatten(0, shape)
+        acting = len(episode_starts) == 1 and not torch.is_grad_enabled()
+        kept = cast(Cache, cache) if cache is not None else Cache(self._tables() if acting else None, None)
+        flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
+        encoded = (self.encoder(flat) if kept.tables is None else self.encoder(flat, kept.tables)).unflatten(0, shape)
         if self.memory.feedback_size:
             steps = EncodedSteps(encoded, events, episode_starts)
-            hidden, controller_state, output = self._loop().unroll(steps, state, decisions, cache)
+            hidden, controller_state, output = self._loop().unroll(steps, state, decisions, kept.memory)
         else:
             hidden, controller_state = self.controller(encoded, state.controller, episode_starts)
-            output = self.memory(StepSequence(hidden, encoded, events, episode_starts), state.memory, decisions, cache)
+            output = self.memory(
+                StepSequence(hidden, encoded, events, episode_starts), state.memory, decisions, kept.memory
+            )
         features = self._features(hidden, encoded, output.read)
-        return Unrolled(
-            features, CoreState(controller_state, output.state), output.decisions, output.cache, output.trace
-        )
+        after = CoreState(controller_state, output.state)
+        return Unrolled(features, after, output.decisions, kept._replace(memory=output.cache), output.trace)
 
     @torch.no_grad()
     def plan(
@@ -205,6 +216,11 @@ class Core(nn.Module):
         hidden = unrolled.features[..., : self.controller.hidden_size]
         before = reset(state.memory, self.memory.initial_state(encoded.shape[1]), episode_starts[0])
         return self.memory.access(StepSequence(hidden, encoded, events, episode_starts), before, unrolled.decisions)
+
+    def _tables(self) -> object:
+        """Return what the encoder can work out before it sees any event, if it has a method `tables` for that."""
+        tables = getattr(self.encoder, "tables", None)
+        return None if tables is None else tables()
 
     def _loop(self) -> FeedbackLoop:
         return FeedbackLoop(self.controller, self.memory, self.from_feedback)

@@ -32,6 +32,7 @@ class CellTables(NamedTuple):
 
     where: Tensor  # [P * U, D] at each place
     what: Tensor  # [U, D] wherever it is
+    first: Tensor  # [P] int64, row of `where` at which a place begins
 
 
 class SymbolEncoder(nn.Module):
@@ -67,9 +68,7 @@ class SymbolEncoder(nn.Module):
         if tables is None:
             kinds, cells = self._distinct(cells)
             tables = self._tables(kinds)
-        used = len(tables.what)
-        of_place = torch.arange(self.places, device=cells.device) * used
-        where = torch.relu(sum_of_rows(tables.where, cells + of_place) + self.where.bias)
+        where = torch.relu(sum_of_rows(tables.where, cells + tables.first) + self.where.bias)
         what = torch.relu(largest_of_rows(tables.what, cells))
         return torch.relu(self.join(torch.cat([where, what], dim=1)))
 
@@ -106,4 +105,6 @@ class SymbolEncoder(nn.Module):
             kinds = kinds // ids
         embedded = self.embedding(torch.stack(digits)).sum(0)  # [U, E]
         of_places = self.where.weight.view(-1, self.places, embedded.shape[1])  # [D, P, E]
-        return CellTables((embedded @ of_places.permute(1, 2, 0)).flatten(0, 1), self.what(embedded))
+        where = (embedded @ of_places.permute(1, 2, 0)).flatten(0, 1)
+        first = torch.arange(self.places, device=embedded.device) * len(embedded)
+        return CellTables(where, self.what(embedded), first)

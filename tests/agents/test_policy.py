@@ -9,6 +9,7 @@ from gymnasium import spaces
 from staggered import ACTIONS, OBSERVATIONS, ROWS, Telling, agent, collect_one, rollouts, vec_env
 
 from engram.memory import tree_map
+from engram.memory.episodic.edit import delete_events
 from engram.memory.state import leaves
 
 
@@ -143,9 +144,9 @@ def test_two_continuations_of_one_state_do_not_disturb_each_other(model):
 @pytest.mark.parametrize("row", range(ROWS))
 def test_a_changed_state_is_read_as_it_is(model, row):
     observations, state = played(model)
-    filled = state.core.memory.filled.clone()
-    filled[row] = False
-    memory = state.core.memory._replace(filled=filled)
+    forgotten = torch.zeros_like(state.core.memory.filled)
+    forgotten[row] = True
+    memory = delete_events(state.core.memory, forgotten)
     changed = state._replace(core=state.core._replace(memory=memory))
     expected = uncached(model, observations[-1], changed)
     assert np.allclose(model.predict(observations[-1], changed, deterministic=True)[0], expected, atol=1e-5)

@@ -27,7 +27,7 @@ from engram.agents.buffer import ChunkBuffer
 from engram.memory import tree_map
 from engram.memory.controllers.gru.definition import GRU
 from engram.memory.controllers.lstm.definition import LSTM
-from engram.memory.episodic import memory as episodic
+from engram.memory.episodic import reach
 from engram.memory.episodic.attention import EventAttention
 
 TOLERANCE = 1e-5
@@ -233,9 +233,9 @@ def test_it_fails_when_the_state_is_not_carried_to_the_next_rollout():
 def test_it_fails_when_recorded_writes_are_not_replayed_and_the_gates_have_changed(monkeypatch):
     attend = EventAttention.forward
 
-    def blind_to_gates(self, hidden, encoded, now, groups, *rest):
-        equal = [group._replace(log_gates=torch.zeros_like(group.log_gates)) for group in groups]
-        return attend(self, hidden, encoded, now, equal, *rest)
+    def blind_to_gates(self, hidden, encoded, now, events, reach):
+        equal = events._replace(log_gates=torch.zeros_like(events.log_gates))
+        return attend(self, hidden, encoded, now, equal, reach)
 
     # What can be read is then all that the gates have a say in.
     monkeypatch.setattr(EventAttention, "forward", blind_to_gates)
