@@ -54,15 +54,18 @@ class StepEmbedding(nn.Module):
     """Sinusoidal embedding of a step's number (Vaswani et al. 2017, section 3.5), wavelengths 2π to 2π · 10,000."""
 
     frequencies: Tensor
+    phases: Tensor
 
     def __init__(self, size: int = 32) -> None:
         super().__init__()
         if size < 2 or size % 2:
             raise ValueError(f"step_embedding_size={size} must be even and at least 2")
         exponents = torch.arange(size // 2, dtype=torch.float64) / (size // 2)
-        self.register_buffer("frequencies", torch.exp(-math.log(10_000.0) * exponents), persistent=False)
+        frequencies, quarter = torch.exp(-math.log(10_000.0) * exponents), torch.full((size // 2,), math.pi / 2)
+        self.register_buffer("frequencies", frequencies.repeat(2), persistent=False)
+        self.register_buffer("phases", torch.cat([torch.zeros_like(quarter), quarter]).double(), persistent=False)
 
     def forward(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the embedding [..., E] of step numbers [...]; the angles are exact for any episode length."""
-        angles = step.unsqueeze(-1).double() * self.frequencies.double()
-        return torch.cat([angles.sin(), angles.cos()], dim=-1).to(dtype)
+        angles = torch.addcmul(self.phases.double(), step.unsqueeze(-1).double(), self.frequencies.double())
+        return angles.sin_().to(dtype)

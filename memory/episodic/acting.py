@@ -33,16 +33,18 @@ class SlotCache(NamedTuple):
 
     def start_episodes(self, starts: Tensor) -> None:
         """Forget rows [B] in which an episode starts; a weight of zero times NaN is NaN, so values become zero."""
-        if not starts.is_cpu:
-            self.values.masked_fill_(broadcast_like(starts, self.values), 0.0)
-            self.facts.start_episodes(starts)
-        elif bool(starts.any()):
+        self.facts.start_episodes(starts)
+        if starts.is_cpu:
             self.values[starts] = 0.0
-            self.facts.start_episodes(starts)
+        else:
+            self.values.masked_fill_(broadcast_like(starts, self.values), 0.0)
 
     def put(self, slot: Tensor, new: Encodings) -> None:
         """Put the encodings of one event of each row (M = 1) into slots [B]; nowhere where that is negative."""
-        for cached, vector in ((self.keys, new.keys), (self.values, new.values)):
-            index = slot.clamp(min=0).view(-1, 1, 1, 1).expand(vector.shape)
-            written = (slot >= 0).view(-1, 1, 1, 1)
-            cached.scatter_(2, index, torch.where(written, vector.detach(), cached.gather(2, index)))
+        at = slot.clamp(min=0).view(-1, 1, 1, 1)
+        everywhere = slot.is_cpu and bool((slot >= 0).all())
+        for cached, given in ((self.keys, new.keys), (self.values, new.values)):
+            index, vectors = at.expand(given.shape), given.detach()
+            if not everywhere:
+                vectors = torch.where((slot >= 0).view(-1, 1, 1, 1), vectors, cached.gather(2, index))
+            cached.scatter_(2, index, vectors)

@@ -163,8 +163,8 @@ class EventAttention(nn.Module):
 
         To take a step's most open gate from all of its events is to add it to the null slot.
         """
-        reached = log_gates.unsqueeze(1).masked_fill(~alive, -torch.inf)
-        most_open = reached.amax(2, keepdim=True)  # -inf where nothing is alive
+        lowest = torch.finfo(log_gates.dtype).min
+        most_open = torch.where(alive, log_gates.unsqueeze(1), lowest).amax(2, keepdim=True)
         level = most_open.detach().amax(1)
-        level = level.masked_fill(level == -torch.inf, 0.0)
-        return log_gates - level, (most_open - level.unsqueeze(1)).masked_fill(most_open == -torch.inf, 0.0)
+        # Where nothing is alive the null slot has a very low logit, but is the only one.
+        return log_gates - level, most_open - level.unsqueeze(1)

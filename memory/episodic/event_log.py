@@ -97,8 +97,6 @@ def copied(state: EpisodicState) -> EpisodicState:
 
 def started(state: EpisodicState, episode_start: Tensor) -> EpisodicState:
     """Return the state after its reset in the rows [B] where an episode starts: it is a mask over the slots."""
-    if episode_start.is_cpu and not bool(episode_start.any()):
-        return state
     place = state.place.masked_fill(episode_start.unsqueeze(1), EMPTY)
     return state._replace(place=place, step=state.step.masked_fill(episode_start, 0))
 
@@ -133,6 +131,6 @@ def appended(state: EpisodicState, events: State, event_hash: Tensor, slot: Tens
         leaves((log.events, log.birth, log.event_hash)), leaves((events, state.step, event_hash)), strict=True
     ):
         kept[:, entry] = new
-    index = slot.clamp(min=0).unsqueeze(1)
-    place = state.place.scatter(1, index, torch.where(slot.unsqueeze(1) >= 0, entry, state.place.gather(1, index)))
-    return EpisodicState(log, place, state.step + 1)
+    at, place = slot.clamp(min=0).unsqueeze(1), torch.tensor(entry, device=slot.device)
+    place = torch.where(slot.unsqueeze(1) >= 0, place, state.place.gather(1, at))
+    return EpisodicState(log, state.place.scatter(1, at, place), state.step + 1)

@@ -119,19 +119,24 @@ class EpisodicMemory(Memory[EpisodicState]):
     def forward(
         self, steps: StepSequence, state: EpisodicState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
-        state = started(state, steps.episode_starts[0])
+        start = steps.episode_starts[0]
+        begins = not start.is_cpu or bool(start.any())  # elsewhere than on a CPU the answer would have to be waited for
+        state = started(state, start) if begins else state
         if decisions is not None or len(steps.hidden) > 1 or torch.is_grad_enabled():  # a cache has no gradient
             return self._along(steps, state, cast("Tensor | None", decisions))
-        kept = cast(SlotCache, cache)
-        if kept is None or kept.entry == capacity(self.slots):
+        if cache is None:
             state = copied(state)  # nobody else appends to the copy
-            kept = self._cache_of(state) if kept is None else kept._replace(entry=self.slots)
+            return self._acted(steps, state, self._cache_of(state))
+        kept = cast(SlotCache, cache)
+        if begins:
+            kept.start_episodes(start)
+        if kept.entry == capacity(self.slots):
+            state, kept = copied(state), kept._replace(entry=self.slots)
         return self._acted(steps, state, kept)
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: SlotCache) -> MemoryOutput:
         """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
         attention, facts, step = self.attention, cache.facts, state.step
-        cache.start_episodes(steps.episode_starts[0])
         now = attention.embedded(step).unsqueeze(1)  # [B, 1, E]
         age = attention.age_bias.bucket(step.unsqueeze(1) - facts.birth)
         reach = Reach(*(known.unsqueeze(1) for known in (facts.filled, age, facts.duplicates.log())))
