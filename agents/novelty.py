@@ -33,11 +33,8 @@ class EpisodicNovelty:
         """
         parts = list(observations.values()) if isinstance(observations, dict) else [np.asarray(observations)]
         first_visits = np.zeros(len(self.seen), dtype=bool)
-        for row, start in enumerate(episode_starts):
-            digest = blake2b(digest_size=16)
-            for part in parts:
-                digest.update(part[row].tobytes())
-            observation = digest.digest()
+        for row, start in enumerate(episode_starts.tolist()):
+            observation = blake2b(b"".join(part[row].tobytes() for part in parts), digest_size=16).digest()
             if start:
                 self.seen[row] = {observation}
             elif observation not in self.seen[row]:

@@ -98,9 +98,9 @@ def collect(
             row = int(np.flatnonzero(~np.isfinite(rewards))[0])
             raise FloatingPointError(f"env {row} gave a reward of {rewards[row]}: nothing can be learned from it")
         dones = dones.copy()  # an env may fill the same array again at its next step
-        truncated = np.array(
-            [done and info.get("TimeLimit.truncated", False) for done, info in zip(dones, infos, strict=True)]
-        )
+        truncated = np.zeros_like(dones)
+        for row in np.flatnonzero(dones):
+            truncated[row] = infos[row].get("TimeLimit.truncated", False)
         for name, values in step.trace.items():
             traces.setdefault(name, []).append(values)
         names = {"actions": actions, "new_obs": new_observations, "rewards": rewards, "dones": dones, "infos": infos}
