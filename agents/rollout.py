@@ -99,7 +99,7 @@ def collect(
             raise FloatingPointError(f"env {row} gave a reward of {rewards[row]}: nothing can be learned from it")
         dones = dones.copy()  # an env may fill the same array again at its next step
         truncated = np.zeros_like(dones)
-        for row in np.flatnonzero(dones):
+        for row in np.flatnonzero(dones).tolist():
             truncated[row] = infos[row].get("TimeLimit.truncated", False)
         for name, values in step.trace.items():
             traces.setdefault(name, []).append(values)

@@ -80,8 +80,8 @@ class Watched(Intervention):
 
 
 def row_of(tree, row):
-    """One row of a tree whose leaves are [B, ...]."""
-    return tree_map(lambda leaf: leaf[row], tree)
+    """One row of a tree whose leaves are [B, ...], as a batch of one."""
+    return tree_map(lambda leaf: leaf[row].unsqueeze(0), tree)
 
 
 def scripted(row, steps, scripts=SCRIPTS):

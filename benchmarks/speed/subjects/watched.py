@@ -105,7 +105,7 @@ class Watch:
 def watch(model: OnPolicyAlgorithm, meter: Meter = cpu_time) -> Iterator[Watch]:
     """Watch an agent while it learns: ours, or any of Stable-Baselines3's that are like its PPO."""
     policy: Any = model.policy
-    act, evaluate = ("act", "evaluate_chunk") if isinstance(model, MemoryPPO) else ("forward", "evaluate_actions")
+    act, evaluate = ("act", "evaluate") if isinstance(model, MemoryPPO) else ("forward", "evaluate_actions")
     hooks: tuple[tuple[Any, str, str], ...] = (
         (model, "collect_rollouts", COLLECTION),
         (model, "train", REST),
