@@ -17,11 +17,15 @@ from engram.envs.arguments import check_environment, check_kinds
 from engram.envs.batched.grid import GridVecEnv
 from engram.envs.batched.sequences import SequenceVecEnv
 from engram.envs.batched.tmaze import TMazeVecEnv
+from engram.envs.device.mazes import TensorMazes
 from engram.envs.device.sequences import TensorSequences
 from engram.envs.device.tensor_env import TensorEnv
 from engram.envs.device.tmaze import TensorTMaze
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
+from engram.envs.tasks.mazes.match import Match
+from engram.envs.tasks.mazes.maze_match import MazeMatch
+from engram.envs.tasks.sequences.sequence_task import SequenceTask
 from engram.envs.tasks.tmaze.env import TMaze
 from engram.envs.user_module import import_user_module
 from engram.envs.wrappers.actions import ActionSubset, RandomActions
@@ -178,24 +182,35 @@ def make_tensor_env(
     device: str = "cpu",
     seed: int | None = None,
     split: Side | None = None,
+    view_size: int | None = None,
+    useful_actions: Sequence[str] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
+    episodes: int = 4096,
 ) -> TensorEnv:
-    """Make many T-Mazes or sequence tasks that live on a device: tensors in, tensors out.
+    """Make many T-Mazes, sequence tasks or mazes with one choice that live on a device: tensors in, tensors out.
 
     Args:
         n_envs: how many.
         device: a torch device.
         seed: of all episodes; None is a new one every time.
-        env_id, split, kwargs, module: as in ``make_env``.
+        episodes: that mazes and sequence tasks draw beforehand, by the single env, and play in random order.
+        env_id, split, view_size, useful_actions, kwargs, module: as in ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if the task has no such form.
     """
-    env = make_env(env_id, split=split, kwargs=kwargs, module=module)
-    if isinstance(env.unwrapped, TMaze):
+    env = make_env(
+        env_id, split=split, view_size=view_size, useful_actions=useful_actions, kwargs=kwargs, module=module
+    )
+    bare = env.unwrapped
+    if isinstance(bare, TMaze):
         return TensorTMaze(env, n_envs, device, seed)
-    return TensorSequences(env, n_envs, device, seed)
+    if isinstance(bare, SequenceTask):
+        return TensorSequences(env, n_envs, device, seed, episodes)
+    if isinstance(bare, Match | MazeMatch | MemoryEnv):
+        return TensorMazes(env, n_envs, device, seed, episodes)
+    raise ValueError(f"{env_id} has no form on a device: T-Mazes, sequence tasks and mazes with one choice have")
 
 
 def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:

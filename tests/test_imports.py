@@ -42,7 +42,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "envs/tasks/tmaze",
         "envs/wrappers",
     },
-    "envs/device": {"envs", "envs/split", "envs/tasks/sequences", "envs/tasks/tmaze"},
+    "envs/device": {
+        "envs",
+        "envs/batched",
+        "envs/split",
+        "envs/tasks/mazes",
+        "envs/tasks/sequences",
+        "envs/tasks/tmaze",
+        "envs/wrappers",
+    },
     "envs/play": {
         "cli/terminal",
         "envs",

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram.envs.device.tensor_env import TensorEnv, TensorStep
+from engram.envs.device.tensor_env import TensorEnv, TensorStep, bank_seeds
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
 
 
@@ -26,17 +26,17 @@ class TensorSequences(TensorEnv):
         n_envs: int,
         device: torch.device | str = "cpu",
         seed: int | None = None,
-        episodes: int = 1 << 14,
+        episodes: int = 4096,
     ):
         super().__init__(env, n_envs, device, seed)
         task = env.unwrapped
         if not isinstance(task, SequenceTask) or type(task).step is not SequenceTask.step:
-            name = env.spec.id if env.spec is not None else type(task).__name__
-            raise ValueError(f"{name} has no form on a device: T-Mazes and sequence tasks have")
+            raise ValueError("TensorSequences is for sequence tasks")
         self._scored, self._shown = task.scored, task.shown
         drawn, answers = [], []
-        for number in range(episodes):
-            env.reset(seed=seed if number == 0 else None)
+        self.seeds = bank_seeds(seed, episodes)
+        for episode_seed in self.seeds:
+            env.reset(seed=episode_seed)
             drawn.append(task.observations)
             answers.append(task.right_answers)
         longest = max(map(len, drawn))

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,3 +59,9 @@ class TensorEnv(ABC):
         """Draw B whole numbers from 0 to below a bound [B], or one for all."""
         chances = torch.rand(self.n_envs, generator=self.generator, device=self.device, dtype=torch.float64)
         return (chances * bounds).long()
+
+
+def bank_seeds(seed: int | None, episodes: int) -> list[int]:
+    """Draw the seeds of the episodes of a bank, so that any of them can be played again by the single env."""
+    seeds: list[int] = np.random.default_rng(seed).integers(2**31, size=episodes).tolist()
+    return seeds

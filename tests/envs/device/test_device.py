@@ -6,18 +6,26 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from minigrid.envs.memory import MemoryEnv
+from side_by_side import action_towards_a_choice
 
 from engram.envs import make_env, make_tensor_env
+from engram.envs.tasks.mazes.match import Match
+from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
 from engram.envs.tasks.tmaze.env import DOWN, UP, TMaze
 
 IDS = [
     env_id
     for env_id in gym.registry
-    if env_id.startswith("Engram-") and isinstance(make_env(env_id).unwrapped, TMaze | SequenceTask)
+    if env_id.startswith(("Engram-", "MiniGrid-Memory"))
+    and isinstance(make_env(env_id).unwrapped, TMaze | SequenceTask | Match | MazeMatch | MemoryEnv)
+    and "S51" not in env_id  # a bank of them takes a minute
 ]
 SETTINGS = [
     *((env_id, {}) for env_id in IDS),
+    ("MiniGrid-MemoryS7-v0", {"max_steps": 7}),
+    ("Engram-RoomS11-v0", {"max_steps": 25}),
     ("Engram-TMaze-v0", {"delay": (2, 6), "cue_at": "random", "penalty": 0.7}),
     ("Engram-TMazeActive-v0", {"delay": (4, 9), "penalty": 1.0}),
     ("Engram-Binding-v0", {"cues": 2, "answers": 2, "delay": (0, 5)}),
@@ -38,50 +46,87 @@ class Drawn:
 def begin(single, ours, row):
     """Reset a single env to the episode that ours has drawn; return what the reset returns."""
     task = single.unwrapped
-    if isinstance(task, SequenceTask):
-        number = int(ours.episodes[row])
-        steps = int(ours.lengths[number])
-        drawn = (ours.observations[number, :steps, 1:].numpy(), ours.answers[number].numpy())
-        task._draw = lambda rng: drawn
-    else:
+    if isinstance(task, TMaze):
         answers, cue_steps, junctions, shortest, positions, _ = (int(column[row]) for column in ours.corridors)
         draws = [junctions - cue_steps, *([positions] if task.active else []), answers == UP]
         task._np_random = Drawn([*draws, *([cue_steps] if task.cue_at == "random" else [])])
         assert shortest == positions + junctions + 1
-    return task.reset()
+        return single.reset()
+    episode = ours.episodes[row] if isinstance(task, SequenceTask) else ours.walkers.mazes[row]
+    return single.reset(seed=ours.seeds[int(episode)])
 
 
-@pytest.mark.parametrize(("env_id", "kwargs"), SETTINGS)
-def test_given_the_same_draws_it_is_equal_to_the_single_env(env_id, kwargs):
-    ours = make_tensor_env(env_id, n_envs=N_ENVS, seed=3, kwargs=kwargs)
-    singles = [make_env(env_id, kwargs=kwargs) for _ in range(N_ENVS)]
+def chances(env_id, actions):
+    """Mostly forward, so that episodes end in all ways."""
+    if "Maze" in env_id or "Match" in env_id or "Room" in env_id or "Memory" in env_id:
+        forward = 0 if "TMaze" in env_id else 2
+        return [0.76 if action == forward else 0.24 / (actions - 1) for action in range(actions)]
+    return None
+
+
+def assert_same(ours, expected):
+    expected = torch.as_tensor(expected)
+    assert ours.dtype == expected.dtype
+    assert torch.equal(ours, expected)
+
+
+def assert_same_play(env_id, split=None, purposeful=False, **arguments):
+    """Play side by side, at random or towards a choice; return how the episodes ended, as (success, truncated)."""
+    ours = make_tensor_env(env_id, n_envs=N_ENVS, seed=3, split=split, episodes=40, **arguments)
+    singles = [make_env(env_id, split=split, **arguments) for _ in range(N_ENVS)]
     assert ours.observation_space == singles[0].observation_space
     assert ours.action_space == singles[0].action_space
     observations, cue_visible = ours.reset()
     for row, single in enumerate(singles):
         expected, info = begin(single, ours, row)
-        np.testing.assert_array_equal(observations[row], expected)
+        assert_same(observations[row], expected)
         assert bool(cue_visible[row]) == info["cue_visible"]
-    rng, ended, succeeded = np.random.default_rng(0), 0, 0
-    chances = (0.8, 0.08, 0.08, 0.04) if "TMaze" in env_id else None
+    rng, ends = np.random.default_rng(0), Counter()
+    number = int(ours.action_space.n)
     for _ in range(700):
-        actions = rng.choice(int(ours.action_space.n), N_ENVS, p=chances)
+        actions = rng.choice(number, N_ENVS, p=chances(env_id, number))
+        if purposeful:
+            likely = rng.random(N_ENVS) < 0.9
+            actions[likely] = [action_towards_a_choice(single) for single in np.array(singles)[likely]]
         step = ours.step(torch.as_tensor(actions))
-        assert step.rewards.dtype == torch.float32
         for row, single in enumerate(singles):
-            expected, reward, terminated, truncated, info = single.unwrapped.step(actions[row])
-            np.testing.assert_array_equal(step.final_observations[row], expected)
-            assert step.final_observations.dtype == torch.as_tensor(expected).dtype
-            assert step.rewards[row].item() == np.float32(reward)
+            expected, reward, terminated, truncated, info = single.step(actions[row])
+            truncated = truncated and not terminated
+            assert_same(step.final_observations[row], expected)
+            assert_same(step.rewards[row], np.float32(reward))
             assert (step.terminated[row].item(), step.truncated[row].item()) == (terminated, truncated)
             assert step.successes[row].item() == info.get("is_success", False)
             if terminated or truncated:
-                ended += 1
-                succeeded += info["is_success"]
+                ends[info["is_success"], truncated] += 1
                 expected, info = begin(single, ours, row)
-            np.testing.assert_array_equal(step.observations[row], expected)
+            assert_same(step.observations[row], expected)
             assert step.cue_visible[row].item() == info["cue_visible"]
-    assert ended > N_ENVS
+    return ends
+
+
+@pytest.mark.parametrize(("env_id", "kwargs"), SETTINGS)
+def test_given_the_same_draws_it_is_equal_to_the_single_env(env_id, kwargs):
+    assert assert_same_play(env_id, kwargs=kwargs) or "MazeMatch" in env_id
+
+
+@pytest.mark.parametrize("env_id", ["Engram-MatchS9-v0", "Engram-MazeMatch-S9-v0", "MiniGrid-MemoryS13-v0"])
+def test_a_player_that_goes_where_it_is_judged_is_paid_the_same(env_id):
+    assert {(True, False), (False, False)} <= set(assert_same_play(env_id, purposeful=True))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"env_id": "MiniGrid-MemoryS13Random-v0", "view_size": 9, "useful_actions": ("toggle", "forward", "left")},
+        {"env_id": "Engram-MazeMatch-S9-v0", "split": "test"},
+        {"env_id": "Engram-Binding-v0", "split": "validation", "kwargs": {"cues": 2, "answers": 2}},
+        {"env_id": "MiniGrid-MemoryS7-v0", "split": "train", "kwargs": {"max_steps": 9}},
+    ],
+)
+def test_every_key(arguments):
+    ends = assert_same_play(**arguments)
+    if "MemoryS7" in arguments["env_id"]:
+        assert len(ends) == 3
 
 
 def episodes_of_a_side(side, kwargs):
@@ -114,8 +159,8 @@ def test_corridors_are_drawn_as_the_single_env_draws_them(side):
 def test_a_bank_holds_episodes_of_its_side_as_the_single_env_draws_them():
     ours = make_tensor_env("Engram-Binding-v0", n_envs=2, seed=6, split="test", kwargs={"delay": (0, 3)})
     single = make_env("Engram-Binding-v0", split="test", kwargs={"delay": (0, 3)})
-    for number in range(50):
-        single.reset(seed=6 if number == 0 else None)
+    for number, seed in enumerate(ours.seeds[:50]):
+        single.reset(seed=seed)
         task = single.unwrapped
         assert int(ours.lengths[number]) == len(task.observations) - 1
         np.testing.assert_array_equal(ours.observations[number, : len(task.observations)], task.observations)
@@ -144,6 +189,7 @@ def test_a_step_keeps_its_tensors_where_they_are():
     for ours, state in (
         (make_tensor_env("Engram-TMaze-v0", n_envs=3), lambda env: list(env.corridors)),
         (make_tensor_env("Engram-Counting-v0", n_envs=3), lambda env: [env.episodes, env._times, env._right]),
+        (make_tensor_env("Engram-RoomS11-v0", n_envs=3, episodes=9), lambda env: list(env.walkers)),
     ):
         ours.reset()
         before = [part.data_ptr() for part in state(ours)]
@@ -155,7 +201,8 @@ def test_a_step_keeps_its_tensors_where_they_are():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"env_id": "Engram-MatchS9-v0"}, "Engram-MatchS9-v0 has no form on a device"),
+        ({"env_id": "Engram-MazeReturn-S9-v0"}, "Engram-MazeReturn-S9-v0 has no form on a device"),
+        ({"env_id": "Engram-MatchS13-v0", "view_size": 11}, "with a view of at most 9"),
         ({"env_id": "CartPole-v1"}, "CartPole-v1 has no form on a device"),
         ({"env_id": "Engram-TMaze-v0", "kwargs": {"noise": 2}}, "without noise and distractors"),
         ({"env_id": "Engram-TMaze-v0", "split": "test", "kwargs": {"delay": (5, 5)}}, "no layout on the test side"),
