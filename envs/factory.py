@@ -1,6 +1,5 @@
 """Environments by id, wrapped and split, one or many at a time."""
 
-import difflib
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from minigrid.minigrid_env import MiniGridEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from engram.envs.arguments import check_environment, check_kinds
+from engram.envs.arguments import check_kinds
 from engram.envs.batched.grid import GridVecEnv
 from engram.envs.batched.sequences import SequenceVecEnv
 from engram.envs.batched.tmaze import TMazeVecEnv
@@ -21,13 +20,13 @@ from engram.envs.device.mazes import TensorMazes
 from engram.envs.device.sequences import TensorSequences
 from engram.envs.device.tensor_env import TensorEnv
 from engram.envs.device.tmaze import TensorTMaze
+from engram.envs.registered import make_registered
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
 from engram.envs.tasks.tmaze.env import TMaze
-from engram.envs.user_module import import_user_module
 from engram.envs.wrappers.actions import ActionSubset, RandomActions
 from engram.envs.wrappers.cue import CueVisible
 from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
@@ -77,7 +76,7 @@ def make_env(
         ValueError: if the id, the module or an argument does not exist or does not fit this environment.
     """
     check_kinds(locals())
-    env = _registered(env_id, dict(kwargs or {}), module)
+    env = make_registered(env_id, dict(kwargs or {}), module)
     bare = env.unwrapped
     if isinstance(bare, MiniGridEnv):
         _check_files(env_id, bare)
@@ -217,24 +216,6 @@ def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any,
     """Make an environment in a process that ignores Ctrl-C, so that its parent decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return make()
-
-
-def _registered(env_id: str, kwargs: dict[str, Any], module: str | None) -> gym.Env[Any, Any]:
-    if module is not None:
-        import_user_module(module)
-    try:
-        gym.spec(env_id)
-    except gym.error.Error as error:
-        close = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "is the module that registers it named in module=?"
-        raise ValueError(f"no environment is registered as {env_id!r}: {hint}") from error
-    check_environment(env_id, kwargs)
-    try:
-        return gym.make(env_id, disable_env_checker=True, **kwargs)
-    except (TypeError, AssertionError, MemoryError, OverflowError) as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
-        reason = str(error).split(" was raised from the environment creator")[0] or "it does not take that"
-        raise ValueError(f"{env_id} cannot be made with {given or 'no arguments'}: {reason}") from error
 
 
 def _check_files(env_id: str, env: MiniGridEnv) -> None:
