@@ -38,7 +38,6 @@ BARS = (
     Bar("operations", "native", "lstm, episodic", "acting ratio", at_most=2),
     Bar("acting", "flat", "LSTM, episodic", "ratio", at_most=1.25),
     Bar("peak_memory", "peak", "after two iterations", "gigabytes", at_most=1.5),
-    Bar("chunks", "ratio", "scan delta_rule", "ratio", at_least=5),
     Bar("memories", "learning", "ours: dnc", "ratio", at_least=5),
 )
 

@@ -43,8 +43,8 @@ PARTS = (
         "bar, and cannot solve the task. RecurrentPPO is up to three times faster in iterations in which hardly an "
         "episode begins, which are among the first of a training; the last column compares with the fastest of its "
         "turns.",
-        240,
-        20,
+        200,
+        15,
         "Training speed of each agent as a multiple of RecurrentPPO's, with the bars",
     ),
     Part(
@@ -54,8 +54,8 @@ PARTS = (
         "FLOPs are those of its matrix products, forward and backward, by the formulas of `torch.utils.flop_counter`, "
         "counted without C code, since nobody counts what C computes; elementwise operations are not in it. The plain "
         "product is of two 1024 × 1024 matrices, on the same thread and in the same turns.",
-        120,
-        20,
+        110,
+        15,
         "CPU time of one env step, as a stacked bar for each agent",
     ),
     Part(
@@ -65,8 +65,8 @@ PARTS = (
         "test holds them from rising. The acting step is of 64 envs, the learning pass over 16 chunks of 32 steps. "
         "Views compute nothing and stand apart. What is counted is every registered controller alone, and every "
         "memory behind an LSTM.",
-        40,
-        30,
+        25,
+        25,
         "Operations of an acting step and of a learning pass for each controller and memory",
     ),
     Part(
@@ -74,8 +74,8 @@ PARTS = (
         "Acting",
         "`policy.act` while a rollout of the task above is collected with 64 envs; and `predict` with one env early "
         "and late in an episode whose events all differ.",
-        90,
-        15,
+        150,
+        10,
         "Milliseconds of an acting step for each memory",
     ),
     Part(
@@ -83,8 +83,8 @@ PARTS = (
         "Slots",
         "The episodic memory with more and more slots, all of them full of different events. Acting is `predict` with "
         "one env, the training step an update on one minibatch of 8 envs × 64 steps.",
-        120,
-        15,
+        110,
+        12,
         "Milliseconds of an acting step and of a training step over the number of slots",
     ),
     Part(
@@ -92,7 +92,7 @@ PARTS = (
         "Against an earlier commit",
         "The default experiment, with the envs, steps, batch, epochs and sizes that it had at e56b832, here and there: "
         "two processes that take turns.",
-        100,
+        55,
         25,
     ),
     Part(
@@ -100,15 +100,15 @@ PARTS = (
         "Memory of the process",
         "The most that a training has held: 64 slots, 64 envs × 512 steps, 7 × 7 symbols, with the packages in it. A "
         "GB is 10⁹ bytes.",
-        80,
-        40,
+        25,
+        15,
     ),
     Part(
         "envs",
         "Environments",
         "Steps per second of all copies together under random play. Grid tasks: ours beside stock MiniGrid with the "
         "same ids, view and actions. T-Maze: our `VecEnv` beside a `DummyVecEnv` of the same envs.",
-        80,
+        70,
         20,
         "How many times faster each environment steps than its peer",
     ),
@@ -116,16 +116,16 @@ PARTS = (
         "chunks",
         "A sequence at once",
         "Learning from a sequence at once, beside our own plain loop over time, which is its definition.",
-        30,
-        8,
+        35,
+        12,
         "How many times faster a sequence is learned at once than by the loop",
     ),
     Part(
         "memories",
         "The DNC beside a published package",
         "A learning step of our DNC beside that of the package `dnc`, with equal sizes.",
-        25,
-        8,
+        15,
+        6,
     ),
 )
 NAMES = tuple(part.name for part in PARTS)
