@@ -148,17 +148,14 @@ class Core(nn.Module):
         """
         hashes, memories = event_hash(events), [state.memory for state in states]
         all_events, all_hashes = tree_map(lambda leaf: leaf.flatten(0, 1), events), hashes.flatten()
-        stored = self.memory.stored(memories)
+        recorded = RecordedSteps(hashes, episode_starts, decisions)
+        stored = self.memory.stored(memories, recorded)
         if stored is not None:
             flat = tree_map(lambda leaf: leaf.flatten(0, 1), stored[0])
             all_events, all_hashes = concatenate([all_events, flat]), torch.cat([all_hashes, stored[1].flatten()])
         first, number = distinct(all_hashes)
         own, others = number.split([hashes.numel(), len(number) - hashes.numel()])
-        plan = self.memory.plan(
-            memories,
-            RecordedSteps(hashes, episode_starts, decisions),
-            None if stored is None else others.view(stored[1].shape),
-        )
+        plan = self.memory.plan(memories, recorded, None if stored is None else others.view(stored[1].shape))
         replay = Replay(
             own.view(hashes.shape).t(),
             episode_starts.t(),

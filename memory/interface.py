@@ -109,11 +109,12 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
             cache: the cache returned with `state`, if the weights have not changed since; None to recompute.
         """
 
-    def stored(self, states: Sequence[MemoryState]) -> tuple[State, Tensor] | None:
+    def stored(self, states: Sequence[MemoryState], recorded: RecordedSteps) -> tuple[State, Tensor] | None:
         """Return the events that states before recorded chunks hold, as far as reading takes them; None if it does not.
 
         Args:
             states: leaves [B, ...] each, together P rows.
+            recorded: the chunks.
 
         Returns:
             leaves [P, U, ...], and [P, U] int64, equal for equal events.

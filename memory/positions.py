@@ -47,7 +47,13 @@ class AgeBias(nn.Module):
         flat = bucket.flatten().long()
         # By `gather`, because the gradient of indexing sorts all indices first.
         table = self.table.t() * self.scale
-        return table.gather(1, flat.expand(len(table), -1)).view(-1, *bucket.shape)
+        return table.gather(1, flat.expand(len(table), -1)).view(len(table), *bucket.shape)
+
+    def by_head(self, bucket: Tensor) -> Tensor:
+        """Return the bias [X, R, k] of each head's own events, whose age is in a bucket [X, R, k]."""
+        heads = self.table.shape[1]
+        index = bucket * heads + torch.arange(heads, device=bucket.device).view(-1, 1)
+        return (self.table * self.scale).flatten().index_select(0, index.flatten()).view(bucket.shape)
 
 
 class StepEmbedding(nn.Module):

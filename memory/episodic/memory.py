@@ -9,7 +9,7 @@ the write of an event however long ago it happened, and no stored state goes sta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -71,10 +71,20 @@ class EpisodicMemory(Memory[EpisodicState]):
         gate_bias: initial bias of the write gate; it starts open (sigmoid(3) = 0.95), because reads are noise at first
             and would otherwise teach it to close.
         step_embedding_size: size of the step embedding; 0 for no order addressing.
+        read: "dense" attends to all slots, "sparse" to the best k of each head (see `SparseEpisodicMemory`).
+        k: events that each head reads, if reads are sparse.
 
     Raises:
-        ValueError: if a size is not a whole number of at least 1, or `step_embedding_size` is not even and at least 0.
+        ValueError: if a size is not a whole number of at least 1, `step_embedding_size` is not even and at least 0, or
+            `read` is neither.
     """
+
+    def __new__(cls, *args: Any, read: str = "dense", **kwargs: Any) -> Self:
+        if cls is EpisodicMemory and read == "sparse":
+            from engram.memory.episodic.sparse.memory import SparseEpisodicMemory  # it is one of these
+
+            cls = cast(type[Self], SparseEpisodicMemory)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -89,11 +99,18 @@ class EpisodicMemory(Memory[EpisodicState]):
         hops: int = 1,
         gate_bias: float = 3.0,
         step_embedding_size: int = 32,
+        read: str = "dense",
+        k: int = 16,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
+        if read not in ("dense", "sparse"):
+            raise ValueError(f"read={read!r} must be dense or sparse")
+        if read == "sparse" and hops != 1:
+            raise ValueError(f"hops={hops} with read=sparse: sparse reads have a single hop")
         self.encode = encode
         self.blank_event = tree_map(lambda leaf: torch.empty_like(leaf, device="meta"), event)
         self.slots = check_int("slots", slots)
+        self.k = min(check_int("k", k), self.slots)
         self.attention = EventAttention(
             encoded_size, hidden_size, heads, key_size, value_size, hops, gate_bias, step_embedding_size
         )
@@ -160,6 +177,20 @@ class EpisodicMemory(Memory[EpisodicState]):
     def _along(self, steps: StepSequence, state: EpisodicState, decisions: Tensor | None) -> MemoryOutput:
         """Read and write along a sequence: the definition of what acting and learning do."""
         attended, decisions, alive, gates, candidates = self._attend(steps, state, decisions)
+        birth, hashes = (part[:, -len(decisions) :].t() for part in (candidates.birth, candidates.event_hash))
+        after = self._written(steps, state, decisions, birth, hashes)
+        trace = {
+            "gate": gates,
+            "write_rate": (decisions >= 0).float(),
+            "occupancy": alive.sum(2).t() / self.slots,
+            "null_read": attended.null_weight,
+        }
+        return MemoryOutput(attended.read, after, decisions, None, trace)
+
+    def _written(
+        self, steps: StepSequence, state: EpisodicState, decisions: Tensor, birth: Tensor, hashes: Tensor
+    ) -> EpisodicState:
+        """Return the state after a sequence, given the slots taken, numbers and hashes of its steps, [T, B] each."""
         writer, filled = last_writers(decisions, state.filled, steps.episode_starts)
         step_of = writer.clamp(min=0)
 
@@ -169,21 +200,8 @@ class EpisodicMemory(Memory[EpisodicState]):
             newest = written.index_select(0, (first + step_of).flatten()).view(stored.shape)
             return torch.where(broadcast_like(writer >= 0, stored), newest.to(stored.dtype), stored)
 
-        birth, hashes = (part[:, -len(decisions) :].t() for part in (candidates.birth, candidates.event_hash))
-        after = fresh(
-            tree_map(held, state.events, steps.events),
-            held(state.birth, birth),
-            held(state.event_hash, hashes),
-            filled,
-            birth[-1] + 1,
-        )
-        trace = {
-            "gate": gates,
-            "write_rate": (decisions >= 0).float(),
-            "occupancy": alive.sum(2).t() / self.slots,
-            "null_read": attended.null_weight,
-        }
-        return MemoryOutput(attended.read, after, decisions, None, trace)
+        events = tree_map(held, state.events, steps.events)
+        return fresh(events, held(state.birth, birth), held(state.event_hash, hashes), filled, birth[-1] + 1)
 
     @torch.no_grad()
     def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
@@ -261,7 +279,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         projected = nn.functional.pad(self._project_slots(state, used), (0, 0, 0, self.slots - used))
         return SlotCache.of(self.attention.encodings(projected, self.attention.embedded(birth)), state)
 
-    def stored(self, states: Sequence[EpisodicState]) -> tuple[State, Tensor]:
+    def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)
         events, hashes = zip(*(stored_events(state, used) for state in states), strict=True)
         return concatenate(events), torch.cat(hashes)

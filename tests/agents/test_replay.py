@@ -34,7 +34,11 @@ TOLERANCE = 1e-5
 BROKEN = 1e-3
 
 SIZES = {
-    "episodic": [{"slots": 4, "heads": 2, "hops": 2}, {"slots": 31, "heads": 1, "step_embedding_size": 0}],
+    "episodic": [
+        {"slots": 4, "heads": 2, "hops": 2},
+        {"slots": 31, "heads": 1, "step_embedding_size": 0},
+        {"slots": 11, "heads": 2, "read": "sparse", "k": 3},
+    ],
     "ntm": [{"slots": 7, "word_size": 4, "read_heads": 2}],
     "dnc": [{"slots": 7, "word_size": 4, "read_heads": 2}],
     "fast_weight": [{"heads": 2, "key_size": 5, "value_size": 9, "half_life": 2.0}],

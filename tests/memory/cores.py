@@ -39,6 +39,7 @@ SIZES = {
         {**_EPISODIC, "slots": 4, "heads": 2},
         {**_EPISODIC, "slots": 2, "heads": 1, "hops": 2},
         {**_EPISODIC, "slots": 37, "heads": 3, "hops": 3, "step_embedding_size": 0},
+        {**_EPISODIC, "slots": 7, "heads": 2, "read": "sparse", "k": 3},
     ],
     "ntm": [
         {"slots": 13, "word_size": 4, "read_heads": 2, "write_heads": 1},

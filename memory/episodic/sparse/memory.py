@@ -1,0 +1,212 @@
+"""The episodic memory with sparse reads: for memories of thousands of slots, up to a million."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from engram.memory.distinct import distinct
+from engram.memory.episodic.event_log import EpisodicState, appended, events_at, started
+from engram.memory.episodic.memory import EpisodicMemory
+from engram.memory.episodic.slots import step_numbers
+from engram.memory.episodic.sparse.cache import SparseCache
+from engram.memory.episodic.sparse.read import Found, attend, keys_of_steps, queries
+from engram.memory.event_hash import event_hash
+from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
+from engram.memory.state import State, broadcast_like, concatenate, tree_map
+
+NOTHING = -1
+"""What was found where fewer events are stored than could be read."""
+
+
+class SparseDecisions(NamedTuple):
+    """What was decided at a step, beside the write: what each head read."""
+
+    slot: Tensor  # [..., B] int64, the slot taken by the step's event
+    found: Tensor  # [..., B, R, k] int32, slots, or NOTHING
+    age: Tensor  # [..., B, R, k] int32, steps since their events happened
+    duplicates: Tensor  # [..., B, R, k] int32, how many slots held an equal event
+
+
+class FoundPlan(NamedTuple):
+    """What reading along P recorded chunks takes, as far as it does not depend on the weights; U = L * R * k."""
+
+    stored: Tensor  # [P, U] what was found in slots carried into the chunk, among the distinct events
+    own: Tensor  # [P, U] the step of the chunk whose event was found, or NOTHING
+    step: Tensor  # [P, L] the steps' numbers
+    found: Tensor  # [P, L, R, k] see `SparseDecisions`
+    age: Tensor
+    duplicates: Tensor
+
+
+class SparseEpisodicMemory(EpisodicMemory):
+    """An episodic memory that reads the k best events of each head: made by `EpisodicMemory(read="sparse")`.
+
+    While the agent acts, the k slots of the highest logits are searched for without gradient (see `SearchKeys`), and
+    only their events are encoded and attended to. What was found is recorded, and learning attends to the same.
+    """
+
+    def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
+        attention, step, encoded = self.attention, state.step, steps.encoded[0]
+        kept = cast(SparseCache, cache)
+        asked = queries(attention, torch.cat([steps.hidden[0], encoded], dim=1), step)
+        kept.update_bias(state, attention)
+        slots = kept.keys.find(asked, kept.used(), self.k)  # [B, R, k]
+        flat, inside = slots.flatten(1), slots.flatten(1) < self.slots
+        place = state.place.gather(1, flat * inside)
+        alive, place = inside & (place >= 0), place.clamp(min=0)
+        hashes = state.log.event_hash.gather(1, place) * alive
+        rows = torch.arange(len(step), device=step.device).repeat_interleave(flat.shape[1])
+        duplicates = kept.counts(rows, hashes.flatten()).view(slots.shape)
+        age = (step.unsqueeze(1) - state.log.birth.gather(1, place)) * alive
+        occupancy = state.filled.float().mean(1).unsqueeze(0)
+
+        number, events = distinct_events(events_at(state.log.events, place), hashes, alive)
+        table = attention.from_event(self.encode(events))
+        alive, age = alive.view(slots.shape), age.view(slots.shape)
+        read, null, _ = attend(attention, asked, step, table, Found(number.view(slots.shape), alive, age, duplicates))
+
+        own, new_hash = attention.from_event(encoded), event_hash(steps.events)[0]
+        log_gate = nn.functional.logsigmoid(own[:, -1])
+        slot = kept.take(log_gate, new_hash, step)
+        keys = own[:, : attention.heads * attention.key_size] + keys_of_steps(attention, step)
+        kept.put(slot, keys.unflatten(1, (attention.heads, -1)), log_gate)
+        after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), new_hash, slot, kept.entry)
+        found = (part.int() for part in (torch.where(alive, slots, NOTHING), age, duplicates))
+        decisions = tree_map(lambda leaf: leaf.unsqueeze(0), SparseDecisions(slot, *found))
+        trace = {
+            "gate": log_gate.exp().unsqueeze(0),
+            "write_rate": (decisions.slot >= 0).float(),
+            "occupancy": occupancy,
+            "null_read": null.mean(1).unsqueeze(0),
+        }
+        return MemoryOutput(read.unsqueeze(0), after, decisions, kept._replace(entry=kept.entry + 1), trace)
+
+    def _along(self, steps: StepSequence, state: EpisodicState, decisions: Any) -> MemoryOutput:
+        if decisions is None:
+            decisions = self._decide_stepwise(steps, state)
+        recorded = RecordedSteps(event_hash(steps.events), steps.episode_starts, decisions)
+        events, hashes = self.stored([state], recorded)
+        number, others = distinct_events(events, hashes, hashes != 0)
+        table = torch.cat([steps.encoded.flatten(0, 1), self.encode(others)])
+        own = torch.arange(hashes.new_empty(recorded.event_hash.shape).numel(), device=hashes.device)
+        stored = number + len(own)
+        plan = self.plan([state], recorded, stored)
+        replayed = ReplayedSteps(*steps, table, own.view(recorded.event_hash.shape), [stored])
+        read, null, _ = self._read(replayed, plan)
+        gates = torch.sigmoid(self.attention.from_event(steps.encoded)[..., -1])
+        filled, occupancy = state.filled, []
+        for start, slot in zip(steps.episode_starts, decisions.slot, strict=True):
+            filled = filled & ~start.unsqueeze(1)
+            occupancy.append(filled.float().mean(1))
+            filled = filled | (torch.arange(self.slots, device=slot.device) == slot.unsqueeze(1))
+        trace = {
+            "gate": gates,
+            "write_rate": (decisions.slot >= 0).float(),
+            "occupancy": torch.stack(occupancy),
+            "null_read": null.mean(2),
+        }
+        after = self._written(steps, state, decisions.slot, plan.step.t(), recorded.event_hash)
+        return MemoryOutput(read, after, decisions, None, trace)
+
+    @torch.no_grad()
+    def _decide_stepwise(self, steps: StepSequence, state: EpisodicState) -> SparseDecisions:
+        """Search and choose slots at every step, one after the other."""
+        cache, decisions = None, []
+        for t in range(len(steps.hidden)):
+            step = tree_map(lambda leaf, t=t: leaf[t : t + 1], steps)
+            output = self(step, state, cache=cache)
+            state, cache = output.state, output.cache
+            decisions.append(output.decisions)
+        made: SparseDecisions = concatenate(decisions)
+        return made
+
+    @torch.no_grad()
+    def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
+        made = cast(SparseDecisions, self(steps, state).decisions if decisions is None else decisions)
+        state = started(state, steps.episode_starts[0])
+        recorded = RecordedSteps(event_hash(steps.events), steps.episode_starts, made)
+        events, hashes = self.stored([state], recorded)
+        number, others = distinct_events(events, hashes, hashes != 0)
+        own = torch.zeros_like(recorded.event_hash)
+        replayed = ReplayedSteps(*steps, self.encode(others), own, [number])
+        _, _, weights = self._read(replayed, self.plan([state], recorded, number))
+        slots = made.found[0].long()
+        read = weights.new_zeros(len(slots), self.attention.heads, self.slots)
+        read.scatter_add_(2, slots.clamp(min=0), weights[0] * (slots >= 0))
+        written = (made.slot[0].unsqueeze(1) == torch.arange(self.slots, device=slots.device)).float()
+        gates = torch.sigmoid(self.attention.from_event(steps.encoded)[0, :, -1])
+        return SlotAccess(read, written, 1 - written.unsqueeze(2), gates)
+
+    @torch.no_grad()
+    def _cache_of(self, state: EpisodicState) -> Any:
+        projected = []
+        for row in range(len(state.step)):
+            held = state.filled[row].nonzero().squeeze(1)
+            places = state.place[row, held].unsqueeze(0)
+            one = tree_map(lambda leaf, row=row: leaf[row : row + 1], state.log)
+            hashes = one.event_hash.gather(1, places)
+            number, events = distinct_events(events_at(one.events, places), hashes, torch.ones_like(hashes).bool())
+            projected.append(self.attention.from_event(self.encode(events)).index_select(0, number.flatten()))
+        return SparseCache.of(state, projected, self.attention)
+
+    def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
+        found, own = self._found(recorded)
+        carried = (found >= 0) & (own < 0)
+        events, hashes, first = [], [], 0
+        for state in states:
+            rows = slice(first, first := first + len(state.step))
+            places = state.place.gather(1, (found * carried)[rows]).clamp(min=0)
+            kept = carried[rows]
+            events.append(blanked(events_at(state.log.events, places), kept))
+            hashes.append(state.log.event_hash.gather(1, places) * kept)
+        return concatenate(events), torch.cat(hashes)
+
+    def plan(self, states: Sequence[EpisodicState], recorded: RecordedSteps, stored: Tensor | None = None) -> Any:
+        starts, made = recorded.episode_starts, cast(SparseDecisions, recorded.decisions)
+        step = step_numbers(torch.cat([state.step for state in states]), starts)
+        parts = (part.transpose(0, 1) for part in (step, made.found, made.age, made.duplicates))
+        return FoundPlan(cast(Tensor, stored), self._found(recorded)[1], *parts)
+
+    def recall(self, steps: ReplayedSteps, plan: State, decisions: State) -> Tensor:
+        return self._read(steps, cast(FoundPlan, plan))[0]
+
+    def _read(self, steps: ReplayedSteps, plan: FoundPlan) -> tuple[Tensor, Tensor, Tensor]:
+        """Attend to what was found: reads [L, B, ...], weights of the null slot [L, B, R], of events [L, B, R, k]."""
+        batch, length, *_ = plan.found.shape
+        own = steps.event.t().gather(1, plan.own.clamp(min=0))
+        event = torch.where(plan.own >= 0, own, *steps.stored).view(plan.found.shape)
+        seen = torch.cat([steps.hidden, steps.encoded], dim=2).transpose(0, 1).flatten(0, 1)  # [B * L, ...]
+        step = plan.step.flatten()
+        found = (part.flatten(0, 1) for part in (event, plan.found >= 0, plan.age.long(), plan.duplicates))
+        table = self.attention.from_event(steps.table)
+        outputs = attend(self.attention, queries(self.attention, seen, step), step, table, Found(*found))
+        read, null, weights = (part.unflatten(0, (batch, length)).transpose(0, 1) for part in outputs)
+        return read, null, weights
+
+    @staticmethod
+    def _found(recorded: RecordedSteps) -> tuple[Tensor, Tensor]:
+        """Return the slots that were found [P, U], and the steps of the chunk whose events they held, or NOTHING."""
+        made = cast(SparseDecisions, recorded.decisions)
+        time = torch.arange(len(made.age), device=made.age.device).view(-1, 1, 1, 1)
+        own = torch.where((made.found >= 0) & (made.age <= time), time - made.age, NOTHING)
+        found, own = (part.transpose(0, 1).flatten(1).long() for part in (made.found, own))
+        return found, own
+
+
+def distinct_events(events: State, hashes: Tensor, kept: Tensor) -> tuple[Tensor, State]:
+    """Return where each of some events [B, K, ...] is among the different ones, [B, K], and these [X, ...].
+
+    Those that are not `kept` [B, K] count as one, of zeros.
+    """
+    first, number = distinct(torch.where(kept, hashes, 0).flatten())
+    blank = blanked(events, kept)
+    return number.view(hashes.shape), tree_map(lambda leaf: leaf.flatten(0, 1).index_select(0, first), blank)
+
+
+def blanked(events: State, kept: Tensor) -> State:
+    """Return events [B, K, ...] with zeros for those not kept [B, K]: even what has no weight must be finite."""
+    return tree_map(lambda leaf: torch.where(broadcast_like(kept, leaf), leaf, torch.zeros_like(leaf)), events)
