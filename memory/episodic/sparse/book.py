@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+
+import torch
+from torch import Tensor
 
 from engram.memory.episodic.slots import NOT_WRITTEN
+
+_SLOT = 2**32 - 1
 
 
 class SlotBook:
@@ -15,31 +19,53 @@ class SlotBook:
 
     Args:
         slots: N.
-        held: numbers of the slots that hold an event, ascending.
-        gates, births, hashes: of those events.
+        held: [K] numbers of the slots that hold an event, ascending; None for none.
+        gates, births, hashes: [K] of those events.
     """
 
     def __init__(
         self,
         slots: int,
-        held: Sequence[int] = (),
-        gates: Sequence[float] = (),
-        births: Sequence[int] = (),
-        hashes: Sequence[int] = (),
+        held: Tensor | None = None,
+        gates: Tensor | None = None,
+        births: Tensor | None = None,
+        hashes: Tensor | None = None,
     ) -> None:
         self.slots = slots
-        self._birth, self._hash = dict(zip(held, births, strict=True)), dict(zip(held, hashes, strict=True))
         self.counts: dict[int, int] = {}
         """How many slots hold an event of each hash."""
-        self._newest: dict[int, int] = {}
-        self._outdated: list[tuple[int, int]] = []
-        self._kept = list(zip(gates, births, held, strict=True))
-        heapify(self._kept)
-        for birth, slot, event_hash in sorted(zip(births, held, hashes, strict=True)):
-            self._add(slot, event_hash, birth)
-        self.used = held[-1] + 1 if held else 0
+        self.used = 0
         """All slots from this one on are free."""
-        self._holes = sorted(set(range(self.used)) - set(held)) if self.used > len(held) else []
+        self._birth: dict[int, int] = {}
+        self._hash: dict[int, int] = {}
+        self._newest: dict[int, int] = {}
+        self._holes: list[int] = []
+        self._outdated: list[int] = []  # a heap of `_aged`
+        # By gate and birth, some replaced since: what was there at first, the lowest last, and a heap of what came.
+        self._first: tuple[list[float], list[int], list[int]] = ([], [], [])
+        self._kept: list[tuple[float, int, int]] = []
+        if held is not None and len(held):
+            assert gates is not None and births is not None and hashes is not None  # noqa: PT018
+            self._fill(held, gates, births, hashes)
+
+    def _fill(self, held: Tensor, gates: Tensor, births: Tensor, hashes: Tensor) -> None:
+        """Enter events; everything is sorted at once, since a sorted list is a heap."""
+        by_age = births.argsort()
+        slots, ages = held[by_age].tolist(), births[by_age].tolist()
+        kinds, kind, counts = hashes[by_age].unique(return_inverse=True, return_counts=True)
+        last = torch.zeros_like(kinds).scatter_reduce(0, kind, torch.arange(len(kind)), "amax", include_self=False)
+        outdated = (last[kind] != torch.arange(len(kind))).nonzero().squeeze(1).tolist()
+        names = kinds.tolist()
+        self.counts = dict(zip(names, counts.tolist(), strict=True))
+        self._newest = dict(zip(names, [slots[place] for place in last.tolist()], strict=True))
+        self._outdated = [_aged(ages[place], slots[place]) for place in outdated]
+        self._birth = dict(zip(slots, ages, strict=True))
+        self._hash = dict(zip(slots, hashes[by_age].tolist(), strict=True))
+        by_gate = by_age[gates[by_age].argsort(stable=True)].flip(0)
+        self._first = (gates[by_gate].tolist(), births[by_gate].tolist(), held[by_gate].tolist())
+        self.used = int(held[-1]) + 1
+        if self.used > len(held):
+            self._holes = sorted(set(range(self.used)) - set(slots))
 
     def take(self, gate: float, event_hash: int, birth: int) -> int:
         """Let a new event take the slot that `SlotFacts.take` gives it; return that, or NOT_WRITTEN."""
@@ -62,7 +88,7 @@ class SlotBook:
         """Count an event that is newer than all of its like."""
         if event_hash in self.counts:
             older = self._newest[event_hash]
-            heappush(self._outdated, (self._birth[older], older))
+            heappush(self._outdated, _aged(self._birth[older], older))
             self.counts[event_hash] += 1
         else:
             self.counts[event_hash] = 1
@@ -71,16 +97,39 @@ class SlotBook:
     def _replaced(self, gate: float, event_hash: int) -> int:
         """Choose among slots that are all filled."""
         newest = self._newest.get(event_hash)
-        if newest is not None and (not self._outdated or self._birth[newest] < self._outdated[0][0]):
+        if newest is not None and (not self._outdated or _aged(self._birth[newest], newest) < self._outdated[0]):
             return newest  # the new event makes it outdated, and it is the oldest such
         if self._outdated:
-            return heappop(self._outdated)[1]
-        while self._birth[self._kept[0][2]] != self._kept[0][1]:  # replaced since
+            return heappop(self._outdated) & _SLOT
+        lowest, at_first = self._lowest()
+        if gate <= lowest[0]:
+            return NOT_WRITTEN
+        if at_first:
+            for part in self._first:
+                part.pop()
+        else:
             heappop(self._kept)
-        return heappop(self._kept)[2] if gate > self._kept[0][0] else NOT_WRITTEN
+        return lowest[2]
+
+    def _lowest(self) -> tuple[tuple[float, int, int], bool]:
+        """Return the lowest (gate, birth, slot), and whether it was there at first."""
+        while self._first[0] and self._birth[self._first[2][-1]] != self._first[1][-1]:  # replaced since
+            for part in self._first:
+                part.pop()
+        while self._kept and self._birth[self._kept[0][2]] != self._kept[0][1]:
+            heappop(self._kept)
+        if not self._first[0]:
+            return self._kept[0], False
+        first = (self._first[0][-1], self._first[1][-1], self._first[2][-1])
+        return (first, True) if not self._kept or first < self._kept[0] else (self._kept[0], False)
 
     def _forget(self, slot: int) -> None:
         event_hash = self._hash[slot]
         self.counts[event_hash] -= 1
         if not self.counts[event_hash]:
             del self.counts[event_hash], self._newest[event_hash]
+
+
+def _aged(birth: int, slot: int) -> int:
+    """Return a number in the order of births that tells the slot, too: many tuples would be walked by the collector."""
+    return birth << 32 | slot

@@ -7,12 +7,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from engram.memory.distinct import distinct
 from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import EpisodicState
 from engram.memory.episodic.slots import NOT_WRITTEN
 from engram.memory.episodic.sparse.book import SlotBook
 from engram.memory.episodic.sparse.read import keys_of_steps
 from engram.memory.episodic.sparse.search import SearchKeys
+from engram.memory.interface import Encode
+from engram.memory.state import tree_map
+
+_PIECE = 4096
+"""Events that are encoded at once: what they take stays in the processor's cache."""
 
 _RECENT = 64
 """Newest events of each row whose biases are brought up to date at every step; those of older ones change slowly."""
@@ -28,27 +34,39 @@ class SparseCache(NamedTuple):
     entry: int  # of the log; no state refers to it or to those behind it
 
     @staticmethod
-    def of(state: EpisodicState, projected: list[Tensor], attention: EventAttention) -> SparseCache:
+    def of(state: EpisodicState, attention: EventAttention, encode: Encode) -> SparseCache:
         """Make the cache of a state whose log is its own (see `event_log.copied`).
 
         Args:
             state: leaves [B, ...].
-            projected: for each row the encoded events of its filled slots behind `attention.from_event`, [K, ...].
             attention: of the memory.
+            encode: encodes events.
         """
-        slots, heads = state.place.shape[1], attention.heads
+        slots, heads, size = state.place.shape[1], attention.heads, attention.heads * attention.key_size
         keys = SearchKeys.empty(len(state.step), heads, slots, attention.key_size, state.step.device)
         log_gates = attention.null_key.new_zeros(state.place.shape)
+        # Only keys and gates are searched.
+        weight, bias = (torch.cat([part[:size], part[-1:]]) for part in attention.from_event.parameters())
         books, recent, births, hashes = [], [], state.birth, state.event_hash
-        for row, of_row in enumerate(projected):
+        for row in range(len(state.step)):
             held = state.filled[row].nonzero().squeeze(1)
             birth, event_hash = births[row, held], hashes[row, held]
-            log_gates[row, held] = nn.functional.logsigmoid(of_row[:, -1]).to(log_gates.dtype)
-            book = SlotBook(slots, *(part.tolist() for part in (held, log_gates[row, held], birth, event_hash)))
-            counts = torch.tensor([book.counts[number] for number in event_hash.tolist()], dtype=log_gates.dtype)
-            bias = bias_of(attention, log_gates[row, held], state.step[row] - birth, counts.to(held.device))
-            of_events = of_row[:, : heads * attention.key_size] + keys_of_steps(attention, birth)
-            keys.fill(row, held, of_events.unflatten(1, (heads, -1)), bias)
+            places = state.place[row, held].long()
+            for piece in range(0, len(held), _PIECE):
+                some = slice(piece, piece + _PIECE)
+                first, number = distinct(event_hash[some])
+                at = places[some][first]
+                events = tree_map(lambda leaf, row=row, at=at: leaf[row].index_select(0, at), state.log.events)
+                projected = nn.functional.linear(encode(events), weight, bias).index_select(0, number)
+                of_events = projected[:, :-1] + keys_of_steps(attention, birth[some])
+                keys.put(torch.full_like(number, row), held[some], of_events.unflatten(1, (heads, -1)))
+                log_gates[row, held[some]] = nn.functional.logsigmoid(projected[:, -1]).to(log_gates.dtype)
+            gates = log_gates[row, held]
+            book = SlotBook(slots, held.cpu(), gates.cpu(), birth.cpu(), event_hash.cpu())
+            _, kind, counts = event_hash.unique(return_inverse=True, return_counts=True)
+            keys.set_bias(
+                torch.full_like(held, row), held, bias_of(attention, gates, state.step[row] - birth, counts[kind])
+            )
             books.append(book)
             recent.append(held[birth.argsort()[-_RECENT:]].tolist())
         return SparseCache(keys, log_gates, books, recent, slots)

@@ -143,15 +143,7 @@ class SparseEpisodicMemory(EpisodicMemory):
 
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> Any:
-        projected = []
-        for row in range(len(state.step)):
-            held = state.filled[row].nonzero().squeeze(1)
-            places = state.place[row, held].unsqueeze(0)
-            one = tree_map(lambda leaf, row=row: leaf[row : row + 1], state.log)
-            hashes = one.event_hash.gather(1, places)
-            number, events = distinct_events(events_at(one.events, places), hashes, torch.ones_like(hashes).bool())
-            projected.append(self.attention.from_event(self.encode(events)).index_select(0, number.flatten()))
-        return SparseCache.of(state, projected, self.attention)
+        return SparseCache.of(state, self.attention, self.encode)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         found, own = self._found(recorded)

@@ -32,15 +32,8 @@ class SearchKeys(NamedTuple):
         integers = torch.zeros((*shape, width), dtype=torch.int8, device=device)
         return SearchKeys(integers, torch.zeros(shape, device=device), torch.full(shape, -torch.inf, device=device))
 
-    def fill(self, row: int, slots: Tensor, keys: Tensor, bias: Tensor) -> None:
-        """Write keys [K, R, W] and biases [K, R] of the events in slots [K] of a row."""
-        integers, scales = _quantize(keys)
-        self.keys[row, :, slots] = integers.transpose(0, 1)
-        self.scales[row, :, slots] = scales.t()
-        self.bias[row, :, slots] = bias.t().float()
-
     def put(self, rows: Tensor, slots: Tensor, keys: Tensor) -> None:
-        """Write keys [K, R, W] of one event each in slots [K] of rows [K]; their biases come with `set_bias`."""
+        """Write keys [K, R, W] of events in slots [K] of rows [K]; their biases come with `set_bias`."""
         self.keys[rows, :, slots], self.scales[rows, :, slots] = _quantize(keys)
 
     def set_bias(self, rows: Tensor, slots: Tensor, bias: Tensor) -> None:

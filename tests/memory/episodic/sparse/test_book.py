@@ -18,7 +18,7 @@ def test_it_does_what_the_facts_do(seed):
     kinds, births = torch.randint(1, KINDS, (1, SLOTS)), torch.randperm(SLOTS).unsqueeze(0)
     facts = SlotFacts.of(gates, kinds, births, filled)
     held = filled[0].nonzero().flatten()
-    book = SlotBook(SLOTS, *(part.tolist() for part in (held, gates[0, held], births[0, held], kinds[0, held])))
+    book = SlotBook(SLOTS, held, gates[0, held], births[0, held], kinds[0, held])
     taken = set()
     for time in range(SLOTS, SLOTS + TIME):
         gate, kind = -torch.randint(0, 6, (1,)).float(), torch.randint(1, KINDS + 30 * (time % 2), (1,))

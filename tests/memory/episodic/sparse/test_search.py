@@ -16,7 +16,9 @@ def written():
     filled = torch.rand(ROWS, SLOTS) < 0.8
     for row in range(ROWS):
         slots = filled[row].nonzero().flatten()
-        kept.fill(row, slots, keys[row, :, slots].transpose(0, 1), bias[row, :, slots].t())
+        rows = torch.full_like(slots, row)
+        kept.put(rows, slots, keys[row, :, slots].transpose(0, 1))
+        kept.set_bias(rows, slots, bias[row, :, slots].t())
     return kept, keys, bias.masked_fill(~filled.unsqueeze(1), -torch.inf)
 
 
@@ -43,7 +45,9 @@ def test_small_numbers_are_searched_exactly():
     keys = torch.randint(-127, 128, (1, 1, 600, 5)).float()
     keys[..., 0] = 127.0
     kept = SearchKeys.empty(1, 1, 600, 5, torch.device("cpu"))
-    kept.fill(0, torch.arange(600), keys[0].transpose(0, 1), torch.zeros(600, 1))
+    rows, slots = torch.zeros(600, dtype=torch.int64), torch.arange(600)
+    kept.put(rows, slots, keys[0].transpose(0, 1))
+    kept.set_bias(rows, slots, torch.zeros(600, 1))
     query = torch.tensor([[[127.0, -64.0, 3.0, 99.0, 1.0]]])
     found = kept.find(query, 600, 16)[0, 0]
     assert torch.equal(found, (keys[0, 0] @ query[0, 0]).topk(16).indices)
