@@ -19,7 +19,7 @@ from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
 from engram.agents.spaces import ACTION_MASK, blank_observation, check_spaces
-from engram.memory import Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
+from engram.memory import Cache, Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
 
 
 class AgentState(NamedTuple):
@@ -37,7 +37,7 @@ class Step(NamedTuple):
     log_probs: Tensor  # [B]
     state: AgentState
     decisions: State  # [B, ...] the memory's recorded decisions
-    cache: object  # see `memory.interface.MemoryOutput`
+    cache: Cache  # see `memory.core.Cache`
     trace: dict[str, Tensor]  # name -> [B]
 
 
@@ -144,7 +144,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         state: AgentState,
         episode_start: Tensor,
         decisions: State | None = None,
-        cache: object = None,
+        cache: Cache | None = None,
     ) -> tuple[Event, Unrolled]:
         """Run the core over one step of B envs; return the step's events [1, B, ...], too.
 
@@ -164,7 +164,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         episode_start: Tensor,
         deterministic: bool = False,
         action_masks: Tensor | None = None,
-        cache: object = None,
+        cache: Cache | None = None,
     ) -> Step:
         """Choose the actions of one step.
 
@@ -190,9 +190,11 @@ class MemoryActorCritic(ActorCriticPolicy):
             {name: values[0] for name, values in unrolled.trace.items()},
         )
 
-    def values_of(self, observation: State, state: AgentState, episode_start: Tensor) -> Tensor:
-        """Return the values [B] of observations (leaves [B, ...]) met in `state`."""
-        _, unrolled = self.unroll_step(observation, state, episode_start)
+    def values_of(
+        self, observation: State, state: AgentState, episode_start: Tensor, cache: Cache | None = None
+    ) -> Tensor:
+        """Return the values [B] of observations (leaves [B, ...]) met in `state`; the cache is as for `act`."""
+        _, unrolled = self.unroll_step(observation, state, episode_start, cache=cache)
         return self.value(unrolled.features[0])
 
     def evaluate_chunk(

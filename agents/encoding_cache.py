@@ -5,20 +5,21 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engram.memory import Cache
+
 
 class EncodingCache:
     """Holds the cache of the last step, handed out once, for the very state it came with and unchanged weights."""
 
     def __init__(self) -> None:
-        self._held: tuple[object, tuple[int, ...], object] | None = None
+        self._held: tuple[object, tuple[int, ...], Cache] | None = None
         self._version: tuple[int, ...] | None = None
 
-    def put(self, state: object, cache: object, weights: nn.Module, optimizer: Optimizer) -> None:
-        """Hold the cache that was returned with `state`, if there is one; the weights are those of `take`."""
-        if cache is not None:
-            self._held = (state, self._version or _version(weights, optimizer), cache)
+    def put(self, state: object, cache: Cache, weights: nn.Module, optimizer: Optimizer) -> None:
+        """Hold the cache that was returned with `state`; the weights are those of `take`."""
+        self._held = (state, self._version or _version(weights, optimizer), cache)
 
-    def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> object:
+    def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> Cache | None:
         """Hand over the cache if it is of this state and of these weights, and hold nothing any more."""
         held, self._held, self._version = self._held, None, None
         if held is None or held[0] is not state:

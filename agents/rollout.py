@@ -17,7 +17,7 @@ from engram.agents.novelty import EpisodicNovelty
 from engram.agents.policy import MemoryPolicy
 from engram.agents.returns import next_values
 from engram.agents.spaces import observation_tree
-from engram.memory import State, tree_map
+from engram.memory import Cache, State, tree_map
 from engram.memory.state import concatenate
 
 
@@ -82,7 +82,7 @@ def collect(
     observations, starts, state = cursor
     novelty(observations, starts)  # only the first observations of a training are new to it
     has_masks = env.has_attr("action_masks")
-    cache: object = None  # the weights have changed since the last rollout
+    cache: Cache | None = None  # the weights have changed since the last rollout
     cuts: list[Truncation] = []
     first_visits: list[NDArray[np.bool_]] = []
     traces: dict[str, list[Tensor]] = {}
@@ -128,7 +128,10 @@ def collect(
 
     rollout = buffer.finish()
     last_values = policy.values_of(
-        observation_tree(observations, space, device), state, torch.as_tensor(starts, dtype=torch.bool, device=device)
+        observation_tree(observations, space, device),
+        state,
+        torch.as_tensor(starts, dtype=torch.bool, device=device),
+        cache,  # for the last time: the weights will change
     )
     following = next_values(
         rollout.values,

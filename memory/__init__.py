@@ -1,7 +1,7 @@
 """Everything recurrent: controllers, memories, and the core that joins them. Depends on torch only."""
 
 from engram.memory.controllers.interface import Controller
-from engram.memory.core import Core, CoreState, Replay, Unrolled
+from engram.memory.core import Cache, Core, CoreState, Replay, Unrolled
 from engram.memory.feedback.feedback_memory import FeedbackMemory, MemoryStep
 from engram.memory.interface import Memory, MemoryOutput, SlotAccess, StepSequence
 from engram.memory.registry import CONTROLLERS, MEMORIES, register_controller, register_memory
@@ -10,6 +10,7 @@ from engram.memory.state import State, reset, tree_map
 __all__ = [
     "CONTROLLERS",
     "MEMORIES",
+    "Cache",
     "Controller",
     "Core",
     "CoreState",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +103,7 @@ class Core(nn.Module):
         state: CoreState,
         episode_starts: Tensor,
         decisions: State | None = None,
-        cache: object = None,
+        cache: Cache | None = None,
     ) -> Unrolled:
         """Run along a sequence of events in which episodes may start at any step of any row.
 
@@ -116,7 +116,7 @@ class Core(nn.Module):
         """
         shape = episode_starts.shape
         acting = len(episode_starts) == 1 and not torch.is_grad_enabled()
-        kept = cast(Cache, cache) if cache is not None else Cache(self._tables() if acting else None, None)
+        kept = Cache(self._tables() if acting else None, None) if cache is None else cache
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
         encoded = (self.encoder(flat) if kept.tables is None else self.encoder(flat, kept.tables)).unflatten(0, shape)
         if self.memory.feedback_size:

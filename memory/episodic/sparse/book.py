@@ -36,8 +36,8 @@ class SlotBook:
         """How many slots hold an event of each hash."""
         self.used = 0
         """All slots from this one on are free."""
-        self._birth: dict[int, int] = {}
-        self._hash: dict[int, int] = {}
+        self._birth: list[int] = []
+        self._hash: list[int] = []
         self._newest: dict[int, int] = {}
         self._holes: list[int] = []
         self._outdated: list[int] = []  # a heap of `_aged`
@@ -59,11 +59,12 @@ class SlotBook:
         self.counts = dict(zip(names, counts.tolist(), strict=True))
         self._newest = dict(zip(names, [slots[place] for place in last.tolist()], strict=True))
         self._outdated = [_aged(ages[place], slots[place]) for place in outdated]
-        self._birth = dict(zip(slots, ages, strict=True))
-        self._hash = dict(zip(slots, hashes[by_age].tolist(), strict=True))
         by_gate = by_age[gates[by_age].argsort(stable=True)].flip(0)
         self._first = (gates[by_gate].tolist(), births[by_gate].tolist(), held[by_gate].tolist())
         self.used = int(held[-1]) + 1
+        self._birth, self._hash = (
+            part.new_zeros(self.used).scatter_(0, held, part).tolist() for part in (births, hashes)
+        )
         if self.used > len(held):
             self._holes = sorted(set(range(self.used)) - set(slots))
 
@@ -74,6 +75,8 @@ class SlotBook:
         elif self.used < self.slots:
             slot = self.used
             self.used += 1
+            self._birth.append(birth)
+            self._hash.append(event_hash)
         else:
             slot = self._replaced(gate, event_hash)
             if slot == NOT_WRITTEN:
