@@ -12,6 +12,7 @@ from engram.memory.controllers.lstm.definition import LSTM
 from engram.memory.controllers.transformer import Transformer
 from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.memory import EpisodicMemory
+from engram.memory.episodic.sparse.memory import SparseEpisodicMemory
 from engram.memory.fast_weight.memory import FastWeightMemory
 from engram.memory.feedback.feedback_memory import FeedbackMemory
 from engram.memory.interface import Encode, Memory
@@ -73,6 +74,8 @@ def build_memory(
         ValueError: if the name or an argument is unknown, or a size does not fit.
     """
     memory, own = MEMORIES.resolve(chosen, kwargs)
+    if memory is EpisodicMemory and own.get("read") == SparseEpisodicMemory.reads:
+        memory = SparseEpisodicMemory
     built: Memory[Any] = memory(encode, event, encoded_size, hidden_size, **own)
     if not hasattr(built, "read_size"):
         raise ValueError(

@@ -9,7 +9,7 @@ the write of an event however long ago it happened, and no stored state goes sta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -79,12 +79,7 @@ class EpisodicMemory(Memory[EpisodicState]):
             `read` is neither.
     """
 
-    def __new__(cls, *args: Any, read: str = "dense", **kwargs: Any) -> Self:
-        if cls is EpisodicMemory and read == "sparse":
-            from engram.memory.episodic.sparse.memory import SparseEpisodicMemory  # it is one of these
-
-            cls = cast(type[Self], SparseEpisodicMemory)
-        return super().__new__(cls)
+    reads = "dense"
 
     def __init__(
         self,
@@ -103,8 +98,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         k: int = 16,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
-        if read not in ("dense", "sparse"):
-            raise ValueError(f"read={read!r} must be dense or sparse")
+        if read != self.reads:
+            raise ValueError(f"read={read!r} must be dense or sparse; a {type(self).__name__} reads {self.reads}")
         if read == "sparse" and hops != 1:
             raise ValueError(f"hops={hops} with read=sparse: sparse reads have a single hop")
         self.encode = encode

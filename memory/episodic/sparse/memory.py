@@ -43,11 +43,13 @@ class FoundPlan(NamedTuple):
 
 
 class SparseEpisodicMemory(EpisodicMemory):
-    """An episodic memory that reads the k best events of each head: made by `EpisodicMemory(read="sparse")`.
+    """An episodic memory that reads the k best events of each head: what `memory=episodic memory.read=sparse` makes.
 
     While the agent acts, the k slots of the highest logits are searched for without gradient (see `SearchKeys`), and
     only their events are encoded and attended to. What was found is recorded, and learning attends to the same.
     """
+
+    reads = "sparse"
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
         attention, step, encoded = self.attention, state.step, steps.encoded[0]
