@@ -17,7 +17,7 @@ SCRIPTS = [
 
 def ended(script, arguments, monkeypatch):
     path = ROOT.joinpath(*script.split("."))
-    module = import_module(f"{script}.__main__" if path.is_dir() else script)
+    module = import_module(f"{script}.__main__" if (path / "__main__.py").is_file() else script)
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     with pytest.raises(SystemExit) as end:
         module.main()
