@@ -69,7 +69,7 @@ def _reverse_recall(seen: Seen, values: list[int]) -> int:
 
 
 def _binding(seen: Seen, values: list[int]) -> int:
-    return {cue: answer for due, cue, answer in seen if not due}[seen[-1][1]]
+    return {tuple(cue): answer for due, *cue, answer in seen if not due}[seen[-1][1:-1]]
 
 
 def _chain(seen: Seen, values: list[int]) -> int:

@@ -49,10 +49,11 @@ def _reverse_recall(env: ReverseRecall, seen: list[int]) -> str:
 
 
 def _binding(env: Binding, seen: list[int]) -> str:
-    due, cue, answer = seen
+    due, *digits, answer = seen
+    cue = " ".join(map(str, digits))
     if due:
         return f"cue {cue}; which answer belongs to it?"
-    return "nothing" if cue == env.alphabet else f"cue {cue} with answer {answer}"
+    return "nothing" if env.alphabet in digits else f"cue {cue} with answer {answer}"
 
 
 def _chain(env: Chain, seen: list[int]) -> str:

@@ -13,7 +13,7 @@ class Rigged:
     def integers(self, *args, **kwargs):
         return self._throws.pop(0)
 
-    permutation = integers
+    permutation = choice = integers
 
 
 def transcript(env: gym.Env, actions: list[int]) -> tuple[list, list[bool], list[float], dict]:

@@ -14,9 +14,12 @@ class Binding(SequenceTask):
     Answers are drawn independently, so that the other pairs give no information about one, and no cue is asked for
     twice, so that a reward gives none either.
 
-    Observation, MultiDiscrete: whether an answer is due now (0, 1); the cue (``alphabet``: none); its answer
-    (``answers``: none, as always when an answer is due). The space depends on ``alphabet`` and ``answers`` only, so
-    that an agent trained with few cues can be tested with more of the same alphabet.
+    A cue is a symbol, or, with ``digits``, several of them that are shown in one step: so there can be many cues with
+    a small alphabet, and cues differ in a single digit.
+
+    Observation, MultiDiscrete: whether an answer is due now (0, 1); the cue, digit by digit (``alphabet``: none); its
+    answer (``answers``: none, as always when an answer is due). The space depends on ``alphabet``, ``digits`` and
+    ``answers`` only, so that an agent trained with few cues can be tested with more of the same alphabet.
 
     Reward: 1/queries for a right answer, -1/queries for a wrong one; 0 before the queries. An episode has
     cues + delay + queries steps.
@@ -33,7 +36,9 @@ class Binding(SequenceTask):
         answers: number of answers and of actions, at least 2.
         delay: fewest and most steps that show nothing, between the last pair and the first query, drawn uniformly.
         queries: how many of the cues are asked for, all different; None asks for all.
-        alphabet: number of symbols that an episode's cues are drawn from, at least as many as cues.
+        alphabet: number of symbols that an episode's cues are made of.
+        digits: number of symbols of a cue, at least 1; there must be at least as many cues of them, alphabet^digits
+            and fewer than 2^63, as are to be shown.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -46,23 +51,42 @@ class Binding(SequenceTask):
         delay: Sequence[int] = (0, 0),
         queries: int | None = None,
         alphabet: int = 32,
+        digits: int = 1,
     ):
         self.cues = check_int("cues", cues, 1)
         self.answers = check_int("answers", answers, 2)
         self.delay = check_range("delay", delay, 0)
         self.queries = self.cues if queries is None else check_int("queries", queries, 1, self.cues)
         self.alphabet = check_int("alphabet", alphabet, 1)
-        if self.cues > self.alphabet:
-            raise ValueError(f"cues={cues} must be at most alphabet={alphabet}, as no two of them are the same symbol")
-        super().__init__((self.alphabet, self.answers), choices=self.answers, shown=self.cues, scored=self.queries)
+        self.digits = check_int("digits", digits, 1)
+        if self.alphabet**self.digits >= 2**63:
+            raise ValueError(f"digits={digits} is too large: alphabet^digits = {alphabet}^{digits} must be below 2^63")
+        if self.cues > self.alphabet**self.digits:
+            power = f"^{digits}" if self.digits > 1 else ""
+            raise ValueError(
+                f"cues={cues} must be at most alphabet{power and '^digits'}={alphabet}{power}, "
+                f"as no two of them are the same"
+            )
+        parts = (self.alphabet,) * self.digits + (self.answers,)
+        super().__init__(parts, choices=self.answers, shown=self.cues, scored=self.queries)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
         delay = int(rng.integers(*self.delay, endpoint=True))
-        cues = rng.permutation(self.alphabet)[: self.cues]
+        cues = self._draw_cues(rng)
         answers = rng.integers(self.answers, size=self.cues)
         asked = rng.permutation(self.cues)[: self.queries]
         parts = self._blank(self.cues + delay + self.queries)
-        parts[: self.cues, 0] = cues
-        parts[: self.cues, 1] = answers
-        parts[-self.queries :, 0] = cues[asked]
+        parts[: self.cues, :-1] = cues
+        parts[: self.cues, -1] = answers
+        parts[-self.queries :, :-1] = cues[asked]
         return parts, answers[asked]
+
+    def _draw_cues(self, rng: np.random.Generator) -> Numbers:
+        """Draw different cues, in random order [cues, digits]."""
+        if self.digits == 1:
+            return rng.permutation(self.alphabet)[: self.cues, np.newaxis]
+        # Takes no more memory than 50 numbers a cue, however many cues there could be.
+        numbers = rng.choice(self.alphabet**self.digits, self.cues, replace=False)
+        worth = np.array([self.alphabet**place for place in reversed(range(self.digits))])  # of a one in each place
+        digits: Numbers = numbers[:, np.newaxis] // worth % self.alphabet
+        return digits

@@ -44,6 +44,12 @@ def test_every_wrapper(arguments):
     assert assert_same_play(ours, definition, 1500) == {(True, False), (False, False)}
 
 
+def test_cues_of_several_digits():
+    ours, definition = both("Engram-Binding-v0", kwargs={"cues": 5, "alphabet": 3, "digits": 4, "queries": 2})
+    assert type(ours) is SequenceVecEnv
+    assert_same_play(ours, definition, 200)
+
+
 def test_a_return_of_many_answers_is_the_same_to_the_last_digit():
     # 49 answers of 1/49, added up in the order in which they were given.
     ours, definition = both("Engram-RepeatPreviousEasy-v0", n_envs=7, kwargs={"lag": 3, "length": 52, "symbols": 2})

@@ -29,6 +29,7 @@ SETTINGS = [
     ("Engram-TMaze-v0", {"delay": (2, 6), "cue_at": "random", "penalty": 0.7}),
     ("Engram-TMazeActive-v0", {"delay": (4, 9), "penalty": 1.0}),
     ("Engram-Binding-v0", {"cues": 2, "answers": 2, "delay": (0, 5)}),
+    ("Engram-Binding-v0", {"cues": 3, "alphabet": 5, "digits": 2, "queries": 2}),
 ]
 N_ENVS = 5
 

@@ -23,6 +23,8 @@ from engram.envs.tasks.tmaze.env import TMaze
         (Binding(cues=2, answers=3, alphabet=11), [0, 10, 2], "cue 10 with answer 2"),
         (Binding(cues=2, answers=3, alphabet=11), [1, 7, 3], "cue 7; which answer belongs to it?"),
         (Binding(cues=2, answers=3, alphabet=11), [0, 11, 3], "nothing"),
+        (Binding(cues=2, answers=3, alphabet=11, digits=3), [0, 10, 2, 0, 1], "cue 10 2 0 with answer 1"),
+        (Binding(cues=2, answers=3, alphabet=11, digits=3), [0, 11, 11, 11, 3], "nothing"),
         (Chain(hops=2, symbols=3, alphabet=7), [0, 5, 6], "from 5 to 6"),
         (Chain(hops=2, symbols=3, alphabet=7), [0, 5, 9], "from 5 to answer 2"),
         (Chain(hops=2, symbols=3, alphabet=7), [1, 4, 10], "start 4; to which answer does it lead?"),

@@ -78,6 +78,45 @@ def test_all_other_pairs_tell_nothing(rank):
     assert binomtest(sum(right), 300, 1 / 3).pvalue > 1e-3
 
 
+def test_cues_of_several_digits_by_hand():
+    env = Binding(cues=3, answers=2, queries=2, alphabet=7, digits=3)
+    # No delay, three of the 343 cues, the answers, the order of the queries.
+    env.np_random = Rigged(0, [342, 5, 50], [1, 1, 0], [2, 0, 1])
+    observations, visible, rewards, _ = transcript(env, [0, 0, 0, 0, 0])
+    pairs, queries = [[0, 6, 6, 6, 1], [0, 0, 0, 5, 1], [0, 1, 0, 1, 0]], [[1, 1, 0, 1, 2], [1, 6, 6, 6, 2]]
+    assert observations == [*pairs, *queries, [0, 7, 7, 7, 2]]
+    assert visible == [True] * 3 + [False] * 3
+    assert rewards == [0, 0, 0, 1 / 2, -1 / 2]
+
+
+def test_cues_of_several_digits_are_different_and_alike_often():
+    env = Binding(cues=7, answers=3, queries=4, alphabet=3, digits=2)
+    env.reset(seed=0)
+    first = Counter()
+    for seen, _ in questions(env, 900)[3::4]:
+        shown, asked = {now[1:3] for now in seen[:7]}, {now[1:3] for now in seen[7:]}
+        assert (len(shown), len(asked)) == (7, 4)
+        assert asked < shown
+        first[seen[0][1:3]] += 1
+    assert chisquare([first[one, other] for one in range(3) for other in range(3)]).pvalue > 1e-3
+
+
+def test_many_cues_are_drawn_from_a_number_that_no_memory_could_hold():
+    env = Binding(cues=1000, queries=10, alphabet=32, digits=12)
+    env.reset(seed=0)
+    assert len({tuple(row) for row in env.observations[:1000, 1:-1].tolist()}) == 1000
+    assert set(env.observations[:1000, 1:-1].flatten().tolist()) == set(range(32))
+
+
+def test_one_digit_is_the_task_without_digits():
+    one, without = Binding(cues=6, digits=1), Binding(cues=6)
+    assert one.observation_space == without.observation_space
+    for seed in range(3):
+        for env in (one, without):
+            env.reset(seed=seed)
+        assert (one.observations == without.observations).all()
+
+
 def test_the_space_stays_when_there_are_more_cues():
     few, many = Binding(cues=3), Binding(cues=20, delay=(5, 9), queries=7)
     assert few.observation_space == many.observation_space
@@ -94,6 +133,9 @@ def test_the_space_stays_when_there_are_more_cues():
         ({"queries": 0}, "queries=0 must be a whole number from 1 to 8"),
         ({"cues": 33}, "cues=33 must be at most alphabet=32"),
         ({"alphabet": 0.5}, "alphabet=0.5 must be a whole number"),
+        ({"digits": 0}, "digits=0 must be a whole number of at least 1"),
+        ({"cues": 10, "alphabet": 3, "digits": 2}, r"cues=10 must be at most alphabet\^digits=3\^2"),
+        ({"alphabet": 2, "digits": 63}, r"digits=63 is too large: alphabet\^digits = 2\^63 must be below 2\^63"),
         ({"delay": 5}, r"delay=5 must be a pair \(fewest, most\) of whole numbers with 0 <= fewest <= most"),
         ({"delay": (3, 2)}, r"delay=\(3, 2\) must be a pair"),
         ({"delay": (-1, 2)}, r"delay=\(-1, 2\) must be a pair"),

@@ -66,7 +66,7 @@ def tasks(draw):
     if kind is Binding:
         cues = number(1, 9)
         queries = draw(st.none() | st.integers(1, cues))
-        return Binding(cues, number(2, 5), delay(), queries, alphabet=cues + number(0, 4))
+        return Binding(cues, number(2, 5), delay(), queries, alphabet=cues + number(0, 4), digits=number(1, 3))
     if kind is Chain:
         hops, symbols = number(1, 4), number(2, 4)
         return Chain(hops, symbols, delay(), alphabet=hops * symbols + number(0, 4))
