@@ -42,18 +42,27 @@ class AgeBias(nn.Module):
         """Sort ages [...] in steps into buckets; a negative one, of what is not there, into the first."""
         return torch.bucketize(age.contiguous(), self.starts, right=True)
 
+    def scaled(self) -> Tensor:
+        """Return the biases [A, R] by bucket."""
+        table: Tensor = self.table * self.scale
+        return table
+
     def forward(self, bucket: Tensor) -> Tensor:
         """Return the bias [R, ...] of events whose age is in a bucket [...]."""
-        flat = bucket.flatten().long()
-        # By `gather`, because the gradient of indexing sorts all indices first.
-        table = self.table.t() * self.scale
-        return table.gather(1, flat.expand(len(table), -1)).view(len(table), *bucket.shape)
+        return bias_of_age(self.scaled(), bucket)
 
     def by_head(self, bucket: Tensor) -> Tensor:
         """Return the bias [X, R, k] of each head's own events, whose age is in a bucket [X, R, k]."""
         heads = self.table.shape[1]
         index = bucket * heads + torch.arange(heads, device=bucket.device).view(-1, 1)
-        return (self.table * self.scale).flatten().index_select(0, index.flatten()).view(bucket.shape)
+        return self.scaled().flatten().index_select(0, index.flatten()).view(bucket.shape)
+
+
+def bias_of_age(table: Tensor, bucket: Tensor) -> Tensor:
+    """Look up biases [R, ...] of buckets [...] in a table [A, R]."""
+    flat, heads = bucket.flatten().long(), table.shape[1]
+    # By `gather`, because the gradient of indexing sorts all indices first.
+    return table.t().gather(1, flat.expand(heads, -1)).view(heads, *bucket.shape)
 
 
 class StepEmbedding(nn.Module):

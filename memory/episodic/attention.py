@@ -1,24 +1,17 @@
-"""Reading from events: their encoding with the current weights, and multi-head attention over those in reach."""
+"""Reading from events: what is asked, and multi-head attention over those in reach."""
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
+from engram.memory.episodic.attend.definition import Events, Learned
+from engram.memory.episodic.attend.native import attend
 from engram.memory.episodic.reach import Reach
 from engram.memory.positions import AgeBias, StepEmbedding
-
-
-class Encodings(NamedTuple):
-    """Keys, values and gates of M events, computed with the current weights."""
-
-    keys: Tensor  # [B, R, M, W]
-    values: Tensor  # [B, R, M, V]
-    log_gates: Tensor  # [B, M]
 
 
 class Attended(NamedTuple):
@@ -26,13 +19,14 @@ class Attended(NamedTuple):
 
     read: Tensor  # [T, B, R * V + R] the normalized content, and for every head the weight of the null slot
     null_weight: Tensor  # [T, B] mean weight of the null slot
-    weights: Tensor  # [B, hops * R, T, M] of every event in the reads of every hop
+    weights: Tensor  # [B, hops * R, T, M] of every event in the reads of every hop, without gradient
 
 
 class EventAttention(nn.Module):
     """Multi-head attention of the current step over events.
 
-    Logits are `q·k/√W + log gate + bias(age) - c log(duplicates)`, beside a null slot that means "nothing stored fits".
+    Logits are `q·k/√W + log gate + bias(age) - c log(duplicates)`, beside a null slot that means "nothing stored fits"
+    (see `attend.definition`).
 
     * The key of an event carries a step embedding and the query a linear function of that of the current step, so that
       order can be addressed as well as content.
@@ -98,18 +92,23 @@ class EventAttention(nn.Module):
             # Order plays no part until learning finds a use for it.
             nn.init.zeros_(self.query_of_step.weight)
 
-    def encodings(self, projected: Tensor, birth: Tensor) -> Encodings:
-        """Compute keys, values and gates of events.
+    def of_step(self, birth: Tensor) -> Tensor | None:
+        """Return what the steps at which events happened add to their keys, [..., R * W]; None if that is nothing.
 
         Args:
-            projected: [B, M, ...] the encoded events behind `from_event`.
-            birth: [B, M, E] embeddings of the steps at which they happened; E may be 0.
+            birth: [..., E] embeddings of the steps; E may be 0.
         """
-        size = self.heads * self.key_size
-        keys, values, gates = projected.split([size, self.heads * self.value_size, 1], dim=-1)
-        if self.step_embedding is not None:
-            keys = keys + self.key_of_step(birth)
-        return Encodings(self._by_head(keys), self._by_head(values), nn.functional.logsigmoid(gates.squeeze(-1)))
+        if self.step_embedding is None:
+            return None
+        added: Tensor = self.key_of_step(birth)
+        return added
+
+    def with_step(self, projected: Tensor, birth: Tensor) -> Tensor:
+        """Add to the keys of projected events [..., S] what their steps add; in place, so there must be no graph."""
+        added = self.of_step(birth)
+        if added is not None:
+            projected[..., : added.shape[-1]] += added
+        return projected
 
     def embedded(self, step: Tensor) -> Tensor:
         """Return the embeddings [..., E] of step numbers [...]; E is 0 without order addressing."""
@@ -118,12 +117,11 @@ class EventAttention(nn.Module):
         embedded: Tensor = self.step_embedding(step, self.null_key.dtype)
         return embedded
 
-    def _by_head(self, vectors: Tensor) -> Tensor:
-        """Cut [B, M, R * W] into [B, R, M, W]."""
-        heads: Tensor = vectors.unflatten(-1, (self.heads, -1))
-        return heads.transpose(1, 2)
+    def learned(self) -> Learned:
+        """Return what has been learned of all events alike."""
+        return Learned(self.age_bias.scaled(), self.duplicate_penalty, self.null_key, self.null_value)
 
-    def forward(self, hidden: Tensor, encoded: Tensor, now: Tensor, events: Encodings, reach: Reach) -> Attended:
+    def forward(self, hidden: Tensor, encoded: Tensor, now: Tensor, events: Events, reach: Reach) -> Attended:
         """Attend to the events alive at each step.
 
         Args:
@@ -133,38 +131,15 @@ class EventAttention(nn.Module):
             events: M candidates.
             reach: which of them are alive, and since when.
         """
-        dead = ~reach.alive.unsqueeze(1)  # [B, 1, T, M]
-        gates, most_open = self._relative_gates(events.log_gates, reach.alive)
-        penalty = self.duplicate_penalty.view(-1, 1, 1) * reach.log_duplicates.unsqueeze(1)  # [B, R, T, M]
-        bias = self.age_bias(reach.age).transpose(0, 1) + (gates.view(len(gates), 1, 1, -1) - penalty)
-        keys = events.keys.transpose(2, 3)
-        order = 0.0 if self.step_embedding is None else self.query_of_step(now).transpose(0, 1)
+        order = None if self.step_embedding is None else self.query_of_step(now).transpose(0, 1)
+        learned = self.learned()
         seen = torch.cat([hidden, encoded], dim=-1)
-        read, null_weights, weights_of_hops = seen[..., :0], seen[..., :0], []
+        read, null, weights_of_hops = None, seen[..., :0], []
         for query_of in self.queries:
-            queries = (query_of(torch.cat([seen, read], dim=-1)) + order) / math.sqrt(self.key_size)
-            queries = queries.unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3)  # [B, R, T, W]
-            logits = (queries @ keys + bias).masked_fill(dead, -torch.inf)
-            null_logit = queries @ self.null_key.unsqueeze(2) + most_open.unsqueeze(1)
-            weights = torch.cat([null_logit, logits], dim=3).softmax(3)  # [B, R, T, 1 + M]
-            null, shares = weights.split([1, dead.shape[3]], dim=3)
-            weights_of_hops.append(shares)
-            values = torch.addcmul(shares @ events.values, null, self.null_value.unsqueeze(1))
-            content = self.normalize(values.permute(2, 0, 1, 3).flatten(2))
+            queries = query_of(seen if read is None else torch.cat([seen, read], dim=-1))
+            contents, null, weights = attend(queries if order is None else queries + order, events, reach, learned)
             # The weight of the null slot shows how familiar the content is, which normalizing would hide.
-            null_weights = null.squeeze(3).permute(2, 0, 1)
-            read = torch.cat([content, null_weights], dim=2)
+            read = torch.cat([self.normalize(contents), null], dim=2)
+            weights_of_hops.append(weights)
         weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)
-        return Attended(read, null_weights.mean(2), weights)
-
-    @staticmethod
-    def _relative_gates(log_gates: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log gates [B, M], and for each step the most open one alive [B, T, 1], both less the row's most open.
-
-        To take a step's most open gate from all of its events is to add it to the null slot.
-        """
-        lowest = torch.finfo(log_gates.dtype).min
-        most_open = torch.where(alive, log_gates.unsqueeze(1), lowest).amax(2, keepdim=True)
-        level = most_open.detach().amax(1)
-        # Where nothing is alive the null slot has a very low logit, but is the only one.
-        return log_gates - level, most_open - level.unsqueeze(1)
+        return Attended(cast(Tensor, read), null.mean(2), weights)

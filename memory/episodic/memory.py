@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from engram.memory.arguments import check_int
 from engram.memory.distinct import distinct
 from engram.memory.episodic.acting import SlotCache
+from engram.memory.episodic.attend.definition import Events
+from engram.memory.episodic.attend.native import path as attend_path
 from engram.memory.episodic.attention import Attended, EventAttention
 from engram.memory.episodic.event_log import (
     EMPTY,
@@ -42,7 +44,6 @@ from engram.memory.interface import (
     SlotAccess,
     StepSequence,
 )
-from engram.memory.paths import FUSED
 from engram.memory.state import State, broadcast_like, concatenate, tree_map
 
 
@@ -112,7 +113,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         self.read_size = self.attention.read_size
 
     def path(self) -> str:
-        return FUSED  # all steps at once
+        return attend_path(self.attention.null_key, self.attention.null_value)
 
     def initial_state(self, batch_size: int) -> EpisodicState:
         device = self.attention.null_key.device
@@ -150,15 +151,15 @@ class EpisodicMemory(Memory[EpisodicState]):
         """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
         attention, facts, step = self.attention, cache.facts, state.step
         now = attention.embedded(step).unsqueeze(1)  # [B, 1, E]
-        age = attention.age_bias.bucket(step.unsqueeze(1) - facts.birth)
+        age = attention.age_bias.bucket(step.unsqueeze(1) - facts.birth).to(torch.uint8)
         reach = Reach(*(known.unsqueeze(1) for known in (facts.filled, age, facts.duplicates.log())))
-        attended = attention(steps.hidden, steps.encoded, now, cache.encodings(), reach)
+        attended = attention(steps.hidden, steps.encoded, now, cache.events(), reach)
         occupancy = facts.filled.float().mean(1).unsqueeze(0)  # before the facts are changed
 
-        new = attention.encodings(attention.from_event(steps.encoded[0]).unsqueeze(1), now)
-        hashes, log_gate = event_hash(steps.events)[0], new.log_gates[:, 0].detach()
+        projected = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
+        hashes, log_gate = event_hash(steps.events)[0], nn.functional.logsigmoid(projected[:, -1])
         slot = facts.take(log_gate, hashes, step)
-        cache.put(slot, new)
+        cache.put(slot, projected)
         after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, slot, cache.entry)
         decisions = slot.unsqueeze(0)
         trace = {
@@ -225,8 +226,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         if decisions is None:
             decisions = self._decide(state, stored[..., -1], own[..., -1], candidates, steps.episode_starts)
         reach = reach_of(candidates, decisions, steps.episode_starts, attention.age_bias)
-        projected = torch.cat([stored, own.transpose(0, 1)], dim=1)
-        events = attention.encodings(projected, attention.embedded(candidates.birth))
+        projected = torch.cat([stored, own.transpose(0, 1)], dim=1).flatten(0, 1)
+        events = Events(projected, None, attention.of_step(attention.embedded(candidates.birth)))
         attended = attention(steps.hidden, steps.encoded, attention.embedded(now.t()), events, reach)
         return attended, decisions, reach.alive, torch.sigmoid(own[..., -1]), candidates
 
@@ -256,7 +257,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         return torch.stack(decisions)
 
     def _project_slots(self, state: EpisodicState, used: int) -> Tensor:
-        """Encode the events in the first `used` slots with the current weights, see `EventAttention.encodings`."""
+        """Encode the events in the first `used` slots with the current weights, [B, U, S] as for `Events`."""
         events, hashes = stored_events(state, used)
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
         if hashes.is_cpu:
@@ -272,7 +273,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         """Encode the slots; what results can be used until the weights change."""
         used, birth = slots_in_use(state.filled, 1), state.birth
         projected = nn.functional.pad(self._project_slots(state, used), (0, 0, 0, self.slots - used))
-        return SlotCache.of(self.attention.encodings(projected, self.attention.embedded(birth)), state)
+        return SlotCache.of(self.attention.with_step(projected, self.attention.embedded(birth)), state)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)
@@ -300,7 +301,6 @@ class EpisodicMemory(Memory[EpisodicState]):
     def recall(self, steps: ReplayedSteps, plan: State, decisions: State) -> Tensor:
         given = cast(ReadPlan, plan)
         candidates = torch.cat([*steps.stored, steps.event.t()], dim=1)  # [B, M]
-        projected = self.attention.from_event(steps.table).index_select(0, candidates.flatten())
-        events = self.attention.encodings(projected.unflatten(0, candidates.shape), given.birth)
+        events = Events(self.attention.from_event(steps.table), candidates, self.attention.of_step(given.birth))
         attended: Attended = self.attention(steps.hidden, steps.encoded, given.now, events, given.reach)
         return attended.read

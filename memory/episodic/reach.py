@@ -15,7 +15,7 @@ class Reach(NamedTuple):
     """Which of M events each step may read, and what is known of them."""
 
     alive: Tensor  # [B, T, M] bool
-    age: Tensor  # [B, T, M] bucket of the age, see `AgeBias.bucket`
+    age: Tensor  # [B, T, M] uint8, bucket of the age, see `AgeBias.bucket`
     log_duplicates: Tensor  # [B, T, M] log of how many events alive equal each; without meaning where it is not alive
 
 

@@ -39,3 +39,14 @@ static inline REAL squash(REAL x) {
     const REAL less = e.power == 1 ? e.beyond : e.power + e.power * e.beyond - 1;
     return copysign(less / (2 + less), x);
 }
+
+/* ln(1 + x) for 0 <= x <= 1 as twice the artanh of x / (2 + x), of which a small x keeps all digits */
+static inline REAL log_of_one_and(REAL x) {
+    const REAL ratio = x / (2 + x), square = ratio * ratio;
+    const int last = sizeof(REAL) == 4 ? 15 : 33;
+    REAL series = 0;
+    for (int i = last; i >= 1; i -= 2) series = series * square + 1 / (REAL)i;
+    return 2 * ratio * series;
+}
+
+static inline REAL log_sigmoid(REAL x) { return (x < 0 ? x : 0) - log_of_one_and(decay(-fabs(x))); }

@@ -29,45 +29,53 @@ enum { LANES = VECTOR_BYTES / sizeof(REAL), COLUMNS = 2 * LANES };
 /* How many columns a panel has. */
 int panel_columns(void) { return COLUMNS; }
 
+/* Pack a matrix [depth, columns], whose rows lie `stride` apart: of a panel there are as many columns as fit, the rest is
+ * zero. */
+static inline void pack_rows(REAL *packed, const REAL *matrix, int64_t stride, int64_t depth, int64_t columns) {
+    for (int64_t first = 0; first < columns; first += COLUMNS) {
+        const int64_t wide = columns - first < COLUMNS ? columns - first : COLUMNS;
+        for (int64_t k = 0; k < depth; k++, packed += COLUMNS) {
+            if (wide < COLUMNS) memset(packed, 0, COLUMNS * sizeof(REAL));
+            memcpy(packed, matrix + k * stride + first, wide * sizeof(REAL));
+        }
+    }
+}
+
+/* Pack the transpose [depth, columns] of a matrix [columns, depth], whose rows lie `stride` apart. */
+static inline void pack_columns(REAL *packed, const REAL *matrix, int64_t stride, int64_t depth, int64_t columns) {
+    for (int64_t first = 0; first < columns; first += COLUMNS, packed += depth * COLUMNS)
+        for (int64_t n = 0; n < COLUMNS; n++) {
+            const int64_t column = first + n;
+            for (int64_t k = 0; k < depth; k++)
+                packed[k * COLUMNS + n] = column < columns ? matrix[column * stride + k] : 0;
+        }
+}
+
 typedef struct {
     REAL *packed;
     const REAL *matrix;
 } Packing;
 
-/* Pack a matrix [depth, columns]: of a panel there are as many columns as fit, the rest is zero. */
+/* `pack_rows` and `pack_columns` of a contiguous matrix. */
 void pack(int64_t depth, int64_t columns, const Packing *at) {
-    REAL *packed = at->packed;
-    for (int64_t first = 0; first < columns; first += COLUMNS) {
-        const int64_t wide = columns - first < COLUMNS ? columns - first : COLUMNS;
-        for (int64_t k = 0; k < depth; k++, packed += COLUMNS) {
-            memset(packed, 0, COLUMNS * sizeof(REAL));
-            memcpy(packed, at->matrix + k * columns + first, wide * sizeof(REAL));
-        }
-    }
+    pack_rows(at->packed, at->matrix, columns, depth, columns);
 }
 
-/* Pack the transpose [depth, columns] of a matrix [columns, depth]. */
 void pack_transposed(int64_t depth, int64_t columns, const Packing *at) {
-    REAL *packed = at->packed;
-    for (int64_t first = 0; first < columns; first += COLUMNS, packed += depth * COLUMNS)
-        for (int64_t n = 0; n < COLUMNS; n++) {
-            const int64_t column = first + n;
-            for (int64_t k = 0; k < depth; k++)
-                packed[k * COLUMNS + n] = column < columns ? at->matrix[column * depth + k] : 0;
-        }
+    pack_columns(at->packed, at->matrix, depth, depth, columns);
 }
 
-/* sums [count, COLUMNS] = start + rows [count, depth] times a panel */
+/* sums [count, COLUMNS] = start + rows [count, depth] times a panel; the numbers of a row lie `step` apart */
 static inline __attribute__((always_inline)) void block(REAL *const *sums, const REAL *const *start,
-                                                        const REAL *const *rows, const REAL *panel, int64_t depth,
-                                                        const int count) {
+                                                        const REAL *const *rows, int64_t step, const REAL *panel,
+                                                        int64_t depth, const int count) {
     Vector left[ROWS], right[ROWS];
 #pragma GCC unroll 8
     for (int r = 0; r < count; r++) left[r] = *(Vector *)start[r], right[r] = *(Vector *)(start[r] + LANES);
     for (int64_t k = 0; k < depth; k++, panel += COLUMNS) {
         const Vector a = *(Vector *)panel, b = *(Vector *)(panel + LANES);
 #pragma GCC unroll 8
-        for (int r = 0; r < count; r++) left[r] += rows[r][k] * a, right[r] += rows[r][k] * b;
+        for (int r = 0; r < count; r++) left[r] += rows[r][k * step] * a, right[r] += rows[r][k * step] * b;
     }
 #pragma GCC unroll 8
     for (int r = 0; r < count; r++) *(Vector *)sums[r] = left[r], *(Vector *)(sums[r] + LANES) = right[r];
@@ -92,9 +100,9 @@ static inline void multiply(REAL *sums, const REAL *start, int64_t stride, const
                 if (wide < COLUMNS) begin[r] = into[r] = memcpy(narrow[r], begin[r], wide * sizeof(REAL));
             }
             if (b + 2 < batch)
-                block(into, begin, from, packed, depth, ROWS);
+                block(into, begin, from, 1, packed, depth, ROWS);
             else
-                block(into, begin, from, packed, depth, 2);
+                block(into, begin, from, 1, packed, depth, 2);
             if (wide < COLUMNS)
                 for (int64_t r = 0; r < ROWS && b + r < batch; r++)
                     memcpy(sums + (b + r) * columns + first, narrow[r], wide * sizeof(REAL));

@@ -238,8 +238,8 @@ def test_it_fails_when_recorded_writes_are_not_replayed_and_the_gates_have_chang
     attend = EventAttention.forward
 
     def blind_to_gates(self, hidden, encoded, now, events, reach):
-        equal = events._replace(log_gates=torch.zeros_like(events.log_gates))
-        return attend(self, hidden, encoded, now, equal, reach)
+        equal = torch.cat([events.projected[..., :-1], torch.zeros_like(events.projected[..., -1:])], dim=-1)
+        return attend(self, hidden, encoded, now, events._replace(projected=equal), reach)
 
     # What can be read is then all that the gates have a say in.
     monkeypatch.setattr(EventAttention, "forward", blind_to_gates)

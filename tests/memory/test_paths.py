@@ -45,6 +45,7 @@ def test_every_core_reports_its_paths(spec):
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
 def test_on_a_cpu_with_a_compiler_the_steps_are_in_c():
     assert paths("lstm", "dnc", slots=5) == {"feedback loop": "fused", "controller": "native", "memory": "native"}
+    assert paths("gru", "episodic", slots=5)["memory"] == "native"
     assert paths("lstm", "ntm", slots=5) == {"feedback loop": "fused", "controller": "native", "memory": "fused"}
 
 

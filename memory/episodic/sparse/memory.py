@@ -16,6 +16,7 @@ from engram.memory.episodic.sparse.cache import SparseCache
 from engram.memory.episodic.sparse.read import Found, attend, keys_of_steps, queries
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
+from engram.memory.paths import FUSED
 from engram.memory.state import State, broadcast_like, concatenate, tree_map
 
 NOTHING = -1
@@ -50,6 +51,9 @@ class SparseEpisodicMemory(EpisodicMemory):
     """
 
     reads = "sparse"
+
+    def path(self) -> str:
+        return FUSED  # the chunk at once; the C code is for dense reads
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
         attention, step, encoded = self.attention, state.step, steps.encoded[0]

@@ -5,11 +5,21 @@ import math
 import pytest
 import torch
 
-from engram.memory.episodic.attention import Encodings, EventAttention
+from engram.memory.episodic import attention as attention_module
+from engram.memory.episodic.attend import definition
+from engram.memory.episodic.attend.definition import Events
+from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.reach import Reach
 
 TIME, BATCH, HIDDEN, ENCODED, HEADS, KEY, VALUE = 7, 3, 4, 5, 2, 3, 11
 SLOTS, EVENTS = 6, 7  # two groups of candidates
+
+
+@pytest.fixture(params=["as it is", "by its definition"], autouse=True)
+def _implementation(request, monkeypatch):
+    """Attention as it runs on this machine, in C if there is a compiler, and by operations in torch."""
+    if request.param == "by its definition":
+        monkeypatch.setattr(attention_module, "attend", definition.attend)
 
 
 def attention(hops=1, step_embedding_size=8):
@@ -20,8 +30,9 @@ def attention(hops=1, step_embedding_size=8):
     return made
 
 
-def encodings(made, encoded, birth):
-    return made.encodings(made.from_event(encoded), made.embedded(birth))
+def project(made, encoded, birth):
+    """Events [B, M, ...] that are projected, as one group of candidates: [B, M, S] and what is added to their keys."""
+    return made.from_event(encoded), made.of_step(made.embedded(birth))
 
 
 def attend(made, hidden, encoded, now, groups, event_hashes, alive, age):
@@ -29,15 +40,16 @@ def attend(made, hidden, encoded, now, groups, event_hashes, alive, age):
     counts = torch.ones(alive.transpose(0, 1).shape)
     for t, b, m in alive.nonzero().tolist():
         counts[b, t, m] = (event_hashes[b, alive[t, b]] == event_hashes[b, m]).sum()
-    reach = Reach(alive.transpose(0, 1), made.age_bias.bucket(age.transpose(0, 1)), counts.log())
-    return made(hidden, encoded, made.embedded(now.t()), join(groups), reach)
+    bucket = made.age_bias.bucket(age.transpose(0, 1)).to(torch.uint8)
+    reach = Reach(alive.transpose(0, 1), bucket, counts.log())
+    return made(hidden, encoded, made.embedded(now.t()), events_of(groups), reach)
 
 
 def candidates(made, number):
-    """Encodings of random events."""
+    """A group of random events."""
     kinds = torch.randn(4, ENCODED)
     encoded = torch.cat([kinds[torch.randint(0, 4, (BATCH, number - 2))], torch.randn(BATCH, 2, ENCODED)], dim=1)
-    return encodings(made, encoded, torch.randint(0, 50, (BATCH, number)))
+    return project(made, encoded, torch.randint(0, 50, (BATCH, number)))
 
 
 def inputs(made):
@@ -54,13 +66,29 @@ def inputs(made):
 
 def join(groups):
     """The candidates of all groups as one."""
-    axes = Encodings(keys=2, values=2, log_gates=1)
-    return Encodings(*(torch.cat(parts, axis) for axis, *parts in zip(axes, *groups, strict=True)))
+    projected, of_step = zip(*groups, strict=True)
+    return torch.cat(projected, 1), None if of_step[0] is None else torch.cat(of_step, 1)
+
+
+def events_of(groups):
+    projected, of_step = join(groups)
+    return Events(projected.flatten(0, 1), None, of_step)
+
+
+def with_gates(group, change):
+    """The same events, with other log gates."""
+    projected, of_step = group
+    log_gates = change(torch.nn.functional.logsigmoid(projected[..., -1]))
+    gates = log_gates - torch.log1p(-log_gates.exp())
+    return torch.cat([projected[..., :-1], gates.unsqueeze(-1)], dim=-1), of_step
 
 
 def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
     """One step, row and head after the other."""
-    events, reads = join(groups), []
+    projected, of_step = join(groups)
+    keys, values, gates = projected.split([HEADS * KEY, HEADS * VALUE, 1], dim=2)
+    keys = (keys if of_step is None else keys + of_step).unflatten(2, (HEADS, KEY))
+    values, log_gates, reads = values.unflatten(2, (HEADS, VALUE)), gates.squeeze(2).sigmoid().log(), []
     for t in range(TIME):
         for b in range(BATCH):
             seen = torch.cat([hidden[t, b], encoded[t, b]])
@@ -75,17 +103,17 @@ def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
                 for r in range(HEADS):
                     logits = [query[r] @ made.null_key[r] / math.sqrt(KEY)]
                     for m in reach:
-                        gate = events.log_gates[b, m] - max(events.log_gates[b, other] for other in reach)
+                        gate = log_gates[b, m] - max(log_gates[b, other] for other in reach)
                         equals = [other for other in reach if event_hashes[b, other] == event_hashes[b, m]]
                         bias = made.age_bias(made.age_bias.bucket(age[t, b, m]))[r] - made.duplicate_penalty[
                             r
                         ] * math.log(len(equals))
-                        logits.append(query[r] @ events.keys[b, r, m] / math.sqrt(KEY) + gate + bias)
+                        logits.append(query[r] @ keys[b, m, r] / math.sqrt(KEY) + gate + bias)
                     weights = torch.stack(logits).softmax(0)
                     nulls.append(weights[0])
                     contents.append(weights[0] * made.null_value[r])
                     for weight, m in zip(weights[1:], reach, strict=True):
-                        contents[-1] = contents[-1] + weight * events.values[b, r, m]
+                        contents[-1] = contents[-1] + weight * values[b, m, r]
                 read = torch.cat([made.normalize(torch.cat(contents)), torch.stack(nulls)])
             reads.append(read)
     return torch.stack(reads).view(TIME, BATCH, -1)
@@ -124,7 +152,7 @@ def test_gates_scaled_by_one_factor_change_nothing():
     made = attention()
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
     read, null, _ = attend(made, hidden, encoded, now, groups, event_hashes, alive, age)
-    closed = [group._replace(log_gates=group.log_gates - 20.0) for group in groups]
+    closed = [with_gates(group, lambda log_gates: log_gates - 20.0) for group in groups]
     read_closed, null_closed, _ = attend(made, hidden, encoded, now, closed, event_hashes, alive, age)
     assert torch.allclose(read_closed, read, atol=1e-4)
     assert torch.allclose(null_closed, null, atol=1e-5)
@@ -137,7 +165,7 @@ def test_no_gate_can_hide_the_most_open_event_from_the_null_slot():
         alone = torch.zeros_like(alive)
         alone[:, :, one] = True
         expected, *_ = attend(made, hidden, encoded, now, groups, event_hashes, alone, age)
-        shut = [group._replace(log_gates=torch.full_like(group.log_gates, -1e4)) for group in groups]
+        shut = [with_gates(group, lambda log_gates: torch.full_like(log_gates, -1e4)) for group in groups]
         read, *_ = attend(made, hidden, encoded, now, shut, event_hashes, alone, age)
         assert torch.allclose(read, expected, atol=1e-6)
 
@@ -146,33 +174,31 @@ def test_a_uniform_gradient_on_the_gates_vanishes():
     """What is learned from a read can rank events; it has no say in how open the memory is as a whole."""
     made = attention()
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
-    joined = join(groups)
-    log_gates = joined.log_gates.detach().requires_grad_()
-    read, *_ = attend(made, hidden, encoded, now, [joined._replace(log_gates=log_gates)], event_hashes, alive, age)
+    projected, of_step = join(groups)
+    gates = projected[..., -1:].detach().requires_grad_()
+    joined = torch.cat([projected[..., :-1].detach(), gates], dim=-1), of_step
+    read, *_ = attend(made, hidden, encoded, now, [joined], event_hashes, alive, age)
     (read * torch.randn_like(read)).sum().backward()
-    assert log_gates.grad.abs().max() > 1e-3
-    assert log_gates.grad.sum(1).abs().max() < 1e-4
+    of_log_gates = gates.grad / (1 - gates.sigmoid())
+    assert of_log_gates.abs().max() > 1e-3
+    assert of_log_gates.sum(1).abs().max() < 1e-4
 
 
 def test_the_dead_have_no_say_and_no_gradient():
     made = attention()
     hidden, encoded, now, groups, event_hashes, alive, age = inputs(made)
-    joined = join(groups)
+    joined = [tensor.detach().requires_grad_() for tensor in join(groups)]
     alive[..., 4] = False
-    for name in ("keys", "values", "log_gates"):
-        leaf = getattr(joined, name).detach().requires_grad_()
-        read, *_ = attend(made, hidden, encoded, now, [joined._replace(**{name: leaf})], event_hashes, alive, age)
-        (gradient,) = torch.autograd.grad(read.square().sum(), leaf)
-        felt = gradient if name == "log_gates" else gradient.transpose(1, 2).flatten(2).abs().sum(2)
-        assert felt[:, 4].abs().max() == 0
-        assert felt.abs().max() > 0
     read, *_ = attend(made, hidden, encoded, now, [joined], event_hashes, alive, age)
-    keys, log_gates = joined.keys.clone(), joined.log_gates.clone()
-    keys[:, :, 4] = log_gates[:, 4] = torch.nan
-    spoilt, *_ = attend(
-        made, hidden, encoded, now, [joined._replace(keys=keys, log_gates=log_gates)], event_hashes, alive, age
-    )
-    assert torch.equal(spoilt, read)
+    projected, of_step = torch.autograd.grad(read.square().sum(), joined)
+    for gradient in (*projected.split([HEADS * KEY, HEADS * VALUE, 1], dim=2), of_step):
+        felt = gradient.abs().sum(2)
+        assert felt[:, 4].max() == 0
+        assert felt.max() > 0
+    spoilt = joined[0].detach().clone()
+    spoilt[:, 4, : HEADS * KEY] = spoilt[:, 4, -1] = torch.nan
+    again, *_ = attend(made, hidden, encoded, now, [(spoilt, joined[1])], event_hashes, alive, age)
+    assert torch.equal(again, read)
 
 
 def test_a_read_tells_how_familiar_it_was():
@@ -188,7 +214,7 @@ def test_a_read_tells_how_familiar_it_was():
 def test_what_is_seen_recalls_its_like_from_the_beginning():
     made = EventAttention(64, HIDDEN, 4, 32, 32, 1, 3.0, 0)
     events = torch.randn(1, 9, 64)
-    keys = encodings(made, events, torch.zeros(1, 9, dtype=torch.int64)).keys[0]
+    keys = made.from_event(events)[0, :, : 4 * 32].unflatten(1, (4, 32)).transpose(0, 1)
     for m in range(9):
         query = made.queries[0](torch.cat([torch.zeros(HIDDEN), events[0, m]])).view(4, 32)
         assert torch.einsum("rw,rmw->m", query, keys).argmax() == m
@@ -201,7 +227,7 @@ def test_a_crowd_of_equals_weighs_as_much_as_one():
 
     def recalled(times):
         encoded = torch.stack([cue] + [corridor] * times).unsqueeze(0)
-        events = encodings(made, encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
+        events = project(made, encoded, torch.zeros(1, 1 + times, dtype=torch.int64))
         alive, age = torch.ones(1, 1, 1 + times, dtype=torch.bool), torch.zeros(1, 1, 1 + times, dtype=torch.int64)
         event_hashes = torch.tensor([[1] + [2] * times])
         return attend(made, hidden, seen, torch.zeros(1, 1, dtype=torch.int64), [events], event_hashes, alive, age)[0]
