@@ -7,6 +7,7 @@ shorter its episodes. Seconds are CPU time.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import gymnasium as gym
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from benchmarks.arguments import count, make_parser, positive
+from benchmarks.speed.report.result import Row, Table
+from benchmarks.speed.report.terminal import SpeedProgress, print_table
+from benchmarks.speed.session import Session, ratios
 from engram.envs import make_env, make_vec_env
 
 ALL_ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
@@ -34,6 +38,24 @@ FORWARD = 0.7
 TURNS = 5
 
 
+def measure(session: Session) -> list[Table]:
+    """Return one table."""
+    counts = [16] if session.quick else [16, 64]
+    return [compared(list(TASKS), counts, 0.02 if session.quick else 0.2, session.tell)]
+
+
+def compared(ids: Sequence[str], counts: Sequence[int], seconds: float, tell: Callable[[str], None]) -> Table:
+    """Compare the tasks with these ids, with each number of envs and each way to play."""
+    rows = []
+    for env_id in ids:
+        for n_envs in counts:
+            for play in ("random", "forward") if TASKS[env_id] else ("random",):
+                tell(f"{env_id}, {n_envs} envs, {play}")
+                rows.append(_row(env_id, n_envs, play, seconds))
+    columns = {"single": "one by one", "batched": "batched", "ratio": "times faster", "reset": "a reset"}
+    return Table(name="step", title="A step of one env, microseconds of CPU time", columns=columns, rows=rows)
+
+
 def main() -> None:
     """Print one line a task and way to play."""
     parser = make_parser("benchmarks.speed.batched_envs", __doc__)
@@ -43,15 +65,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.ids) - set(TASKS):
         parser.error(f"{min(unknown)} is not one of {', '.join(TASKS)}")
-    head = f"{'one by one':>12}{'batched':>9}{'ratio':>7}{'range':>13}{'reset':>8}"
-    print(f"{'us per step':<29}{'envs':>5}{'play':>10}{head}")
-    for env_id in arguments.ids:
-        for n_envs in arguments.n_envs:
-            for play in ("random", "forward") if TASKS[env_id] else ("random",):
-                print(_row(env_id, n_envs, play, arguments.seconds), flush=True)
+    expected = 2 * 1.4 * TURNS * arguments.seconds * 2 * len(arguments.n_envs) * len(arguments.ids)
+    with SpeedProgress({"batched_envs": expected}) as progress:
+        progress.begin("batched_envs")
+        table = compared(arguments.ids, arguments.n_envs, arguments.seconds, progress.tell)
+    print_table(table)
 
 
-def _row(env_id: str, n_envs: int, play: str, seconds: float) -> str:
+def _row(env_id: str, n_envs: int, play: str, seconds: float) -> Row:
     task = TASKS[env_id]
     options = {} if task is None else {"view_size": task[0], "useful_actions": task[1]}
     if env_id.startswith("Engram-"):
@@ -63,12 +84,10 @@ def _row(env_id: str, n_envs: int, play: str, seconds: float) -> str:
     for vec_env in (one_by_one, batched):
         vec_env.reset()
         _step(vec_env, actions, seconds / 5)
-    turns = np.array([[_step(vec_env, actions, seconds) for vec_env in (one_by_one, batched)] for _ in range(TURNS)])
-    slow, fast = np.median(turns, axis=0)
-    ratios = np.sort(turns[:, 0] / turns[:, 1])
-    spread = f"{ratios[0]:.1f}-{ratios[-1]:.1f}"
-    ratio = f"{np.median(ratios):.1f}"
-    return f"{env_id:<29}{n_envs:>5}{play:>10}{slow:>12.2f}{fast:>9.2f}{ratio:>7}{spread:>13}{_reset(batched):>8.0f}"
+    turns = [[_step(vec_env, actions, seconds) for vec_env in (one_by_one, batched)] for _ in range(TURNS)]
+    slow, fast = ([turn[side] for turn in turns] for side in (0, 1))
+    cells = {"single": slow, "batched": fast, "ratio": ratios(slow, fast), "reset": [_reset(batched)]}
+    return Row(name=f"{env_id}, {n_envs} envs, {play}", cells=cells)
 
 
 def _actions(vec_env: VecEnv, play: str) -> npt.NDArray[np.int64]:

@@ -37,6 +37,8 @@ BARS = (
     Bar("acting", "step", "episodic, 64 slots", "ratio", at_most=1.5),
     Bar("operations", "native", "lstm, episodic", "acting ratio", at_most=2),
     Bar("acting", "flat", "LSTM, episodic", "ratio", at_most=1.25),
+    Bar("slots", "slots", "65,536 slots, sparse", "acting ratio", at_most=2),
+    Bar("slots", "slots", "65,536 slots, sparse", "training ratio", at_most=3),
     Bar("peak_memory", "peak", "after two iterations", "gigabytes", at_most=1.5),
     Bar("memories", "learning", "ours: dnc", "ratio", at_least=5),
 )

@@ -81,10 +81,11 @@ PARTS = (
     Part(
         "slots",
         "Slots",
-        "The episodic memory with more and more slots, all of them full of different events. Acting is `predict` with "
-        "one env, the training step an update on one minibatch of 8 envs × 64 steps.",
-        110,
-        12,
+        "The episodic memory with more and more slots, all of them full of different events; reads are dense where "
+        "nothing else is said. Acting is `predict` with one env, the training step an update on one minibatch of 8 "
+        "envs × 64 steps. Ratios are to the smaller memory that reads in the same way.",
+        150,
+        15,
         "Milliseconds of an acting step and of a training step over the number of slots",
     ),
     Part(
@@ -111,6 +112,15 @@ PARTS = (
         70,
         20,
         "How many times faster each environment steps than its peer",
+    ),
+    Part(
+        "batched_envs",
+        "Batched environments",
+        "Our own tasks stepped one by one in a `DummyVecEnv`, and as one batch, which returns the same to the last "
+        "bit. *Forward* walks straight on in 70 % of its steps. The time of resets is part of a step, and stands alone, "
+        "too.",
+        95,
+        10,
     ),
     Part(
         "chunks",
