@@ -186,7 +186,7 @@ class Core(nn.Module):
         own = tree_map(lambda leaf: leaf.index_select(0, flat).unflatten(0, event.shape), used)
         if self.memory.feedback_size:
             state = CoreState(chunks.controller, chunks.memory)
-            hidden, _, output = self._loop().unroll(EncodedSteps(encoded, own, starts), state, decisions)
+            hidden, _, output = self._loop().unroll(EncodedSteps(encoded, own, starts), state, decisions, watch=False)
             return self._features(hidden, encoded, output.read)
         hidden, _ = self.controller(encoded, chunks.controller, starts)
         steps = ReplayedSteps(hidden, encoded, own, starts, table, event, stored)

@@ -1,4 +1,4 @@
-/* A step of the DNC and its backward pass, one row of the batch after another.
+/* A step of the DNC and its backward pass, for one row of the batch: see `step.h`.
  *
  * `memory.dnc.memory.DNC.step` is the definition, `memory.dnc.fused.FusedDNC` has the same formulas as operations on
  * tensors, and each function here names the one there that it follows. What is gained: a row's links stay in the
@@ -6,25 +6,17 @@
  * length that the compiler knows, for the sizes are compiled in: N slots of width W, R read heads, numbers of the type
  * REAL. All arrays are contiguous.
  */
-#include <string.h>
-
-#include "native_math.h"
+#include "content.h"
+#include "step.h"
 
 #define S ((R + 1) * W + W + (R + 1) + (W + 2 + R) + 3 * R) /* size of the interface vector */
 
-static const REAL EPSILON = (REAL)1e-6; /* memory.addressing.content.EPSILON and memory.dnc.allocation.EPSILON */
+static const REAL EPSILON = (REAL)1e-6; /* memory.dnc.allocation.EPSILON */
 static const REAL RESOLUTION = 4096;    /* memory.dnc.allocation._RESOLUTION */
 
 typedef struct { /* leaves of a DNCState, or their gradients */
     REAL *memory, *usage, *precedence, *links, *write, *reads, *read;
 } State;
-
-static State row(const State *all, int64_t b) {
-    return (State){
-        all->memory + b * N * W, all->usage + b * N,     all->precedence + b * N, all->links + b * N * N,
-        all->write + b * N,      all->reads + b * R * N, all->read + b * R * W,
-    };
-}
 
 typedef struct { /* the parsed interface vector, bounded; in the order of DNC.parse */
     REAL keys[R * W], write_key[W], vector[W];
@@ -46,36 +38,7 @@ typedef struct { /* what the backward pass needs of a row */
     REAL allocated[N], backward[R * N], forward[R * N];
 } Kept;
 
-/* How many numbers per row `dnc_forward` leaves behind for `dnc_backward`. */
-int dnc_kept(void) { return sizeof(Kept) / sizeof(REAL); }
-
-static inline void softmax(REAL *x, int n) {
-    REAL most = x[0], sum = 0;
-    for (int i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
-    for (int i = 0; i < n; i++) x[i] = decay(x[i] - most);
-    for (int i = 0; i < n; i++) sum += x[i];
-    for (int i = 0; i < n; i++) x[i] /= sum;
-}
-
-static inline REAL dot(const REAL *a, const REAL *b, int n) {
-    REAL sum = 0;
-    for (int i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-/* y += a x */
-static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) {
-    for (int i = 0; i < n; i++) y[i] += a * x[i];
-}
-
-/* y += a X, for X with rows of length n; four rows at a time, so that y is seldom loaded and stored */
-static inline void add_rows(REAL *restrict y, const REAL *a, const REAL *restrict x, const int rows, const int n) {
-    int i = 0;
-    for (; i + 4 <= rows; i += 4, x += 4 * n)
-        for (int j = 0; j < n; j++)
-            y[j] += a[i] * x[j] + a[i + 1] * x[n + j] + a[i + 2] * x[2 * n + j] + a[i + 3] * x[3 * n + j];
-    for (; i < rows; i++, x += n) add(y, a[i], x, n);
-}
+int step_kept(void) { return sizeof(Kept) / sizeof(REAL); }
 
 /* DNC.parse */
 static void parse(const REAL *interface, Parsed *h, REAL *slopes) {
@@ -119,23 +82,6 @@ static void allocate(const REAL *usage, const int64_t *order, REAL *weights) {
     }
 }
 
-/* memory.addressing.content.content_forward, for H keys */
-static inline void look_up(const REAL *memory, const REAL *keys, const REAL *strengths, REAL *weights, REAL *likeness,
-                           REAL *of_slot, REAL *of_key, const int H) {
-    for (int n = 0; n < N; n++) {
-        const REAL *word = memory + n * W;
-        of_slot[n] = dot(word, word, W) + EPSILON;
-        for (int h = 0; h < H; h++) likeness[h * N + n] = dot(word, keys + h * W, W);
-    }
-    for (int n = 0; n < N; n++) of_slot[n] = 1 / sqrt(of_slot[n]);
-    for (int h = 0; h < H; h++) {
-        of_key[h] = 1 / sqrt(dot(keys + h * W, keys + h * W, W) + EPSILON);
-        for (int n = 0; n < N; n++) likeness[h * N + n] *= of_key[h] * of_slot[n];
-        for (int n = 0; n < N; n++) weights[h * N + n] = strengths[h] * likeness[h * N + n];
-        softmax(weights + h * N, N);
-    }
-}
-
 /* memory.dnc.links.links_forward and DNC's precedence */
 static void link(const State *before, const State *after, REAL *restrict forward, REAL *restrict backward) {
     const REAL *restrict w = after->write, *restrict p = before->precedence, *restrict reads = before->reads;
@@ -152,77 +98,38 @@ static void link(const State *before, const State *after, REAL *restrict forward
     for (int n = 0; n < N; n++) after->precedence[n] = w[n] + blank * p[n];
 }
 
-typedef struct { /* where the numbers of a step lie */
-    REAL *interface; /* on the way back, its gradient */
-    Kept *kept;
-    int64_t *order;
-    State before, after, of_after, of_before; /* gradients on the way back alone; there is none of the read before */
-} Step;
-
 /* FusedDNC.forward: `order` is found, or with `decided` replayed. Returns 0, and stops, if it names no slot. */
-int dnc_forward(int64_t batch, const Step *at, int decided) {
-    Kept *kept = at->kept;
-    int64_t *order = at->order;
-    for (int64_t b = 0; b < batch; b++, kept++, order += N) {
-        const State old = row(&at->before, b), now = row(&at->after, b);
-        const Parsed *h = &kept->parsed;
-        if (decided)
-            for (int n = 0; n < N; n++)
-                if (order[n] < 0 || order[n] >= N) return 0;
-        parse(at->interface + b * S, &kept->parsed, kept->slopes);
-        use(&old, h->free, now.usage);
-        if (!decided) sort_by_usage(now.usage, order);
-        allocate(now.usage, order, kept->allocated);
-        look_up(old.memory, h->write_key, h->strengths + R, kept->sought, kept->sought_likeness, kept->of_slot_before,
-                &kept->of_write_key, 1);
-        for (int n = 0; n < N; n++) {
-            const REAL *restrict word = old.memory + n * W, sought = kept->sought[n];
-            REAL *restrict written = now.memory + n * W;
-            const REAL w = h->gate * (sought + h->allocate * (kept->allocated[n] - sought));
-            now.write[n] = w;
-            for (int i = 0; i < W; i++) written[i] = word[i] + w * (h->vector[i] - word[i] * h->erase[i]);
-        }
-        look_up(now.memory, h->keys, h->strengths, kept->found, kept->likeness, kept->of_slot, kept->of_keys, R);
-        link(&old, &now, kept->forward, kept->backward);
-        memset(now.read, 0, R * W * sizeof(REAL));
-        for (int r = 0; r < R; r++) {
-            const REAL *mode = h->modes[r];
-            for (int at = r * N; at < (r + 1) * N; at++)
-                now.reads[at] = mode[0] * kept->backward[at] + mode[1] * kept->found[at] + mode[2] * kept->forward[at];
-            add_rows(now.read + r * W, now.reads + r * N, now.memory, N, W);
-        }
+int step_forward(const REAL *interface, void *kept_here, int64_t *order, const void *before, const void *after,
+                 int decided) {
+    Kept *kept = kept_here;
+    const State old = *(const State *)before, now = *(const State *)after;
+    const Parsed *h = &kept->parsed;
+    if (decided)
+        for (int n = 0; n < N; n++)
+            if (order[n] < 0 || order[n] >= N) return 0;
+    parse(interface, &kept->parsed, kept->slopes);
+    use(&old, h->free, now.usage);
+    if (!decided) sort_by_usage(now.usage, order);
+    allocate(now.usage, order, kept->allocated);
+    look_up(old.memory, h->write_key, h->strengths + R, kept->sought, kept->sought_likeness, kept->of_slot_before,
+            &kept->of_write_key, 1);
+    for (int n = 0; n < N; n++) {
+        const REAL *restrict word = old.memory + n * W, sought = kept->sought[n];
+        REAL *restrict written = now.memory + n * W;
+        const REAL w = h->gate * (sought + h->allocate * (kept->allocated[n] - sought));
+        now.write[n] = w;
+        for (int i = 0; i < W; i++) written[i] = word[i] + w * (h->vector[i] - word[i] * h->erase[i]);
+    }
+    look_up(now.memory, h->keys, h->strengths, kept->found, kept->likeness, kept->of_slot, kept->of_keys, R);
+    link(&old, &now, kept->forward, kept->backward);
+    memset(now.read, 0, R * W * sizeof(REAL));
+    for (int r = 0; r < R; r++) {
+        const REAL *mode = h->modes[r];
+        for (int at = r * N; at < (r + 1) * N; at++)
+            now.reads[at] = mode[0] * kept->backward[at] + mode[1] * kept->found[at] + mode[2] * kept->forward[at];
+        add_rows(now.read + r * W, now.reads + r * N, now.memory, N, W);
     }
     return 1;
-}
-
-/* memory.addressing.content.content_backward: adds to the gradient of the memory; overwrites `of_weights`. */
-static inline void look_up_backward(REAL *of_weights, const REAL *memory, const REAL *keys, const REAL *strengths,
-                                    const REAL *weights, const REAL *likeness, const REAL *of_slot, const REAL *of_key,
-                                    REAL *of_memory, REAL *of_keys, REAL *of_strengths, const int H) {
-    REAL along_slot[N] = {0};
-    memset(of_keys, 0, H * W * sizeof(REAL));
-    for (int h = 0; h < H; h++) {
-        const REAL *weight = weights + h * N, *like = likeness + h * N;
-        REAL *of = of_weights + h * N, of_strength = 0, mean = dot(of, weight, N);
-        for (int n = 0; n < N; n++) {
-            REAL of_logit = weight[n] * (of[n] - mean), by_strength = of_logit * like[n];
-            of_strength += by_strength;
-            along_slot[n] -= by_strength * strengths[h] * of_slot[n] * of_slot[n];
-            of[n] = of_logit * strengths[h] * of_key[h] * of_slot[n]; /* from here on, of the dot product */
-        }
-        of_strengths[h] = of_strength;
-        add(of_keys + h * W, -of_strength * strengths[h] * of_key[h] * of_key[h], keys + h * W, W);
-    }
-    for (int n = 0; n < N; n++) {
-        const REAL *restrict word = memory + n * W;
-        REAL *restrict of_word = of_memory + n * W;
-        for (int i = 0; i < W; i++) {
-            REAL sum = of_word[i] + along_slot[n] * word[i];
-            for (int h = 0; h < H; h++) sum += of_weights[h * N + n] * keys[h * W + i];
-            of_word[i] = sum;
-        }
-    }
-    for (int h = 0; h < H; h++) add_rows(of_keys + h * W, of_weights + h * N, memory, N, W);
 }
 
 /* memory.dnc.links.links_backward: adds to `of_write`; `of_before` gets the links', the precedence's and the reads'. */
@@ -293,79 +200,77 @@ static void use_backward(const REAL *of_usage, const State *before, const REAL *
 }
 
 /* FusedDNC.backward */
-void dnc_backward(int64_t batch, const Step *at) {
-    const Kept *kept = at->kept;
-    const int64_t *order = at->order;
-    for (int64_t b = 0; b < batch; b++, kept++, order += N) {
-        const State old = row(&at->before, b), now = row(&at->after, b);
-        const State to = row(&at->of_before, b), of = row(&at->of_after, b);
-        const Parsed *h = &kept->parsed;
-        Parsed *o = (Parsed *)(at->interface + b * S);
-        REAL of_write[N], of_usage[N], of_allocated[N], of_sought[N];
-        REAL of_found[R * N], of_forward[R * N], of_backward[R * N];
+void step_backward(REAL *of_interface, const void *kept_here, const int64_t *order, const void *before,
+                   const void *after, const void *of_after, const void *of_before) {
+    const Kept *kept = kept_here;
+    const State old = *(const State *)before, now = *(const State *)after;
+    const State of = *(const State *)of_after, to = *(const State *)of_before;
+    const Parsed *h = &kept->parsed;
+    Parsed *o = (Parsed *)of_interface;
+    REAL of_write[N], of_usage[N], of_allocated[N], of_sought[N];
+    REAL of_found[R * N], of_forward[R * N], of_backward[R * N];
 
-        /* Reading. */
-        for (int n = 0; n < N; n++) {
-            const REAL *restrict word = now.memory + n * W;
-            REAL *restrict of_word = to.memory + n * W;
-            for (int i = 0; i < W; i++) {
-                REAL sum = of.memory[n * W + i];
-                for (int r = 0; r < R; r++) sum += now.reads[r * N + n] * of.read[r * W + i];
-                of_word[i] = sum;
-            }
-            for (int r = 0; r < R; r++) of_found[r * N + n] = of.reads[r * N + n] + dot(of.read + r * W, word, W);
+    /* Reading. */
+    for (int n = 0; n < N; n++) {
+        const REAL *restrict word = now.memory + n * W;
+        REAL *restrict of_word = to.memory + n * W;
+        for (int i = 0; i < W; i++) {
+            REAL sum = of.memory[n * W + i];
+            for (int r = 0; r < R; r++) sum += now.reads[r * N + n] * of.read[r * W + i];
+            of_word[i] = sum;
         }
-        for (int r = 0; r < R; r++) {
-            const REAL *mode = h->modes[r];
-            REAL of_mode[3] = {0, 0, 0};
-            for (int at = r * N; at < (r + 1) * N; at++) {
-                REAL of_weight = of_found[at];
-                of_mode[0] += kept->backward[at] * of_weight, of_backward[at] = mode[0] * of_weight;
-                of_mode[1] += kept->found[at] * of_weight, of_found[at] = mode[1] * of_weight;
-                of_mode[2] += kept->forward[at] * of_weight, of_forward[at] = mode[2] * of_weight;
-            }
-            REAL mean = dot(mode, of_mode, 3);
-            for (int i = 0; i < 3; i++) o->modes[r][i] = mode[i] * (of_mode[i] - mean);
-        }
-        look_up_backward(of_found, now.memory, h->keys, h->strengths, kept->found, kept->likeness, kept->of_slot,
-                         kept->of_keys, to.memory, o->keys, o->strengths, R);
-        memcpy(of_write, of.write, sizeof of_write);
-        link_backward(&of, of_forward, of_backward, &old, &now, &to, of_write);
-        REAL blank = 1, of_blank = dot(of.precedence, old.precedence, N);
-        for (int n = 0; n < N; n++) blank -= now.write[n];
-        for (int n = 0; n < N; n++) of_write[n] += of.precedence[n] - of_blank;
-        add(to.precedence, blank, of.precedence, N);
-
-        /* Writing: memory.addressing.erase_add.write_backward, then the gates. */
-        REAL of_gate = 0, of_allocate = 0, of_vector[W] = {0}, of_erase[W] = {0};
-        for (int n = 0; n < N; n++) {
-            const REAL *restrict word = old.memory + n * W, w = now.write[n];
-            REAL *restrict of_word = to.memory + n * W, by_word = 0;
-            for (int i = 0; i < W; i++) {
-                REAL of_change = w * of_word[i];
-                by_word += of_word[i] * (h->vector[i] - word[i] * h->erase[i]);
-                of_vector[i] += of_change;
-                of_erase[i] -= of_change * word[i];
-                of_word[i] -= of_change * h->erase[i];
-            }
-            REAL apart = kept->allocated[n] - kept->sought[n], of_w = of_write[n] + by_word, of_mixed = of_w * h->gate;
-            of_gate += of_w * (kept->sought[n] + h->allocate * apart);
-            of_allocate += of_mixed * apart;
-            of_allocated[n] = of_mixed * h->allocate;
-            of_sought[n] = of_mixed - of_allocated[n];
-        }
-        memcpy(o->vector, of_vector, sizeof of_vector);
-        memcpy(o->erase, of_erase, sizeof of_erase);
-        o->gate = of_gate, o->allocate = of_allocate;
-        look_up_backward(of_sought, old.memory, h->write_key, h->strengths + R, kept->sought, kept->sought_likeness,
-                         kept->of_slot_before, &kept->of_write_key, to.memory, o->write_key, o->strengths + R, 1);
-        memcpy(of_usage, of.usage, sizeof of_usage);
-        allocate_backward(of_allocated, now.usage, order, kept->allocated, of_usage);
-        use_backward(of_usage, &old, h->free, &to, o->free);
-        memset(to.write, 0, N * sizeof(REAL)); /* no gradient passes through the write weights into the usage */
-
-        /* Bounds. */
-        for (int i = 0; i <= R; i++) o->strengths[i] *= kept->slopes[i];
-        for (int i = 0; i < W + 2 + R; i++) o->gates[i] *= h->gates[i] * (1 - h->gates[i]);
+        for (int r = 0; r < R; r++) of_found[r * N + n] = of.reads[r * N + n] + dot(of.read + r * W, word, W);
     }
+    for (int r = 0; r < R; r++) {
+        const REAL *mode = h->modes[r];
+        REAL of_mode[3] = {0, 0, 0};
+        for (int at = r * N; at < (r + 1) * N; at++) {
+            REAL of_weight = of_found[at];
+            of_mode[0] += kept->backward[at] * of_weight, of_backward[at] = mode[0] * of_weight;
+            of_mode[1] += kept->found[at] * of_weight, of_found[at] = mode[1] * of_weight;
+            of_mode[2] += kept->forward[at] * of_weight, of_forward[at] = mode[2] * of_weight;
+        }
+        REAL mean = dot(mode, of_mode, 3);
+        for (int i = 0; i < 3; i++) o->modes[r][i] = mode[i] * (of_mode[i] - mean);
+    }
+    look_up_backward(of_found, now.memory, h->keys, h->strengths, kept->found, kept->likeness, kept->of_slot,
+                     kept->of_keys, to.memory, o->keys, o->strengths, R);
+    memcpy(of_write, of.write, sizeof of_write);
+    link_backward(&of, of_forward, of_backward, &old, &now, &to, of_write);
+    REAL blank = 1, of_blank = dot(of.precedence, old.precedence, N);
+    for (int n = 0; n < N; n++) blank -= now.write[n];
+    for (int n = 0; n < N; n++) of_write[n] += of.precedence[n] - of_blank;
+    add(to.precedence, blank, of.precedence, N);
+
+    /* Writing: memory.addressing.erase_add.write_backward, then the gates. */
+    REAL of_gate = 0, of_allocate = 0, of_vector[W] = {0}, of_erase[W] = {0};
+    for (int n = 0; n < N; n++) {
+        const REAL *restrict word = old.memory + n * W, w = now.write[n];
+        REAL *restrict of_word = to.memory + n * W, by_word = 0;
+        for (int i = 0; i < W; i++) {
+            REAL of_change = w * of_word[i];
+            by_word += of_word[i] * (h->vector[i] - word[i] * h->erase[i]);
+            of_vector[i] += of_change;
+            of_erase[i] -= of_change * word[i];
+            of_word[i] -= of_change * h->erase[i];
+        }
+        REAL apart = kept->allocated[n] - kept->sought[n], of_w = of_write[n] + by_word, of_mixed = of_w * h->gate;
+        of_gate += of_w * (kept->sought[n] + h->allocate * apart);
+        of_allocate += of_mixed * apart;
+        of_allocated[n] = of_mixed * h->allocate;
+        of_sought[n] = of_mixed - of_allocated[n];
+    }
+    memcpy(o->vector, of_vector, sizeof of_vector);
+    memcpy(o->erase, of_erase, sizeof of_erase);
+    o->gate = of_gate, o->allocate = of_allocate;
+    look_up_backward(of_sought, old.memory, h->write_key, h->strengths + R, kept->sought, kept->sought_likeness,
+                     kept->of_slot_before, &kept->of_write_key, to.memory, o->write_key, o->strengths + R, 1);
+    memcpy(of_usage, of.usage, sizeof of_usage);
+    allocate_backward(of_allocated, now.usage, order, kept->allocated, of_usage);
+    use_backward(of_usage, &old, h->free, &to, o->free);
+    memset(to.write, 0, N * sizeof(REAL)); /* no gradient passes through the write weights into the usage */
+
+    /* Bounds. */
+    for (int i = 0; i <= R; i++) o->strengths[i] *= kept->slopes[i];
+    for (int i = 0; i < W + 2 + R; i++) o->gates[i] *= h->gates[i] * (1 - h->gates[i]);
 }

@@ -13,8 +13,9 @@ from engram.memory.controllers.lstm.definition import LSTM, LSTMState
 from engram.memory.feedback.feedback_memory import FeedbackMemory, like
 from engram.memory.feedback.fused_loop import LoopState, Weights, fused_loop
 from engram.memory.feedback.fused_step import Leaves
+from engram.memory.feedback.native_loop import Packed, native_loop
 from engram.memory.interface import Memory, MemoryOutput, StepSequence
-from engram.memory.paths import FUSED, NAIVE
+from engram.memory.paths import FUSED, NAIVE, NATIVE
 from engram.memory.precision import full_precision
 from engram.memory.state import State, any_episode_start, concatenate, reset, tree_map
 
@@ -35,6 +36,13 @@ class LoopOutput(NamedTuple):
     memory: MemoryOutput
 
 
+class LoopCache(NamedTuple):
+    """What holds as long as the weights."""
+
+    weights: Weights
+    packed: Packed | None
+
+
 class FeedbackLoop(NamedTuple):
     """A controller and a memory that take turns; what connects them, and the loop over time."""
 
@@ -48,6 +56,7 @@ class FeedbackLoop(NamedTuple):
         state: tuple[State, State],
         decisions: State | None = None,
         cache: object = None,
+        watch: bool = True,
     ) -> LoopOutput:
         """Run along a sequence, by the fused loop where there is one.
 
@@ -55,10 +64,11 @@ class FeedbackLoop(NamedTuple):
             steps: the sequence.
             state: of controller and memory, before the first step and before its reset.
             decisions, cache: see `memory.interface.Memory.forward`.
+            watch: whether there is to be a trace; it may be there without being asked for.
         """
         if self.why_naive():
-            return self.unroll_naive(steps, state, decisions, cache)
-        return self.unroll_fused(steps, state, decisions)
+            return self.unroll_naive(steps, state, decisions, cache, watch)
+        return self.unroll_fused(steps, state, decisions, cache, watch)
 
     def unroll_naive(
         self,
@@ -66,6 +76,7 @@ class FeedbackLoop(NamedTuple):
         state: tuple[State, State],
         decisions: State | None = None,
         cache: object = None,
+        watch: bool = True,
     ) -> LoopOutput:
         """Run step by step: the definition, see `unroll`."""
         controller, memory, from_feedback = self
@@ -99,7 +110,12 @@ class FeedbackLoop(NamedTuple):
         return LoopOutput(torch.stack(hiddens), state[0], MemoryOutput(read, state[1], made, cache, trace))
 
     def unroll_fused(
-        self, steps: EncodedSteps, state: tuple[State, State], decisions: State | None = None
+        self,
+        steps: EncodedSteps,
+        state: tuple[State, State],
+        decisions: State | None = None,
+        cache: object = None,
+        watch: bool = True,
     ) -> LoopOutput:
         """Run an LSTM and a memory whose step is written out as one node of the graph, see `unroll`."""
         controller, memory = cast(LSTM, self.controller), cast("FeedbackMemory[Any]", self.memory)
@@ -110,18 +126,25 @@ class FeedbackLoop(NamedTuple):
         initial = before  # not used where no episode starts
         if any(begins):
             initial = LoopState(*controller.initial_state(size), cast(Leaves, memory.initial_state(size)))
+        acting = len(begins) == 1 and not torch.is_grad_enabled()
+        kept = cast("LoopCache | None", cache)
         with full_precision(projected):
-            to_gates = torch.cat([controller.from_hidden.weight, self.from_feedback.weight], dim=1)
-            weights = Weights(to_gates, memory.from_hidden.weight, memory.from_hidden.bias)
+            if kept is None:
+                to_gates = torch.cat([controller.from_hidden.weight, self.from_feedback.weight], dim=1)
+                kept = LoopCache(Weights(to_gates, memory.from_hidden.weight, memory.from_hidden.bias), None)
             replayed = memory.replay(decisions)
-            inputs = projected.to(to_gates.dtype)
-            looped = fused_loop(memory.fused, weights, inputs, before, initial, steps.episode_starts, begins, replayed)
+            inputs = projected.to(kept.weights.to_gates.dtype)
+            rest = (memory.fused, kept.weights, inputs, before, initial, steps.episode_starts, begins, replayed)
+            native = native_loop(*rest, kept.packed)
+            looped, packed = (fused_loop(*rest), None) if native is None else native
         with torch.no_grad():
-            trace, made = memory.watched(looped.vectors, looped.passed), memory.record(looped.decisions)
+            trace = memory.watched(looped.vectors, looped.passed) if watch else {}
+            made = memory.record(looped.decisions)
+        kept = kept._replace(packed=packed) if acting else None
         return LoopOutput(
             looped.hidden,
             LSTMState(looped.state.hidden, looped.state.cell),
-            MemoryOutput(looped.read, like(state[1], looped.state.memory), made, None, trace),
+            MemoryOutput(looped.read, like(state[1], looped.state.memory), made, kept, trace),
         )
 
     def why_naive(self) -> str:
@@ -138,5 +161,5 @@ class FeedbackLoop(NamedTuple):
         reason = self.why_naive()
         if reason:
             return {"feedback loop": f"{NAIVE}: {reason}", "controller": NAIVE, "memory": self.memory.path()}
-        cell = native_lstm.path(cast(LSTM, self.controller).from_hidden.weight)
-        return {"feedback loop": FUSED, "controller": cell, "memory": self.memory.path()}
+        cell, memory = native_lstm.path(cast(LSTM, self.controller).from_hidden.weight), self.memory.path()
+        return {"feedback loop": NATIVE if memory == NATIVE else FUSED, "controller": cell, "memory": memory}

@@ -1,4 +1,7 @@
-/* Exponentials to the last digit or two, without a call, so that a loop of them is vectorized. NaN stays NaN. */
+/* Exponentials and logarithms to the last digit or two, without a call, so that a loop of them is vectorized. NaN stays NaN. */
+#ifndef NATIVE_MATH_H
+#define NATIVE_MATH_H
+
 #include <stdint.h>
 #include <tgmath.h>
 
@@ -50,3 +53,27 @@ static inline REAL log_of_one_and(REAL x) {
 }
 
 static inline REAL log_sigmoid(REAL x) { return (x < 0 ? x : 0) - log_of_one_and(decay(-fabs(x))); }
+
+/* log x for a normal x > 0: of x = 2^k m with m between the roots of 1/2 and 2, k ln 2 + 2 artanh((m - 1) / (m + 1)). */
+static inline REAL logarithm(REAL x) {
+    REAL k, m;
+    if (sizeof(REAL) == 4) {
+        union { float value; int32_t bits; } parts = {x};
+        const int32_t power = (parts.bits - 0x3f3504f3) >> 23;
+        parts.bits -= power * (1 << 23);
+        k = power, m = parts.value;
+    } else {
+        union { double value; int64_t bits; } parts = {x};
+        const int64_t power = (parts.bits - 0x3fe6a09e667f3bcd) >> 52;
+        parts.bits -= power * ((int64_t)1 << 52);
+        k = (int32_t)power, m = parts.value;
+    }
+    const REAL s = (m - 1) / (m + 1), square = s * s;
+    const int terms = sizeof(REAL) == 4 ? 5 : 11;
+    REAL series = 0;
+    for (int i = terms; i > 0; i--) series = (series * square + 1 / (REAL)(2 * i + 1));
+    const REAL result = k * (REAL)1.42860682030941723212e-6 + 2 * s * square * series + 2 * s;
+    return x > 0 ? result + k * (REAL)0.693145751953125 : x; /* NaN stays one */
+}
+
+#endif

@@ -24,7 +24,7 @@ class FusedNTM(FusedStep):
     """
 
     def __init__(self, word_size: int, read_heads: int, shift: int, bound: float) -> None:
-        self.reads, self.bound = read_heads, bound
+        self.reads, self.shift, self.bound = read_heads, shift, bound
         self.per_head = [word_size, 2, 1, 2 * shift + 1]
         heads = (read_heads + 1) * sum(self.per_head)
         self.groups = [heads, word_size, word_size]

@@ -16,7 +16,7 @@ from engram.memory.arguments import check_int
 from engram.memory.feedback.feedback_memory import BESIDE_THE_STEP, FeedbackMemory, MemoryStep
 from engram.memory.feedback.fused_step import Leaves
 from engram.memory.interface import Encode, SlotAccess, StepSequence
-from engram.memory.ntm.fused import FusedNTM
+from engram.memory.ntm.native import NativeNTM
 from engram.memory.paths import why_naive
 from engram.memory.precision import in_full_precision
 from engram.memory.state import State
@@ -96,7 +96,7 @@ class NTM(FeedbackMemory[NTMState]):
         if write_heads > 1:
             self.why_not_fused = f"no fused step with write_heads={write_heads}"
         if not self.why_not_fused:
-            self.fused = FusedNTM(word_size, read_heads, shift, _BOUND)
+            self.fused = NativeNTM(word_size, read_heads, shift, _BOUND)
 
     def initial_state(self, batch_size: int) -> NTMState:
         memory = torch.full_like(self.start_read[:1], _START).expand(batch_size, self.slots, self.word_size)

@@ -181,6 +181,7 @@ def test_it_fails_without_the_reset_of_a_memory_with_feedback(monkeypatch):
 
 
 def test_it_fails_without_the_reset_of_a_memory_in_one_loop_with_an_lstm(monkeypatch):
+    monkeypatch.setattr("engram.memory.feedback.loop.native_loop", lambda *args: None)
     model = agent(controller="lstm", memory="ntm", memory_kwargs=SIZES["ntm"][0])
     rollouts(model)
     assert replay_error(model) <= TOLERANCE

@@ -44,9 +44,10 @@ def test_every_core_reports_its_paths(spec):
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
 def test_on_a_cpu_with_a_compiler_the_steps_are_in_c():
-    assert paths("lstm", "dnc", slots=5) == {"feedback loop": "fused", "controller": "native", "memory": "native"}
     assert paths("gru", "episodic", slots=5)["memory"] == "native"
-    assert paths("lstm", "ntm", slots=5) == {"feedback loop": "fused", "controller": "native", "memory": "fused"}
+    for memory in ("dnc", "ntm"):
+        assert set(paths("lstm", memory, slots=5).values()) == {"native"}
+    assert paths("lstm", "dnc", slots=5, links=False)["feedback loop"] == "fused"
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
@@ -85,7 +86,7 @@ def test_why_there_is_no_fused_path_is_reported():
     loop, memory = "feedback loop", "memory"
     gru = paths("gru", "ntm", slots=5)
     assert gru[loop] == "naive: there is a fused loop for an LSTM only, not for a GRU"
-    assert gru[memory] == "fused"
+    assert gru[memory] == paths("lstm", "ntm", slots=5)[memory]
     masked = paths("lstm", "dnc", slots=5, masked_content=True, deallocate=True)
     assert masked[loop] == "naive: DNC has no fused step"
     assert masked[memory] == "naive: no fused step with masked_content, deallocate"
@@ -119,7 +120,7 @@ def test_what_a_fused_path_calls_may_be_overridden(monkeypatch):
             pass
 
     monkeypatch.setitem(MEMORIES, "own", Own)
-    assert paths("lstm", "own", slots=5)["feedback loop"] == "fused"
+    assert paths("lstm", "own", slots=5)["feedback loop"] in ("fused", "native")
 
 
 def test_overrides_are_found_over_several_generations():

@@ -28,7 +28,7 @@ BY_MASK = {"index", "index_put", "index_put_"}
 
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch):
-    for module in ("dnc.native", "controllers.lstm.native", "controllers.gru.native", "native.product"):
+    for module in ("feedback.native_step", "controllers.lstm.native", "controllers.gru.native", "native.product"):
         monkeypatch.setattr(f"engram.memory.{module}.library", lambda *args, **sizes: None)
 
 

@@ -231,11 +231,11 @@ def test_a_compiler_may_have_options(monkeypatch):
 def test_other_types_and_large_memories_are_left_to_torch(monkeypatch):
     assert native.library(DNC, torch.bfloat16, N=11, W=7, R=3) is None
     asked = []
-    monkeypatch.setattr("engram.memory.dnc.native.library", lambda *args, **sizes: asked.append(sizes))
+    monkeypatch.setattr("engram.memory.feedback.native_step.library", lambda *args, **sizes: asked.append(sizes))
     for sizes in ((1, 11, 7, 3), (1, 2, 20_000, 1), (1, 500, 100, 4)):
-        vector, before, _ = a_step(*sizes, torch.float64)
-        NativeDNC(*sizes[2:])._compiled(vector, before, None)
-    assert asked == [{"N": 11, "W": 7, "R": 3}]
+        _, before, _ = a_step(*sizes, torch.float64)
+        assert NativeDNC(*sizes[2:]).compiled(before[0]) is None
+    assert [sizes for sizes in asked if sizes] == [{"N": 11, "W": 7, "R": 3}]
 
 
 ODD = {
