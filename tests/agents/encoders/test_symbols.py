@@ -66,6 +66,13 @@ def test_no_grid_at_all(case):
     assert encoder(grid[:0]).shape == (0, FEATURES)
 
 
+def test_without_a_gradient_the_same_is_found(case):
+    encoder, grid = case
+    with torch.no_grad():
+        found = encoder(grid)
+    torch.testing.assert_close(found, encoder(grid), rtol=0, atol=1e-9)
+
+
 def test_a_device_that_is_not_waited_for_takes_all_kinds(case, monkeypatch):
     encoder, grid = case
     expected = encoder(grid)
