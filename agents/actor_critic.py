@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from inspect import signature
 from typing import Any, NamedTuple, SupportsIndex, cast
 
@@ -18,7 +18,7 @@ from torch.distributions import Categorical
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
-from engram.agents.spaces import ACTION_MASK, blank_observation, check_spaces
+from engram.agents.spaces import ACTION_MASK, blank_observation, check_keys, check_spaces
 from engram.memory import Cache, Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
 
 
@@ -60,6 +60,8 @@ class MemoryActorCritic(ActorCriticPolicy):
         net_arch: layers between the core's features and the heads; none by default.
         encoder: name in `agents.ENCODERS`, or class, of what encodes an observation; "auto" chooses by the space.
         encoder_kwargs: its own arguments.
+        ignored_keys: keys of a Dict observation that do not count when events are compared, such as a place or a clock
+            by which no two would be equal: for the memory's rule of the newer equal, and for the novelty bonus.
         features_extractor_class, features_extractor_kwargs: SB3's names for `encoder` and `encoder_kwargs`.
         **kwargs: of `ActorCriticPolicy`.
 
@@ -80,6 +82,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         net_arch: list[int] | dict[str, list[int]] | None = None,
         encoder: str | type[BaseFeaturesExtractor] | None = None,
         encoder_kwargs: dict[str, Any] | None = None,
+        ignored_keys: Collection[str] = (),
         features_extractor_class: type[BaseFeaturesExtractor] | None = None,
         features_extractor_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
@@ -101,6 +104,7 @@ class MemoryActorCritic(ActorCriticPolicy):
             "memory_kwargs": memory_kwargs,
         }
         self.encoded_size = features_dim
+        self.ignored_keys = check_keys("ignored_keys", ignored_keys, observation_space)
         self.stored_action = PreviousAction(action_space)
         extractor, extractor_kwargs = ENCODERS.resolve(
             one_of_two("encoder", encoder, "features_extractor_class", features_extractor_class) or "auto",
@@ -121,11 +125,16 @@ class MemoryActorCritic(ActorCriticPolicy):
         extract = Extract(self.features_extractor, self.observation_space, self.normalize_images)
         encoder = EventEncoder(extract, self.features_dim, self.stored_action, self.encoded_size)
         event = Event(blank_observation(self.observation_space), self.stored_action.none(1))
-        self.core = Core(encoder, event, self.encoded_size, **self.core_arguments)
+        compared: tuple[bool, ...] | None = None
+        if self.ignored_keys:
+            keys = sorted(cast(spaces.Dict, self.observation_space).spaces)
+            compared = (*(key not in self.ignored_keys for key in keys), True)  # the previous action counts
+        self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared)
         self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), **self.core_arguments, "features_dim": self.encoded_size}
+        own = {"features_dim": self.encoded_size, "ignored_keys": self.ignored_keys}
+        return {**super()._get_constructor_parameters(), **self.core_arguments, **own}
 
     @torch.no_grad()  # what a rollout carries has no graph; a learned start gets its gradient from the core's own reset
     def initial_state(self, batch_size: int) -> AgentState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 
 import numpy as np
@@ -16,9 +17,11 @@ class EpisodicNovelty:
 
     Args:
         n_envs: B.
+        ignored_keys: keys of a dict of observations that do not count.
     """
 
-    def __init__(self, n_envs: int) -> None:
+    def __init__(self, n_envs: int, ignored_keys: Collection[str] = ()) -> None:
+        self.ignored_keys = ignored_keys
         self.seen: list[set[bytes]] = [set() for _ in range(n_envs)]
 
     def __call__(self, observations: VecEnvObs, episode_starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -31,7 +34,9 @@ class EpisodicNovelty:
         Returns:
             [B] bool, first visits.
         """
-        parts = list(observations.values()) if isinstance(observations, dict) else [np.asarray(observations)]
+        parts = [np.asarray(observations)]
+        if isinstance(observations, dict):
+            parts = [part for key, part in observations.items() if key not in self.ignored_keys]
         first_visits = np.zeros(len(self.seen), dtype=bool)
         for row, start in enumerate(episode_starts.tolist()):
             observation = blake2b(b"".join(part[row].tobytes() for part in parts), digest_size=16).digest()

@@ -130,7 +130,7 @@ class MemoryPPO(PPO):
         # Checked here, too: `load` may have been given other sizes.
         length, self.batch_size = fit_chunks(self.n_steps, self.n_envs, self.chunk_length, self.batch_size)
         self.chunks = ChunkBuffer(length)
-        self.novelty = EpisodicNovelty(self.n_envs)
+        self.novelty = EpisodicNovelty(self.n_envs, self.policy.ignored_keys)
         self._state: AgentState | None = None
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -202,7 +202,8 @@ class MemoryPPO(PPO):
 
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
         if self._state is None or len(self.novelty.seen) != env.num_envs:
-            self._state, self.novelty = self.policy.initial_state(env.num_envs), EpisodicNovelty(env.num_envs)
+            self._state = self.policy.initial_state(env.num_envs)
+            self.novelty = EpisodicNovelty(env.num_envs, self.policy.ignored_keys)
         cursor = RolloutCursor(self._last_obs, starts, self._state)
         cursor, rollout = collect(self.policy, env, cursor, self.chunks, self.novelty, n_rollout_steps, on_step)
         self._last_obs, self._last_episode_starts, self._state = cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,23 @@ def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spac
         raise ValueError(f"{name} needs finite bounds, low and high")
     if ACTION_MASK in parts and isinstance(observation_space, spaces.Dict):
         _check_mask(parts[ACTION_MASK], action_space)
+
+
+def check_keys(name: str, keys: Collection[str], space: spaces.Space[Any]) -> tuple[str, ...]:
+    """Return keys of a Dict observation space as a tuple.
+
+    Raises:
+        ValueError: if there is one that the space lacks, or all are named.
+    """
+    known = sorted(space.spaces) if isinstance(space, spaces.Dict) else []
+    keys = (keys,) if isinstance(keys, str) else tuple(keys)
+    for key in keys:
+        if key not in known:
+            there = f"its keys are {', '.join(known)}" if known else "it has no keys"
+            raise ValueError(f"{name}: the observation space has no key {key!r}; {there}")
+    if keys and len(set(keys)) == len(known):
+        raise ValueError(f"{name}={list(keys)}: these are all keys of the observation; leave one out")
+    return keys
 
 
 def _check_shape(name: str, space: spaces.Space[Any]) -> None:

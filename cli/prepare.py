@@ -70,7 +70,11 @@ def agent_arguments(config: TrainConfig) -> dict[str, Any]:
         "encoder_kwargs": own_keys(config.encoder),
         "learning_rate": learning_rate if final_rate is None else LinearSchedule(learning_rate, final_rate, 1.0),
         "ent_coef": ent_coef if final_coef is None else LinearSchedule(ent_coef, final_coef, 1.0),
-        "policy_kwargs": {"features_dim": ppo.pop("features_dim"), "net_arch": ppo.pop("net_arch")},
+        "policy_kwargs": {
+            "features_dim": ppo.pop("features_dim"),
+            "net_arch": ppo.pop("net_arch"),
+            "ignored_keys": tuple(config.env.ignored_keys),
+        },
         "seed": config.seed,
         "device": config.device,
         **ppo,

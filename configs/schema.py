@@ -53,6 +53,9 @@ class EnvConfig:
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
+    ignored_keys: list[str] = option(
+        "keys of a Dict observation that do not count when two events are compared (a place, a clock)", []
+    )
     random_actions: float = option(
         "probability that in training a random action begins at a step, held for a while", 0.0, low=0, high=1
     )

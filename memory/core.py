@@ -63,6 +63,7 @@ class Core(nn.Module):
         encoded_size: D.
         controller, memory: names in CONTROLLERS and MEMORIES, or classes.
         controller_kwargs, memory_kwargs: their own sizes.
+        compared: which leaves of an event count when a memory compares two, from left to right; None for all.
 
     Raises:
         ValueError: if a name or an argument is unknown or a size does not fit.
@@ -77,6 +78,7 @@ class Core(nn.Module):
         memory: str | type[Memory[Any]] = "episodic",
         controller_kwargs: dict[str, Any] | None = None,
         memory_kwargs: dict[str, Any] | None = None,
+        compared: tuple[bool, ...] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -85,6 +87,7 @@ class Core(nn.Module):
         self.memory: Memory[Any] = build_memory(
             memory, encoder.forward, event, encoded_size, hidden_size, memory_kwargs
         )
+        self.memory.compared = compared
         if self.memory.feedback_size:
             self.from_feedback = nn.Linear(self.memory.feedback_size, self.controller.projected_size, bias=False)
         self.feature_size = hidden_size
@@ -146,9 +149,10 @@ class Core(nn.Module):
         Returns:
             the different ones among all events, leaves [E, ...], and what `replay` takes.
         """
-        hashes, memories = event_hash(events), [state.memory for state in states]
+        hashes, memories, compared = event_hash(events), [state.memory for state in states], self.memory.compared
         all_events, all_hashes = tree_map(lambda leaf: leaf.flatten(0, 1), events), hashes.flatten()
-        recorded = RecordedSteps(hashes, episode_starts, decisions)
+        as_compared = hashes if compared is None else event_hash(events, compared)
+        recorded = RecordedSteps(as_compared, episode_starts, decisions)
         stored = self.memory.stored(memories, recorded)
         if stored is not None:
             flat = tree_map(lambda leaf: leaf.flatten(0, 1), stored[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import compress
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from engram.memory.state import State, leaves
 _WORD = 4  # bytes
 
 
-def event_hash(events: State) -> Tensor:
+def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
     """Hash events: equal ones to equal numbers, different ones to different ones, but for a chance of about 2^-63.
 
     Events are equal if all their bits are: 0.0 and -0.0 differ, and a NaN equals a NaN of the same bits. The bytes of
@@ -22,11 +24,13 @@ def event_hash(events: State) -> Tensor:
 
     Args:
         events: tree with leaves [X, Y, ...] of any dtype.
+        compared: which leaves count, from left to right; None for all.
 
     Returns:
         [X, Y] int64.
     """
-    joined = torch.cat([_bytes_of(leaf) for leaf in leaves(events)], dim=2)
+    parts = list(leaves(events))
+    joined = torch.cat([_bytes_of(leaf) for leaf in (parts if compared is None else compress(parts, compared))], dim=2)
     missing = -joined.shape[2] % _WORD
     words = (nn.functional.pad(joined, (0, missing)) if missing else joined).view(torch.int32)
     factors, offsets = _of_positions(words.shape[2], words.device)

@@ -83,6 +83,9 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
     feedback_size: int = 0
     """Features that step t-1's read feeds to the controller at step t; if not zero, time is a loop."""
 
+    compared: tuple[bool, ...] | None = None
+    """Which leaves of an event count when two events are compared, from left to right; None for all."""
+
     reads_before_writing: bool = True
     """Whether what a step writes can be read at the step after it at the earliest."""
 

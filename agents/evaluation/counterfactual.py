@@ -121,7 +121,8 @@ def _replay(
             contents = reset(after.memory, memory.unwritten(before, after.memory), deleted)
             others = {row: other for row, other in edited.items() if other is not None}
             if others:
-                contents = _replace_observations(contents, time, tree_map(lambda leaf: leaf[0], events), others)
+                event = tree_map(lambda leaf: leaf[0], events)
+                contents = _replace_observations(contents, time, event, others, memory.compared)
             after = after._replace(memory=contents)
         state = AgentState(after, policy.stored_action.store(action))
         on_step(time + 1)
@@ -131,10 +132,12 @@ def _replay(
     return CounterfactualEffects(likelihood[0], value[0], likelihood[1:], value[1:], best_action[1:])
 
 
-def _replace_observations(memory: EpisodicState, time: int, event: Event, others: Mapping[int, State]) -> EpisodicState:
+def _replace_observations(
+    memory: EpisodicState, time: int, event: Event, others: Mapping[int, State], compared: tuple[bool, ...] | None
+) -> EpisodicState:
     """Give the event (leaves [B, ...]) of a step other observations in some rows, if it is stored there at all."""
     rows = len(memory.birth)
     own = (tree_map(lambda leaf, row=row: leaf[row : row + 1], event.observation) for row in range(rows))
     observation = concatenate([others.get(row, unedited) for row, unedited in enumerate(own)])
     steps = torch.full((rows, 1), time, device=memory.birth.device)
-    return replace_events(memory, happened_at(memory, steps), event._replace(observation=observation))
+    return replace_events(memory, happened_at(memory, steps), event._replace(observation=observation), compared)

@@ -134,5 +134,5 @@ class CueReplaced(CueEvents):
             observation[row] = torch.as_tensor(new, device=observation.device).to(observation.dtype)
             here = torch.zeros_like(shows_cue)
             here[row, slot] = True
-            memory = replace_events(memory, here, event)
+            memory = replace_events(memory, here, event, self.policy.core.memory.compared)
         return memory

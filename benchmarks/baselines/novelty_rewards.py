@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, cast
 
 import numpy as np
@@ -19,11 +20,12 @@ class FirstVisits(VecEnvWrapper):
 
     Args:
         venv: B envs, as the env's own observations come out of them.
+        ignored_keys: keys of the observations that do not count.
     """
 
-    def __init__(self, venv: VecEnv) -> None:
+    def __init__(self, venv: VecEnv, ignored_keys: Collection[str] = ()) -> None:
         super().__init__(venv)
-        self.novelty = EpisodicNovelty(self.num_envs)
+        self.novelty = EpisodicNovelty(self.num_envs, ignored_keys)
         self.first_visits: list[NDArray[np.bool_]] = []
         self.ended: list[NDArray[np.bool_]] = []
 

@@ -163,7 +163,7 @@ def make_model(config: TrainConfig, env: VecEnv) -> RecurrentPPO:
             " of a rollout would be left for the last minibatch, and all weights would become NaN; take a divisor"
         )
     arguments = agent_arguments(config)
-    visits = FirstVisits(env)
+    visits = FirstVisits(env, config.env.ignored_keys)
     features = {"action_space": env.action_space, "features_dim": config.ppo.features_dim}
     model = RecurrentPPO(
         "MultiInputLstmPolicy",

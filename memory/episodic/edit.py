@@ -32,13 +32,16 @@ def delete_events(state: EpisodicState, slots: Tensor) -> EpisodicState:
     return state._replace(place=state.place.masked_fill(slots, EMPTY))
 
 
-def replace_events(state: EpisodicState, slots: Tensor, event: State) -> EpisodicState:
+def replace_events(
+    state: EpisodicState, slots: Tensor, event: State, compared: tuple[bool, ...] | None = None
+) -> EpisodicState:
     """Return a memory in which some slots hold another event, as if it had happened at the same step.
 
     Args:
         state: leaves [B, ...].
         slots: [B, N] bool; empty ones stay empty.
         event: leaves [B, ...], what each row stores instead.
+        compared: of the memory, see `Memory.compared`.
     """
     slots = slots & state.filled
     new = tree_map(lambda leaf: leaf.unsqueeze(1), event)
@@ -46,5 +49,5 @@ def replace_events(state: EpisodicState, slots: Tensor, event: State) -> Episodi
     def exchange(kept: Tensor, other: Tensor) -> Tensor:
         return torch.where(broadcast_like(slots, kept), other.to(kept.dtype), kept)
 
-    hashes = torch.where(slots, event_hash(new), state.event_hash)
+    hashes = torch.where(slots, event_hash(new, compared), state.event_hash)
     return fresh(tree_map(exchange, state.events, new), state.birth, hashes, state.filled, state.step)

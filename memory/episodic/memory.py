@@ -157,7 +157,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         occupancy = facts.filled.float().mean(1).unsqueeze(0)  # before the facts are changed
 
         projected = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
-        hashes, log_gate = event_hash(steps.events)[0], nn.functional.logsigmoid(projected[:, -1])
+        hashes = event_hash(steps.events, self.compared)[0]
+        log_gate = nn.functional.logsigmoid(projected[:, -1])
         slot = facts.take(log_gate, hashes, step)
         cache.put(slot, projected)
         after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, slot, cache.entry)
@@ -218,7 +219,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         now = step_numbers(state.step, steps.episode_starts)
         candidates = Candidates(
             torch.cat([state.birth[:, :used], now.t()], dim=1),
-            torch.cat([state.event_hash[:, :used], event_hash(steps.events).t()], dim=1),
+            torch.cat([state.event_hash[:, :used], event_hash(steps.events, self.compared).t()], dim=1),
             state.filled[:, :used],
         )
         attention = self.attention
@@ -258,7 +259,7 @@ class EpisodicMemory(Memory[EpisodicState]):
 
     def _project_slots(self, state: EpisodicState, used: int) -> Tensor:
         """Encode the events in the first `used` slots with the current weights, [B, U, S] as for `Events`."""
-        events, hashes = stored_events(state, used)
+        events, hashes = self._stored_events(state, used)
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
         if hashes.is_cpu:
             first, number = distinct(hashes.flatten())
@@ -267,6 +268,11 @@ class EpisodicMemory(Memory[EpisodicState]):
         else:  # how many are distinct would have to be waited for
             projected = self.attention.from_event(self.encode(flat))
         return cast(Tensor, projected.unflatten(0, hashes.shape))
+
+    def _stored_events(self, state: EpisodicState, used: int) -> tuple[State, Tensor]:
+        """Return the events in the first `used` slots, and hashes that are equal where they are to the last bit."""
+        events, hashes = stored_events(state, used)
+        return events, hashes if self.compared is None else event_hash(events)
 
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> SlotCache:
@@ -277,7 +283,7 @@ class EpisodicMemory(Memory[EpisodicState]):
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)
-        events, hashes = zip(*(stored_events(state, used) for state in states), strict=True)
+        events, hashes = zip(*(self._stored_events(state, used) for state in states), strict=True)
         return concatenate(events), torch.cat(hashes)
 
     def plan(self, states: Sequence[EpisodicState], recorded: RecordedSteps, stored: Tensor | None = None) -> ReadPlan:

@@ -34,13 +34,14 @@ class SparseCache(NamedTuple):
     entry: int  # of the log; no state refers to it or to those behind it
 
     @staticmethod
-    def of(state: EpisodicState, attention: EventAttention, encode: Encode) -> SparseCache:
+    def of(state: EpisodicState, attention: EventAttention, encode: Encode, hash_is_whole: bool = True) -> SparseCache:
         """Make the cache of a state whose log is its own (see `event_log.copied`).
 
         Args:
             state: leaves [B, ...].
             attention: of the memory.
             encode: encodes events.
+            hash_is_whole: whether events of equal hashes are equal to the last bit.
         """
         slots, heads, size = state.place.shape[1], attention.heads, attention.heads * attention.key_size
         keys = SearchKeys.empty(len(state.step), heads, slots, attention.key_size, state.step.device)
@@ -54,7 +55,9 @@ class SparseCache(NamedTuple):
             places = state.place[row, held].long()
             for piece in range(0, len(held), _PIECE):
                 some = slice(piece, piece + _PIECE)
-                first, number = distinct(event_hash[some])
+                number = first = torch.arange(len(birth[some]), device=birth.device)
+                if hash_is_whole:
+                    first, number = distinct(event_hash[some])
                 at = places[some][first]
                 events = tree_map(lambda leaf, row=row, at=at: leaf[row].index_select(0, at), state.log.events)
                 projected = nn.functional.linear(encode(events), weight, bias).index_select(0, number)

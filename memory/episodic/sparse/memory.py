@@ -70,12 +70,13 @@ class SparseEpisodicMemory(EpisodicMemory):
         age = (step.unsqueeze(1) - state.log.birth.gather(1, place)) * alive
         occupancy = state.filled.float().mean(1).unsqueeze(0)
 
-        number, events = distinct_events(events_at(state.log.events, place), hashes, alive)
+        events = blanked(events_at(state.log.events, place), alive)
+        number, events = distinct_events(events, hashes if self.compared is None else event_hash(events))
         table = attention.from_event(self.encode(events))
         alive, age = alive.view(slots.shape), age.view(slots.shape)
         read, null, _ = attend(attention, asked, step, table, Found(number.view(slots.shape), alive, age, duplicates))
 
-        own, new_hash = attention.from_event(encoded), event_hash(steps.events)[0]
+        own, new_hash = attention.from_event(encoded), event_hash(steps.events, self.compared)[0]
         log_gate = nn.functional.logsigmoid(own[:, -1])
         slot = kept.take(log_gate, new_hash, step)
         keys = own[:, : attention.heads * attention.key_size] + keys_of_steps(attention, step)
@@ -94,9 +95,9 @@ class SparseEpisodicMemory(EpisodicMemory):
     def _along(self, steps: StepSequence, state: EpisodicState, decisions: Any) -> MemoryOutput:
         if decisions is None:
             decisions = self._decide_stepwise(steps, state)
-        recorded = RecordedSteps(event_hash(steps.events), steps.episode_starts, decisions)
+        recorded = RecordedSteps(event_hash(steps.events, self.compared), steps.episode_starts, decisions)
         events, hashes = self.stored([state], recorded)
-        number, others = distinct_events(events, hashes, hashes != 0)
+        number, others = distinct_events(events, hashes)
         table = torch.cat([steps.encoded.flatten(0, 1), self.encode(others)])
         own = torch.arange(hashes.new_empty(recorded.event_hash.shape).numel(), device=hashes.device)
         stored = number + len(own)
@@ -134,9 +135,9 @@ class SparseEpisodicMemory(EpisodicMemory):
     def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
         made = cast(SparseDecisions, self(steps, state).decisions if decisions is None else decisions)
         state = started(state, steps.episode_starts[0])
-        recorded = RecordedSteps(event_hash(steps.events), steps.episode_starts, made)
+        recorded = RecordedSteps(event_hash(steps.events, self.compared), steps.episode_starts, made)
         events, hashes = self.stored([state], recorded)
-        number, others = distinct_events(events, hashes, hashes != 0)
+        number, others = distinct_events(events, hashes)
         own = torch.zeros_like(recorded.event_hash)
         replayed = ReplayedSteps(*steps, self.encode(others), own, [number])
         _, _, weights = self._read(replayed, self.plan([state], recorded, number))
@@ -149,7 +150,7 @@ class SparseEpisodicMemory(EpisodicMemory):
 
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> Any:
-        return SparseCache.of(state, self.attention, self.encode)
+        return SparseCache.of(state, self.attention, self.encode, self.compared is None)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         found, own = self._found(recorded)
@@ -161,7 +162,8 @@ class SparseEpisodicMemory(EpisodicMemory):
             kept = carried[rows]
             events.append(blanked(events_at(state.log.events, places), kept))
             hashes.append(state.log.event_hash.gather(1, places) * kept)
-        return concatenate(events), torch.cat(hashes)
+        joined = concatenate(events)
+        return joined, torch.cat(hashes) if self.compared is None else event_hash(joined)
 
     def plan(self, states: Sequence[EpisodicState], recorded: RecordedSteps, stored: Tensor | None = None) -> Any:
         starts, made = recorded.episode_starts, cast(SparseDecisions, recorded.decisions)
@@ -195,14 +197,10 @@ class SparseEpisodicMemory(EpisodicMemory):
         return found, own
 
 
-def distinct_events(events: State, hashes: Tensor, kept: Tensor) -> tuple[Tensor, State]:
-    """Return where each of some events [B, K, ...] is among the different ones, [B, K], and these [X, ...].
-
-    Those that are not `kept` [B, K] count as one, of zeros.
-    """
-    first, number = distinct(torch.where(kept, hashes, 0).flatten())
-    blank = blanked(events, kept)
-    return number.view(hashes.shape), tree_map(lambda leaf: leaf.flatten(0, 1).index_select(0, first), blank)
+def distinct_events(events: State, hashes: Tensor) -> tuple[Tensor, State]:
+    """Return where each of some events [B, K, ...] is among the different ones, [B, K], and these [X, ...]."""
+    first, number = distinct(hashes.flatten())
+    return number.view(hashes.shape), tree_map(lambda leaf: leaf.flatten(0, 1).index_select(0, first), events)
 
 
 def blanked(events: State, kept: Tensor) -> State:
