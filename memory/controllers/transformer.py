@@ -9,7 +9,6 @@ from torch import Tensor
 
 from engram.memory.arguments import check_int
 from engram.memory.controllers.interface import Controller
-from engram.memory.paths import FUSED
 from engram.memory.transformer.stack import TransformerStack, TransformerState
 
 
@@ -39,7 +38,7 @@ class Transformer(Controller[TransformerState]):
         self.stack = TransformerStack(hidden_size, layers, heads, window, feedforward_size)
 
     def path(self) -> str:
-        return FUSED  # all steps at once
+        return self.stack.path()
 
     def initial_state(self, batch_size: int) -> TransformerState:
         return self.stack.initial_state(batch_size)

@@ -9,8 +9,8 @@
 static const REAL NORM_EPSILON = (REAL)1e-6; /* memory.addressing.content.EPSILON */
 
 static inline void softmax(REAL *x, int n) {
-    REAL most = x[0], sum = 0;
-    for (int i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
+    const REAL most = greatest(x, n);
+    REAL sum = 0;
     for (int i = 0; i < n; i++) x[i] = decay(x[i] - most);
     for (int i = 0; i < n; i++) sum += x[i];
     for (int i = 0; i < n; i++) x[i] /= sum;

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
-from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
-from engram.memory.paths import FUSED
-from engram.memory.state import State
-from engram.memory.transformer.stack import TransformerStack, TransformerState
+from engram.memory.interface import Encode, Memory, MemoryOutput, RecordedSteps, ReplayedSteps, StepSequence
+from engram.memory.state import State, concatenate
+from engram.memory.transformer.stack import LayerWindow, Standardized, TransformerStack, TransformerState
 from engram.memory.transformer.window_attention import same_episode, within_reach
 
 
@@ -46,7 +48,7 @@ class TransformerMemory(Memory[TransformerState]):
         self.stack = TransformerStack(self.read_size, layers, heads, window, feedforward_size)
 
     def path(self) -> str:
-        return FUSED  # all steps at once
+        return self.stack.path()
 
     def initial_state(self, batch_size: int) -> TransformerState:
         return self.stack.initial_state(batch_size)
@@ -54,12 +56,27 @@ class TransformerMemory(Memory[TransformerState]):
     def forward(
         self, steps: StepSequence, state: TransformerState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
-        tokens = self.from_step(torch.cat([steps.hidden, steps.encoded], dim=-1))
-        read, after = self.stack(tokens, state, steps.episode_starts)
-        return MemoryOutput(read, after, (), None, {"occupancy": self._occupancy(state.filled, steps.episode_starts)})
+        windows = cast("list[LayerWindow] | None", cache)
+        read, after, windows = self.stack.run(self._tokens(steps), state, steps.episode_starts, windows)
+        trace = {"occupancy": self._occupancy(state.filled, steps.episode_starts)}
+        return MemoryOutput(read, after, (), windows, trace)
+
+    def plan(self, states: Sequence[TransformerState], recorded: RecordedSteps, stored: Tensor | None = None) -> State:
+        state = concatenate(states)
+        return self.stack.standardized(state, recorded.episode_starts[0]) or state
+
+    def recall(self, steps: ReplayedSteps, plan: State, decisions: State) -> Tensor:
+        if not isinstance(plan, Standardized):
+            return super().recall(steps, plan, decisions)
+        return self.stack.recall(self._tokens(steps), plan, steps.episode_starts)
+
+    def _tokens(self, steps: StepSequence | ReplayedSteps) -> Tensor:
+        return cast(Tensor, self.from_step(torch.cat([steps.hidden, steps.encoded], dim=-1)))
 
     def _occupancy(self, filled: Tensor, episode_starts: Tensor) -> Tensor:
         """Part of the window that is in use, [T, B]."""
+        if len(episode_starts) == 1:
+            return (filled & ~episode_starts[0].unsqueeze(1)).sum(1).unsqueeze(0) / self.stack.window
         reach = within_reach(len(episode_starts), self.stack.window, filled.device)
         seen = (same_episode(filled, episode_starts) & reach).sum(2) - 1  # the step itself is beside the window
         return seen.t() / self.stack.window

@@ -7,10 +7,10 @@ from starts import BATCH, no_starts, some_starts
 
 from engram.memory import tree_map
 from engram.memory.controllers.transformer import Transformer
-from engram.memory.interface import StepSequence
+from engram.memory.interface import RecordedSteps, StepSequence
 from engram.memory.registry import build_memory
 from engram.memory.state import leaves
-from engram.memory.transformer.stack import Block, Gate, TransformerStack
+from engram.memory.transformer.stack import Block, Gate, Standardized, TransformerStack, TransformerState
 from engram.memory.transformer.window_attention import by_token, within_reach
 
 INPUTS, WIDTH, HEADS = 5, 14, 7
@@ -254,3 +254,88 @@ def test_a_wiped_memory_reads_the_step_itself():
     wiped = transformer(last, transformer.wiped(state)).read
     assert torch.equal(wiped, transformer(last, transformer.initial_state(BATCH)).read)
     assert (wiped - transformer(last, state).read).abs().max() > 1e-4
+
+
+# The C code and the definition.
+
+
+def in_c(stack):
+    """Skip where there is no C code to compare with."""
+    if stack.path() != "native":
+        pytest.skip(stack.path())
+
+
+@pytest.mark.parametrize("starts_of", [no_starts, some_starts])
+@pytest.mark.parametrize(
+    ("time", "sizes"),
+    [
+        (53, {"window": 3, "layers": 2}),
+        (6, {"window": 31, "layers": 2}),
+        (13, {"window": 13, "layers": 1}),
+        (17, {"window": 1, "layers": 3}),
+        (1, {"window": 4, "layers": 2}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+def test_the_c_code_equals_the_definition_forward_and_backward(time, sizes, starts_of, dtype, tolerance):
+    stack, starts = controller(dtype, **sizes).stack, starts_of(time)
+    in_c(stack)
+    inputs = torch.randn(time, BATCH, WIDTH, dtype=dtype, requires_grad=True)
+    tokens = [torch.randn(BATCH, sizes["window"], WIDTH, dtype=dtype, requires_grad=True) for _ in stack.layers]
+    filled = torch.rand(BATCH, sizes["window"]) < 0.7  # with holes, which no sequence leaves behind
+    state, mixing = TransformerState(tuple(tokens), filled), torch.randn(time, BATCH, WIDTH, dtype=dtype)
+
+    def outcome(run):
+        outputs, after = run(inputs, state, starts)
+        loss = (outputs * mixing).sum() + sum(part.square().sum() for part in after.tokens)
+        wanted = [inputs, *tokens, *stack.parameters()]
+        return outputs, after, torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+
+    fast, naive = outcome(stack), outcome(stack.forward_naive)
+    assert_equal_trees(fast[:2], naive[:2], tolerance)
+    for one, other in zip(fast[2], naive[2], strict=True):
+        assert torch.allclose(one, other, atol=tolerance * max(1.0, float(other.abs().max())), rtol=tolerance)
+
+
+@pytest.mark.parametrize("starts_of", [no_starts, some_starts])
+def test_a_planned_window_is_recalled_with_the_same_gradients(starts_of):
+    made, time = memory(width=WIDTH, heads=HEADS, window=4).double(), 7
+    in_c(made.stack)
+    state = made.initial_state(BATCH)
+    state = TransformerState(
+        tuple(torch.randn_like(part) for part in state.tokens), torch.rand(BATCH, made.stack.window) < 0.7
+    )
+    starts, inputs = starts_of(time), torch.randn(time, BATCH, WIDTH, dtype=torch.float64)
+    planned = made.plan([state], RecordedSteps(torch.zeros(time, BATCH), starts, ()))
+    assert isinstance(planned, Standardized)
+    parameters = list(made.stack.parameters())
+    mixing = torch.randn_like(inputs)
+    outcomes = [
+        (outputs, torch.autograd.grad((outputs * mixing).sum(), parameters))
+        for outputs in (made.stack.recall(inputs, planned, starts), made.stack.forward_naive(inputs, state, starts)[0])
+    ]
+    assert_equal_trees(outcomes[0], outcomes[1], 1e-9)
+
+
+def test_acting_takes_the_keys_and_values_of_the_window_from_the_step_before():
+    made = memory(width=WIDTH, heads=HEADS, window=4)
+    in_c(made.stack)
+    state, windows = made.initial_state(BATCH), None
+    starts = some_starts(9).unsqueeze(1)
+    asked = []
+    for layer in made.stack.layers:
+        layer.keys_and_values = lambda part, layer=layer: asked.append(1) or Block.keys_and_values(layer, part)
+    with torch.no_grad():
+        for start in starts:
+            inputs = torch.randn(1, BATCH, WIDTH)
+            expected = made.stack.forward_naive(inputs, state, start)
+            outputs, state, windows = made.stack.run(inputs, state, start, windows)
+            assert_equal_trees((outputs, state), expected, 1e-5)
+    assert len(asked) == len(made.stack.layers)
+
+
+def test_a_window_too_long_for_the_c_code_is_left_to_torch():
+    stack = controller(torch.float32, window=9000).stack
+    assert stack.path() == "fused: the window is too long for the C code"
+    stack(torch.randn(1, BATCH, WIDTH), stack.initial_state(BATCH), no_starts(1))
