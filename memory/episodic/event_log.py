@@ -27,16 +27,20 @@ class EpisodicState(NamedTuple):
     A state is complete in itself and what it refers to is never written again: a step appends its event to the log,
     either to entries of the same tensors that no state refers to yet, or, where another step may have done so already,
     to a copy. An old log is freed with the last state that refers to it.
+
+    Neither are the places of a large memory copied while it fills: the place of a slot that was empty is written into
+    the same tensor. To the states before, in which the slot is empty, it lies behind the end of their log.
     """
 
     log: EventLog
-    place: Tensor  # [B, N] int64, entry of the log that a slot holds, or EMPTY
+    place: Tensor  # [B, N] int64, entry of the log that a slot holds; EMPTY, or at the end or behind it, if none
     step: Tensor  # [B] int64, number of the next step
+    end: Tensor  # [B] int64, the first entry of the log that is of a later step, where places may be of such
 
     @property
     def filled(self) -> Tensor:
         """Which slots hold an event, [B, N] bool."""
-        return self.place >= 0
+        return (self.place >= 0) & (self.place < self.end.unsqueeze(1))
 
     @property
     def birth(self) -> Tensor:
@@ -87,7 +91,8 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
         return entries
 
     place = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
-    return EpisodicState(EventLog(tree_map(logged, events), logged(birth), logged(event_hash)), place, step)
+    log = EventLog(tree_map(logged, events), logged(birth), logged(event_hash))
+    return EpisodicState(log, place, step, torch.full_like(step, capacity(slots)))
 
 
 def copied(state: EpisodicState) -> EpisodicState:
@@ -106,8 +111,7 @@ def stored_events(state: EpisodicState, used: int) -> tuple[State, Tensor]:
 
     Those of empty slots are zero: what has no weight must be finite all the same.
     """
-    place = state.place[:, :used]
-    filled, place = place >= 0, place.clamp(min=0)
+    filled, place = state.filled[:, :used], state.place[:, :used].clamp(min=0)
 
     def blanked(leaf: Tensor) -> Tensor:
         return torch.where(broadcast_like(filled, leaf), leaf, torch.zeros_like(leaf))
@@ -116,7 +120,9 @@ def stored_events(state: EpisodicState, used: int) -> tuple[State, Tensor]:
     return tree_map(blanked, events_at(state.log.events, place)), hashes
 
 
-def appended(state: EpisodicState, events: State, event_hash: Tensor, slot: Tensor, entry: int) -> EpisodicState:
+def appended(
+    state: EpisodicState, events: State, event_hash: Tensor, slot: Tensor, entry: int, *, all_free: bool | None = None
+) -> EpisodicState:
     """Return the state after a step; the log is written in place.
 
     Args:
@@ -125,12 +131,19 @@ def appended(state: EpisodicState, events: State, event_hash: Tensor, slot: Tens
         event_hash: [B].
         slot: [B] the slot that the event takes, or negative.
         entry: where it is put, an entry that no state refers to.
+        all_free: whether every row takes a slot and all of these are empty; then places are written in place, too.
+            None if they never are.
     """
     log = state.log
     for kept, new in zip(
         leaves((log.events, log.birth, log.event_hash)), leaves((events, state.step, event_hash)), strict=True
     ):
         kept[:, entry] = new
-    at, place = slot.clamp(min=0).unsqueeze(1), torch.tensor(entry, device=slot.device)
-    place = torch.where(slot.unsqueeze(1) >= 0, place, state.place.gather(1, at))
-    return EpisodicState(log, state.place.scatter(1, at, place), state.step + 1)
+    if all_free:
+        places = state.place.scatter_(1, slot.unsqueeze(1), entry)
+    else:
+        at, place = slot.clamp(min=0).unsqueeze(1), torch.tensor(entry, device=slot.device)
+        place = torch.where(slot.unsqueeze(1) >= 0, place, state.place.gather(1, at))
+        places = state.place.scatter(1, at, place)
+    end = state.end if all_free is None else torch.full_like(state.end, entry + 1)
+    return EpisodicState(log, places, state.step + 1, end)

@@ -121,7 +121,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         numbers = torch.zeros(shape, dtype=torch.int64, device=device)
         events = tree_map(lambda leaf: leaf.new_zeros(shape + leaf.shape[1:], device=device), self.blank_event)
         place = torch.full((batch_size, self.slots), EMPTY, dtype=torch.int64, device=device)
-        return EpisodicState(EventLog(events, numbers, numbers.clone()), place, place.new_zeros(batch_size))
+        step = place.new_zeros(batch_size)
+        return EpisodicState(EventLog(events, numbers, numbers.clone()), place, step, step + shape[1])
 
     def wiped(self, state: EpisodicState) -> EpisodicState:
         return state._replace(place=torch.full_like(state.place, EMPTY))

@@ -68,6 +68,11 @@ class SlotBook:
         if self.used > len(held):
             self._holes = sorted(set(range(self.used)) - set(slots))
 
+    @property
+    def filled(self) -> int:
+        """How many slots hold an event."""
+        return self.used - len(self._holes)
+
     def take(self, gate: float, event_hash: int, birth: int) -> int:
         """Let a new event take the slot that `SlotFacts.take` gives it; return that, or NOT_WRITTEN."""
         if self._holes:

@@ -97,9 +97,13 @@ class SparseCache(NamedTuple):
         counted = [books[row].counts.get(number, 1) for row, number in pairs]
         return torch.tensor(counted, dtype=self.log_gates.dtype, device=self.log_gates.device)
 
-    def take(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
-        """Let each row's new event [B] take a slot; return these [B], NOT_WRITTEN where none is taken."""
-        taken = []
+    def take(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> tuple[Tensor, bool]:
+        """Let each row's new event [B] take a slot.
+
+        Returns:
+            the slots [B], NOT_WRITTEN where none is taken, and whether all of them were empty.
+        """
+        taken, all_free = [], all(book.filled < book.slots for book in self.books)
         for book, recent, *event in zip(
             self.books, self.recent, log_gate.tolist(), event_hash.tolist(), birth.tolist(), strict=True
         ):
@@ -110,7 +114,7 @@ class SparseCache(NamedTuple):
             if slot != NOT_WRITTEN:
                 recent.append(slot)
                 del recent[:-_RECENT]
-        return torch.tensor(taken, device=birth.device)
+        return torch.tensor(taken, device=birth.device), all_free
 
     def put(self, slot: Tensor, keys: Tensor, log_gate: Tensor) -> None:
         """Put keys [B, R, W] and gates [B] into the slots [B] that were taken."""

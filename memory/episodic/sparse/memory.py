@@ -68,7 +68,7 @@ class SparseEpisodicMemory(EpisodicMemory):
         rows = torch.arange(len(step), device=step.device).repeat_interleave(flat.shape[1])
         duplicates = kept.counts(rows, hashes.flatten()).view(slots.shape)
         age = (step.unsqueeze(1) - state.log.birth.gather(1, place)) * alive
-        occupancy = state.filled.float().mean(1).unsqueeze(0)
+        occupancy = torch.tensor([[book.filled / self.slots for book in kept.books]], device=step.device)
 
         events = blanked(events_at(state.log.events, place), alive)
         number, events = distinct_events(events, hashes if self.compared is None else event_hash(events))
@@ -78,10 +78,12 @@ class SparseEpisodicMemory(EpisodicMemory):
 
         own, new_hash = attention.from_event(encoded), event_hash(steps.events, self.compared)[0]
         log_gate = nn.functional.logsigmoid(own[:, -1])
-        slot = kept.take(log_gate, new_hash, step)
+        slot, all_free = kept.take(log_gate, new_hash, step)
         keys = own[:, : attention.heads * attention.key_size] + keys_of_steps(attention, step)
         kept.put(slot, keys.unflatten(1, (attention.heads, -1)), log_gate)
-        after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), new_hash, slot, kept.entry)
+        after = appended(
+            state, tree_map(lambda leaf: leaf[0], steps.events), new_hash, slot, kept.entry, all_free=all_free
+        )
         found = (part.int() for part in (torch.where(alive, slots, NOTHING), age, duplicates))
         decisions = tree_map(lambda leaf: leaf.unsqueeze(0), SparseDecisions(slot, *found))
         trace = {

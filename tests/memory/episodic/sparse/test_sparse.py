@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cores import ENCODED, HIDDEN, EventEncoder, assert_equal_trees, carried_state, events, step_by_step
+from cores import ENCODED, HIDDEN, EventEncoder, assert_equal_trees, carried_state, events, step_by_step, visible
 
 from engram.memory import Core, tree_map
 from engram.memory.episodic.memory import EpisodicMemory
@@ -74,6 +74,31 @@ def test_few_events_are_read_and_they_are_the_best():
             assert (share >= weights.topk(2, dim=2).values.sum(2) - 0.02).all()
             state = step.state
     assert whole.decisions.found.shape == (TIME, BATCH, 2, 2)
+
+
+@torch.no_grad()
+def test_states_before_stay_as_they_were_though_places_are_shared_while_the_memory_fills():
+    _, sparse = pair(k=2)
+    torch.manual_seed(1)
+    sequence, starts = events(2 * SLOTS, BATCH), torch.zeros(2 * SLOTS, BATCH, dtype=torch.bool)
+    starts[5, 1] = True
+    state, cache, kept = sparse.initial_state(BATCH), None, []
+    for t in range(len(starts)):
+        step = sparse.unroll(
+            tree_map(lambda leaf, t=t: leaf[t : t + 1], sequence), state, starts[t : t + 1], None, cache
+        )
+        state, cache = step.state, step.cache
+        kept.append((state, tree_map(torch.clone, visible(state.memory))))
+    for t, (handed_out, as_it_was) in enumerate(kept):
+        assert_equal_trees(visible(handed_out.memory), as_it_was)
+        assert handed_out.memory.filled.sum(1).tolist() == [
+            min(SLOTS, t + 1 - 5 * (row == 1 and t >= 5)) for row in range(3)
+        ]
+        unwritten = sparse.memory.unwritten(handed_out.memory, kept[-1][0].memory)
+        assert torch.equal(unwritten.filled, handed_out.memory.filled)
+    places = [handed_out.memory.place.data_ptr() for handed_out, _ in kept]
+    assert len(set(places[:5])) == 1, "no copy while slots are free"
+    assert len(set(places)) > SLOTS, "a copy of each once they are not"
 
 
 def test_what_was_read_is_read_again_when_the_weights_have_changed():
