@@ -1,0 +1,1 @@
+"""Agents with far more slots than they were trained with, in episodes far longer."""
