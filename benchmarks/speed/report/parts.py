@@ -117,8 +117,8 @@ PARTS = (
         "batched_envs",
         "Batched environments",
         "Our own tasks stepped one by one in a `DummyVecEnv`, and as one batch, which returns the same to the last "
-        "bit. *Forward* walks straight on in 70 % of its steps. The time of resets is part of a step, and stands alone, "
-        "too.",
+        "bit. *Forward* walks straight on in 70 % of its steps. The time of resets is part of a step, and stands "
+        "alone, too.",
         95,
         10,
     ),
