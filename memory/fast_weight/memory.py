@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from engram.memory.addressing.content import inverse_norm
 from engram.memory.arguments import check_int
 from engram.memory.fast_weight.chunk import delta_chunks
 from engram.memory.fast_weight.naive import DeltaSteps, delta_loop
+from engram.memory.fast_weight.native import NativeDelta
 from engram.memory.interface import Encode, Memory, MemoryOutput, StepSequence
-from engram.memory.paths import FUSED
 from engram.memory.precision import full_precision
 from engram.memory.state import State, reset
 
@@ -64,6 +64,7 @@ class FastWeightMemory(Memory[FastWeightState]):
         if isinstance(half_life, bool) or not isinstance(half_life, int | float) or not 0 < half_life < math.inf:
             raise ValueError(f"half_life={half_life!r} must be a positive number of steps")
         self.read_size = self.heads * self.value_size
+        self.native = NativeDelta(self.heads, self.key_size, self.value_size)
         keys = self.heads * self.key_size
         # Queries, keys, values, write and decay gates in one product.
         self.parts = [keys, keys, self.read_size, self.heads, self.heads]
@@ -80,7 +81,7 @@ class FastWeightMemory(Memory[FastWeightState]):
         self.normalize = nn.LayerNorm(self.read_size)
 
     def path(self) -> str:
-        return FUSED  # in chunks; only a single step, or numbers that are not finite, take `delta_loop`
+        return self.native.path(self.from_seen.weight)
 
     def initial_state(self, batch_size: int) -> FastWeightState:
         shape = (batch_size, self.heads, self.value_size, self.key_size)
@@ -89,17 +90,26 @@ class FastWeightMemory(Memory[FastWeightState]):
     def forward(
         self, steps: StepSequence, state: FastWeightState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
-        return self._run(delta_rule, steps, state)
+        projected = self._projected(steps)
+        with full_precision(projected):
+            output = self.native(projected.to(state.weights.dtype), state.weights, steps.episode_starts)
+            if output is None:
+                return self._run(delta_rule, projected, steps.episode_starts, state)
+            read = self.normalize(output.reads.flatten(2))
+            trace = {"write_strength": output.strengths.mean(2), "decay": output.decays.mean(2)}
+        return MemoryOutput(read, FastWeightState(output.weights), (), None, trace)
 
     def forward_naive(self, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
         """Run step by step: the definition that `forward` is held to."""
-        return self._run(delta_loop, steps, state)
+        return self._run(delta_loop, self._projected(steps), steps.episode_starts, state)
 
-    def _run(self, scan: Scan, steps: StepSequence, state: FastWeightState) -> MemoryOutput:
-        projected = self.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1))
+    def _projected(self, steps: StepSequence) -> Tensor:
+        return cast(Tensor, self.from_seen(torch.cat([steps.hidden, steps.encoded], dim=-1)))
+
+    def _run(self, scan: Scan, projected: Tensor, episode_starts: Tensor, state: FastWeightState) -> MemoryOutput:
         with full_precision(projected):
             delta = self._by_head(projected.to(state.weights.dtype))
-            reads, weights = scan(delta, state.weights, steps.episode_starts)
+            reads, weights = scan(delta, state.weights, episode_starts)
             read = self.normalize(reads.flatten(2))
         trace = {"write_strength": delta.strengths.detach().mean(2), "decay": delta.log_decays.detach().exp().mean(2)}
         return MemoryOutput(read, FastWeightState(weights), (), None, trace)

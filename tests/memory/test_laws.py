@@ -97,13 +97,13 @@ def test_an_episode_start_equals_a_fresh_start(spec):
 
 @every_core
 def test_what_follows_an_episode_start_knows_nothing_of_what_was_before(spec):
-    core = build(spec)
+    core = build(spec, torch.float64)  # a norm of what an empty memory reads would let roundings of fp32 grow
     sequence, starts = events(kinds=5), episode_starts("staggered")
     whole = core.unroll(sequence, carried_state(core), starts)
     for time, row in STARTS["staggered"]:
         tail = tree_map(lambda leaf, time=time: leaf[time:], row_of((sequence, starts), row))
         alone = core.unroll(tail[0], core.initial_state(1), tail[1])
-        assert_equal_trees(whole.features[time:, row], alone.features[:, 0], 2e-6)
+        assert_equal_trees(whole.features[time:, row], alone.features[:, 0], 1e-12)
 
 
 @every_core

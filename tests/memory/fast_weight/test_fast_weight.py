@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from engram.memory.fast_weight import native
 from engram.memory.fast_weight.memory import FastWeightMemory
 from engram.memory.fast_weight.naive import delta_loop
 from engram.memory.interface import StepSequence
@@ -58,6 +59,14 @@ def recalled(*events, starts=()):
     whole, looped = made(steps, made.initial_state(1)), made.forward_naive(steps, made.initial_state(1))
     assert torch.allclose(whole.read, looped.read, atol=1e-6)
     return whole.read[:, 0]
+
+
+def take(way, monkeypatch):
+    """Take the C code, or none; skip where there is none."""
+    if way == "torch":
+        monkeypatch.setattr(native, "library", lambda *args, **sizes: None)
+    elif memory().path() != "native":
+        pytest.skip(memory().path())
 
 
 def test_a_word_is_written_and_read_back_from_the_next_step_on():
@@ -117,7 +126,9 @@ def test_as_many_associations_as_a_key_is_wide_are_kept_apart():
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["fp32", "fp64"])
 @pytest.mark.parametrize("length", [1, 2, 11, 77, 128])
-def test_a_sequence_at_once_equals_the_loop(dtype, length):
+@pytest.mark.parametrize("way", ["C", "torch"])
+def test_a_sequence_at_once_equals_the_loop(dtype, length, way, monkeypatch):
+    take(way, monkeypatch)
     made = memory(half_life=3.0).to(dtype)
     steps = steps_of(length, dtype=dtype)
     state = made.forward_naive(steps_of(9, dtype=dtype), made.initial_state(BATCH)).state
@@ -245,3 +256,38 @@ def test_a_wrong_size_is_told(name, size):
 def test_a_wrong_half_life_is_told(half_life):
     with pytest.raises(ValueError, match=f"^half_life={half_life} must be a positive number of steps"):
         memory(half_life=half_life)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, 1e30])
+@pytest.mark.parametrize("way", ["C", "torch"])
+def test_garbage_of_an_ended_episode_has_no_gradient(number, way, monkeypatch):
+    take(way, monkeypatch)
+    made, steps = memory(), steps_of(5)
+    steps.episode_starts[:] = False
+    steps.episode_starts[0, 0] = steps.episode_starts[3, 1] = True
+    weights = made.initial_state(BATCH).weights.clone()
+    weights[0] = number
+    encoded = steps.encoded.clone()
+    encoded[2, 1] = math.nan
+    encoded.requires_grad_(), weights.requires_grad_()
+    read = made(steps._replace(encoded=encoded), made.initial_state(BATCH)._replace(weights=weights)).read
+    assert read[3:, 1].isfinite().all()
+    assert read[:, [0, 2]].isfinite().all()
+    assert read[2, 1].isnan().all()
+    (read[3:, 1].sum() + read[:, [0, 2]].sum()).backward()
+    assert encoded.grad[3:].isfinite().all()
+    assert encoded.grad[:, [0, 2]].isfinite().all()
+    assert (weights.grad[0] == 0).all()
+    assert weights.grad[2].isfinite().all()
+
+
+def test_heads_too_large_for_the_c_code_are_left_to_torch():
+    made = memory(key_size=300, value_size=300)
+    assert made.path() == "fused: the heads are too large for the C code"
+    made(steps_of(2), made.initial_state(BATCH))
+
+
+def test_states_that_do_not_fit_are_refused_by_torch():
+    made = memory()
+    with pytest.raises(RuntimeError):
+        made(steps_of(2), made.initial_state(BATCH + 1))

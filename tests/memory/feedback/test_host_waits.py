@@ -28,7 +28,14 @@ BY_MASK = {"index", "index_put", "index_put_"}
 
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch):
-    for module in ("feedback.native_step", "controllers.lstm.native", "controllers.gru.native", "native.product"):
+    for module in (
+        "feedback.native_step",
+        "controllers.lstm.native",
+        "controllers.gru.native",
+        "native.product",
+        "fast_weight.native",
+        "transformer.native",
+    ):
         monkeypatch.setattr(f"engram.memory.{module}.library", lambda *args, **sizes: None)
 
 
