@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from engram.memory.arguments import check_int
 from engram.memory.interface import Encode, Memory, MemoryOutput, RecordedSteps, ReplayedSteps, StepSequence
 from engram.memory.state import State, concatenate
-from engram.memory.transformer.stack import LayerWindow, Standardized, TransformerStack, TransformerState
+from engram.memory.transformer.block import LayerWindow
+from engram.memory.transformer.stack import Standardized, TransformerStack, TransformerState
 from engram.memory.transformer.window_attention import same_episode, within_reach
 
 

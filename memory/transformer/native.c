@@ -1,6 +1,6 @@
 /* Attention over a sliding window, a gate's numbers, and their gradients.
  *
- * `WindowAttention.forward` in `window_attention.py` and `Gate.forward` in `stack.py` are the definitions; the products
+ * `WindowAttention.forward` in `window_attention.py` and `Gate.forward` in `block.py` are the definitions; the products
  * with weights stay with torch. Compiled in are the sizes: R heads of width W over a window of N steps and the step
  * itself. Each step looks at its N + 1 tokens only, so there are no masks, and what it may not see is never touched.
  */

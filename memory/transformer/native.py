@@ -115,7 +115,7 @@ def gate(
     from_reset: Tensor,
     bias: Tensor,
 ) -> Tensor:
-    """Join what flows by with what a layer made of it, both [..., D], see `memory.transformer.stack.Gate`.
+    """Join what flows by with what a layer made of it, both [..., D], see `memory.transformer.block.Gate`.
 
     Args:
         compiled: the library.

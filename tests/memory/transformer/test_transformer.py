@@ -10,7 +10,8 @@ from engram.memory.controllers.transformer import Transformer
 from engram.memory.interface import RecordedSteps, StepSequence
 from engram.memory.registry import build_memory
 from engram.memory.state import leaves
-from engram.memory.transformer.stack import Block, Gate, Standardized, TransformerStack, TransformerState
+from engram.memory.transformer.block import Block, Gate
+from engram.memory.transformer.stack import Standardized, TransformerStack, TransformerState
 from engram.memory.transformer.window_attention import by_token, within_reach
 
 INPUTS, WIDTH, HEADS = 5, 14, 7
