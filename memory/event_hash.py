@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import c_int64
 from functools import cache
 from itertools import compress
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engram.memory.native.build import addresses, library
 from engram.memory.state import State, leaves
 
+_SOURCE = Path(__file__).with_suffix(".c")
 _WORD = 4  # bytes
 
 
@@ -31,6 +36,19 @@ def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
     """
     parts = list(leaves(events))
     joined = torch.cat([_bytes_of(leaf) for leaf in (parts if compared is None else compress(parts, compared))], dim=2)
+    compiled: Any = library(_SOURCE, torch.float32) if joined.is_cpu else None  # there are no floats in it
+    if compiled is None:
+        return hash_of_bytes(joined)
+    rows, columns, size = joined.shape
+    hashes = torch.empty(rows, columns, dtype=torch.int64)
+    factors, offsets = _of_positions(-(-size // _WORD), joined.device)
+    at = addresses(joined, factors, offsets, hashes)
+    compiled.hash(c_int64(rows * columns), c_int64(size), at)
+    return hashes
+
+
+def hash_of_bytes(joined: Tensor) -> Tensor:
+    """Hash the bytes [X, Y, K] of events, see `event_hash`: the definition, which the C code is held to."""
     missing = -joined.shape[2] % _WORD
     words = (nn.functional.pad(joined, (0, missing)) if missing else joined).view(torch.int32)
     factors, offsets = _of_positions(words.shape[2], words.device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from engram.memory.episodic.attend.definition import Events
@@ -38,12 +37,3 @@ class SlotCache(NamedTuple):
             self.projected[starts] = 0.0
         else:
             self.projected.masked_fill_(broadcast_like(starts, self.projected), 0.0)
-
-    def put(self, slot: Tensor, projected: Tensor) -> None:
-        """Put the events [B, S] of a step into slots [B]; nowhere where that is negative."""
-        written = slot >= 0
-        at = slot.clamp(min=0).view(-1, 1, 1).expand(-1, 1, projected.shape[1])
-        new = projected.unsqueeze(1)
-        if not (slot.is_cpu and bool(written.all())):
-            new = torch.where(written.view(-1, 1, 1), new, self.projected.gather(1, at))
-        self.projected.scatter_(1, at, new)

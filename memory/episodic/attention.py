@@ -107,7 +107,7 @@ class EventAttention(nn.Module):
         """Add to the keys of projected events [..., S] what their steps add; in place, so there must be no graph."""
         added = self.of_step(birth)
         if added is not None:
-            projected[..., : added.shape[-1]] += added
+            projected[..., : added.shape[-1]].add_(added)
         return projected
 
     def embedded(self, step: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from engram.memory.episodic.event_log import (
     stored_events,
 )
 from engram.memory.episodic.reach import Candidates, Reach, reach_of
-from engram.memory.episodic.slot_facts import SlotFacts
+from engram.memory.episodic.slot_facts import SlotFacts, put
 from engram.memory.episodic.slots import last_writers, slots_in_use, step_numbers
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import (
@@ -152,16 +152,15 @@ class EpisodicMemory(Memory[EpisodicState]):
         """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
         attention, facts, step = self.attention, cache.facts, state.step
         now = attention.embedded(step).unsqueeze(1)  # [B, 1, E]
-        age = attention.age_bias.bucket(step.unsqueeze(1) - facts.birth).to(torch.uint8)
-        reach = Reach(*(known.unsqueeze(1) for known in (facts.filled, age, facts.duplicates.log())))
+        reach = facts.reach(step, attention.age_bias)
         attended = attention(steps.hidden, steps.encoded, now, cache.events(), reach)
-        occupancy = facts.filled.float().mean(1).unsqueeze(0)  # before the facts are changed
+        occupancy = reach.alive[:, 0].float().mean(1).unsqueeze(0)
 
         projected = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
         hashes = event_hash(steps.events, self.compared)[0]
         log_gate = nn.functional.logsigmoid(projected[:, -1])
         slot = facts.take(log_gate, hashes, step)
-        cache.put(slot, projected)
+        put(slot, cache.projected, projected)
         after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, slot, cache.entry)
         decisions = slot.unsqueeze(0)
         trace = {

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from ctypes import c_int64
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from engram.memory.episodic.reach import kinds
+from engram.memory.episodic.reach import Reach, kinds
 from engram.memory.episodic.slots import NOT_WRITTEN
+from engram.memory.native.build import addresses, library, lie_on_cpu
+from engram.memory.positions import AgeBias
 
+_SOURCE = Path(__file__).with_suffix(".c")
 _FREE = torch.iinfo(torch.int64).min
 _OUTDATED = _FREE + 1
 _NO_EVENT = 0
@@ -60,12 +66,35 @@ class SlotFacts(NamedTuple):
             self.rank.masked_fill_(starts.unsqueeze(1), _FREE)
             self.event_hash.masked_fill_(starts.unsqueeze(1), _NO_EVENT)
 
+    def reach(self, step: Tensor, age_bias: AgeBias) -> Reach:
+        """Return what can be read at steps of some numbers [B]."""
+        starts = age_bias.starts
+        compiled = _library(self.duplicates.dtype, *self, step, starts)
+        if compiled is None:
+            age = age_bias.bucket(step.unsqueeze(1) - self.birth).to(torch.uint8)
+            return Reach(*(known.unsqueeze(1) for known in (self.filled, age, self.duplicates.log())))
+        alive, age = torch.empty(2, len(step), 1, self.rank.shape[1], dtype=torch.uint8).unbind(0)
+        log_duplicates = self.duplicates.new_empty(age.shape)
+        at = addresses(self.birth, self.duplicates, self.rank, step, starts, alive, age, log_duplicates)
+        compiled.reach(*map(c_int64, (*self.rank.shape, len(starts))), at)
+        return Reach(alive.view(torch.bool), age, log_duplicates)
+
     def take(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
         """Let each row's new event [B] take the slot of the lowest rank, if its own is higher.
 
         Returns:
             [B] int64 in 0..N-1, or NOT_WRITTEN.
         """
+        dtype, new = self.log_gates.dtype, (log_gate, event_hash, birth)
+        compiled = _library(dtype, *self, *new) if log_gate.dtype == dtype else None
+        if compiled is None:
+            return self.take_by_torch(*new)
+        slot = torch.empty_like(event_hash)
+        compiled.take(*map(c_int64, self.rank.shape), addresses(*self, *new, slot))
+        return slot
+
+    def take_by_torch(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
+        """Do what `take` does by operations in torch: the definition, which the C code is held to."""
         gate = _ordered(log_gate)
         equal = self.event_hash == event_hash.unsqueeze(1)
         torch.where(equal, self.birth + _OUTDATED, self.rank, out=self.rank)
@@ -88,6 +117,42 @@ class SlotFacts(NamedTuple):
         number = equal.sum(1, keepdim=True, dtype=self.duplicates.dtype)
         torch.where(equal, number, self.duplicates, out=self.duplicates)
         return slot
+
+
+def put(slot: Tensor, table: Tensor, rows: Tensor) -> None:
+    """Write a row of each batch row into its slot, in place.
+
+    Args:
+        slot: [B] int64; nothing is written where it is negative.
+        table: [B, N, ...].
+        rows: [B, ...], of the same dtype.
+    """
+    expected = (len(slot), *table.shape[2:])
+    compiled = _library(torch.float32, slot, table) if lie_on_cpu(table.dtype, (rows, expected)) else None
+    if compiled is None:
+        put_by_torch(slot, table, rows)
+        return
+    rows = rows.contiguous()
+    size = math.prod(expected[1:]) * table.itemsize
+    compiled.put(*map(c_int64, (*table.shape[:2], size)), addresses(slot, table, rows))
+
+
+def put_by_torch(slot: Tensor, table: Tensor, rows: Tensor) -> None:
+    """Do what `put` does by operations in torch: the definition, which the C code is held to."""
+    shape = (-1, 1, *[1] * (table.dim() - 2))
+    at, new = slot, rows.unsqueeze(1)
+    if not (slot.is_cpu and int(slot.min()) >= 0):
+        at = slot.clamp(min=0)
+        held = table.gather(1, at.view(shape).expand(-1, 1, *table.shape[2:]))
+        new = torch.where((slot >= 0).view(shape), new, held)
+    table.scatter_(1, at.view(shape).expand(-1, 1, *table.shape[2:]), new)
+
+
+def _library(dtype: torch.dtype, *tensors: Tensor) -> Any:
+    """Return the C code for numbers of a type, if all tensors are contiguous in the memory of a CPU."""
+    if not all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors):
+        return None
+    return library(_SOURCE, dtype)
 
 
 def _ordered(log_gates: Tensor) -> Tensor:

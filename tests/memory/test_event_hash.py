@@ -1,12 +1,16 @@
 """The hash of events: equal where and only where all bits are, for every dtype."""
 
+import os
+import shutil
 from itertools import permutations, product
 
 import pytest
 import torch
 
-from engram.memory.event_hash import event_hash
+from engram.memory import event_hash as event_hash_module
+from engram.memory.event_hash import event_hash, hash_of_bytes
 
+IN_C = shutil.which("cc") is not None and os.environ.get("ENGRAM_NATIVE") != "0"
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 INTEGERS = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
 DTYPES = [torch.bool, *INTEGERS, *FLOATS]
@@ -137,3 +141,13 @@ def test_the_hash_is_the_same_in_every_process_and_on_every_machine():
 def test_the_hash_is_the_same_on_a_gpu(gpu):
     events = (torch.randint(0, 9, (5, 7, 2, 3), dtype=torch.uint8), torch.randn(5, 7, 3), torch.rand(5, 7) < 0.5)
     assert torch.equal(event_hash(tuple(leaf.to(gpu) for leaf in events)).cpu(), event_hash(events))
+
+
+@pytest.mark.skipif(not IN_C, reason="no C compiler (cc) here, or switched off")
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 64, 257])
+def test_it_is_the_same_in_c(size, monkeypatch):
+    numbers = torch.randint(0, 256, (3, 5, size), dtype=torch.uint8)
+    expected = hash_of_bytes(numbers)
+    monkeypatch.setattr(event_hash_module, "hash_of_bytes", None)
+    assert torch.equal(event_hash(numbers), expected)
+    assert torch.equal(event_hash(numbers.transpose(0, 1)), expected.t())
