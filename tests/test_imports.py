@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "memory/transformer": {"memory", "memory/native"},
     "memory/controllers": {"memory", "memory/native", "memory/transformer"},
     "memory/feedback": {"memory", "memory/controllers", "memory/native"},
-    "memory/episodic": {"memory"},
+    "memory/episodic": {"memory", "memory/native"},
     "memory/fast_weight": {"memory", "memory/addressing", "memory/native"},
     "memory/ntm": {"memory", "memory/addressing", "memory/feedback"},
     "memory/dnc": {"memory", "memory/addressing", "memory/feedback"},

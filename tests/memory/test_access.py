@@ -9,6 +9,7 @@ from cores import BATCH, SIZES, SPECS, Spec, assert_equal_trees, build, carried_
 from engram.memory import Core, CoreState, SlotAccess, State, Unrolled, reset, tree_map
 from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.edit import delete_events
+from engram.memory.episodic.sparse.memory import SparseDecisions
 from engram.memory.state import leaves
 
 WITH_SLOTS = {"episodic", "ntm", "dnc"}
@@ -84,6 +85,11 @@ def test_what_was_read_is_what_the_weights_say(spec):
         assert torch.allclose(read, made.unrolled.state.memory.read, atol=1e-5)
 
 
+def taken_slots(decisions):
+    """The slots [T, B] that an episodic memory's events took."""
+    return decisions.slot if isinstance(decisions, SparseDecisions) else decisions
+
+
 @of_slots
 def test_what_was_written_and_kept_is_what_became_of_the_slots(spec):
     core = build(spec, torch.float64)
@@ -91,7 +97,8 @@ def test_what_was_written_and_kept_is_what_became_of_the_slots(spec):
     before, after, access = made.before, made.unrolled.state.memory, made.access
     if spec.memory == "episodic":
         slots = torch.arange(spec.memory_kwargs["slots"])
-        assert torch.equal(access.written, (made.unrolled.decisions[0].unsqueeze(1) == slots).float())
+        taken = taken_slots(made.unrolled.decisions)[0]
+        assert torch.equal(access.written, (taken.unsqueeze(1) == slots).float())
         assert torch.equal(access.kept, 1 - access.written.unsqueeze(2))
         assert access.written[1, 0] == 1  # the first event of an episode takes the first slot
         filled = len(slots)  # a copied log holds the slots' events first
@@ -161,9 +168,14 @@ def test_recorded_decisions_are_those_that_are_told_of(spec):
     assert_equal_trees(again, made.access, 1e-6)  # left to itself it decides as it did
     if spec.memory == "ntm":
         return
-    other = made.unrolled._replace(
-        decisions=made.unrolled.decisions.flip(-1) if spec.memory == "dnc" else -torch.ones(1, 3)
-    )
+    decisions = made.unrolled.decisions
+    if spec.memory == "dnc":
+        decisions = decisions.flip(-1)
+    elif isinstance(decisions, SparseDecisions):
+        decisions = decisions._replace(slot=-torch.ones_like(decisions.slot))
+    else:
+        decisions = -torch.ones_like(decisions)
+    other = made.unrolled._replace(decisions=decisions)
     replayed = core.access(*made[:3], other)
     assert (replayed.written - made.access.written).abs().max() > 1e-3
     assert torch.allclose(replayed.gate, made.access.gate)
