@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from engram.memory.episodic.slot_facts import put
 from engram.memory.state import State, broadcast_like, leaves, tree_map
 
 EMPTY = -1
@@ -142,8 +143,7 @@ def appended(
     if all_free:
         places = state.place.scatter_(1, slot.unsqueeze(1), entry)
     else:
-        at, place = slot.clamp(min=0).unsqueeze(1), torch.tensor(entry, device=slot.device)
-        place = torch.where(slot.unsqueeze(1) >= 0, place, state.place.gather(1, at))
-        places = state.place.scatter(1, at, place)
+        places = state.place.clone()
+        put(slot, places, places.new_full(slot.shape, entry))
     end = state.end if all_free is None else torch.full_like(state.end, entry + 1)
     return EpisodicState(log, places, state.step + 1, end)
