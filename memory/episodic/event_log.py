@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engram.memory.episodic.slot_facts import put
+from engram.memory.episodic.slots import last_writers
 from engram.memory.state import State, broadcast_like, leaves, tree_map
 
 EMPTY = -1
@@ -147,3 +148,25 @@ def appended(
         put(slot, places, places.new_full(slot.shape, entry))
     end = state.end if all_free is None else torch.full_like(state.end, entry + 1)
     return EpisodicState(log, places, state.step + 1, end)
+
+
+def after_sequence(state: EpisodicState, written: EventLog, decisions: Tensor, episode_starts: Tensor) -> EpisodicState:
+    """Return the state after a sequence of steps, with a log of its own.
+
+    Args:
+        state: before the first step.
+        written: events, numbers and hashes of the steps, leaves [T, B, ...].
+        decisions: [T, B] the slot that each step's event takes, or negative.
+        episode_starts: [T, B] bool.
+    """
+    writer, filled = last_writers(decisions, state.filled, episode_starts)
+    step_of = writer.clamp(min=0)
+
+    def held(stored: Tensor, own: Tensor) -> Tensor:  # [B, N, ...], [T, B, ...]
+        flat = own.transpose(0, 1).flatten(0, 1)
+        first = torch.arange(0, len(flat), len(own), device=own.device).unsqueeze(1)
+        newest = flat.index_select(0, (first + step_of).flatten()).view(stored.shape)
+        return torch.where(broadcast_like(writer >= 0, stored), newest.to(stored.dtype), stored)
+
+    slots = EventLog(state.events, state.birth, state.event_hash)
+    return fresh(*tree_map(held, slots, written), filled, written.birth[-1] + 1)

@@ -24,16 +24,16 @@ from engram.memory.episodic.event_log import (
     EMPTY,
     EpisodicState,
     EventLog,
+    after_sequence,
     appended,
     capacity,
     copied,
-    fresh,
     started,
     stored_events,
 )
 from engram.memory.episodic.reach import Candidates, Reach, reach_of
 from engram.memory.episodic.slot_facts import SlotFacts, put
-from engram.memory.episodic.slots import last_writers, slots_in_use, step_numbers
+from engram.memory.episodic.slots import slots_in_use, step_numbers
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import (
     Encode,
@@ -44,7 +44,7 @@ from engram.memory.interface import (
     SlotAccess,
     StepSequence,
 )
-from engram.memory.state import State, broadcast_like, concatenate, tree_map
+from engram.memory.state import State, concatenate, tree_map
 
 
 class ReadPlan(NamedTuple):
@@ -175,7 +175,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         """Read and write along a sequence: the definition of what acting and learning do."""
         attended, decisions, alive, gates, candidates = self._attend(steps, state, decisions)
         birth, hashes = (part[:, -len(decisions) :].t() for part in (candidates.birth, candidates.event_hash))
-        after = self._written(steps, state, decisions, birth, hashes)
+        written = EventLog(steps.events, birth, hashes)
+        after = after_sequence(state, written, decisions, steps.episode_starts)
         trace = {
             "gate": gates,
             "write_rate": (decisions >= 0).float(),
@@ -183,22 +184,6 @@ class EpisodicMemory(Memory[EpisodicState]):
             "null_read": attended.null_weight,
         }
         return MemoryOutput(attended.read, after, decisions, None, trace)
-
-    def _written(
-        self, steps: StepSequence, state: EpisodicState, decisions: Tensor, birth: Tensor, hashes: Tensor
-    ) -> EpisodicState:
-        """Return the state after a sequence, given the slots taken, numbers and hashes of its steps, [T, B] each."""
-        writer, filled = last_writers(decisions, state.filled, steps.episode_starts)
-        step_of = writer.clamp(min=0)
-
-        def held(stored: Tensor, own: Tensor) -> Tensor:  # [B, N, ...], [T, B, ...]
-            written = own.transpose(0, 1).flatten(0, 1)
-            first = torch.arange(0, len(written), len(own), device=own.device).unsqueeze(1)
-            newest = written.index_select(0, (first + step_of).flatten()).view(stored.shape)
-            return torch.where(broadcast_like(writer >= 0, stored), newest.to(stored.dtype), stored)
-
-        events = tree_map(held, state.events, steps.events)
-        return fresh(events, held(state.birth, birth), held(state.event_hash, hashes), filled, birth[-1] + 1)
 
     @torch.no_grad()
     def access(self, steps: StepSequence, state: EpisodicState, decisions: State | None = None) -> SlotAccess:
@@ -250,12 +235,8 @@ class EpisodicMemory(Memory[EpisodicState]):
         used = stored.shape[1]
         importance = nn.functional.pad(nn.functional.logsigmoid(stored), (0, self.slots - used))
         facts = SlotFacts.of(importance, state.event_hash, state.birth, state.filled)
-        new = (nn.functional.logsigmoid(own), candidates.event_hash[:, used:].t(), candidates.birth[:, used:].t())
-        decisions = []
-        for start, *event in zip(episode_starts, *new, strict=True):
-            facts.start_episodes(start)
-            decisions.append(facts.take(*event))
-        return torch.stack(decisions)
+        hashes, births = candidates.event_hash[:, used:].t(), candidates.birth[:, used:].t()
+        return facts.take_along(nn.functional.logsigmoid(own), hashes, births, episode_starts)
 
     def _project_slots(self, state: EpisodicState, used: int) -> Tensor:
         """Encode the events in the first `used` slots with the current weights, [B, U, S] as for `Events`."""

@@ -93,6 +93,14 @@ class SlotFacts(NamedTuple):
         compiled.take(*map(c_int64, self.rank.shape), addresses(*self, *new, slot))
         return slot
 
+    def take_along(self, log_gates: Tensor, event_hashes: Tensor, births: Tensor, episode_starts: Tensor) -> Tensor:
+        """Let the events of a sequence [T, B] take slots, one step after the other; return these [T, B]."""
+        taken = []
+        for start, *event in zip(episode_starts, log_gates, event_hashes, births, strict=True):
+            self.start_episodes(start)
+            taken.append(self.take(*event))
+        return torch.stack(taken)
+
     def take_by_torch(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
         """Do what `take` does by operations in torch: the definition, which the C code is held to."""
         gate = _ordered(log_gate)

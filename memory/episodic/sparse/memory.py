@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engram.memory.distinct import distinct
-from engram.memory.episodic.event_log import EpisodicState, appended, events_at, started
+from engram.memory.episodic.event_log import EpisodicState, EventLog, after_sequence, appended, events_at, started
 from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.episodic.slots import step_numbers
 from engram.memory.episodic.sparse.cache import SparseCache
@@ -118,7 +118,8 @@ class SparseEpisodicMemory(EpisodicMemory):
             "occupancy": torch.stack(occupancy),
             "null_read": null.mean(2),
         }
-        after = self._written(steps, state, decisions.slot, plan.step.t(), recorded.event_hash)
+        written = EventLog(steps.events, plan.step.t(), recorded.event_hash)
+        after = after_sequence(state, written, decisions.slot, steps.episode_starts)
         return MemoryOutput(read, after, decisions, None, trace)
 
     @torch.no_grad()
