@@ -93,8 +93,10 @@ class EpisodicMemoryConfig(PartConfig):
     hops: int = option("reads per step, each seeing the one before")
     gate_bias: float = option("initial bias of the write gate; positive starts it open")
     step_embedding_size: int = option("width of the step embedding that makes order addressable; 0 turns it off")
-    read: str = option("dense: from all slots; sparse: from the best k of each head, for thousands of slots and more")
-    k: int = option("events that each head reads, if reads are sparse")
+    read: str = option(
+        "dense: from all slots; sparse: from the best k of each head, for thousands of slots and more", "dense"
+    )
+    k: int = option("events that each head reads, if reads are sparse", 16)
 
 
 @dataclass
