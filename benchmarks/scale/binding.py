@@ -47,7 +47,7 @@ def main() -> int:
     except CannotRun as error:
         parser.error(str(error))
     options.out.mkdir(parents=True)
-    config_file = yaml.safe_load((options.run / "config.yaml").read_text())
+    config_file = yaml.safe_load((options.run / "config.yaml").read_text(encoding="utf-8"))
     weights = options.run / f"{name}.zip"
     for number, cues in enumerate(options.cues):
         begin = time.process_time()
@@ -77,7 +77,7 @@ def main() -> int:
         config_file["env"]["kwargs"], config_file["memory"]["slots"] = kwargs, 2 * cues
         config_file["env"]["reward_scale"] = float(cues)
         write_text(options.out / "config.yaml", yaml.safe_dump({**config_file}, sort_keys=False))
-        with (options.out / "stages.txt").open("a") as file:
+        with (options.out / "stages.txt").open("a", encoding="utf-8") as file:
             file.write(f"{cues} cues, {options.steps} steps: {right:.4f} right; {made_by()}\n")
     return 0
 

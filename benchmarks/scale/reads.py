@@ -105,20 +105,20 @@ def megabytes(work: Callable[[], Any]) -> float:
     if not child:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
-        (_SELF / "clear_refs").write_text("5")  # the peak is that from now on
+        (_SELF / "clear_refs").write_text("5", encoding="ascii")  # the peak is that from now on
         before = _kilobytes("VmRSS")
         work()
         os.write(send, str(_kilobytes("VmHWM") - before).encode())
         os._exit(0)
     os.close(send)
-    with os.fdopen(receive) as pipe:
+    with os.fdopen(receive, encoding="ascii") as pipe:
         text = pipe.read()
     os.waitpid(child, 0)
     return int(text) / 1e3
 
 
 def _kilobytes(name: str) -> int:
-    line = next(line for line in (_SELF / "status").read_text().splitlines() if line.startswith(name))
+    line = next(line for line in (_SELF / "status").read_text(encoding="ascii").splitlines() if line.startswith(name))
     return int(line.split()[1])
 
 

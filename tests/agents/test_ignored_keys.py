@@ -26,7 +26,7 @@ class Clocked(Staggered):
 
     def observe(self):
         self.clock += 1
-        return {"clock": np.array([self.clock], np.float32), "sight": np.int64((self.clock // 2) % 3)}
+        return {"clock": np.array([self.clock / 64], np.float32), "sight": np.int64((self.clock // 2) % 3)}
 
 
 def clocked(ignored_keys=("clock",), memory="episodic", memory_kwargs=MEMORIES[0][1]):
