@@ -49,7 +49,7 @@ def main() -> int:
     except (CannotRun, ValueError) as error:
         parser.error(" ".join(str(error).split()))
     path = options.run / "scale.json"
-    before = json.loads(path.read_text()) if path.is_file() else []
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     write_text(path, json.dumps([*before, found], indent=1) + "\n")
     print(json.dumps(found, indent=1))
     return 0
