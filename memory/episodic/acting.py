@@ -24,7 +24,7 @@ class SlotCache(NamedTuple):
         """Make the cache of a state whose log is its own (see `event_log.copied`) from its slots' fresh [B, N, S]."""
         log_gates = nn.functional.logsigmoid(projected[..., -1])
         facts = SlotFacts.of(log_gates, state.event_hash, state.birth, state.filled)
-        return SlotCache(projected, facts, state.place.shape[1])
+        return SlotCache(projected, facts, state.newest.shape[1])
 
     def events(self) -> Events:
         """Return the slots' events for reading."""

@@ -29,7 +29,7 @@ def happened_at(state: EpisodicState, steps: Tensor) -> Tensor:
 
 def delete_events(state: EpisodicState, slots: Tensor) -> EpisodicState:
     """Return a memory without the events in some slots [B, N] (bool), which are free again."""
-    return state._replace(place=state.place.masked_fill(slots, EMPTY))
+    return state._replace(newest=state.newest.masked_fill(slots, EMPTY))
 
 
 def replace_events(

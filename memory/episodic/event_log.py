@@ -14,6 +14,9 @@ from engram.memory.state import State, broadcast_like, leaves, tree_map
 EMPTY = -1
 """Place of what a slot holds that holds nothing."""
 
+_SPARE = 2**14
+"""Entries beyond the slots at most: in so many steps a copy of the log costs nothing."""
+
 
 class EventLog(NamedTuple):
     """Events of each row in the order in which they were appended; entries that no slot refers to are never read."""
@@ -30,19 +33,25 @@ class EpisodicState(NamedTuple):
     either to entries of the same tensors that no state refers to yet, or, where another step may have done so already,
     to a copy. An old log is freed with the last state that refers to it.
 
-    Neither are the places of a large memory copied while it fills: the place of a slot that was empty is written into
-    the same tensor. To the states before, in which the slot is empty, it lies behind the end of their log.
+    Neither are the places of a large memory copied at every step: they are written into the same tensor. To the states
+    before, what was written lies behind the end of their log, and the log tells what was in the slot before.
     """
 
     log: EventLog
-    place: Tensor  # [B, N] int64, entry of the log that a slot holds; EMPTY, or at the end or behind it, if none
+    newest: Tensor  # [B, N] int64, entry of the log that a slot holds, or will hold after later steps; EMPTY if none
     step: Tensor  # [B] int64, number of the next step
-    end: Tensor  # [B] int64, the first entry of the log that is of a later step, where places may be of such
+    end: Tensor  # [B] int64, the first entry of the log that is of a later step, where there may be such
+    replaced: Tensor  # [B, C] int64, what the slot of an entry held before, where there may be such
+
+    @property
+    def place(self) -> Tensor:
+        """Entries of the log that the slots hold, [B, N] int64, or EMPTY."""
+        return self.as_of_now(self.newest)
 
     @property
     def filled(self) -> Tensor:
         """Which slots hold an event, [B, N] bool."""
-        return (self.place >= 0) & (self.place < self.end.unsqueeze(1))
+        return self.place >= 0
 
     @property
     def birth(self) -> Tensor:
@@ -59,6 +68,17 @@ class EpisodicState(NamedTuple):
         """The slots' events, leaves [B, N, ...]; without meaning where a slot is empty."""
         return events_at(self.log.events, self.place.clamp(min=0))
 
+    def as_of_now(self, newest: Tensor) -> Tensor:
+        """Return what some slots hold [B, K], given the entries in `newest`: back to before the end of the log."""
+        if not newest.is_cpu:  # there places are copied at every step, see `appended`
+            return newest
+        end = self.end.unsqueeze(1)
+        late = newest >= end
+        while bool(late.any()):
+            newest = torch.where(late, self.replaced.gather(1, newest * late), newest)
+            late = newest >= end
+        return newest
+
 
 def events_at(events: State, places: Tensor) -> State:
     """Return the events [B, K, ...] at places [B, K] of a log's events [B, C, ...]."""
@@ -72,8 +92,8 @@ def events_at(events: State, places: Tensor) -> State:
 
 
 def capacity(slots: int) -> int:
-    """Return how many entries C a log for N slots has: it is copied when N (or 64) more events have been appended."""
-    return slots + max(slots, 64)
+    """Return how many entries C a log for N slots has: when all are taken, it is copied."""
+    return slots + min(max(slots, 64), _SPARE)
 
 
 def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step: Tensor) -> EpisodicState:
@@ -88,13 +108,14 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
     slots = filled.shape[1]
 
     def logged(leaf: Tensor) -> Tensor:
-        entries = leaf.new_zeros(len(leaf), capacity(slots), *leaf.shape[2:])
-        entries[:, :slots] = torch.where(broadcast_like(filled, leaf), leaf, entries[:, :slots])
+        entries = leaf.new_empty(len(leaf), capacity(slots), *leaf.shape[2:])
+        entries[:, :slots], entries[:, slots:] = leaf, 0
+        entries[:, :slots].masked_fill_(broadcast_like(~filled, leaf), 0)
         return entries
 
-    place = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
+    newest = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
     log = EventLog(tree_map(logged, events), logged(birth), logged(event_hash))
-    return EpisodicState(log, place, step, torch.full_like(step, capacity(slots)))
+    return EpisodicState(log, newest, step, torch.full_like(step, capacity(slots)), torch.zeros_like(log.birth))
 
 
 def copied(state: EpisodicState) -> EpisodicState:
@@ -104,8 +125,8 @@ def copied(state: EpisodicState) -> EpisodicState:
 
 def started(state: EpisodicState, episode_start: Tensor) -> EpisodicState:
     """Return the state after its reset in the rows [B] where an episode starts: it is a mask over the slots."""
-    place = state.place.masked_fill(episode_start.unsqueeze(1), EMPTY)
-    return state._replace(place=place, step=state.step.masked_fill(episode_start, 0))
+    newest = state.newest.masked_fill(episode_start.unsqueeze(1), EMPTY)
+    return state._replace(newest=newest, step=state.step.masked_fill(episode_start, 0))
 
 
 def stored_events(state: EpisodicState, used: int) -> tuple[State, Tensor]:
@@ -113,7 +134,8 @@ def stored_events(state: EpisodicState, used: int) -> tuple[State, Tensor]:
 
     Those of empty slots are zero: what has no weight must be finite all the same.
     """
-    filled, place = state.filled[:, :used], state.place[:, :used].clamp(min=0)
+    place = state.as_of_now(state.newest[:, :used])
+    filled, place = place >= 0, place.clamp(min=0)
 
     def blanked(leaf: Tensor) -> Tensor:
         return torch.where(broadcast_like(filled, leaf), leaf, torch.zeros_like(leaf))
@@ -123,7 +145,7 @@ def stored_events(state: EpisodicState, used: int) -> tuple[State, Tensor]:
 
 
 def appended(
-    state: EpisodicState, events: State, event_hash: Tensor, slot: Tensor, entry: int, *, all_free: bool | None = None
+    state: EpisodicState, events: State, event_hash: Tensor, slot: Tensor, entry: int, *, in_place: bool = False
 ) -> EpisodicState:
     """Return the state after a step; the log is written in place.
 
@@ -133,21 +155,22 @@ def appended(
         event_hash: [B].
         slot: [B] the slot that the event takes, or negative.
         entry: where it is put, an entry that no state refers to.
-        all_free: whether every row takes a slot and all of these are empty; then places are written in place, too.
-            None if they never are.
+        in_place: whether the places are, too, on a CPU. To copy them costs less than the looks at what was replaced,
+            as long as there are few.
     """
     log = state.log
     for kept, new in zip(
         leaves((log.events, log.birth, log.event_hash)), leaves((events, state.step, event_hash)), strict=True
     ):
         kept[:, entry] = new
-    if all_free:
-        places = state.place.scatter_(1, slot.unsqueeze(1), entry)
+    newest, end = state.newest, state.end
+    if in_place and newest.is_cpu:
+        state.replaced[:, entry] = newest.gather(1, slot.clamp(min=0).unsqueeze(1)).squeeze(1)
+        end = torch.full_like(end, entry + 1)
     else:
-        places = state.place.clone()
-        put(slot, places, places.new_full(slot.shape, entry))
-    end = state.end if all_free is None else torch.full_like(state.end, entry + 1)
-    return EpisodicState(log, places, state.step + 1, end)
+        newest = newest.clone()
+    put(slot, newest, newest.new_full(slot.shape, entry))
+    return EpisodicState(log, newest, state.step + 1, end, state.replaced)
 
 
 def after_sequence(state: EpisodicState, written: EventLog, decisions: Tensor, episode_starts: Tensor) -> EpisodicState:

@@ -122,10 +122,11 @@ class EpisodicMemory(Memory[EpisodicState]):
         events = tree_map(lambda leaf: leaf.new_zeros(shape + leaf.shape[1:], device=device), self.blank_event)
         place = torch.full((batch_size, self.slots), EMPTY, dtype=torch.int64, device=device)
         step = place.new_zeros(batch_size)
-        return EpisodicState(EventLog(events, numbers, numbers.clone()), place, step, step + shape[1])
+        log = EventLog(events, numbers, numbers.clone())
+        return EpisodicState(log, place, step, step + shape[1], numbers.clone())
 
     def wiped(self, state: EpisodicState) -> EpisodicState:
-        return state._replace(place=torch.full_like(state.place, EMPTY))
+        return state._replace(newest=torch.full_like(state.newest, EMPTY))
 
     def unwritten(self, before: EpisodicState, after: EpisodicState) -> EpisodicState:
         return before._replace(step=after.step)

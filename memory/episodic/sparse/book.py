@@ -2,142 +2,107 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+import struct
+from ctypes import c_int64
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from engram.memory.episodic.slots import NOT_WRITTEN
+from engram.memory.episodic.slot_facts import SlotFacts
+from engram.memory.episodic.slots import slots_in_use
+from engram.memory.native.build import addresses, library
 
-_SLOT = 2**32 - 1
+_SOURCE = Path(__file__).with_suffix(".c")
+_BLOCK = 1024
+"""Slots of which the lowest rank is kept; as in the C code."""
 
 
-class SlotBook:
-    """The slots of one row: what is free, what is stored twice, and what has the lowest gate.
+class SlotBook(NamedTuple):
+    """What decides which slot is taken, with what finds it fast, changed in place: in C, for slots on a CPU.
 
-    Duplicates are found by their hash, and the next slot by heaps: a step costs the logarithm of the number of slots.
-
-    Args:
-        slots: N.
-        held: [K] numbers of the slots that hold an event, ascending; None for none.
-        gates, births, hashes: [K] of those events.
+    It does what `SlotFacts` does, which is the definition. Equal events are found by a table of hashes, the slot of
+    the lowest rank by those of blocks of slots: a step costs the same for any number of slots, or nearly so.
     """
 
-    def __init__(
-        self,
-        slots: int,
-        held: Tensor | None = None,
-        gates: Tensor | None = None,
-        births: Tensor | None = None,
-        hashes: Tensor | None = None,
-    ) -> None:
-        self.slots = slots
-        self.counts: dict[int, int] = {}
-        """How many slots hold an event of each hash."""
-        self.used = 0
-        """All slots from this one on are free."""
-        self._birth: list[int] = []
-        self._hash: list[int] = []
-        self._newest: dict[int, int] = {}
-        self._holes: list[int] = []
-        self._outdated: list[int] = []  # a heap of `_aged`
-        # By gate and birth, some replaced since: what was there at first, the lowest last, and a heap of what came.
-        self._first: tuple[list[float], list[int], list[int]] = ([], [], [])
-        self._kept: list[tuple[float, int, int]] = []
-        if held is not None and len(held):
-            assert gates is not None and births is not None and hashes is not None  # noqa: PT018
-            self._fill(held, gates, births, hashes)
+    log_gates: Tensor  # [B, N], as in `SlotFacts`
+    event_hash: Tensor
+    birth: Tensor
+    rank: Tensor
+    least: Tensor  # [B, blocks] int64, the lowest rank in each block
+    newest: Tensor  # [B, H] int32, 1 + the slot of the newest event of each hash, or 0; H is a power of two
+    counts: Tensor  # [B, N] int32, how many slots hold an equal event, where it is the newest of them
+    ends: Tensor  # [B] int64, all slots from this one on are free
+    occupied: Tensor  # [B] int64, how many slots hold an event
 
-    def _fill(self, held: Tensor, gates: Tensor, births: Tensor, hashes: Tensor) -> None:
-        """Enter events; everything is sorted at once, since a sorted list is a heap."""
-        by_age = births.argsort()
-        slots, ages = held[by_age].tolist(), births[by_age].tolist()
-        kinds, kind, counts = hashes[by_age].unique(return_inverse=True, return_counts=True)
-        last = torch.zeros_like(kinds).scatter_reduce(0, kind, torch.arange(len(kind)), "amax", include_self=False)
-        outdated = (last[kind] != torch.arange(len(kind))).nonzero().squeeze(1).tolist()
-        names = kinds.tolist()
-        self.counts = dict(zip(names, counts.tolist(), strict=True))
-        self._newest = dict(zip(names, [slots[place] for place in last.tolist()], strict=True))
-        self._outdated = [_aged(ages[place], slots[place]) for place in outdated]
-        by_gate = by_age[gates[by_age].argsort(stable=True)].flip(0)
-        self._first = (gates[by_gate].tolist(), births[by_gate].tolist(), held[by_gate].tolist())
-        self.used = int(held[-1]) + 1
-        self._birth, self._hash = (
-            part.new_zeros(self.used).scatter_(0, held, part).tolist() for part in (births, hashes)
+    @staticmethod
+    def of(log_gates: Tensor, event_hash: Tensor, birth: Tensor, filled: Tensor) -> SlotBook:
+        """Make it, [B, N] each, in time that grows as N; there must be the C code."""
+        rows, slots = filled.shape
+        book = SlotBook(
+            log_gates=_copy(log_gates),
+            event_hash=_copy(event_hash),
+            birth=_copy(birth),
+            rank=torch.empty(rows, slots, dtype=torch.int64),
+            least=torch.empty(rows, -(-slots // _BLOCK), dtype=torch.int64),
+            newest=torch.empty(rows, 1 << (2 * slots).bit_length(), dtype=torch.int32),
+            counts=torch.empty(rows, slots, dtype=torch.int32),
+            ends=torch.empty(rows, dtype=torch.int64),
+            occupied=torch.empty(rows, dtype=torch.int64),
         )
-        if self.used > len(held):
-            self._holes = sorted(set(range(self.used)) - set(slots))
+        book._call("enter", filled.contiguous())
+        return book
 
-    @property
-    def filled(self) -> int:
-        """How many slots hold an event."""
-        return self.used - len(self._holes)
+    def start_episodes(self, starts: Tensor) -> None:
+        """Empty the slots of rows [B] in which an episode starts."""
+        self._call("start", starts.contiguous())
 
-    def take(self, gate: float, event_hash: int, birth: int) -> int:
-        """Let a new event take the slot that `SlotFacts.take` gives it; return that, or NOT_WRITTEN."""
-        if self._holes:
-            slot = heappop(self._holes)
-        elif self.used < self.slots:
-            slot = self.used
-            self.used += 1
-            self._birth.append(birth)
-            self._hash.append(event_hash)
-        else:
-            slot = self._replaced(gate, event_hash)
-            if slot == NOT_WRITTEN:
-                return slot
-            self._forget(slot)
-        self._birth[slot], self._hash[slot] = birth, event_hash
-        self._add(slot, event_hash, birth)
-        heappush(self._kept, (gate, birth, slot))
+    def take(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
+        """Let each row's new event [B] take the slot that `SlotFacts.take` gives it; return that, or NOT_WRITTEN."""
+        slot = torch.empty_like(event_hash)
+        self._call("take", log_gate.contiguous(), event_hash.contiguous(), birth.contiguous(), slot)
         return slot
 
-    def _add(self, slot: int, event_hash: int, birth: int) -> None:
-        """Count an event that is newer than all of its like."""
-        if event_hash in self.counts:
-            older = self._newest[event_hash]
-            heappush(self._outdated, _aged(self._birth[older], older))
-            self.counts[event_hash] += 1
-        else:
-            self.counts[event_hash] = 1
-        self._newest[event_hash] = slot
+    def used(self) -> int:
+        """Return a number of slots from which on all are free in all rows."""
+        return int(self.ends.max())
 
-    def _replaced(self, gate: float, event_hash: int) -> int:
-        """Choose among slots that are all filled."""
-        newest = self._newest.get(event_hash)
-        if newest is not None and (not self._outdated or _aged(self._birth[newest], newest) < self._outdated[0]):
-            return newest  # the new event makes it outdated, and it is the oldest such
-        if self._outdated:
-            return heappop(self._outdated) & _SLOT
-        lowest, at_first = self._lowest()
-        if gate <= lowest[0]:
-            return NOT_WRITTEN
-        if at_first:
-            for part in self._first:
-                part.pop()
-        else:
-            heappop(self._kept)
-        return lowest[2]
+    def crowds(self, rows: Tensor, slots: Tensor) -> Tensor:
+        """Return how many slots hold events equal to those in slots [K] of rows [K]; 1 for an empty one."""
+        counts = self.log_gates.new_empty(slots.shape)
+        self._call("crowds", rows.contiguous(), slots.contiguous(), counts, sizes=(len(slots),))
+        return counts
 
-    def _lowest(self) -> tuple[tuple[float, int, int], bool]:
-        """Return the lowest (gate, birth, slot), and whether it was there at first."""
-        while self._first[0] and self._birth[self._first[2][-1]] != self._first[1][-1]:  # replaced since
-            for part in self._first:
-                part.pop()
-        while self._kept and self._birth[self._kept[0][2]] != self._kept[0][1]:
-            heappop(self._kept)
-        if not self._first[0]:
-            return self._kept[0], False
-        first = (self._first[0][-1], self._first[1][-1], self._first[2][-1])
-        return (first, True) if not self._kept or first < self._kept[0] else (self._kept[0], False)
-
-    def _forget(self, slot: int) -> None:
-        event_hash = self._hash[slot]
-        self.counts[event_hash] -= 1
-        if not self.counts[event_hash]:
-            del self.counts[event_hash], self._newest[event_hash]
+    def _call(self, name: str, *given: Tensor, sizes: tuple[int, ...] = ()) -> None:
+        compiled: Any = library(_SOURCE, self.log_gates.dtype)
+        shape = struct.pack("4q", *self.rank.shape, self.least.shape[1], self.newest.shape[1])
+        getattr(compiled, name)(shape, *map(c_int64, sizes), addresses(*self, *given))
 
 
-def _aged(birth: int, slot: int) -> int:
-    """Return a number in the order of births that tells the slot, too: many tuples would be walked by the collector."""
-    return birth << 32 | slot
+class TorchBook(SlotFacts):
+    """The same in torch, where there is no C: every step looks at all slots."""
+
+    @property
+    def occupied(self) -> Tensor:
+        """How many slots hold an event, [B]."""
+        return self.filled.sum(1)
+
+    def used(self) -> int:
+        """Return a number of slots from which on all are free in all rows."""
+        return slots_in_use(self.filled, 1)
+
+    def crowds(self, rows: Tensor, slots: Tensor) -> Tensor:
+        """Return how many slots hold events equal to those in slots [K] of rows [K]; 1 for an empty one."""
+        return torch.where(self.filled[rows, slots], self.duplicates[rows, slots], 1)
+
+
+def book_of(log_gates: Tensor, event_hash: Tensor, birth: Tensor, filled: Tensor) -> SlotBook | TorchBook:
+    """Make the book of slots, [B, N] each."""
+    known = log_gates, event_hash, birth, filled
+    in_c = log_gates.is_cpu and library(_SOURCE, log_gates.dtype) is not None
+    return SlotBook.of(*known) if in_c else TorchBook(*SlotFacts.of(*known))
+
+
+def _copy(facts: Tensor) -> Tensor:
+    return facts.clone(memory_format=torch.contiguous_format)

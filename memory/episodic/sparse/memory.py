@@ -59,16 +59,17 @@ class SparseEpisodicMemory(EpisodicMemory):
         attention, step, encoded = self.attention, state.step, steps.encoded[0]
         kept = cast(SparseCache, cache)
         asked = queries(attention, torch.cat([steps.hidden[0], encoded], dim=1), step)
-        kept.update_bias(state, attention)
-        slots = kept.keys.find(asked, kept.used(), self.k)  # [B, R, k]
-        flat, inside = slots.flatten(1), slots.flatten(1) < self.slots
-        place = state.place.gather(1, flat * inside)
-        alive, place = inside & (place >= 0), place.clamp(min=0)
+        kept.update_bias(step, attention)
+        slots = kept.keys.find(asked, kept.book.used(), self.k)  # [B, R, k]
+        flat = slots.flatten(1)
+        flat = flat * (flat < self.slots)
+        place = state.newest.gather(1, flat)  # of the newest state: nothing is of a later step
+        alive, place = (slots.flatten(1) < self.slots) & (place >= 0), place.clamp(min=0)
         hashes = state.log.event_hash.gather(1, place) * alive
         rows = torch.arange(len(step), device=step.device).repeat_interleave(flat.shape[1])
-        duplicates = kept.counts(rows, hashes.flatten()).view(slots.shape)
+        duplicates = kept.book.crowds(rows, flat.flatten()).view(slots.shape)
         age = (step.unsqueeze(1) - state.log.birth.gather(1, place)) * alive
-        occupancy = torch.tensor([[book.filled / self.slots for book in kept.books]], device=step.device)
+        occupancy = (kept.book.occupied / self.slots).unsqueeze(0)
 
         events = blanked(events_at(state.log.events, place), alive)
         number, events = distinct_events(events, hashes if self.compared is None else event_hash(events))
@@ -78,12 +79,10 @@ class SparseEpisodicMemory(EpisodicMemory):
 
         own, new_hash = attention.from_event(encoded), event_hash(steps.events, self.compared)[0]
         log_gate = nn.functional.logsigmoid(own[:, -1])
-        slot, all_free = kept.take(log_gate, new_hash, step)
         keys = own[:, : attention.heads * attention.key_size] + keys_of_steps(attention, step)
-        kept.put(slot, keys.unflatten(1, (attention.heads, -1)), log_gate)
-        after = appended(
-            state, tree_map(lambda leaf: leaf[0], steps.events), new_hash, slot, kept.entry, all_free=all_free
-        )
+        slot, then = kept.put(keys.unflatten(1, (attention.heads, -1)), log_gate, new_hash, step)
+        new = tree_map(lambda leaf: leaf[0], steps.events)
+        after = appended(state, new, new_hash, slot, kept.entry, in_place=True)
         found = (part.int() for part in (torch.where(alive, slots, NOTHING), age, duplicates))
         decisions = tree_map(lambda leaf: leaf.unsqueeze(0), SparseDecisions(slot, *found))
         trace = {
@@ -92,7 +91,7 @@ class SparseEpisodicMemory(EpisodicMemory):
             "occupancy": occupancy,
             "null_read": null.mean(1).unsqueeze(0),
         }
-        return MemoryOutput(read.unsqueeze(0), after, decisions, kept._replace(entry=kept.entry + 1), trace)
+        return MemoryOutput(read.unsqueeze(0), after, decisions, then, trace)
 
     def _along(self, steps: StepSequence, state: EpisodicState, decisions: Any) -> MemoryOutput:
         if decisions is None:
@@ -161,7 +160,7 @@ class SparseEpisodicMemory(EpisodicMemory):
         events, hashes, first = [], [], 0
         for state in states:
             rows = slice(first, first := first + len(state.step))
-            places = state.place.gather(1, (found * carried)[rows]).clamp(min=0)
+            places = state.as_of_now(state.newest.gather(1, (found * carried)[rows])).clamp(min=0)
             kept = carried[rows]
             events.append(blanked(events_at(state.log.events, places), kept))
             hashes.append(state.log.event_hash.gather(1, places) * kept)

@@ -5,30 +5,73 @@ import torch
 
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import NOT_WRITTEN
-from engram.memory.episodic.sparse.book import SlotBook
+from engram.memory.episodic.sparse import book as module
+from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
+from engram.memory.native.build import library
 
-SLOTS, KINDS, TIME = 7, 9, 200
+IN_C = library(module._SOURCE, torch.float32) is not None
+needs_a_compiler = pytest.mark.skipif(not IN_C, reason="no C compiler (cc) here, or switched off")
+ROWS, SLOTS, KINDS, TIME = 3, 7, 9, 200
+MANY = 2503
+"""Slots of several blocks, of which the last is not full."""
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_it_does_what_the_facts_do(seed):
+def random_slots(rows, slots, kinds, share):
+    """Log gates, of which some are equal, hashes, births and which are filled."""
+    births = torch.stack([torch.randperm(slots) for _ in range(rows)])
+    filled = torch.rand(rows, slots) < share
+    return -torch.randint(0, 5, (rows, slots)).float(), torch.randint(1, kinds, (rows, slots)), births, filled
+
+
+def assert_same(book, facts):
+    filled = facts.filled
+    assert torch.equal(book.occupied, filled.sum(1))
+    assert not filled[:, book.used() :].any()
+    assert filled[:, : book.used()].any(1).all() or not book.used()
+    rows, slots = torch.ones_like(filled).nonzero(as_tuple=True)
+    assert torch.equal(book.crowds(rows, slots), torch.where(filled, facts.duplicates, 1).flatten())
+    for name in ("log_gates", "event_hash", "birth"):
+        assert torch.equal(getattr(book, name)[filled], getattr(facts, name)[filled]), name
+    assert torch.equal(book.rank, facts.rank)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(SlotBook, marks=needs_a_compiler), TorchBook])
+@pytest.mark.parametrize("seed", range(12))
+def test_it_does_what_the_facts_do(kind, seed):
     torch.manual_seed(seed)
-    filled = torch.rand(1, SLOTS) < (0.0, 0.5, 1.0)[seed % 3]
-    gates = -torch.randint(0, 5, (1, SLOTS)).float()  # some are equal
-    kinds, births = torch.randint(1, KINDS, (1, SLOTS)), torch.randperm(SLOTS).unsqueeze(0)
-    facts = SlotFacts.of(gates, kinds, births, filled)
-    held = filled[0].nonzero().flatten()
-    book = SlotBook(SLOTS, held, gates[0, held], births[0, held], kinds[0, held])
+    known = random_slots(ROWS, SLOTS, KINDS, (0.0, 0.5, 1.0)[seed % 3])
+    facts = SlotFacts.of(*known)
+    book = SlotBook.of(*known) if kind is SlotBook else TorchBook(*SlotFacts.of(*known))
     taken = set()
     for time in range(SLOTS, SLOTS + TIME):
-        gate, kind = -torch.randint(0, 6, (1,)).float(), torch.randint(1, KINDS + 30 * (time % 2), (1,))
-        slot = facts.take(gate, kind, torch.tensor([time])).item()
-        assert book.take(gate.item(), kind.item(), time) == slot
-        taken.add(slot)
-        for number, count in book.counts.items():
-            here = (facts.event_hash[0] == number) & facts.filled[0]
-            assert here.sum() == count
-            assert (facts.duplicates[0, here] == count).all()
-        assert sum(book.counts.values()) == facts.filled.sum()
-        assert not facts.filled[0, book.used :].any()
-    assert taken >= {NOT_WRITTEN, *range(SLOTS)} - {NOT_WRITTEN}
+        gate, new = -torch.randint(0, 6, (ROWS,)).float(), torch.randint(1, KINDS + 30 * (time % 2), (ROWS,))
+        starts = torch.rand(ROWS) < 0.02
+        for either in (facts, book):
+            either.start_episodes(starts)
+        births = torch.full((ROWS,), time)
+        slot = facts.take_by_torch(gate, new, births)
+        assert torch.equal(book.take(gate, new, births), slot)
+        assert_same(book, facts)
+        taken.update(slot.tolist())
+    assert taken == {NOT_WRITTEN, *range(SLOTS)}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("kinds", "share"), [(2000, 1.0), (10**9, 0.9), (3, 1.0)])
+def test_it_does_so_with_many_slots(kinds, share):
+    torch.manual_seed(1)
+    known = random_slots(2, MANY, kinds, share)
+    facts, book = SlotFacts.of(*known), SlotBook.of(*known)
+    assert_same(book, facts)
+    for time in range(MANY, MANY + 600):
+        gate, new, births = -5 * torch.rand(2), torch.randint(1, kinds, (2,)), torch.full((2,), time)
+        assert torch.equal(book.take(gate, new, births), facts.take_by_torch(gate, new, births))
+    assert_same(book, facts)
+
+
+@needs_a_compiler
+def test_it_is_in_c_where_it_can_be(monkeypatch):
+    known = random_slots(ROWS, SLOTS, KINDS, 0.5)
+    assert type(book_of(*known)) is SlotBook
+    monkeypatch.setattr(module, "library", lambda *_: None)
+    assert type(book_of(*known)) is TorchBook

@@ -1,9 +1,16 @@
 """The search finds the best slots, of one query and of many alike, and what is kept for it is what was written."""
 
+from ctypes import CDLL
+
 import pytest
 import torch
 
+from engram.memory.episodic.sparse import search
 from engram.memory.episodic.sparse.search import SearchKeys
+from engram.memory.native.build import library
+
+IN_C = library(search._SOURCE, torch.float32) is not None
+needs_a_compiler = pytest.mark.skipif(not IN_C, reason="no C compiler (cc) here, or switched off")
 
 ROWS, HEADS, SLOTS, WIDTH, K = 2, 3, 331, 7, 5
 
@@ -71,3 +78,52 @@ def test_a_slot_that_is_written_again_is_found_by_its_new_key(written):
     before = kept.find(9 * keys[:, :, 200], SLOTS, 1)
     kept.put(rows, torch.tensor([5, 5]), torch.zeros(2, HEADS, WIDTH))
     assert torch.equal(kept.find(9 * keys[:, :, 200], SLOTS, 1), before)  # the others are left alone
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("width", "k"), [(7, 5), (8, 1), (83, 64), (64, SLOTS)])
+def test_in_c_it_is_what_it_is_in_torch(monkeypatch, width, k, dtype, plain):
+    """Also where many keys and biases are equal, and where some are far from all others."""
+    if plain:
+        monkeypatch.setattr(search, "library", lambda *given: library(*given, PLAIN=1))
+    torch.manual_seed(width)
+    kept = SearchKeys.empty(ROWS, HEADS, SLOTS, width, torch.device("cpu"))
+    keys = torch.randn(3 * SLOTS, HEADS, width, dtype=dtype) * torch.rand(3 * SLOTS, 1, width, dtype=dtype) ** 4
+    keys[SLOTS:] = keys[:29].repeat(2 * SLOTS // 29 + 1, 1, 1)[: 2 * SLOTS]
+    rows, slots = torch.randint(ROWS, (len(keys),)), torch.randint(SLOTS - 9, (len(keys),))
+    rows, slots = torch.stack([rows, slots]).unique(dim=1)
+    kept.put(rows, slots, keys[: len(rows)])
+    kept.set_bias(rows, slots, torch.randint(-3, 3, (len(rows), HEADS)) / 9)
+    for scale in (1e-3, 1.0, 1e3):
+        queries = scale * torch.randn(ROWS, HEADS, width, dtype=dtype)
+        by_torch = kept.find_by_torch(queries, kept.bias.shape[2], k)
+        assert torch.equal(kept.find(queries, SLOTS, k), by_torch)
+    assert isinstance(kept._library(queries), CDLL)
+    # What was written is that, too.
+    integers, scales = search._quantize(keys[: len(rows)])
+    assert torch.equal(kept.keys[rows, :, slots], integers)
+    assert torch.equal(kept.scales[rows, :, slots], scales)
+
+
+@pytest.mark.parametrize("by_torch", [False, True])
+def test_of_equal_ones_the_first_are_found(by_torch):
+    kept = SearchKeys.empty(1, 1, SLOTS, WIDTH, torch.device("cpu"))
+    slots = torch.arange(SLOTS)
+    kept.put(slots * 0, slots, torch.ones(SLOTS, 1, WIDTH))
+    kept.set_bias(slots * 0, slots, (slots % 3 == 1).float().unsqueeze(1))
+    find = kept.find_by_torch if by_torch else kept.find
+    assert find(torch.ones(1, 1, WIDTH), 320, K).tolist() == [[[1, 4, 7, 10, 13]]]
+
+
+@pytest.mark.parametrize(("sign", "first", "last"), [(1, 30, 31), (-1, 17, 16)])
+def test_a_key_that_is_as_good_as_its_coarse_key_allows_is_found(sign, first, last):
+    """The best keys come last, and have the coarse key of all others: the multiple of 16 below."""
+    keys = torch.full((SLOTS, 1, WIDTH), float(first))
+    keys[320:] = last
+    keys[..., 0] = 127.0  # so that nothing is rounded
+    kept, slots = SearchKeys.empty(1, 1, SLOTS, WIDTH, torch.device("cpu")), torch.arange(SLOTS)
+    kept.put(slots * 0, slots, keys)
+    kept.set_bias(slots * 0, slots, torch.zeros(SLOTS, 1))
+    assert kept.find(torch.full((1, 1, WIDTH), float(sign)), SLOTS, 1).item() == 320

@@ -6,6 +6,7 @@ from cores import ENCODED, HIDDEN, EventEncoder, assert_equal_trees, carried_sta
 
 from engram.memory import Core, tree_map
 from engram.memory.episodic.memory import EpisodicMemory
+from engram.memory.episodic.sparse import book, search
 from engram.memory.episodic.sparse.memory import SparseEpisodicMemory
 
 TIME, BATCH, SLOTS = 11, 3, 13
@@ -77,7 +78,7 @@ def test_few_events_are_read_and_they_are_the_best():
 
 
 @torch.no_grad()
-def test_states_before_stay_as_they_were_though_places_are_shared_while_the_memory_fills():
+def test_states_before_stay_as_they_were_though_places_are_shared():
     _, sparse = pair(k=2)
     torch.manual_seed(1)
     sequence, starts = events(2 * SLOTS, BATCH), torch.zeros(2 * SLOTS, BATCH, dtype=torch.bool)
@@ -96,9 +97,31 @@ def test_states_before_stay_as_they_were_though_places_are_shared_while_the_memo
         ]
         unwritten = sparse.memory.unwritten(handed_out.memory, kept[-1][0].memory)
         assert torch.equal(unwritten.filled, handed_out.memory.filled)
-    places = [handed_out.memory.place.data_ptr() for handed_out, _ in kept]
-    assert len(set(places[:5])) == 1, "no copy while slots are free"
-    assert len(set(places)) > SLOTS, "a copy of each once they are not"
+    places = [handed_out.memory.newest.data_ptr() for handed_out, _ in kept]
+    assert len(set(places[:5])) == 1
+    assert len(set(places[5 : 5 + SLOTS])) == 1, "a copy only where an episode starts"
+
+
+@torch.no_grad()
+def test_what_is_kept_up_finds_what_a_new_search_would_find():
+    _, sparse = pair(k=3)
+    torch.manual_seed(1)
+    sequence, starts = events(5 * SLOTS, BATCH, kinds=50), torch.rand(5 * SLOTS, BATCH) < 0.05
+    state = carried_state(sparse, kinds=50)
+    kept, anew = (step_by_step(sparse, sequence, state, starts, cached=cached) for cached in (True, False))
+    assert_equal_trees(kept.decisions, anew.decisions)
+    assert_equal_trees(kept.features, anew.features, 1e-9)
+
+
+def test_without_a_compiler_it_is_the_same(monkeypatch):
+    _, sparse = pair(k=3)
+    with_one, gradients = unrolled(sparse)
+    for module in (book, search):
+        monkeypatch.setattr(module, "library", lambda *_: None)
+    without, others = unrolled(sparse)
+    assert_equal_trees(without.decisions, with_one.decisions)
+    assert_equal_trees(without.features, with_one.features, 1e-12)
+    assert_equal_trees(tuple(others.values()), tuple(gradients.values()), 1e-12)
 
 
 def test_what_was_read_is_read_again_when_the_weights_have_changed():

@@ -1,0 +1,196 @@
+/* Which slot of very many an event takes, without a look at all of them; see the methods of SlotBook. */
+#include <stdint.h>
+#include <string.h>
+
+#define FREE INT64_MIN
+#define OUTDATED (INT64_MIN + 1)
+#define BLOCK 1024 /* slots of which the lowest rank is kept */
+
+typedef struct {
+    REAL *log_gates; /* as in SlotBook, of all rows or of one */
+    int64_t *hashes, *births, *rank, *least;
+    int32_t *newest, *counts;
+    int64_t *ends, *occupied;
+} Book;
+
+typedef struct {
+    int64_t batch, slots, blocks, room;
+} Sizes;
+
+static Book row_of(const Book *book, Sizes sizes, int64_t row) {
+    const int64_t first = row * sizes.slots;
+    return (Book){book->log_gates + first, book->hashes + first, book->births + first, book->rank + first,
+                  book->least + row * sizes.blocks, book->newest + row * sizes.room, book->counts + first,
+                  book->ends + row, book->occupied + row};
+}
+
+/* slot_facts._rank of slot_facts._ordered */
+static int64_t rank_of(REAL log_gate, int64_t birth) {
+    const union { float gate; int32_t bits; } number = {(float)log_gate};
+    const int64_t ordered = number.bits ^ ((number.bits >> 31) & 0x7FFFFFFF);
+    return ordered * ((int64_t)1 << 31) + (birth < INT32_MAX ? birth : INT32_MAX);
+}
+
+/* Where the search for a hash begins; there is room for a power of two */
+static int64_t home_of(Sizes sizes, int64_t hash) {
+    return ((uint64_t)hash * 0x9E3779B97F4A7C15u >> 32) & (sizes.room - 1);
+}
+
+/* The place in `newest` of a hash, or the empty one in which it would be put */
+static int64_t place_of(const Book *row, Sizes sizes, int64_t hash) {
+    int64_t place = home_of(sizes, hash);
+    while (row->newest[place] && row->hashes[row->newest[place] - 1] != hash) place = (place + 1) & (sizes.room - 1);
+    return place;
+}
+
+/* Empty a place; what was put behind it for want of room moves up */
+static void vacate(const Book *row, Sizes sizes, int64_t place) {
+    const int64_t mask = sizes.room - 1;
+    for (int64_t next = (place + 1) & mask; row->newest[next]; next = (next + 1) & mask) {
+        const int64_t home = home_of(sizes, row->hashes[row->newest[next] - 1]);
+        if (((next - home) & mask) >= ((next - place) & mask)) {
+            row->newest[place] = row->newest[next];
+            place = next;
+        }
+    }
+    row->newest[place] = 0;
+}
+
+static int64_t lowest(const int64_t *numbers, int64_t count) {
+    int64_t least = INT64_MAX;
+    for (int64_t i = 0; i < count; i++) least = numbers[i] < least ? numbers[i] : least;
+    return least;
+}
+
+static int64_t first_of(const int64_t *numbers, int64_t wanted) {
+    int64_t at = 0;
+    while (numbers[at] != wanted) at++;
+    return at;
+}
+
+static void find_least(const Book *row, Sizes sizes, int64_t block) {
+    const int64_t first = block * BLOCK, left = sizes.slots - first;
+    row->least[block] = lowest(row->rank + first, left < BLOCK ? left : BLOCK);
+}
+
+static void set_rank(const Book *row, Sizes sizes, int64_t slot, int64_t rank) {
+    row->rank[slot] = rank;
+    find_least(row, sizes, slot / BLOCK);
+}
+
+static void empty(const Book *row, Sizes sizes) {
+    *row->ends = *row->occupied = 0;
+    memset(row->newest, 0, sizes.room * sizeof *row->newest);
+    for (int64_t slot = 0; slot < sizes.slots; slot++) row->rank[slot] = FREE;
+    for (int64_t block = 0; block < sizes.blocks; block++) row->least[block] = FREE;
+}
+
+/* Make a slot's event the newest of its like, or count it among the like of a newer one; return the older one, or -1 */
+static int64_t count(const Book *row, Sizes sizes, int64_t slot) {
+    const int64_t place = place_of(row, sizes, row->hashes[slot]), other = row->newest[place] - 1;
+    const int64_t newest = other >= 0 && row->births[other] > row->births[slot] ? other : slot;
+    row->counts[newest] = other < 0 ? 1 : row->counts[other] + 1;
+    row->newest[place] = newest + 1;
+    return newest == slot ? other : slot;
+}
+
+/* One less is like the event of a slot */
+static void discount(const Book *row, Sizes sizes, int64_t slot) {
+    const int64_t place = place_of(row, sizes, row->hashes[slot]);
+    if (!--row->counts[row->newest[place] - 1]) vacate(row, sizes, place);
+}
+
+static void enter_row(const Book *row, Sizes sizes, const uint8_t *filled) {
+    for (int64_t slot = 0; slot < sizes.slots; slot++) {
+        if (!filled[slot]) continue;
+        row->rank[slot] = rank_of(row->log_gates[slot], row->births[slot]);
+        const int64_t older = count(row, sizes, slot);
+        if (older >= 0) row->rank[older] = OUTDATED + row->births[older];
+        *row->ends = slot + 1;
+        ++*row->occupied;
+    }
+    for (int64_t block = 0; block < sizes.blocks; block++) find_least(row, sizes, block);
+}
+
+static int64_t take_slot(const Book *row, Sizes sizes, REAL log_gate, int64_t hash, int64_t birth) {
+    const int64_t rank = rank_of(log_gate, birth), older = row->newest[place_of(row, sizes, hash)] - 1;
+    if (older >= 0) set_rank(row, sizes, older, OUTDATED + row->births[older]);
+    const int64_t least = lowest(row->least, sizes.blocks), first = first_of(row->least, least) * BLOCK;
+    const int64_t slot = first + first_of(row->rank + first, least);
+    if (rank >> 31 <= least >> 31) return -1;
+    if (least > FREE) {
+        discount(row, sizes, slot);
+    } else {
+        ++*row->occupied;
+        if (slot >= *row->ends) *row->ends = slot + 1;
+    }
+    row->log_gates[slot] = log_gate;
+    row->hashes[slot] = hash;
+    row->births[slot] = birth;
+    count(row, sizes, slot);
+    set_rank(row, sizes, slot, rank);
+    return slot;
+}
+
+typedef struct {
+    Book book;
+    const uint8_t *filled; /* [B, N] */
+} Enter;
+
+/* SlotBook.of, of a book without marks */
+void enter(const Sizes *of, const Enter *at) {
+    const Sizes sizes = *of;
+    for (int64_t b = 0; b < sizes.batch; b++) {
+        const Book row = row_of(&at->book, sizes, b);
+        empty(&row, sizes);
+        enter_row(&row, sizes, at->filled + b * sizes.slots);
+    }
+}
+
+typedef struct {
+    Book book;
+    const uint8_t *starts; /* [B] */
+} Start;
+
+/* SlotBook.start_episodes */
+void start(const Sizes *of, const Start *at) {
+    const Sizes sizes = *of;
+    for (int64_t b = 0; b < sizes.batch; b++) {
+        const Book row = row_of(&at->book, sizes, b);
+        if (at->starts[b]) empty(&row, sizes);
+    }
+}
+
+typedef struct {
+    Book book;
+    const REAL *log_gate; /* [B], of the new events */
+    const int64_t *hash, *birth;
+    int64_t *slot; /* [B] that is taken, or -1 */
+} Take;
+
+/* SlotBook.take */
+void take(const Sizes *of, const Take *at) {
+    const Sizes sizes = *of;
+    for (int64_t b = 0; b < sizes.batch; b++) {
+        const Book row = row_of(&at->book, sizes, b);
+        at->slot[b] = take_slot(&row, sizes, at->log_gate[b], at->hash[b], at->birth[b]);
+    }
+}
+
+typedef struct {
+    Book book;
+    const int64_t *rows, *slots; /* [K] */
+    REAL *counts;
+} Ask;
+
+/* SlotBook.crowds */
+void crowds(const Sizes *of, int64_t asked, const Ask *at) {
+    const Sizes sizes = *of;
+    for (int64_t i = 0; i < asked; i++) {
+        const Book row = row_of(&at->book, sizes, at->rows[i]);
+        const int64_t slot = at->slots[i];
+        at->counts[i] = 1;
+        if (row.rank[slot] == FREE) continue;
+        at->counts[i] = row.counts[row.newest[place_of(&row, sizes, row.hashes[slot])] - 1];
+    }
+}
