@@ -125,12 +125,16 @@ class MemoryActorCritic(ActorCriticPolicy):
         extract = Extract(self.features_extractor, self.observation_space, self.normalize_images)
         encoder = EventEncoder(extract, self.features_dim, self.stored_action, self.encoded_size)
         event = Event(blank_observation(self.observation_space), self.stored_action.none(1))
-        compared: tuple[bool, ...] | None = None
-        if self.ignored_keys:
-            keys = sorted(cast(spaces.Dict, self.observation_space).spaces)
-            compared = (*(key not in self.ignored_keys for key in keys), True)  # the previous action counts
+        compared = None if self.compared is None else (*self.compared, True)  # the previous action counts
         self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared)
         self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
+
+    @property
+    def compared(self) -> tuple[bool, ...] | None:
+        """Which leaves of an observation count when two are compared; None for all."""
+        if not self.ignored_keys:
+            return None
+        return tuple(key not in self.ignored_keys for key in sorted(cast(spaces.Dict, self.observation_space).spaces))
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         own = {"features_dim": self.encoded_size, "ignored_keys": self.ignored_keys}

@@ -2,63 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from hashlib import blake2b
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
+import torch
+from torch import Tensor
+
+from engram.memory import State, tree_map
+from engram.memory.event_hash import event_hash
 
 
 class EpisodicNovelty:
     """Finds the observations that are the first of their kind in their episode.
 
-    It depends on observations only, so it is the same for every memory and every baseline.
+    It depends on observations only, so it is the same for every memory and every baseline. They are worked out for a
+    whole rollout at once, where the observations are.
 
     Args:
-        n_envs: B.
-        ignored_keys: keys of a dict of observations that do not count.
+        compared: which leaves of an observation count, from left to right; None for all.
     """
 
-    def __init__(self, n_envs: int, ignored_keys: Collection[str] = ()) -> None:
-        self.ignored_keys = ignored_keys
-        self.seen: list[set[bytes]] = [set() for _ in range(n_envs)]
+    def __init__(self, compared: Sequence[bool] | None = None) -> None:
+        self.compared = compared
+        self._hashes: list[Tensor] = []  # [1, B] each
+        self._starts: list[Tensor] = []  # [B] each
+        # What the episodes that go on have shown: row and hash, [C] each.
+        self._known: tuple[Tensor, Tensor] | None = None
 
-    def __call__(self, observations: VecEnvObs, episode_starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def see(self, observation: State, episode_start: Tensor) -> None:
         """Look at the next observation of every env.
 
         Args:
-            observations: [B, ...], or a dict of these.
-            episode_starts: [B] bool; the first observation of an episode is no first visit, since no action led to it.
-
-        Returns:
-            [B] bool, first visits.
+            observation: leaves [B, ...].
+            episode_start: [B] bool.
         """
-        parts = [np.asarray(observations)]
-        if isinstance(observations, dict):
-            parts = [part for key, part in observations.items() if key not in self.ignored_keys]
-        first_visits = np.zeros(len(self.seen), dtype=bool)
-        for row, start in enumerate(episode_starts.tolist()):
-            observation = blake2b(b"".join(part[row].tobytes() for part in parts), digest_size=16).digest()
-            if start:
-                self.seen[row] = {observation}
-            elif observation not in self.seen[row]:
-                self.seen[row].add(observation)
-                first_visits[row] = True
-        return first_visits
+        self._hashes.append(event_hash(tree_map(lambda leaf: leaf.unsqueeze(0), observation), self.compared))
+        self._starts.append(episode_start)
+
+    def first_visits(self) -> Tensor:
+        """Return which of the observations seen since the last call were first visits, [X, B] bool.
+
+        The first observation of an episode is none, since no action led to it.
+        """
+        hashes, starts = torch.cat(self._hashes), torch.stack(self._starts)
+        self._hashes, self._starts = [], []
+        size = starts.shape[1]
+        rows = torch.arange(size, device=starts.device)
+        number = starts.cumsum(0)  # of the episode in its row; 0 is the one that goes on
+        known_rows, known = self._known or (rows[:0], hashes[0, :0])
+        episodes = torch.cat([known_rows, (number * size + rows).flatten()])
+        hashes = torch.cat([known, hashes.flatten()])
+        # Equals stand side by side, in the order of time.
+        order = hashes.argsort(stable=True)
+        order = order[episodes[order].argsort(stable=True)]
+        changes = [part[order][1:] != part[order][:-1] for part in (episodes, hashes)]
+        is_first = torch.ones_like(hashes, dtype=torch.bool)
+        is_first[order[1:]] = changes[0] | changes[1]
+        goes_on = is_first & (episodes // size == number[-1][episodes % size])
+        self._known = (episodes % size)[goes_on], hashes[goes_on]
+        return is_first[len(known) :].view_as(starts) & ~starts
 
 
-def first_visit_rate(first_visits: NDArray[np.bool_], ended: NDArray[np.bool_]) -> float:
+def first_visit_rate(first_visits: Tensor, ended: Tensor) -> float:
     """Return the share of first visits among the steps of a rollout that could be one.
 
     Args:
         first_visits: [T, B] bool.
         ended: [T, B] bool, the episode ended after the step, so that the next observation is a first one.
     """
-    return float(first_visits.sum() / max(1, (~ended).sum()))
+    return int(first_visits.sum()) / max(1, int((~ended).sum()))
 
 
-def novelty_bonus(first_visits: NDArray[np.bool_], rate: float, coef: float) -> NDArray[np.float32]:
+def novelty_bonus(first_visits: Tensor, rate: float, coef: float) -> Tensor:
     """Turn first visits into rewards; if every step is a first visit, they are worth nothing.
 
     Where noise makes every observation new, a bonus would only pay for time. So it falls as first visits become
@@ -72,4 +86,4 @@ def novelty_bonus(first_visits: NDArray[np.bool_], rate: float, coef: float) -> 
     Returns:
         [T, B] `coef * first_visits * (1 - rate ** 4)`.
     """
-    return np.where(first_visits, coef * (1.0 - rate**4), 0.0).astype(np.float32)
+    return torch.where(first_visits, coef * (1.0 - rate**4), 0.0)

@@ -10,12 +10,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from engram.agents.actor_critic import AgentState, MemoryActorCritic
-from engram.agents.encoding_cache import EncodingCache
 from engram.agents.spaces import observation_tree
-from engram.memory import State
+from engram.memory import Cache, State
 
 
 class MemoryPolicy(MemoryActorCritic):
@@ -120,3 +120,35 @@ class MemoryPolicy(MemoryActorCritic):
     @staticmethod
     def _batch_size(observation: State) -> int:
         return observation.shape[0] if isinstance(observation, Tensor) else MemoryPolicy._batch_size(observation[0])
+
+
+class EncodingCache:
+    """Keeps what a call of `predict` has encoded for the next, outside of the state, and only while it holds.
+
+    It is handed out once, for the very state it came with and unchanged weights.
+    """
+
+    def __init__(self) -> None:
+        self._held: tuple[object, tuple[int, ...], Cache] | None = None
+        self._version: tuple[int, ...] | None = None
+
+    def put(self, state: object, cache: Cache, weights: nn.Module, optimizer: Optimizer) -> None:
+        """Hold the cache that was returned with `state`; the weights are those of `take`."""
+        self._held = (state, self._version or _version(weights, optimizer), cache)
+
+    def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> Cache | None:
+        """Hand over the cache if it is of this state and of these weights, and hold nothing any more."""
+        held, self._held, self._version = self._held, None, None
+        if held is None or held[0] is not state:
+            return None
+        self._version = _version(weights, optimizer)
+        return held[2] if held[1] == self._version else None
+
+
+def _version(weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:
+    """What changes when weights are updated in place or replaced.
+
+    A fused optimizer changes them without raising their version, but it counts its steps in tensors of its own.
+    """
+    counters = (state["step"] for state in optimizer.state.values() if isinstance(state.get("step"), Tensor))
+    return tuple(number for leaf in (*weights.parameters(), *counters) for number in (leaf.data_ptr(), leaf._version))

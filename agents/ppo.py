@@ -130,7 +130,7 @@ class MemoryPPO(PPO):
         # Checked here, too: `load` may have been given other sizes.
         length, self.batch_size = fit_chunks(self.n_steps, self.n_envs, self.chunk_length, self.batch_size)
         self.chunks = ChunkBuffer(length)
-        self.novelty = EpisodicNovelty(self.n_envs, self.policy.ignored_keys)
+        self.novelty = EpisodicNovelty(self.policy.compared)
         self._state: AgentState | None = None
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -201,20 +201,22 @@ class MemoryPPO(PPO):
             return True
 
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
-        if self._state is None or len(self.novelty.seen) != env.num_envs:
+        if self._state is None or len(self._state.previous_action) != env.num_envs:
             self._state = self.policy.initial_state(env.num_envs)
-            self.novelty = EpisodicNovelty(env.num_envs, self.policy.ignored_keys)
+            self.novelty = EpisodicNovelty(self.policy.compared)
         cursor = RolloutCursor(self._last_obs, starts, self._state)
         cursor, rollout = collect(self.policy, env, cursor, self.chunks, self.novelty, n_rollout_steps, on_step)
         self._last_obs, self._last_episode_starts, self._state = cursor
         if rollout is None:
             return False
+        self._update_info_buffer(rollout.episodes, np.ones(len(rollout.episodes), dtype=bool))
+        callback.update_locals({"episodes": rollout.episodes})
 
         coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
         steps = self.chunks.steps
         ended = steps.terminated | steps.truncated
-        rate = first_visit_rate(rollout.first_visits, ended.cpu().numpy())
-        bonus = torch.as_tensor(novelty_bonus(rollout.first_visits, rate, coef), device=self.device)
+        rate = first_visit_rate(rollout.first_visits, ended)
+        bonus = novelty_bonus(rollout.first_visits, rate, coef)
         advantages = generalized_advantages(
             steps.rewards + bonus, steps.values, rollout.following, ended, self.gamma, self.gae_lambda
         )

@@ -17,6 +17,7 @@ from engram.agents.novelty import EpisodicNovelty
 from engram.agents.policy import MemoryPolicy
 from engram.agents.returns import next_values
 from engram.agents.spaces import observation_tree
+from engram.agents.stepping import stepper_of
 from engram.memory import Cache, State, tree_map
 from engram.memory.state import concatenate
 
@@ -24,7 +25,7 @@ from engram.memory.state import concatenate
 class RolloutCursor(NamedTuple):
     """Where the collection goes on after a rollout."""
 
-    observations: Any  # as the VecEnv returned them
+    observations: Any  # as a VecEnv returns them
     episode_starts: NDArray[np.bool_]  # [B]
     state: AgentState
 
@@ -33,22 +34,9 @@ class Rollout(NamedTuple):
     """What is known after T steps, beside what the buffer holds."""
 
     following: Tensor  # [T, B] value of what follows each step
-    first_visits: NDArray[np.bool_]  # [T, B] first visits, see `EpisodicNovelty`
+    first_visits: Tensor  # [T, B] bool, first visits, see `EpisodicNovelty`
     trace: dict[str, float]  # name -> mean over the rollout
-
-
-class Truncation(NamedTuple):
-    """Episodes truncated at one step: their value is that of the final observation, with the memory after the step."""
-
-    time: int
-    rows: NDArray[np.int64]  # [X]
-    observation: State  # [X, ...]
-    state: AgentState  # [X, ...]
-
-
-def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
-    """Return the actions that the envs allow [B, A], or None if they have no `action_masks()`."""
-    return np.stack(env.env_method("action_masks")).astype(bool) if env.has_attr("action_masks") else None
+    episodes: list[dict[str, Any]]  # infos of ended episodes that no callback has been told step by step
 
 
 @torch.no_grad()
@@ -65,7 +53,7 @@ def collect(
 
     Args:
         policy: the agent; it samples its actions.
-        env: B envs.
+        env: B envs; they are stepped by tensors if they can be (see `agents/stepping.py`).
         cursor: where to go on.
         buffer: emptied and filled.
         novelty: is given every observation.
@@ -78,34 +66,23 @@ def collect(
     Raises:
         FloatingPointError: if a reward is not finite, which would make all weights so, too.
     """
-    device, space = policy.device, policy.observation_space
-    observations, starts, state = cursor
-    novelty(observations, starts)  # only the first observations of a training are new to it
-    has_masks = env.has_attr("action_masks")
+    stepper = stepper_of(env, policy)
+    observation = observation_tree(cursor.observations, policy.observation_space, policy.device)
+    episode_start = torch.as_tensor(cursor.episode_starts, dtype=torch.bool, device=policy.device)
+    state = cursor.state
     cache: Cache | None = None  # the weights have changed since the last rollout
-    cuts: list[Truncation] = []
-    first_visits: list[NDArray[np.bool_]] = []
+    truncations = Truncations()
     traces: dict[str, list[Tensor]] = {}
     buffer.reset()
     for time in range(n_steps):
-        observation = observation_tree(observations, space, device)
-        episode_start = torch.as_tensor(starts, dtype=torch.bool, device=device)
-        masks = torch.as_tensor(env_action_masks(env), device=device) if has_masks else None
+        novelty.see(observation, episode_start)
+        masks = stepper.action_masks()
         step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
-        actions = policy.env_actions(step.actions)
-        new_observations, rewards, dones, infos = env.step(actions)
-        if not np.isfinite(rewards).all():
-            row = int(np.flatnonzero(~np.isfinite(rewards))[0])
-            raise FloatingPointError(f"env {row} gave a reward of {rewards[row]}: nothing can be learned from it")
-        dones = dones.copy()  # an env may fill the same array again at its next step
-        truncated = np.zeros_like(dones)
-        for row in np.flatnonzero(dones).tolist():
-            truncated[row] = infos[row].get("TimeLimit.truncated", False)
+        outcome = stepper.step(step.actions)
         for name, values in step.trace.items():
             traces.setdefault(name, []).append(values)
-        names = {"actions": actions, "new_obs": new_observations, "rewards": rewards, "dones": dones, "infos": infos}
-        if not on_step({**names, "episode_starts": starts, "trace": step.trace}):
-            return RolloutCursor(new_observations, dones, step.state), None
+        if not on_step({**stepper.told, "trace": step.trace}):
+            return RolloutCursor(*stepper.stands(), step.state), None
         buffer.add(
             state,
             Transition(
@@ -116,58 +93,86 @@ def collect(
                 step.decisions,
                 step.log_probs,
                 step.values,
-                torch.tensor(rewards, dtype=torch.float32, device=device),
-                torch.as_tensor(dones & ~truncated, device=device),
-                torch.as_tensor(truncated, device=device),
+                outcome.rewards,
+                outcome.terminated,
+                outcome.truncated,
             ),
         )
-        if truncated.any():
-            cuts.append(_cut(time, truncated, infos, step.state, policy))
-        first_visits.append(novelty(new_observations, dones))
-        observations, starts, state, cache = new_observations, dones, step.state, step.cache
+        if outcome.final is not None:
+            truncations.add(time, outcome.truncated, outcome.final, step.state)
+        observation, episode_start = outcome.observation, outcome.terminated | outcome.truncated
+        state, cache = step.state, step.cache
 
+    novelty.see(observation, episode_start)
     rollout = buffer.finish()
-    last_values = policy.values_of(
-        observation_tree(observations, space, device),
-        state,
-        torch.as_tensor(starts, dtype=torch.bool, device=device),
-        cache,  # for the last time: the weights will change
-    )
+    _check_rewards(rollout.rewards)
     following = next_values(
         rollout.values,
-        last_values,
+        policy.values_of(observation, state, episode_start, cache),  # for the last time: the weights will change
         rollout.terminated,
         rollout.truncated,
-        _values_of_cuts(cuts, rollout.values, policy),
+        truncations.values(rollout.values, policy),
     )
     means = {name: torch.stack(values).mean().item() for name, values in traces.items()}
-    return RolloutCursor(observations, starts, state), Rollout(following, np.stack(first_visits), means)
+    found = Rollout(following, novelty.first_visits()[-n_steps:], means, stepper.ended_episodes())
+    return RolloutCursor(*stepper.stands(), state), found
 
 
-def _cut(
-    time: int, truncated: NDArray[np.bool_], infos: list[dict[str, Any]], state: AgentState, policy: MemoryPolicy
-) -> Truncation:
-    rows = np.flatnonzero(truncated)
-    final = [infos[row]["terminal_observation"] for row in rows]
-    stacked: Any = (
-        np.stack(final)
-        if not isinstance(final[0], dict)
-        else {key: np.stack([observation[key] for observation in final]) for key in final[0]}
-    )
-    index = torch.as_tensor(rows, device=policy.device)
-    observation = observation_tree(stacked, policy.observation_space, policy.device)
-    return Truncation(time, rows, observation, tree_map(lambda leaf: leaf[index], state))
+class Truncations:
+    """The truncated episodes of a rollout: their value is that of the final observation, with the memory after it.
 
+    Which they are has to be asked of the device. It is asked at once and read one step later, while the device is busy
+    with that step, so that neither waits for the other.
+    """
 
-def _values_of_cuts(cuts: list[Truncation], values: Tensor, policy: MemoryPolicy) -> Tensor:
-    """Value the truncated episodes of a rollout, all in one batch; zeros [T, B] elsewhere."""
-    result = torch.zeros_like(values)
-    if not cuts:
+    def __init__(self) -> None:
+        self._asked: Callable[[], None] | None = None
+        self._parts: list[tuple[State, AgentState, Tensor, Tensor]] = []  # leaves [X, ...]; times and rows [X]
+
+    def add(self, time: int, truncated: Tensor, final: State, state: AgentState) -> None:
+        """Note the episodes truncated at a step.
+
+        Args:
+            time: of the step.
+            truncated: [B] bool.
+            final: what the step led to, leaves [B, ...]; only rows that are truncated count.
+            state: after the step, leaves [B, ...].
+        """
+        self._read()
+        flags = truncated.to("cpu", non_blocking=True)
+        arrived = torch.cuda.Event() if truncated.is_cuda else None
+        if arrived is not None:
+            arrived.record()
+
+        def read() -> None:
+            if arrived is not None:
+                arrived.synchronize()
+            rows = flags.nonzero().squeeze(1).to(truncated.device)
+            if len(rows):
+                chosen = tree_map(lambda leaf: leaf[rows], (final, state))
+                self._parts.append((*chosen, torch.full_like(rows, time), rows))
+
+        self._asked = read
+
+    def values(self, values: Tensor, policy: MemoryPolicy) -> Tensor:
+        """Value the truncated episodes, all in one batch; zeros [T, B] elsewhere, as `values` is [T, B]."""
+        self._read()
+        result = torch.zeros_like(values)
+        if self._parts:
+            observation, state, times, rows = concatenate(self._parts)
+            starts = torch.zeros_like(rows, dtype=torch.bool)
+            result[times, rows] = policy.values_of(observation, state, starts)
         return result
-    observation = concatenate([cut.observation for cut in cuts])
-    state = concatenate([cut.state for cut in cuts])
-    rows = np.concatenate([cut.rows for cut in cuts])
-    times = np.repeat([cut.time for cut in cuts], [len(cut.rows) for cut in cuts])
-    starts = torch.zeros(len(rows), dtype=torch.bool, device=values.device)
-    result[torch.as_tensor(times), torch.as_tensor(rows)] = policy.values_of(observation, state, starts)
-    return result
+
+    def _read(self) -> None:
+        if self._asked is not None:
+            self._asked()
+            self._asked = None
+
+
+def _check_rewards(rewards: Tensor) -> None:
+    """Refuse rewards [T, B] that nothing can be learned from."""
+    wrong = ~rewards.isfinite()
+    if wrong.any():
+        time, row = wrong.nonzero()[0].tolist()
+        raise FloatingPointError(f"env {row} gave a reward of {rewards[time, row]:g}: nothing can be learned from it")

@@ -8,16 +8,26 @@ from dataclasses import asdict
 from typing import Any
 
 from gymnasium.error import Error as GymnasiumError
-from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.utils import LinearSchedule, get_device
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig, own_keys
-from engram.evidence.runs.open import check_device, make_envs, open_envs
-from engram.evidence.runs.settings import evaluated_settings, settings_of_delays, trained_setting
+from engram.envs import TensorVecEnv, make_tensor_env
+from engram.evidence.runs.open import check_device, env_arguments, make_envs, open_envs
+from engram.evidence.runs.settings import Setting, evaluated_settings, settings_of_delays, trained_setting
 
 # Validation episodes begin from seeds of their own; the split keeps the layouts apart in any case.
 VALIDATION_SEED = 500_000_000
+
+# Keys of the env that its form on a device lacks, with the values that it can have.
+NOT_ON_DEVICE = {
+    "pixels": None,
+    "previous_reward": False,
+    "random_actions": 0.0,
+    "reward_scale": 1.0,
+    "subprocess": False,
+}
 
 
 def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
@@ -29,7 +39,7 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
     check_device("device=", config.device)
     task = trained_setting(config.env)
     with refusing("env: "):
-        env = make_envs(config, task, "train", config.env.n_envs, config.seed)
+        env = training_envs(config, task)
         n_envs = min(config.eval.n_envs, config.eval.episodes)
         validation_env = make_envs(config, task, "validation", n_envs, VALIDATION_SEED)
         validation_env.reset()
@@ -45,6 +55,23 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
     if config.eval.horizon:
         settings_of_delays(config.env, config.eval.horizon, "eval.horizon")
     return env, validation_env, model
+
+
+def training_envs(config: TrainConfig, task: Setting) -> VecEnv:
+    """Make the envs to train in, on the agent's device if that is asked for.
+
+    Raises:
+        ValueError: if the task has no such envs, or none with what else is asked for.
+    """
+    if not config.env.on_device:
+        return make_envs(config, task, "train", config.env.n_envs, config.seed)
+    arguments = env_arguments(config, task, "train")
+    for name, neutral in NOT_ON_DEVICE.items():
+        value = arguments.pop(name, config.env.subprocess)
+        if value != neutral:
+            raise ValueError(f"on_device=true: envs on a device have no {name}; leave env.{name} out")
+    device = str(get_device(config.device))
+    return TensorVecEnv(make_tensor_env(**arguments, n_envs=config.env.n_envs, device=device, seed=config.seed))
 
 
 @contextmanager

@@ -64,6 +64,9 @@ class EnvConfig:
         "success of a player that cannot recall, for the verdict; null if unknown", None, low=0, high=1
     )
     subprocess: bool = option("one process per training env; pays off only where a step of the env is slow", False)
+    on_device: bool = option(
+        "keep the training envs on the agent's device (T-Mazes, sequence tasks, mazes with one choice)", False
+    )
     test_settings: dict[str, TestSettingConfig] = option(
         "settings beyond the one trained on, for the final evaluation", {}
     )

@@ -14,7 +14,7 @@ from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.interventions import make_intervention
 from engram.agents.ppo import MemoryPPO
-from engram.agents.rollout import env_action_masks
+from engram.agents.stepping import env_action_masks
 
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
 """Gets observations, the agent's state, [B] which episodes start, [B] where the cue is in sight (None if unknown)."""

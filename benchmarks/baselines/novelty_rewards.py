@@ -7,12 +7,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.spaces import observation_tree
 
 
 class FirstVisits(VecEnvWrapper):
@@ -25,26 +27,33 @@ class FirstVisits(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv, ignored_keys: Collection[str] = ()) -> None:
         super().__init__(venv)
-        self.novelty = EpisodicNovelty(self.num_envs, ignored_keys)
-        self.first_visits: list[NDArray[np.bool_]] = []
-        self.ended: list[NDArray[np.bool_]] = []
+        space = self.observation_space
+        keys = sorted(space.spaces) if isinstance(space, spaces.Dict) else [""]
+        self.novelty = EpisodicNovelty([key not in ignored_keys for key in keys])
+        self.ended: list[torch.Tensor] = []
 
     def reset(self) -> Any:
         observations = self.venv.reset()
-        self.novelty(observations, np.ones(self.num_envs, dtype=bool))
+        self._see(observations, np.ones(self.num_envs, dtype=bool))
         return observations
 
     def step_wait(self) -> Any:
         observations, rewards, dones, infos = self.venv.step_wait()
-        self.first_visits.append(self.novelty(observations, dones))
-        self.ended.append(dones.copy())
+        self.ended.append(self._see(observations, dones))
         return observations, rewards, dones, infos
 
     def bonus(self, coef: float) -> NDArray[np.float32]:
         """Return the bonus [T, B] of the steps since the last call."""
-        first_visits, ended = np.stack(self.first_visits), np.stack(self.ended)
-        self.first_visits, self.ended = [], []
-        return novelty_bonus(first_visits, first_visit_rate(first_visits, ended), coef)
+        ended = torch.stack(self.ended)
+        first_visits = self.novelty.first_visits()[-len(ended) :]
+        self.ended = []
+        return novelty_bonus(first_visits, first_visit_rate(first_visits, ended), coef).numpy()
+
+    def _see(self, observations: Any, starts: NDArray[np.bool_]) -> torch.Tensor:
+        """Look at the next observations; return the starts [B]."""
+        episode_start = torch.tensor(starts)
+        self.novelty.see(observation_tree(observations, self.observation_space, "cpu"), episode_start)
+        return episode_start
 
 
 class RewardsWithBonus(RecurrentDictRolloutBuffer):

@@ -52,7 +52,8 @@ class TensorMazes(TensorEnv):
         tables = MazeTables(env, episodes)
         self.seeds, starts = bank_seeds(seed, episodes), []
         for maze, episode_seed in enumerate(self.seeds):
-            env.reset(seed=episode_seed)
+            _, info = env.reset(seed=episode_seed)
+            self.layouts.append(info["layout"])
             tables.load(maze, env)
             right, fewest = _right_choice(bare)
             tables.ground[maze, tables.numbers([right])] = _RIGHT
@@ -90,6 +91,9 @@ class TensorMazes(TensorEnv):
         observations, cue_visible = self._observe()
         rewards = (successes * paid).float()
         return TensorStep(observations, rewards, terminated, truncated, final, successes, cue_visible)
+
+    def layout_numbers(self) -> Tensor:
+        return self.walkers.mazes
 
     def _begin(self, rows: Tensor) -> None:
         """Begin the next episode of some rows [B]."""

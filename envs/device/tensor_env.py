@@ -37,6 +37,8 @@ class TensorEnv(ABC):
     def __init__(self, env: gym.Env[Any, Any], n_envs: int, device: torch.device | str, seed: int | None):
         self.n_envs, self.device = n_envs, torch.device(device)
         self.observation_space, self.action_space = env.observation_space, env.action_space
+        self.layouts: list[str] = []
+        """Keys of the layouts that can be drawn, by their numbers; empty if the task has none (see `layout_key`)."""
         self.generator = torch.Generator(self.device)
         if seed is None:
             self.generator.seed()
@@ -54,6 +56,10 @@ class TensorEnv(ABC):
         Args:
             actions: [B] int64.
         """
+
+    def layout_numbers(self) -> Tensor:
+        """Return the numbers of the layouts that are played now [B]; all 0 if the task has none."""
+        return torch.zeros(self.n_envs, dtype=torch.int64, device=self.device)
 
     def below(self, bounds: Tensor | int) -> Tensor:
         """Draw B whole numbers from 0 to below a bound [B], or one for all."""

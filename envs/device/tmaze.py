@@ -21,6 +21,7 @@ class Corridors(NamedTuple):
     shortest: Tensor  # steps of the shortest solution
     positions: Tensor
     steps: Tensor
+    layouts: Tensor  # their numbers
 
 
 class TensorTMaze(TensorEnv):
@@ -43,24 +44,30 @@ class TensorTMaze(TensorEnv):
         layouts = list(_layouts(maze, side))
         if not layouts:
             raise ValueError(f"no layout on the {side} side: widen the range of delays or use split=None")
-        self._layouts = torch.tensor(layouts, device=self.device)  # [L, 2] delay, offset
+        self.layouts = [key for *_, key in layouts]
+        self._layouts = torch.tensor([drawn for *drawn, _ in layouts], device=self.device)  # [L, 2] delay, offset
         self._frames = torch.as_tensor(frames(4, 0)[:, :, 0].reshape(6, 4), device=self.device)
         self.corridors = self.draw()
 
     def draw(self) -> Corridors:
         """Draw an episode for every env."""
-        delays, offsets = self._layouts[self.below(len(self._layouts))].T
+        layouts = self.below(len(self.layouts))
+        delays, offsets = self._layouts[layouts].T
         cue_steps = self.below(delays + 1) if self._random_cue else torch.zeros_like(delays)
         junctions = cue_steps + delays
         answers = UP + self.below(2)
-        return Corridors(answers, cue_steps, junctions, offsets + junctions + 1, offsets, torch.zeros_like(delays))
+        shortest, steps = offsets + junctions + 1, torch.zeros_like(delays)
+        return Corridors(answers, cue_steps, junctions, shortest, offsets, steps, layouts)
+
+    def layout_numbers(self) -> Tensor:
+        return self.corridors.layouts
 
     def reset(self) -> tuple[Tensor, Tensor]:
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))
         return self._observe()
 
     def step(self, actions: Tensor) -> TensorStep:
-        answers, _, junctions, shortest, positions, steps = self.corridors
+        answers, _, junctions, shortest, positions, steps, _ = self.corridors
         at_junction = positions == junctions
         chosen = at_junction & ((actions == UP) | (actions == DOWN))
         right = chosen & (actions == answers)
@@ -82,15 +89,16 @@ class TensorTMaze(TensorEnv):
             now.copy_(torch.where(rows, drawn, now))
 
     def _observe(self) -> tuple[Tensor, Tensor]:
-        answers, cue_steps, junctions, _, positions, steps = self.corridors
+        answers, cue_steps, junctions, _, positions, steps, _ = self.corridors
         cue_visible = positions == 0 if self._active else steps == cue_steps
         return self._frames[3 * (positions == junctions) + cue_visible * answers], cue_visible
 
 
-def _layouts(maze: TMaze, side: Side | None) -> Iterator[tuple[int, int]]:
-    """Yield the delays and offsets that can be drawn on a side."""
+def _layouts(maze: TMaze, side: Side | None) -> Iterator[tuple[int, int, str]]:
+    """Yield delay, offset and key of the layouts that can be drawn on a side."""
     (fewest, most), (nearest, farthest) = maze.delays, maze.offsets
     for maze.delay in range(fewest, most + 1):
         for maze.offset in range(nearest, farthest + 1):
-            if side is None or side_of(layout_key(maze)) == side:
-                yield maze.delay, maze.offset
+            key = layout_key(maze)
+            if side is None or side_of(key) == side:
+                yield maze.delay, maze.offset, key

@@ -64,11 +64,12 @@ def test_events_that_differ_in_the_clock_alone_replace_one_another(memory, kwarg
 
 
 def test_no_sight_is_new_twice_in_an_episode():
-    novelty = EpisodicNovelty(1, ["clock"])
-    seen = [novelty({"clock": np.array([t]), "sight": np.array([t % 2])}, np.array([t == 0])).item() for t in range(5)]
-    assert seen == [False, True, False, False, False]
+    novelty = EpisodicNovelty((False, True))
+    for t in range(5):
+        novelty.see((torch.tensor([t]), torch.tensor([t % 2])), torch.tensor([t == 0]))
+    assert novelty.first_visits().flatten().tolist() == [False, True, False, False, False]
     model = clocked()
-    assert model.novelty.ignored_keys == ("clock",)
+    assert model.novelty.compared == (False, True)
     collect_one(model)
     other = clocked(())
     collect_one(other)

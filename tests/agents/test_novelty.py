@@ -14,67 +14,77 @@ from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bon
 ROWS = 3
 
 
-def look(novelty, observations, starts=None):
-    starts = np.zeros(len(observations), dtype=bool) if starts is None else np.array(starts)
-    return novelty(np.array(observations), starts).tolist()
+def first_visits(observations, starts, novelty=None):
+    """What is found in observations [X, B, ...], as lists."""
+    novelty = novelty or EpisodicNovelty()
+    for seen, start in zip(observations, starts, strict=True):
+        novelty.see(torch.tensor(seen), torch.tensor(start))
+    return novelty.first_visits().tolist()
 
 
 def test_first_visits_are_counted_per_row_and_episode():
-    novelty = EpisodicNovelty(2)
-    assert look(novelty, [[1, 1], [1, 1]], [True, True]) == [False, False]  # no action led to a first observation
-    assert look(novelty, [[1, 1], [2, 2]]) == [False, True]
-    assert look(novelty, [[2, 2], [2, 2]]) == [True, False]
-    assert look(novelty, [[1, 1], [1, 1]]) == [False, False]
-    assert look(novelty, [[3, 3], [2, 2]], [False, True]) == [True, False]
-    assert look(novelty, [[3, 3], [1, 1]]) == [False, True]  # in row 1 it is another episode
-    assert look(novelty, [[4, 4], [2, 2]]) == [True, False]
+    shown = [
+        ([[1, 1], [1, 1]], [True, True], [False, False]),  # no action led to a first observation
+        ([[1, 1], [2, 2]], [False, False], [False, True]),
+        ([[2, 2], [2, 2]], [False, False], [True, False]),
+        ([[1, 1], [1, 1]], [False, False], [False, False]),
+        ([[3, 3], [2, 2]], [False, True], [True, False]),
+        ([[3, 3], [1, 1]], [False, False], [False, True]),  # in row 1 it is another episode
+        ([[4, 4], [2, 2]], [False, False], [True, False]),
+    ]
+    observations, starts, expected = zip(*shown, strict=True)
+    assert first_visits(observations, starts) == list(expected)
 
 
+def by_a_plain_loop(observations, starts):
+    """The definition: what an episode has shown is kept in a list."""
+    result = np.zeros(starts.shape, dtype=bool)
+    for row in range(starts.shape[1]):
+        visited = []
+        for time in range(len(starts)):
+            observation = observations[time, row].tolist()
+            if starts[time, row]:
+                visited = []
+            else:
+                result[time, row] = observation not in visited
+            visited.append(observation)
+    return result.tolist()
+
+
+@pytest.mark.parametrize("rollouts", [1, 2, 5, 40])
 @pytest.mark.parametrize("seed", range(4))
-def test_first_visits_against_a_plain_loop(seed):
+def test_first_visits_against_a_plain_loop(seed, rollouts):
     rng = np.random.default_rng(seed)
     observations = rng.integers(0, 3, (40, ROWS, 2, 2)).astype(np.uint8)
     starts = rng.random((40, ROWS)) < 0.1
     starts[0] = True
-    novelty = EpisodicNovelty(ROWS)
-    first_visits = np.stack([novelty(seen, start) for seen, start in zip(observations, starts, strict=True)])
-    for row in range(ROWS):
-        visited = []
-        for time in range(40):
-            observation = observations[time, row].tolist()
-            if starts[time, row]:
-                visited, expected = [], False
-            else:
-                expected = observation not in visited
-            visited.append(observation)
-            assert first_visits[time, row] == expected
+    starts[1:, 2] = False  # an episode that goes on through all rollouts
+    novelty, found = EpisodicNovelty(), []
+    for part, start in zip(np.split(observations, rollouts), np.split(starts, rollouts), strict=True):
+        found += first_visits(part, start, novelty)
+    assert found == by_a_plain_loop(observations, starts)
 
 
 def test_every_part_of_a_dict_counts():
-    novelty = EpisodicNovelty(1)
-
-    def look_at(one, other):
-        return novelty({"one": np.array([one]), "other": np.array([[other]])}, np.array([False]))[0]
-
-    assert look_at(1, 2)
-    assert look_at(1, 3)
-    assert look_at(2, 2)
-    assert not look_at(1, 2)
+    novelty = EpisodicNovelty()
+    for one, other in [(1, 2), (1, 3), (2, 2), (1, 2)]:
+        novelty.see((torch.tensor([one]), torch.tensor([[other]])), torch.tensor([False]))
+    assert novelty.first_visits().tolist() == [[True], [True], [True], [False]]
 
 
 def test_the_rate_is_of_the_steps_that_could_bring_news():
-    first_visits = np.array([[True, False], [False, False], [True, True]])
-    ended = np.array([[False, True], [True, False], [False, False]])
-    assert first_visit_rate(first_visits, ended) == pytest.approx(3 / 4)
-    assert first_visit_rate(np.zeros((2, 1), dtype=bool), np.ones((2, 1), dtype=bool)) == 0.0
+    visits = torch.tensor([[True, False], [False, False], [True, True]])
+    ended = torch.tensor([[False, True], [True, False], [False, False]])
+    assert first_visit_rate(visits, ended) == pytest.approx(3 / 4)
+    assert first_visit_rate(torch.zeros(2, 1, dtype=torch.bool), torch.ones(2, 1, dtype=torch.bool)) == 0.0
 
 
 def test_news_that_comes_at_every_step_is_worth_nothing():
-    first_visits = np.array([[True, True], [True, False]])
-    assert novelty_bonus(first_visits, 1.0, 0.02).max() == 0.0
-    assert novelty_bonus(first_visits, 0.0, 0.02) == pytest.approx(np.array([[0.02, 0.02], [0.02, 0.0]]))
-    assert novelty_bonus(first_visits, 0.5, 1.0).max() == pytest.approx(0.9375)
-    worths = [novelty_bonus(first_visits, rate, 1.0).max() for rate in np.linspace(0, 1, 11)]
+    visits = torch.tensor([[True, True], [True, False]])
+    assert novelty_bonus(visits, 1.0, 0.02).max() == 0.0
+    assert novelty_bonus(visits, 0.0, 0.02).numpy() == pytest.approx(np.array([[0.02, 0.02], [0.02, 0.0]]))
+    assert novelty_bonus(visits, 0.5, 1.0).max().item() == pytest.approx(0.9375)
+    worths = [novelty_bonus(visits, rate, 1.0).max().item() for rate in np.linspace(0, 1, 11)]
     assert worths == sorted(worths, reverse=True)
 
 

@@ -6,10 +6,9 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 from staggered import (
     ACTIONS,
-    LENGTHS,
     ROWS,
     STEPS,
     Staggered,
@@ -20,6 +19,7 @@ from staggered import (
     replay_error,
     vec_env,
 )
+from test_novelty import by_a_plain_loop
 
 
 class StopAfter(BaseCallback):
@@ -51,19 +51,39 @@ def test_a_second_learn_with_reset_starts_new_episodes():
     assert torch.equal(model.chunks.steps.values[0], torch.ones(ROWS))
 
 
-def test_novelty_starts_anew_in_rows_that_ended_at_the_interruption():
-    class Remembered(BaseCallback):
-        def _init_callback(self):
-            self.sizes = []
+class Noting(VecEnvWrapper):
+    """Notes what is seen and where episodes start; what a reset follows, no step is taken from."""
 
-        def _on_step(self):
-            self.sizes.append(len(self.model.novelty.seen[1]))
-            return True
+    def __init__(self, env):
+        super().__init__(env)
+        self.observations, self.starts = [], []
 
-    model, remembered = agent(vec_env(env=Telling)), Remembered()
-    model.learn(10**4, callback=StopAfter(LENGTHS[1][1]))  # the first episode ended when `learn` reset the envs
-    model.learn(STEPS * ROWS, callback=remembered, reset_num_timesteps=False)
-    assert remembered.sizes[: LENGTHS[1][2]] == [1, 2, 3]
+    def reset(self):
+        del self.observations[-1:], self.starts[-1:]
+        return self.note(self.venv.reset(), np.ones(ROWS, dtype=bool))
+
+    def step_wait(self):
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return self.note(observations, dones), rewards, dones, infos
+
+    def note(self, observations, starts):
+        self.observations.append(observations.copy())
+        self.starts.append(starts.copy())
+        return observations
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("stop", [1, 4, 5, 11])
+def test_an_interruption_changes_nothing_about_what_is_new(stop, reset):
+    env = Noting(vec_env(observation_space=spaces.Discrete(4)))
+    model, found = agent(env), []
+    env.observations.clear(), env.starts.clear()
+    model.learn(10**4, callback=StopAfter(stop))
+    first_visits = model.novelty.first_visits
+    model.novelty.first_visits = lambda: found.append(first_visits()) or found[-1]
+    model.learn(STEPS * ROWS, reset_num_timesteps=reset)
+    assert found[0].any()
+    assert found[0].tolist() == by_a_plain_loop(np.stack(env.observations), np.stack(env.starts))
 
 
 class Reusing(DummyVecEnv):

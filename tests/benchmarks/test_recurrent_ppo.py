@@ -106,13 +106,15 @@ def test_bonus_is_in_the_rewards_to_learn_from_as_ours_computes_it(tiny):
     finally:
         type(model.rollout_buffer).compute_returns_and_advantage = computed
 
-    novelty = EpisodicNovelty(6)
-    novelty(recorder.first, np.ones(6, dtype=bool))
+    novelty = EpisodicNovelty()
+    novelty.see(torch.tensor(recorder.first), torch.ones(6, dtype=torch.bool))
     for rollout, progress in enumerate((0.0, 0.5)):
         steps = recorder.steps[32 * rollout : 32 * (rollout + 1)]
-        first_visits = np.stack([novelty(observations, dones) for observations, *_, dones in steps])
-        rate = first_visit_rate(first_visits, np.stack([dones for *_, dones in steps]))
-        expected = novelty_bonus(first_visits, rate, 0.3 * (1 - progress / 0.9))
+        for observations, *_, dones in steps:
+            novelty.see(torch.tensor(observations), torch.tensor(dones))
+        first_visits = novelty.first_visits()[-32:]
+        rate = first_visit_rate(first_visits, torch.tensor(np.stack([dones for *_, dones in steps])))
+        expected = novelty_bonus(first_visits, rate, 0.3 * (1 - progress / 0.9)).numpy()
         assert expected.any()
         rewards, truncated = (np.stack([step[part] for step in steps]) for part in (1, 2))
         # Where an episode is truncated, RecurrentPPO adds the value of what would have followed.

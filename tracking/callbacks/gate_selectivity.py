@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 
 class GateSelectivity(BaseCallback):
@@ -17,32 +19,34 @@ class GateSelectivity(BaseCallback):
     """
 
     def _on_training_start(self) -> None:
-        self._shown = self._cue_visible(self.training_env.unwrapped.reset_infos)
+        self._shown = _cue_visible(self.training_env.unwrapped.reset_infos)
 
     def _on_rollout_start(self) -> None:
-        self._sums, self._counts = np.zeros(2), np.zeros(2)
+        self._steps: list[tuple[Tensor, Tensor]] = []
 
     def _on_step(self) -> bool:
         gate = self.locals["trace"].get("gate")
         if gate is not None:
-            gates = gate.cpu().numpy()
-            for which, steps in enumerate((self._shown == 1, self._shown == 0)):
-                self._sums[which] += gates[steps].sum()
-                self._counts[which] += steps.sum()
+            self._steps.append((gate, self._shown))
+        if "cue_visible" in self.locals:  # envs on a device tell it as a tensor
+            self._shown = self.locals["cue_visible"].long()
+            return True
         env: VecEnv = self.training_env.unwrapped
-        infos = [
+        self._shown = _cue_visible(
             reset_info if done else info
             for done, info, reset_info in zip(self.locals["dones"], self.locals["infos"], env.reset_infos, strict=True)
-        ]
-        self._shown = self._cue_visible(infos)
+        )
         return True
 
     def _on_rollout_end(self) -> None:
-        for name, total, count in zip(("on_cue", "elsewhere"), self._sums, self._counts, strict=True):
-            if count:
-                self.logger.record(f"memory/gate_{name}", total / count)
+        if not self._steps:
+            return
+        gates, shown = (torch.stack([part.cpu() for part in parts]) for parts in zip(*self._steps, strict=True))
+        for name, number in (("on_cue", 1), ("elsewhere", 0)):
+            if (shown == number).any():
+                self.logger.record(f"memory/gate_{name}", gates[shown == number].mean().item())
 
-    @staticmethod
-    def _cue_visible(infos: list[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """1 where the cue shows, 0 where it does not, -1 where the env does not report it."""
-        return np.array([int(info.get("cue_visible", -1)) for info in infos])
+
+def _cue_visible(infos: Iterable[dict[str, Any]]) -> Tensor:
+    """1 where the cue shows, 0 where it does not, -1 where the env does not report it; [B]."""
+    return torch.tensor([int(info.get("cue_visible", -1)) for info in infos])

@@ -13,11 +13,13 @@ class LayoutCount(BaseCallback):
         self.seen: set[str] = set()
 
     def _on_step(self) -> bool:
-        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
+        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=False):  # a device tells no infos ...
             if done and "layout" in info:
                 self.seen.add(info["layout"])
         return True
 
     def _on_rollout_end(self) -> None:
+        # ... but, at the end of a rollout, those of its episodes.
+        self.seen |= {info["layout"] for info in self.locals.get("episodes", []) if "layout" in info}
         if self.seen:
             self.logger.record("env/distinct_layouts", len(self.seen))

@@ -48,7 +48,7 @@ def begin(single, ours, row):
     """Reset a single env to the episode that ours has drawn; return what the reset returns."""
     task = single.unwrapped
     if isinstance(task, TMaze):
-        answers, cue_steps, junctions, shortest, positions, _ = (int(column[row]) for column in ours.corridors)
+        answers, cue_steps, junctions, shortest, positions, *_ = (int(column[row]) for column in ours.corridors)
         draws = [junctions - cue_steps, *([positions] if task.active else []), answers == UP]
         task._np_random = Drawn([*draws, *([cue_steps] if task.cue_at == "random" else [])])
         assert shortest == positions + junctions + 1
@@ -71,6 +71,11 @@ def assert_same(ours, expected):
     assert torch.equal(ours, expected)
 
 
+def assert_same_layout(ours, row, info):
+    layout = ours.layouts[int(ours.layout_numbers()[row])] if ours.layouts else None
+    assert layout == info.get("layout")
+
+
 def assert_same_play(env_id, split=None, purposeful=False, **arguments):
     """Play side by side, at random or towards a choice; return how the episodes ended, as (success, truncated)."""
     ours = make_tensor_env(env_id, n_envs=N_ENVS, seed=3, split=split, episodes=40, **arguments)
@@ -82,6 +87,7 @@ def assert_same_play(env_id, split=None, purposeful=False, **arguments):
         expected, info = begin(single, ours, row)
         assert_same(observations[row], expected)
         assert bool(cue_visible[row]) == info["cue_visible"]
+        assert_same_layout(ours, row, info)
     rng, ends = np.random.default_rng(0), Counter()
     number = int(ours.action_space.n)
     for _ in range(700):
@@ -100,6 +106,7 @@ def assert_same_play(env_id, split=None, purposeful=False, **arguments):
             if terminated or truncated:
                 ends[info["is_success"], truncated] += 1
                 expected, info = begin(single, ours, row)
+                assert_same_layout(ours, row, info)
             assert_same(step.observations[row], expected)
             assert step.cue_visible[row].item() == info["cue_visible"]
     return ends

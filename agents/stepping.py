@@ -1,0 +1,171 @@
+"""How a rollout steps its envs: by arrays, as any VecEnv is stepped, or by tensors that stay on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from engram.agents.policy import MemoryPolicy
+from engram.agents.spaces import observation_tree
+from engram.memory import State
+
+
+class Outcome(NamedTuple):
+    """What a step of B envs led to; where an episode ended, the next one has begun."""
+
+    observation: State  # [B, ...] what the agent sees next
+    rewards: Tensor  # [B] float32
+    terminated: Tensor  # [B] bool
+    truncated: Tensor  # [B] bool
+    final: State | None  # [B, ...], where an episode was truncated its last observation; None if none was
+
+
+class Stepper(Protocol):
+    """Steps B envs."""
+
+    told: dict[str, Any]
+    """Of the last step: what SB3's callbacks expect to be told, under SB3's names."""
+
+    def action_masks(self) -> Tensor | None:
+        """Return the actions that the envs allow now [B, A], or None if they have no such method."""
+
+    def step(self, actions: Tensor) -> Outcome:
+        """Take one step in every env; `actions` are as the policy's distribution gives them."""
+
+    def stands(self) -> tuple[Any, NDArray[np.bool_]]:
+        """Return where the envs stand after a step, as SB3 keeps it: arrays, observations [B, ...] and `dones` [B]."""
+
+    def ended_episodes(self) -> list[dict[str, Any]]:
+        """Return the infos of the episodes that ended since the last call and that `told` has not had."""
+
+
+class SteppedByTensors(Protocol):
+    """What a VecEnv has that can be stepped by tensors; `engram.envs.TensorVecEnv` is one."""
+
+    def step_tensors(self, actions: Tensor) -> Any:
+        """Take one step; `actions` are [B].
+
+        Returns:
+            what has the attributes `observations` [B, ...], `rewards` [B] float32, `terminated`, `truncated` [B] bool,
+            `final_observations` [B, ...] (what the step led to, before the next episode began), and `cue_visible`.
+        """
+
+    def ended_episodes(self) -> list[dict[str, Any]]:
+        """Return the infos of the episodes that ended since the last call."""
+
+
+def stepper_of(env: VecEnv, policy: MemoryPolicy) -> Stepper:
+    """Step by tensors what can be; a wrapper, which sees arrays only, has no such method of its own."""
+    if hasattr(type(env), "step_tensors"):
+        return TensorStepper(cast(SteppedByTensors, env), policy)
+    return ArrayStepper(env, policy)
+
+
+def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
+    """Return the actions that the envs allow [B, A], or None if they have no `action_masks()`."""
+    return np.stack(env.env_method("action_masks")).astype(bool) if env.has_attr("action_masks") else None
+
+
+class ArrayStepper:
+    """Steps any VecEnv.
+
+    Args:
+        env: B envs.
+        policy: for its space and device.
+    """
+
+    def __init__(self, env: VecEnv, policy: MemoryPolicy) -> None:
+        self.env, self.policy = env, policy
+        self.has_masks = env.has_attr("action_masks")
+        self.told: dict[str, Any] = {}
+
+    def action_masks(self) -> Tensor | None:
+        return torch.as_tensor(env_action_masks(self.env), device=self.policy.device) if self.has_masks else None
+
+    def step(self, actions: Tensor) -> Outcome:
+        taken = self.policy.env_actions(actions)
+        observations, rewards, dones, infos = self.env.step(taken)
+        dones = dones.copy()  # an env may fill the same array again at its next step
+        self.told = {"actions": taken, "new_obs": observations, "rewards": rewards, "dones": dones, "infos": infos}
+        truncated = np.zeros_like(dones)
+        for row in np.flatnonzero(dones).tolist():
+            truncated[row] = infos[row].get("TimeLimit.truncated", False)
+        return Outcome(
+            self._tree(observations),
+            torch.tensor(rewards, dtype=torch.float32, device=self.policy.device),
+            torch.as_tensor(dones & ~truncated, device=self.policy.device),
+            torch.as_tensor(truncated, device=self.policy.device),
+            self._tree(_with_last(observations, infos, truncated)) if truncated.any() else None,
+        )
+
+    def stands(self) -> tuple[Any, NDArray[np.bool_]]:
+        return self.told["new_obs"], self.told["dones"]
+
+    def ended_episodes(self) -> list[dict[str, Any]]:
+        return []
+
+    def _tree(self, observations: Any) -> State:
+        return observation_tree(observations, self.policy.observation_space, self.policy.device)
+
+
+class TensorStepper:
+    """Steps envs that live on a device; nothing is asked of it, and callbacks are told tensors, and no infos.
+
+    Args:
+        env: B envs.
+        policy: for its space and device.
+    """
+
+    def __init__(self, env: SteppedByTensors, policy: MemoryPolicy) -> None:
+        self.env, self.policy = env, policy
+        self.told: dict[str, Any] = {}
+
+    def action_masks(self) -> Tensor | None:
+        return None
+
+    def step(self, actions: Tensor) -> Outcome:
+        step = self.env.step_tensors(actions)
+        self.told = {
+            "actions": actions,
+            "new_obs": step.observations,
+            "rewards": step.rewards,
+            "dones": step.terminated | step.truncated,
+            "infos": [],
+            "cue_visible": step.cue_visible,
+        }
+        device, space = self.policy.device, self.policy.observation_space
+        return Outcome(
+            observation_tree(step.observations, space, device),
+            step.rewards.to(device),
+            step.terminated.to(device),
+            step.truncated.to(device),
+            observation_tree(step.final_observations, space, device),
+        )
+
+    def stands(self) -> tuple[Any, NDArray[np.bool_]]:
+        return self.told["new_obs"].cpu().numpy(), self.told["dones"].cpu().numpy()
+
+    def ended_episodes(self) -> list[dict[str, Any]]:
+        return self.env.ended_episodes()
+
+
+def _with_last(observations: Any, infos: Sequence[dict[str, Any]], truncated: NDArray[np.bool_]) -> Any:
+    """Copy the observations [B, ...], and put in the last ones of truncated episodes, where the next have begun."""
+    rows = np.flatnonzero(truncated)
+    last = [infos[row]["terminal_observation"] for row in rows.tolist()]
+    if isinstance(observations, dict):
+        parts = {key: np.stack([observation[key] for observation in last]) for key in observations}
+        return {key: _with_rows(array, rows, parts[key]) for key, array in observations.items()}
+    return _with_rows(observations, rows, np.stack(last))
+
+
+def _with_rows(array: NDArray[Any], rows: NDArray[np.int64], new: NDArray[Any]) -> NDArray[Any]:
+    copied = array.copy(order="K")  # as the others lie, so that the same kernels compute with them
+    copied[rows] = new
+    return copied
