@@ -139,15 +139,13 @@ class Truncations:
             state: after the step, leaves [B, ...].
         """
         self._read()
-        flags = truncated.to("cpu", non_blocking=True)
-        arrived = torch.cuda.Event() if truncated.is_cuda else None
-        if arrived is not None:
-            arrived.record()
+        flags = truncated.to("cpu", non_blocking=truncated.is_cuda)
+        arrived = torch.cuda.current_stream(truncated.device).record_event() if truncated.is_cuda else None
 
         def read() -> None:
             if arrived is not None:
                 arrived.synchronize()
-            rows = flags.nonzero().squeeze(1).to(truncated.device)
+            rows = flags.nonzero().squeeze(1).to(truncated.device, non_blocking=True)
             if len(rows):
                 chosen = tree_map(lambda leaf: leaf[rows], (final, state))
                 self._parts.append((*chosen, torch.full_like(rows, time), rows))
