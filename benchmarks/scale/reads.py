@@ -4,9 +4,13 @@
     python -m benchmarks.scale.reads --slots 65536 --dense-slots 65536
 
 A read is that of a chunk of 32 steps in one row, with vectors as observations, one head and a width of 64. To the
-sparse read belongs all that it takes: a quarter of the making of what is searched (a rollout has four chunks), the 32
-searches, the plan, and learning, which is forward and backward through what was found. To the dense read belong the
-plan, and forward and backward through all events; that a dense agent has to act as well is left out.
+sparse read belongs all that it takes: the chunk's share of the making of what is searched, which is made once in a
+rollout, the 32 searches, the plan, and learning, which is forward and backward through what was found. To the dense
+read belong the plan, and forward and backward through all events; that a dense agent has to act as well is left out.
+
+How large the share is depends on the rollout. To fill a million slots takes an episode of as many steps, for which
+rollouts of 1,024 steps (`n_steps=1024`, 32 chunks) are short; with rollouts of 128 steps, as for tasks of a few hundred
+steps, a quarter is counted. Both are printed. Acting is measured over four chunks.
 
 Times are CPU times. Memory is the most that the process takes beyond what it had when the events, and for the sparse
 read the keys, were there (Linux only).
@@ -35,7 +39,11 @@ from engram.memory.episodic.event_log import fresh
 from engram.memory.event_hash import event_hash
 from engram.memory.state import concatenate
 
-WIDTH, VECTOR, STEPS, CHUNKS, K = 64, 16, 32, 4, 16
+WIDTH, VECTOR, STEPS, K = 64, 16, 32, 16
+ROLLOUTS = 1024, 128
+"""Steps over which the making of what is searched is spread."""
+ACTED = 4
+"""Chunks that are acted."""
 _SELF = Path("/proc/self")
 
 
@@ -65,7 +73,8 @@ class Subject:
         filled = torch.ones(1, slots, dtype=torch.bool)
         memory = fresh(stored, births, event_hash(stored), filled, torch.tensor([slots]))
         self.state = self.core.initial_state(1)._replace(memory=memory)
-        self.events, self.starts = torch.randn(1 + STEPS, 1, VECTOR), torch.zeros(1 + STEPS, 1, dtype=torch.bool)
+        length = 1 + ACTED * STEPS
+        self.events, self.starts = torch.randn(length, 1, VECTOR), torch.zeros(length, 1, dtype=torch.bool)
 
     @torch.no_grad()
     def build(self) -> Built:
@@ -75,17 +84,19 @@ class Subject:
 
     @torch.no_grad()
     def act(self, built: Built) -> State:
-        """Take the steps of the chunk, each with a search; return what was decided."""
+        """Take the steps of the chunks, each with a search; return what was decided in the first one."""
         (state, cache), made = built, []
         for event, start in zip(self.events[1:].unsqueeze(1), self.starts[1:].unsqueeze(1), strict=True):
             step = self.core.unroll(event, state, start, None, cache)
             state, cache = step.state, step.cache
             made.append(step.decisions)
-        return concatenate(made)
+        decided: State = concatenate(made[:STEPS])
+        return decided
 
     def learn(self, state: CoreState, decisions: State) -> None:
         """Read along the recorded chunk, forward and backward."""
-        events, chunk = self.core.plan(self.events[1:], [state], self.starts[1:], decisions)
+        steps = slice(1, 1 + STEPS)
+        events, chunk = self.core.plan(self.events[steps], [state], self.starts[steps], decisions)
         self.core.replay(events, chunk).sum().backward()
         self.core.zero_grad()
 
@@ -136,12 +147,14 @@ def main() -> int:
         Subject(options.dense_slots, "dense"),
     )
     given = torch.arange(STEPS).unsqueeze(1)  # the slots that a dense memory's events take
-    rows: dict[str, list[float]] = {name: [] for name in ("build", "act", "learn", "sparse", "half", "dense")}
+    names = ("build", "act", "learn", "half", "dense", *map(str, ROLLOUTS))
+    rows: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(-1, options.rounds):
         build, built = seconds(sparse.build)
         act, made = seconds(partial(sparse.act, built))
         learn, _ = seconds(partial(sparse.learn, built.state, made))
-        taken = {"build": build, "act": act, "learn": learn, "sparse": build / CHUNKS + act + learn}
+        taken = {"build": build, "act": act / ACTED, "learn": learn}
+        taken |= {str(rollout): build * STEPS / rollout + act / ACTED + learn for rollout in ROLLOUTS}
         for name, subject in (("half", half), ("dense", dense)):
             taken[name], _ = seconds(partial(subject.learn, subject.state, given))
         for name, value in taken.items():
@@ -149,15 +162,16 @@ def main() -> int:
                 rows[name].append(value)
         print(f"round {turn + 1} of {options.rounds}", file=sys.stderr)
     times = options.slots / options.dense_slots
-    faster = [times * value / other for value, other in zip(rows["dense"], rows["sparse"], strict=True)]
-    print(f"sparse, {options.slots:,} slots, seconds of CPU time a chunk: {told(rows['sparse'])}")
     print(
-        f"  what is searched is made in {told(rows['build'])} (a quarter counts); {STEPS} steps take "
-        f"{told(rows['act'])}, learning {told(rows['learn'])}"
+        f"sparse, {options.slots:,} slots, seconds of CPU time: what is searched is made in {told(rows['build'])}, "
+        f"{STEPS} steps take {told(rows['act'])}, learning {told(rows['learn'])}"
     )
     print(f"dense, {options.dense_slots // 2:,} slots: {told(rows['half'])}")
     print(f"dense, {options.dense_slots:,} slots: {told(rows['dense'])}; {options.slots:,} take {times:g} times that")
-    print(f"sparse is {told(faster)} times faster")
+    for rollout in ROLLOUTS:
+        chunks = rows[str(rollout)]
+        faster = [times * value / other for value, other in zip(rows["dense"], chunks, strict=True)]
+        print(f"a sparse read, rollouts of {rollout:,} steps: {told(chunks)}, {told(faster)} times faster than dense")
     used = {
         "act": megabytes(partial(sparse.act, built)),
         "learn": megabytes(partial(sparse.learn, built.state, made)),

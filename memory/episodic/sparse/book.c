@@ -1,6 +1,7 @@
 /* Which slot of very many an event takes, without a look at all of them; see the methods of SlotBook. */
 #include <stdint.h>
 #include <string.h>
+#include <tgmath.h>
 
 #define FREE INT64_MIN
 #define OUTDATED (INT64_MIN + 1)
@@ -177,10 +178,15 @@ void take(const Sizes *of, const Take *at) {
     }
 }
 
+/* How many slots hold the event of a slot */
+static int64_t crowd_of(const Book *row, Sizes sizes, int64_t slot) {
+    return row->counts[row->newest[place_of(row, sizes, row->hashes[slot])] - 1];
+}
+
 typedef struct {
     Book book;
     const int64_t *rows, *slots; /* [K] */
-    REAL *counts;
+    REAL *crowds;
 } Ask;
 
 /* SlotBook.crowds */
@@ -188,9 +194,51 @@ void crowds(const Sizes *of, int64_t asked, const Ask *at) {
     const Sizes sizes = *of;
     for (int64_t i = 0; i < asked; i++) {
         const Book row = row_of(&at->book, sizes, at->rows[i]);
+        at->crowds[i] = row.rank[at->slots[i]] == FREE ? 1 : crowd_of(&row, sizes, at->slots[i]);
+    }
+}
+
+typedef struct {
+    Book book;
+    const int64_t *slots, *step; /* [B, K], [B] */
+    uint8_t *alive;              /* [B, K] */
+    int64_t *hashes, *age;
+    REAL *crowds;
+} LookUp;
+
+/* SlotBook.look_up */
+void look_up(const Sizes *of, int64_t asked, const LookUp *at) {
+    const Sizes sizes = *of;
+    for (int64_t i = 0; i < sizes.batch * asked; i++) {
+        const Book row = row_of(&at->book, sizes, i / asked);
         const int64_t slot = at->slots[i];
-        at->counts[i] = 1;
-        if (row.rank[slot] == FREE) continue;
-        at->counts[i] = row.counts[row.newest[place_of(&row, sizes, row.hashes[slot])] - 1];
+        const int alive = slot < sizes.slots && row.rank[slot] != FREE;
+        at->alive[i] = alive;
+        at->hashes[i] = alive ? row.hashes[slot] : 0;
+        at->age[i] = alive ? at->step[i / asked] - row.births[slot] : 0;
+        at->crowds[i] = alive ? crowd_of(&row, sizes, slot) : 1;
+    }
+}
+
+typedef struct {
+    Book book;
+    const int64_t *recent, *step; /* [B, K], or negative, and [B] */
+    const REAL *age_bias;         /* [A, R], at least K of which are for a single age */
+    const REAL *penalty;          /* [R] */
+    float *bias;                  /* [B, R, room] */
+} Renew;
+
+/* SparseCache.update_bias, for slots taken at most K steps ago */
+void renew(const Sizes *of, int64_t count, int64_t heads, int64_t room, const Renew *at) {
+    const Sizes sizes = *of;
+    for (int64_t i = 0; i < sizes.batch * count; i++) {
+        const int64_t b = i / count, slot = at->recent[i];
+        if (slot < 0) continue;
+        const Book row = row_of(&at->book, sizes, b);
+        const int64_t age = at->step[b] - row.births[slot];
+        const REAL crowd = log((REAL)crowd_of(&row, sizes, slot));
+        for (int64_t r = 0; r < heads; r++)
+            at->bias[(b * heads + r) * room + slot] =
+                at->age_bias[(age < count ? age : count) * heads + r] + row.log_gates[slot] - at->penalty[r] * crowd;
     }
 }

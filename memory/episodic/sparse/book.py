@@ -19,6 +19,15 @@ _BLOCK = 1024
 """Slots of which the lowest rank is kept; as in the C code."""
 
 
+class Known(NamedTuple):
+    """What is known of the events in some slots [B, K]."""
+
+    alive: Tensor  # bool, whether there is one
+    event_hash: Tensor  # int64; 0 where there is none
+    age: Tensor  # int64, steps since it happened; 0 where there is none
+    crowd: Tensor  # how many slots hold an equal one; 1 where there is none
+
+
 class SlotBook(NamedTuple):
     """What decides which slot is taken, with what finds it fast, changed in place: in C, for slots on a CPU.
 
@@ -74,6 +83,26 @@ class SlotBook(NamedTuple):
         self._call("crowds", rows.contiguous(), slots.contiguous(), counts, sizes=(len(slots),))
         return counts
 
+    def look_up(self, slots: Tensor, step: Tensor) -> Known:
+        """Return what is known of slots [B, K] at steps of some numbers [B]; of slots above N that they are empty."""
+        hashes, age = torch.empty(2, *slots.shape, dtype=torch.int64).unbind(0)
+        known = Known(slots < 0, hashes, age, self.log_gates.new_empty(slots.shape))
+        self._call("look_up", slots.contiguous(), step.contiguous(), *known, sizes=(slots.shape[1],))
+        return known
+
+    def renew(self, recent: Tensor, step: Tensor, age_bias: Tensor, penalty: Tensor, bias: Tensor) -> None:
+        """Set the biases of events that happened lately, see `SparseCache.update_bias`.
+
+        Args:
+            recent: [B, K] slots taken at most K steps ago, or negative.
+            step: [B].
+            age_bias: [A, R] by bucket; those of ages up to K are for one age each.
+            penalty: [R].
+            bias: [B, R, N or more] float32, written in place.
+        """
+        at = recent.contiguous(), step.contiguous(), age_bias.contiguous(), penalty.contiguous(), bias
+        self._call("renew", *at, sizes=(recent.shape[1], *bias.shape[1:]))
+
     def _call(self, name: str, *given: Tensor, sizes: tuple[int, ...] = ()) -> None:
         compiled: Any = library(_SOURCE, self.log_gates.dtype)
         shape = struct.pack("4q", *self.rank.shape, self.least.shape[1], self.newest.shape[1])
@@ -95,6 +124,15 @@ class TorchBook(SlotFacts):
     def crowds(self, rows: Tensor, slots: Tensor) -> Tensor:
         """Return how many slots hold events equal to those in slots [K] of rows [K]; 1 for an empty one."""
         return torch.where(self.filled[rows, slots], self.duplicates[rows, slots], 1)
+
+    def look_up(self, slots: Tensor, step: Tensor) -> Known:
+        """Return what is known of slots [B, K] at steps of some numbers [B]; of slots above N that they are empty."""
+        inside = slots < self.rank.shape[1]
+        at = slots * inside
+        alive = inside & self.filled.gather(1, at)
+        age = (step.unsqueeze(1) - self.birth.gather(1, at)) * alive
+        crowd = torch.where(alive, self.duplicates.gather(1, at), 1)
+        return Known(alive, self.event_hash.gather(1, at) * alive, age, crowd)
 
 
 def book_of(log_gates: Tensor, event_hash: Tensor, birth: Tensor, filled: Tensor) -> SlotBook | TorchBook:

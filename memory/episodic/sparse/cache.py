@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from engram.memory.distinct import distinct
 from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import EpisodicState
-from engram.memory.episodic.slots import NOT_WRITTEN
+from engram.memory.episodic.slots import NOT_WRITTEN, slots_in_use
 from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
-from engram.memory.episodic.sparse.read import keys_of_steps
 from engram.memory.episodic.sparse.search import SearchKeys
 from engram.memory.interface import Encode
-from engram.memory.state import tree_map
+from engram.memory.state import State, tree_map
 
 _PIECE = 4096
 """Events that are encoded at once: what they take stays in the processor's cache."""
@@ -47,28 +46,23 @@ class SparseCache(NamedTuple):
         log_gates = attention.null_key.new_zeros(rows, slots)
         # Only keys and gates are searched.
         weight, bias = (torch.cat([part[:size], part[-1:]]) for part in attention.from_event.parameters())
-        place, births, hashes = state.place, state.birth, state.event_hash
-        filled = place >= 0
-        held = [row.nonzero().squeeze(1) for row in filled]
-        for row, number in enumerate(held):
-            for some in number.split(_PIECE):
-                birth, event_hash = births[row, some], hashes[row, some]
-                first = which = torch.arange(len(some), device=some.device)
-                if hash_is_whole:
-                    first, which = distinct(event_hash)
-                at = place[row, some[first]]
-                events = tree_map(lambda leaf, row=row, at=at: leaf[row].index_select(0, at), state.log.events)
-                projected = nn.functional.linear(encode(events), weight, bias).index_select(0, which)
-                of_events = projected[:, :-1] + keys_of_steps(attention, birth)
+        filled, births, hashes = state.filled, state.log.birth[:, :slots], state.log.event_hash[:, :slots]
+        for row in range(rows):
+            used = slots_in_use(filled[row : row + 1], 2)
+            for piece in (slice(first, min(first + _PIECE, used)) for first in range(0, used, _PIECE)):
+                events = tree_map(lambda leaf, row=row, piece=piece: leaf[row, piece], state.log.events)
+                projected = _projected(events, hashes[row, piece] if hash_is_whole else None, encode, weight, bias)
+                of_events = projected[:, :-1] + keys_of_steps(attention, births[row, piece])
+                some = torch.arange(piece.start, piece.stop, device=filled.device)
                 keys.put(torch.full_like(some, row), some, of_events.unflatten(1, (heads, -1)))
-                log_gates[row, some] = nn.functional.logsigmoid(projected[:, -1]).to(log_gates.dtype)
-        newest = torch.where(filled, births, -1).topk(min(_RECENT, slots), dim=1)
-        recent = torch.where(newest.values >= 0, newest.indices, NOT_WRITTEN).flip(1)
-        recent = nn.functional.pad(recent, (_RECENT - recent.shape[1], 0), value=NOT_WRITTEN)
+                log_gates[row, piece] = nn.functional.logsigmoid(projected[:, -1])
+        age = state.step.unsqueeze(1) - births
+        new = (filled & (age > 0) & (age <= _RECENT)).nonzero(as_tuple=True)
+        recent = births.new_full((rows, _RECENT), NOT_WRITTEN)
+        recent[new[0], _RECENT - age[new]] = new[1]
         cache = SparseCache(keys, book_of(log_gates, hashes, births, filled), recent, slots)
-        for row, number in enumerate(held):
-            for some in number.split(_PIECE):
-                cache.set_bias(torch.full_like(some, row), some, state.step, attention)
+        for some in filled.flatten().nonzero().squeeze(1).split(_PIECE):
+            cache.set_bias(some // slots, some % slots, state.step, attention)
         return cache
 
     def start_episodes(self, starts: Tensor) -> None:
@@ -81,6 +75,10 @@ class SparseCache(NamedTuple):
 
     def update_bias(self, step: Tensor, attention: EventAttention) -> None:
         """Bring the biases of recent events up to date, at steps of some numbers [B]."""
+        if isinstance(self.book, SlotBook):
+            learned = attention.age_bias.scaled(), attention.duplicate_penalty
+            self.book.renew(self.recent, step, *learned, self.keys.bias)
+            return
         rows, number = (self.recent >= 0).nonzero(as_tuple=True)
         self.set_bias(rows, self.recent[rows, number], step, attention)
 
@@ -103,10 +101,25 @@ class SparseCache(NamedTuple):
             the slots [B], NOT_WRITTEN where none is taken, and the cache after the step.
         """
         slot = self.book.take(log_gate.to(self.book.log_gates.dtype), event_hash, birth)
-        rows = (slot >= 0).nonzero().squeeze(1)
-        self.keys.put(rows, slot[rows], keys[rows])
+        self.keys.put(torch.arange(len(slot), device=slot.device), slot, keys)
         recent = torch.cat([self.recent[:, 1:], slot.unsqueeze(1)], dim=1)
         return slot, self._replace(recent=recent, entry=self.entry + 1)
+
+
+def _projected(events: State, event_hash: Tensor | None, encode: Encode, weight: Tensor, bias: Tensor) -> Tensor:
+    """Encode events [K, ...] and project them; those of equal hashes [K], if these are given, once."""
+    if event_hash is not None:
+        first, number = distinct(event_hash)
+        if len(first) < len(number):
+            events = tree_map(lambda leaf: leaf.index_select(0, first), events)
+            return nn.functional.linear(encode(events), weight, bias).index_select(0, number)
+    return nn.functional.linear(encode(events), weight, bias)
+
+
+def keys_of_steps(attention: EventAttention, steps: Tensor) -> Tensor | float:
+    """Return what the steps at which events happened [K] add to their keys, [K, R * W]; zero without order."""
+    added = attention.of_step(attention.embedded(steps))
+    return 0.0 if added is None else added
 
 
 def bias_of(attention: EventAttention, log_gates: Tensor, age: Tensor, counts: Tensor) -> Tensor:

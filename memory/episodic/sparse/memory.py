@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -13,7 +14,7 @@ from engram.memory.episodic.event_log import EpisodicState, EventLog, after_sequ
 from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.episodic.slots import step_numbers
 from engram.memory.episodic.sparse.cache import SparseCache
-from engram.memory.episodic.sparse.read import Found, attend, keys_of_steps, queries
+from engram.memory.episodic.sparse.read import Found, queries, read_found
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
 from engram.memory.paths import FUSED
@@ -58,33 +59,31 @@ class SparseEpisodicMemory(EpisodicMemory):
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
         attention, step, encoded = self.attention, state.step, steps.encoded[0]
         kept = cast(SparseCache, cache)
-        asked = queries(attention, torch.cat([steps.hidden[0], encoded], dim=1), step)
+        now = attention.embedded(step)
+        asked = queries(attention, torch.cat([steps.hidden[0], encoded], dim=1), now)
         kept.update_bias(step, attention)
-        slots = kept.keys.find(asked, kept.book.used(), self.k)  # [B, R, k]
-        flat = slots.flatten(1)
-        flat = flat * (flat < self.slots)
-        place = state.newest.gather(1, flat)  # of the newest state: nothing is of a later step
-        alive, place = (slots.flatten(1) < self.slots) & (place >= 0), place.clamp(min=0)
-        hashes = state.log.event_hash.gather(1, place) * alive
-        rows = torch.arange(len(step), device=step.device).repeat_interleave(flat.shape[1])
-        duplicates = kept.book.crowds(rows, flat.flatten()).view(slots.shape)
-        age = (step.unsqueeze(1) - state.log.birth.gather(1, place)) * alive
+        of_heads = (asked / math.sqrt(attention.key_size)).unflatten(1, (attention.heads, -1))
+        slots = kept.keys.find(of_heads, kept.book.used(), self.k)  # [B, R, k]
+        alive, hashes, age, duplicates = kept.book.look_up(slots.flatten(1), step)
+        place = state.newest.gather(1, slots.flatten(1) * alive).clamp(min=0)  # of the newest state
         occupancy = (kept.book.occupied / self.slots).unsqueeze(0)
 
         events = blanked(events_at(state.log.events, place), alive)
         number, events = distinct_events(events, hashes if self.compared is None else event_hash(events))
         table = attention.from_event(self.encode(events))
-        alive, age = alive.view(slots.shape), age.view(slots.shape)
-        read, null, _ = attend(attention, asked, step, table, Found(number.view(slots.shape), alive, age, duplicates))
+        number, alive, age, duplicates = (part.view(slots.shape) for part in (number, alive, age, duplicates))
+        found = Found(number, alive, age, duplicates)
+        read, null, _ = read_found(attention, asked, step, table, found)
 
-        own, new_hash = attention.from_event(encoded), event_hash(steps.events, self.compared)[0]
+        own = attention.with_step(attention.from_event(encoded), now)
+        new_hash = event_hash(steps.events, self.compared)[0]
         log_gate = nn.functional.logsigmoid(own[:, -1])
-        keys = own[:, : attention.heads * attention.key_size] + keys_of_steps(attention, step)
-        slot, then = kept.put(keys.unflatten(1, (attention.heads, -1)), log_gate, new_hash, step)
+        keys = own[:, : attention.heads * attention.key_size].unflatten(1, (attention.heads, -1))
+        slot, then = kept.put(keys, log_gate, new_hash, step)
         new = tree_map(lambda leaf: leaf[0], steps.events)
         after = appended(state, new, new_hash, slot, kept.entry, in_place=True)
-        found = (part.int() for part in (torch.where(alive, slots, NOTHING), age, duplicates))
-        decisions = tree_map(lambda leaf: leaf.unsqueeze(0), SparseDecisions(slot, *found))
+        numbers = (part.int() for part in (torch.where(alive, slots, NOTHING), age, duplicates))
+        decisions = tree_map(lambda leaf: leaf.unsqueeze(0), SparseDecisions(slot, *numbers))
         trace = {
             "gate": log_gate.exp().unsqueeze(0),
             "write_rate": (decisions.slot >= 0).float(),
@@ -107,10 +106,14 @@ class SparseEpisodicMemory(EpisodicMemory):
         read, null, _ = self._read(replayed, plan)
         gates = torch.sigmoid(self.attention.from_event(steps.encoded)[..., -1])
         filled, occupancy = state.filled, []
+        occupied = filled.sum(1)
         for start, slot in zip(steps.episode_starts, decisions.slot, strict=True):
-            filled = filled & ~start.unsqueeze(1)
-            occupancy.append(filled.float().mean(1))
-            filled = filled | (torch.arange(self.slots, device=slot.device) == slot.unsqueeze(1))
+            filled, occupied = filled.masked_fill_(start.unsqueeze(1), False), occupied.masked_fill(start, 0)
+            occupancy.append(occupied / self.slots)
+            at = slot.clamp(min=0).unsqueeze(1)
+            held = filled.gather(1, at).squeeze(1)
+            occupied = occupied + (~held & (slot >= 0))
+            filled = filled.scatter_(1, at, (held | (slot >= 0)).unsqueeze(1))
         trace = {
             "gate": gates,
             "write_rate": (decisions.slot >= 0).float(),
@@ -185,7 +188,8 @@ class SparseEpisodicMemory(EpisodicMemory):
         step = plan.step.flatten()
         found = (part.flatten(0, 1) for part in (event, plan.found >= 0, plan.age.long(), plan.duplicates))
         table = self.attention.from_event(steps.table)
-        outputs = attend(self.attention, queries(self.attention, seen, step), step, table, Found(*found))
+        asked = queries(self.attention, seen, self.attention.embedded(step))
+        outputs = read_found(self.attention, asked, step, table, Found(*found))
         read, null, weights = (part.unflatten(0, (batch, length)).transpose(0, 1) for part in outputs)
         return read, null, weights
 

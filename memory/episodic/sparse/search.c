@@ -3,9 +3,13 @@
  *
  * Of each key the four upper bits of every number, a sixteenth of its value, are kept a second time, packed: half of
  * the bytes. What the lower bits add to the product with a query is at most 15 times the sum of its positive numbers. */
-#include <tgmath.h>
+#define _DEFAULT_SOURCE
 #include <stdint.h>
 #include <string.h>
+#include <tgmath.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 #if defined(__AVX512VNNI__) && !defined(PLAIN)
 #define IN_FOURS /* products of four pairs of bytes each are added to 16 sums at once */
 #include <immintrin.h>
@@ -25,6 +29,9 @@ typedef int16_t Lane;
 #define WAITING 64 /* keys that are fetched before they are looked at */
 #define GROUP 8   /* numbers of a key in a byte of each of 4 lanes: the first four in the lower half */
 
+#define SAME_SIZE(real) _Generic((real)0, float: (uint32_t)0, double: (uint64_t)0)
+typedef __typeof__(SAME_SIZE(REAL)) Bits;
+
 typedef struct {
     int64_t rows, heads, slots, width; /* slots: a multiple of PIECE */
 } Sizes;
@@ -42,13 +49,39 @@ typedef struct {
 
 static int64_t groups_of(Sizes sizes) { return (sizes.width + GROUP - 1) / GROUP; }
 
+/* Ask for large pages, where there are such: they are read faster */
+static void in_large_pages(void *start, int64_t size) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = 1 << 21, first = ((uintptr_t)start + page - 1) & -page;
+    if (first + page <= (uintptr_t)start + size) madvise((void *)first, (uintptr_t)start + size - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)size;
+#endif
+}
+
+/* SearchKeys.empty */
+void clear(const Sizes *of, const Keys *kept) {
+    const int64_t keys = of->rows * of->heads * of->slots, packed = keys * 4 * groups_of(*of);
+    in_large_pages(kept->keys, keys * of->width);
+    in_large_pages(kept->scales, keys * sizeof *kept->scales);
+    in_large_pages(kept->bias, keys * sizeof *kept->bias);
+    in_large_pages(kept->coarse, packed);
+    memset(kept->keys, 0, keys * of->width);
+    memset(kept->scales, 0, keys * sizeof *kept->scales);
+    for (int64_t i = 0; i < keys; i++) kept->bias[i] = -INFINITY;
+    memset(kept->coarse, 0, packed);
+}
+
 /* search._quantize */
 static float quantize(const REAL *vector, int64_t width, int8_t *integers) {
-    REAL most = 0;
+    Bits bits, largest = 0; /* positive floats are in the order of their bits */
+    REAL most;
     for (int64_t w = 0; w < width; w++) {
-        const REAL size = vector[w] < 0 ? -vector[w] : vector[w];
-        most = size > most ? size : most;
+        memcpy(&bits, vector + w, sizeof bits);
+        bits &= ~((Bits)1 << (8 * sizeof bits - 1));
+        largest = bits > largest ? bits : largest;
     }
+    memcpy(&most, &largest, sizeof most);
     const REAL scale = (most > (REAL)1e-30 ? most : (REAL)1e-30) / 127;
     for (int64_t w = 0; w < width; w++) integers[w] = (int8_t)(int32_t)rint(vector[w] / scale);
     return (float)scale;
@@ -67,7 +100,7 @@ static void pack(const int8_t *key, int64_t width, uint8_t *block, int64_t lane)
 
 typedef struct {
     Keys kept;
-    const int64_t *row, *slot; /* [K] */
+    const int64_t *row, *slot; /* [K]; nothing is written where a slot is negative */
     const REAL *keys;          /* [K, R, W] */
 } Put;
 
@@ -76,7 +109,7 @@ void put(const Sizes *of, int64_t count, const Put *at) {
     const Sizes sizes = *of;
     const int64_t groups = groups_of(sizes);
     for (int64_t k = 0; k < count; k++)
-        for (int64_t r = 0; r < sizes.heads; r++) {
+        for (int64_t r = 0; r < sizes.heads && at->slot[k] >= 0; r++) {
             const int64_t slot = at->slot[k], first = (at->row[k] * sizes.heads + r) * sizes.slots;
             int8_t *key = at->kept.keys + (first + slot) * sizes.width;
             at->kept.scales[first + slot] = quantize(at->keys + (k * sizes.heads + r) * sizes.width, sizes.width, key);

@@ -42,18 +42,27 @@ class SearchKeys(NamedTuple):
     def empty(rows: int, heads: int, slots: int, width: int, device: torch.device) -> SearchKeys:
         """Return room for at least `slots` slots."""
         shape = rows, heads, -(-slots // _BLOCK) * _BLOCK
-        integers = torch.zeros((*shape, width), dtype=torch.int8, device=device)
-        groups = 0 if device.type != "cpu" or library(_SOURCE, torch.float32) is None else -(-width // _GROUP)
+        compiled: Any = library(_SOURCE, torch.float32) if device.type == "cpu" else None
+        groups = -(-width // _GROUP) if compiled else 0
+        integers = torch.empty((*shape, width), dtype=torch.int8, device=device)
+        scales, bias = (torch.empty(shape, device=device) for _ in range(2))
         packed = (*shape[:2], shape[2] // _LANES, groups, 4 * _LANES)
-        coarse = torch.zeros(packed, dtype=torch.uint8, device=device)
-        scales, bias = torch.zeros(shape, device=device), torch.full(shape, -torch.inf, device=device)
-        return SearchKeys(integers, scales, bias, coarse)
+        kept = SearchKeys(integers, scales, bias, torch.empty(packed, dtype=torch.uint8, device=device))
+        if compiled:
+            compiled.clear(kept._sizes(), addresses(*kept))
+        else:
+            integers.zero_()
+            scales.zero_()
+            bias.fill_(-torch.inf)
+        return kept
 
     def put(self, rows: Tensor, slots: Tensor, keys: Tensor) -> None:
-        """Write keys [K, R, W] of events in slots [K] of rows [K]; their biases come with `set_bias`."""
+        """Write keys [K, R, W] of events in slots [K] of rows [K]; none where a slot is negative."""
         keys = _in_full(keys)
         compiled = self._library(keys)
         if compiled is None:
+            kept = (slots >= 0).nonzero().squeeze(1)
+            rows, slots, keys = rows[kept], slots[kept], keys[kept]
             self.keys[rows, :, slots], self.scales[rows, :, slots] = _quantize(keys)
             return
         given = [part.contiguous() for part in (rows, slots, keys)]  # they must outlive the call

@@ -30,6 +30,16 @@ def assert_same(book, facts):
     assert filled[:, : book.used()].any(1).all() or not book.used()
     rows, slots = torch.ones_like(filled).nonzero(as_tuple=True)
     assert torch.equal(book.crowds(rows, slots), torch.where(filled, facts.duplicates, 1).flatten())
+    beyond = torch.cat([slots.view(filled.shape), slots[:ROWS].view(-1, 1)[: len(filled)] + filled.shape[1]], dim=1)
+    known = book.look_up(beyond, torch.full((len(filled),), 1000))
+    alive = torch.nn.functional.pad(filled, (0, 1))
+    assert torch.equal(known.alive, alive)
+    assert torch.equal(known.event_hash[alive], facts.event_hash[filled])
+    assert torch.equal(known.age[alive], 1000 - facts.birth[filled])
+    assert torch.equal(known.crowd[alive], facts.duplicates[filled])
+    assert torch.equal(known.crowd[~alive], torch.ones_like(known.crowd[~alive]))
+    assert not known.age[~alive].any()
+    assert not known.event_hash[~alive].any()
     for name in ("log_gates", "event_hash", "birth"):
         assert torch.equal(getattr(book, name)[filled], getattr(facts, name)[filled]), name
     assert torch.equal(book.rank, facts.rank)
