@@ -109,18 +109,36 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
 
     def logged(leaf: Tensor) -> Tensor:
         entries = leaf.new_empty(len(leaf), capacity(slots), *leaf.shape[2:])
-        entries[:, :slots], entries[:, slots:] = leaf, 0
-        entries[:, :slots].masked_fill_(broadcast_like(~filled, leaf), 0)
+        entries[:, :slots] = leaf
         return entries
 
-    newest = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
-    log = EventLog(tree_map(logged, events), logged(birth), logged(event_hash))
-    return EpisodicState(log, newest, step, torch.full_like(step, capacity(slots)), torch.zeros_like(log.birth))
+    return _of_entries(EventLog(*tree_map(logged, (events, birth, event_hash))), filled, step)
 
 
+@torch.no_grad()
 def copied(state: EpisodicState) -> EpisodicState:
-    """Return the same state with a log of its own: equal memories have equal copies."""
-    return fresh(state.events, state.birth, state.event_hash, state.filled, state.step)
+    """Return the same state with a log of its own: equal memories have equal copies, without gradients."""
+    place = state.place
+    at, slots = place.clamp(min=0), place.shape[1]
+
+    def logged(leaf: Tensor) -> Tensor:
+        entries = leaf.new_empty(len(leaf), capacity(slots), *leaf.shape[2:])
+        for stored, places, own in zip(leaf, at, entries, strict=True):
+            torch.index_select(stored, 0, places, out=own[:slots])  # no events in between: there may be many
+        return entries
+
+    return _of_entries(tree_map(logged, state.log), place >= 0, state.step)
+
+
+def _of_entries(log: EventLog, filled: Tensor, step: Tensor) -> EpisodicState:
+    """Return a state whose slots' events are the first entries of a log; all other entries become zero."""
+    slots, whole = filled.shape[1], filled.is_cpu and bool(filled.all())
+    for leaf in leaves(log):
+        leaf[:, slots:] = 0
+        if not whole:
+            leaf[:, :slots].masked_fill_(broadcast_like(~filled, leaf), 0)
+    newest = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
+    return EpisodicState(log, newest, step, torch.full_like(step, capacity(slots)), torch.zeros_like(log.birth))
 
 
 def started(state: EpisodicState, episode_start: Tensor) -> EpisodicState:

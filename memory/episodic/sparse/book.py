@@ -55,7 +55,7 @@ class SlotBook(NamedTuple):
             birth=_copy(birth),
             rank=torch.empty(rows, slots, dtype=torch.int64),
             least=torch.empty(rows, -(-slots // _BLOCK), dtype=torch.int64),
-            newest=torch.empty(rows, 1 << (2 * slots).bit_length(), dtype=torch.int32),
+            newest=torch.empty(rows, 1 << (2 * slots - 1).bit_length(), dtype=torch.int32),
             counts=torch.empty(rows, slots, dtype=torch.int32),
             ends=torch.empty(rows, dtype=torch.int64),
             occupied=torch.empty(rows, dtype=torch.int64),

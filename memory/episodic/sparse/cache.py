@@ -61,8 +61,9 @@ class SparseCache(NamedTuple):
         recent = births.new_full((rows, _RECENT), NOT_WRITTEN)
         recent[new[0], _RECENT - age[new]] = new[1]
         cache = SparseCache(keys, book_of(log_gates, hashes, births, filled), recent, slots)
-        for some in filled.flatten().nonzero().squeeze(1).split(_PIECE):
-            cache.set_bias(some // slots, some % slots, state.step, attention)
+        for row in range(rows):
+            for some in filled[row].nonzero().squeeze(1).split(_PIECE):
+                cache.set_bias(torch.full_like(some, row), some, state.step, attention)
         return cache
 
     def start_episodes(self, starts: Tensor) -> None:
