@@ -84,13 +84,10 @@ def last_writers(decisions: Tensor, filled: Tensor, episode_starts: Tensor) -> t
         [B, N] int64, the step whose event the slot holds, or NOT_WRITTEN where it holds what it held before the
         sequence (or nothing); and [B, N] bool, the slots filled.
     """
-    slots = torch.arange(filled.shape[1], device=decisions.device)
-    if len(decisions) == 1:
-        taken = decisions[0].unsqueeze(1) == slots
-        return torch.where(taken, 0, NOT_WRITTEN), taken | (filled & ~episode_starts[0].unsqueeze(1))
     time = torch.arange(len(decisions), device=decisions.device)
     episode = episode_starts.cumsum(0)
-    in_last_episode = (episode == episode[-1]).unsqueeze(2)
-    taken = (decisions.unsqueeze(2) == slots) & in_last_episode
-    writer = torch.where(taken, time.view(-1, 1, 1), NOT_WRITTEN).amax(0)
+    counts = (decisions >= 0) & (episode == episode[-1])
+    steps = torch.where(counts, time.unsqueeze(1), NOT_WRITTEN)
+    writer = torch.full_like(filled, NOT_WRITTEN, dtype=torch.int64)
+    writer.scatter_reduce_(1, decisions.clamp(min=0).t(), steps.t(), "amax")
     return writer, (writer >= 0) | (filled & (episode[-1] == 0).unsqueeze(1))
