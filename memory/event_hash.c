@@ -1,9 +1,14 @@
-/* event_hash.hash_of_bytes: events of `size` bytes, the last word of which may be cut off. */
+/* event_hash.hash_of_bytes: events, each of several pieces, whose bytes follow one another; the last word may be cut off. */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
     const char *bytes; /* [events, size] */
+    int64_t size;
+} Piece;
+
+typedef struct {
     const int64_t *factors, *offsets;
     int64_t *hashes; /* [events] */
 } Hash;
@@ -14,21 +19,20 @@ static inline uint64_t mixed(int32_t word, int64_t factor, int64_t offset) {
     return x ^ (uint64_t)((int64_t)x >> 32);
 }
 
-void hash(int64_t events, int64_t size, const Hash *at) {
-    const int64_t words = size / 4, rest = size % 4;
+int hash(int64_t events, int64_t pieces, const Piece *piece, const Hash *at) {
+    int64_t size = 0;
+    for (int64_t i = 0; i < pieces; i++) size += piece[i].size;
+    const int64_t words = (size + 3) / 4;
+    int32_t *event = calloc(words + 1, sizeof(int32_t)); /* what is missing to the last word stays zero */
+    if (!event) return -1;
     for (int64_t e = 0; e < events; e++) {
-        const char *bytes = at->bytes + e * size;
+        char *end = (char *)event;
+        for (int64_t i = 0; i < pieces; i++, end += piece[i - 1].size)
+            memcpy(end, piece[i].bytes + e * piece[i].size, piece[i].size);
         uint64_t sum = 0;
-        for (int64_t i = 0; i < words; i++) {
-            int32_t word;
-            memcpy(&word, bytes + 4 * i, 4);
-            sum += mixed(word, at->factors[i], at->offsets[i]);
-        }
-        if (rest) {
-            int32_t word = 0;
-            memcpy(&word, bytes + 4 * words, rest);
-            sum += mixed(word, at->factors[words], at->offsets[words]);
-        }
+        for (int64_t i = 0; i < words; i++) sum += mixed(event[i], at->factors[i], at->offsets[i]);
         at->hashes[e] = (int64_t)sum;
     }
+    free(event);
+    return 1;
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 from ctypes import c_int64
 from functools import cache
@@ -34,16 +36,21 @@ def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
     Returns:
         [X, Y] int64.
     """
-    parts = list(leaves(events))
-    joined = torch.cat([_bytes_of(leaf) for leaf in (parts if compared is None else compress(parts, compared))], dim=2)
-    compiled: Any = library(_SOURCE, torch.float32) if joined.is_cpu else None  # there are no floats in it
+    parts = [leaf.contiguous() for leaf in (leaves(events) if compared is None else compress(leaves(events), compared))]
+    compiled: Any = library(_SOURCE, torch.float32) if parts[0].is_cpu else None  # there are no floats in it
     if compiled is None:
-        return hash_of_bytes(joined)
-    rows, columns, size = joined.shape
-    hashes = torch.empty(rows, columns, dtype=torch.int64)
-    factors, offsets = _of_positions(-(-size // _WORD), joined.device)
-    at = addresses(joined, factors, offsets, hashes)
-    compiled.hash(c_int64(rows * columns), c_int64(size), at)
+        return hash_of_bytes(torch.cat([_bytes_of(leaf) for leaf in parts], dim=2))
+    sizes = [leaf.element_size() * math.prod(leaf.shape[2:]) for leaf in parts]
+    factors, offsets = _of_positions(-(-sum(sizes) // _WORD), parts[0].device)
+    hashes = torch.empty(parts[0].shape[:2], dtype=torch.int64)
+    pieces = [addresses(leaf) + struct.pack("q", size) for leaf, size in zip(parts, sizes, strict=True)]
+    if (
+        compiled.hash(
+            c_int64(hashes.numel()), c_int64(len(parts)), b"".join(pieces), addresses(factors, offsets, hashes)
+        )
+        < 0
+    ):
+        raise MemoryError("too little memory to hash events")
     return hashes
 
 
@@ -59,8 +66,7 @@ def hash_of_bytes(joined: Tensor) -> Tensor:
 
 def _bytes_of(leaf: Tensor) -> Tensor:
     """View a leaf [X, Y, ...] as its bytes [X, Y, K]."""
-    flat = leaf.flatten(2) if leaf.dim() > 2 else leaf.unsqueeze(2)
-    return flat.contiguous().view(torch.uint8)
+    return (leaf.flatten(2) if leaf.dim() > 2 else leaf.unsqueeze(2)).view(torch.uint8)
 
 
 @cache

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+
+_TABLE = 1024
+"""Steps whose embeddings are kept."""
 
 
 def bucket_starts(exact: int, per_octave: int, buckets: int) -> list[int]:
@@ -82,5 +86,15 @@ class StepEmbedding(nn.Module):
 
     def forward(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the embedding [..., E] of step numbers [...]; the angles are exact for any episode length."""
+        if dtype == torch.float32 and step.is_cpu and step.numel() and int(step.max()) < _TABLE:
+            return self._table.index_select(0, step.flatten()).view(*step.shape, -1)
+        return self._embedded(step).to(dtype)
+
+    def _embedded(self, step: Tensor) -> Tensor:
         angles = torch.addcmul(self.phases.double(), step.unsqueeze(-1).double(), self.frequencies.double())
-        return angles.sin_().to(dtype)
+        return angles.sin_()
+
+    @cached_property
+    def _table(self) -> Tensor:
+        """Embeddings of the first steps of an episode, [_TABLE, E]: most episodes have no others."""
+        return self._embedded(torch.arange(_TABLE)).float()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from engram.memory.episodic.append import append, write_rows
 from engram.memory.episodic.slot_facts import put
 from engram.memory.episodic.slots import last_writers
 from engram.memory.state import State, broadcast_like, leaves, tree_map
@@ -176,19 +177,16 @@ def appended(
         in_place: whether the places are, too, on a CPU. To copy them costs less than the looks at what was replaced,
             as long as there are few.
     """
-    log = state.log
-    for kept, new in zip(
-        leaves((log.events, log.birth, log.event_hash)), leaves((events, state.step, event_hash)), strict=True
-    ):
-        kept[:, entry] = new
+    rows = list(zip(leaves(state.log), leaves(EventLog(events, state.step, event_hash)), strict=True))
     newest, end = state.newest, state.end
     if in_place and newest.is_cpu:
+        write_rows(rows, entry)
         state.replaced[:, entry] = newest.gather(1, slot.clamp(min=0).unsqueeze(1)).squeeze(1)
         end = torch.full_like(end, entry + 1)
+        put(slot, newest, newest.new_full(slot.shape, entry))
     else:
-        newest = newest.clone()
-    put(slot, newest, newest.new_full(slot.shape, entry))
-    return EpisodicState(log, newest, state.step + 1, end, state.replaced)
+        newest = append(rows, entry, newest, slot)
+    return EpisodicState(state.log, newest, state.step + 1, end, state.replaced)
 
 
 def after_sequence(state: EpisodicState, written: EventLog, decisions: Tensor, episode_starts: Tensor) -> EpisodicState:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from engram.memory.arguments import check_int
 from engram.memory.distinct import distinct
-from engram.memory.episodic.acting import SlotCache
+from engram.memory.episodic.acting.cache import SlotCache
+from engram.memory.episodic.acting.definition import TRACED
+from engram.memory.episodic.acting.native import act
 from engram.memory.episodic.attend.definition import Events
 from engram.memory.episodic.attend.native import path as attend_path
 from engram.memory.episodic.attention import Attended, EventAttention
@@ -32,7 +34,7 @@ from engram.memory.episodic.event_log import (
     stored_events,
 )
 from engram.memory.episodic.reach import Candidates, Reach, reach_of
-from engram.memory.episodic.slot_facts import SlotFacts, put
+from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import slots_in_use, step_numbers
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import (
@@ -151,26 +153,12 @@ class EpisodicMemory(Memory[EpisodicState]):
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: SlotCache) -> MemoryOutput:
         """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
-        attention, facts, step = self.attention, cache.facts, state.step
-        now = attention.embedded(step).unsqueeze(1)  # [B, 1, E]
-        reach = facts.reach(step, attention.age_bias)
-        attended = attention(steps.hidden, steps.encoded, now, cache.events(), reach)
-        occupancy = reach.alive[:, 0].float().mean(1).unsqueeze(0)
-
-        projected = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
         hashes = event_hash(steps.events, self.compared)[0]
-        log_gate = nn.functional.logsigmoid(projected[:, -1])
-        slot = facts.take(log_gate, hashes, step)
-        put(slot, cache.projected, projected)
-        after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, slot, cache.entry)
-        decisions = slot.unsqueeze(0)
-        trace = {
-            "gate": log_gate.exp().unsqueeze(0),
-            "write_rate": (decisions >= 0).float(),
-            "occupancy": occupancy,
-            "null_read": attended.null_weight,
-        }
-        return MemoryOutput(attended.read, after, decisions, cache._replace(entry=cache.entry + 1), trace)
+        acted = act(self.attention, steps, state.step, hashes, cache)
+        after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, acted.slot, cache.entry)
+        trace = dict(zip(TRACED, acted.trace.unsqueeze(1), strict=True))
+        kept = cache._replace(entry=cache.entry + 1)
+        return MemoryOutput(acted.read.unsqueeze(0), after, acted.slot.unsqueeze(0), kept, trace)
 
     def _along(self, steps: StepSequence, state: EpisodicState, decisions: Tensor | None) -> MemoryOutput:
         """Read and write along a sequence: the definition of what acting and learning do."""
@@ -259,9 +247,9 @@ class EpisodicMemory(Memory[EpisodicState]):
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> SlotCache:
         """Encode the slots; what results can be used until the weights change."""
-        used, birth = slots_in_use(state.filled, 1), state.birth
+        used = slots_in_use(state.filled, 1)
         projected = nn.functional.pad(self._project_slots(state, used), (0, 0, 0, self.slots - used))
-        return SlotCache.of(self.attention.with_step(projected, self.attention.embedded(birth)), state)
+        return SlotCache.of(projected, state, self.attention)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)

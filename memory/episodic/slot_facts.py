@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from ctypes import c_int64
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from engram.memory.episodic.reach import Reach, kinds
 from engram.memory.episodic.slots import NOT_WRITTEN
-from engram.memory.native.build import addresses, library, lie_on_cpu
+from engram.memory.native.build import addresses, library
 from engram.memory.positions import AgeBias
 
 _SOURCE = Path(__file__).with_suffix(".c")
@@ -68,16 +67,8 @@ class SlotFacts(NamedTuple):
 
     def reach(self, step: Tensor, age_bias: AgeBias) -> Reach:
         """Return what can be read at steps of some numbers [B]."""
-        starts = age_bias.starts
-        compiled = _library(self.duplicates.dtype, *self, step, starts)
-        if compiled is None:
-            age = age_bias.bucket(step.unsqueeze(1) - self.birth).to(torch.uint8)
-            return Reach(*(known.unsqueeze(1) for known in (self.filled, age, self.duplicates.log())))
-        alive, age = torch.empty(2, len(step), 1, self.rank.shape[1], dtype=torch.uint8).unbind(0)
-        log_duplicates = self.duplicates.new_empty(age.shape)
-        at = addresses(self.birth, self.duplicates, self.rank, step, starts, alive, age, log_duplicates)
-        compiled.reach(*map(c_int64, (*self.rank.shape, len(starts))), at)
-        return Reach(alive.view(torch.bool), age, log_duplicates)
+        age = age_bias.bucket(step.unsqueeze(1) - self.birth).to(torch.uint8)
+        return Reach(*(known.unsqueeze(1) for known in (self.filled, age, self.duplicates.log())))
 
     def take(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
         """Let each row's new event [B] take the slot of the lowest rank, if its own is higher.
@@ -135,18 +126,6 @@ def put(slot: Tensor, table: Tensor, rows: Tensor) -> None:
         table: [B, N, ...].
         rows: [B, ...], of the same dtype.
     """
-    expected = (len(slot), *table.shape[2:])
-    compiled = _library(torch.float32, slot, table) if lie_on_cpu(table.dtype, (rows, expected)) else None
-    if compiled is None:
-        put_by_torch(slot, table, rows)
-        return
-    rows = rows.contiguous()
-    size = math.prod(expected[1:]) * table.itemsize
-    compiled.put(*map(c_int64, (*table.shape[:2], size)), addresses(slot, table, rows))
-
-
-def put_by_torch(slot: Tensor, table: Tensor, rows: Tensor) -> None:
-    """Do what `put` does by operations in torch: the definition, which the C code is held to."""
     shape = (-1, 1, *[1] * (table.dim() - 2))
     at, new = slot, rows.unsqueeze(1)
     if not (slot.is_cpu and int(slot.min()) >= 0):

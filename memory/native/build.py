@@ -81,7 +81,7 @@ def build(source: Path, dtype: torch.dtype, **sizes: int) -> _Built:
     try:
         # The macros that the compiler predefines name every extension of the processor that it would use.
         target = _output([*compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull])
-        texts = [file.read_bytes() for file in (source, *sorted(headers.glob("*.h")))]
+        texts = [file.read_bytes() for file in (source, *sorted(headers.parent.rglob("*.h")))]
         name = hashlib.sha256(b"\0".join([*texts, " ".join(flags).encode(), target])).hexdigest()[:16]
         compiled = _folder() / f"{source.parent.name}-{name}.so"
         if not (compiled.exists() and compiled.read_bytes().endswith(_END)):

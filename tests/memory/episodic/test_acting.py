@@ -1,0 +1,103 @@
+"""One step of acting in C against its definition, along an episode that fills, replaces and starts anew."""
+
+import copy
+import os
+import shutil
+
+import pytest
+import torch
+
+from engram.memory.episodic.acting import definition, native
+from engram.memory.episodic.acting.cache import SlotCache
+from engram.memory.episodic.attention import EventAttention
+from engram.memory.episodic.event_log import fresh
+from engram.memory.interface import StepSequence
+from engram.memory.state import leaves
+
+IN_C = shutil.which("cc") is not None and os.environ.get("ENGRAM_NATIVE") != "0"
+BATCH, SLOTS, HIDDEN, ENCODED, TIME, KINDS = 5, 7, 11, 3, 41, 23
+
+
+def made(dtype=torch.float32, hops=1, embedding=4, slots=SLOTS, filled=0.4):
+    """An attention whose weights all matter, and the cache of a memory in which a few slots are filled."""
+    torch.manual_seed(0)
+    attention = EventAttention(ENCODED, HIDDEN, 3, 5, 2, hops, 0.3, embedding).to(dtype)
+    for parameter in attention.parameters():
+        torch.nn.init.normal_(parameter)
+    held = torch.rand(BATCH, slots) < filled
+    hashes = torch.randint(1, KINDS, (BATCH, slots)) * 2**40
+    birth = torch.arange(slots).expand(BATCH, slots).contiguous()
+    state = fresh(torch.randn(BATCH, slots, 2), birth, hashes, held, torch.full((BATCH,), slots))
+    with torch.no_grad():
+        projected = attention.from_event(torch.randn(BATCH, slots, ENCODED, dtype=dtype)) * held.unsqueeze(2)
+        return attention, SlotCache.of(projected, state, attention)
+
+
+def play(act, attention, cache, first=SLOTS):
+    """Act with a cache of one's own; return what came out at each step, and the cache."""
+    torch.manual_seed(1)
+    cache, dtype, found = copy.deepcopy(cache), attention.null_key.dtype, []
+    step = torch.full((BATCH,), first)
+    for _ in range(TIME):
+        starts = torch.rand(BATCH) < 0.1
+        cache.start_episodes(starts)
+        step = step.masked_fill(starts, 0)
+        hidden, encoded = torch.randn(1, BATCH, HIDDEN), torch.randn(1, BATCH, ENCODED)
+        steps = StepSequence(hidden.to(dtype), encoded.to(dtype), (), starts.unsqueeze(0))
+        hashes = torch.randint(1, KINDS, (BATCH,)) * 2**40
+        with torch.no_grad():
+            found.append(act(attention, steps, step, hashes, cache))
+        step = step + 1
+    return found, cache
+
+
+def check(attention, cache, first=SLOTS):
+    """Both ways act alike and leave the same cache."""
+    expected, after = play(definition.act, attention, cache, first)
+    found, own = play(native.act, attention, cache, first)
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one.slot, other.slot)
+        torch.testing.assert_close(other.read, one.read)
+        torch.testing.assert_close(other.trace, one.trace)
+    filled = after.facts.filled
+    assert torch.equal(own.facts.filled, filled)
+    for name in ("event_hash", "birth", "duplicates"):
+        assert torch.equal(getattr(own.facts, name)[filled], getattr(after.facts, name)[filled])
+    torch.testing.assert_close(own.projected, after.projected)
+    return expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("embedding", [0, 4])
+def test_a_step_in_c_is_that_of_the_definition(embedding, dtype):
+    found = check(*made(dtype, embedding=embedding))
+    slots = torch.stack([step.slot for step in found])
+    assert set(slots.flatten().tolist()) == {-1, *range(SLOTS)}  # all is met: also an event that is not written
+
+
+@pytest.mark.parametrize("slots", [1, 64, 67])
+def test_any_number_of_slots(slots):
+    check(*made(slots=slots))
+
+
+def test_ages_of_a_million():
+    check(*made(filled=1.0), first=10**6)
+
+
+def test_several_hops_are_left_to_the_definition():
+    check(*made(hops=2))
+
+
+@pytest.mark.skipif(not IN_C, reason="no C compiler (cc) here, or switched off")
+def test_on_a_cpu_with_a_compiler_a_step_is_in_c(monkeypatch):
+    monkeypatch.setattr(definition, "act", None)
+    play(native.act, *made())
+
+
+def test_without_a_compiler_a_step_is_that_of_torch(monkeypatch):
+    attention, cache = made()
+    expected, _ = play(definition.act, attention, cache)
+    monkeypatch.setattr(native, "library", lambda *_, **__: None)
+    found, _ = play(native.act, attention, cache)
+    for one, other in zip(leaves(expected), leaves(found), strict=True):
+        assert torch.equal(one, other)
