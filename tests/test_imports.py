@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "memory/fast_weight": {"memory", "memory/addressing", "memory/native"},
     "memory/ntm": {"memory", "memory/addressing", "memory/feedback"},
     "memory/dnc": {"memory", "memory/addressing", "memory/feedback"},
-    "agents": {"memory"},
+    "agents": {"memory", "memory/native"},
     "agents/evaluation": {"agents", "memory", "memory/episodic"},
     "envs": set(),
     "envs/tasks/mazes/generation": {"envs"},

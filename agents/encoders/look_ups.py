@@ -1,8 +1,10 @@
-"""Look-ups of rows in a table, summed or their largest taken, with gradients that are products instead of scatters."""
+"""Grids of cells to features by look-ups in tables of what each kind of cell means; in C on a CPU."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,63 +12,86 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from engram.memory.native.build import addresses, library, lie_on_cpu
 
-def sum_of_rows(table: Tensor, indices: Tensor) -> Tensor:
-    """Return the sums [X, D] of rows [X, P] of a table [U, D]; a row may be named once in each sum."""
-    apply: Callable[..., Tensor] = _SumOfRows.apply
-    return apply(table, indices)
+_SOURCE = Path(__file__).with_suffix(".c")
 
 
-def largest_of_rows(table: Tensor, indices: Tensor) -> Tensor:
-    """Return the largest of rows [X, P] of a table [U, D] in each column, [X, D].
+def look_up(where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> Tensor:
+    """Return for each grid the sum of what its cells mean at their places, and the largest of what they mean anywhere.
 
-    The gradient goes to the largest row; of equal ones to one.
+    The gradient of the largest goes to the kind of cell that has it.
+
+    Args:
+        where: [P, U, D] of each of U kinds of cells at each of P places.
+        what: [U, D] of each kind, wherever it is.
+        bias: [D], added to the sums.
+        cells: [X, P] int64, kinds.
+
+    Returns:
+        [X, 2 D]
+
+    Raises:
+        IndexError: if a cell is of no kind.
     """
+    compiled = _library(where, what, bias, cells)
+    if compiled is None:
+        return look_up_by_torch(where, what, bias, cells)
     if not torch.is_grad_enabled():
-        return functional.embedding(indices, table).amax(1)  # faster than to find out which row it is
-    apply: Callable[..., Tensor] = _LargestOfRows.apply
-    return apply(table, indices)
+        return _found(compiled, where, what, bias, cells)[0]
+    apply: Callable[..., Tensor] = _LookUp.apply
+    return apply(compiled, where, what, bias, cells)
 
 
-class _SumOfRows(torch.autograd.Function):
-    """See `sum_of_rows`."""
-
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, indices: Tensor) -> Tensor:
-        ctx.save_for_backward(indices)
-        ctx.rows = len(table)
-        return functional.embedding_bag(indices, table, mode="sum")
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (indices,), (of_sums,) = ctx.saved_tensors, gradients
-        named = of_sums.new_zeros(len(indices), ctx.rows).scatter_(1, indices, 1.0)
-        return named.t() @ of_sums, None
+def look_up_by_torch(where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> Tensor:
+    """Do what `look_up` does by operations in torch: the definition, which the C code is held to."""
+    first = torch.arange(len(where), device=cells.device) * where.shape[1]
+    sums = functional.embedding_bag(cells + first, where.flatten(0, 1), mode="sum") + bias
+    return torch.cat([sums, functional.embedding(cells, what).amax(1)], dim=1)
 
 
-class _LargestOfRows(torch.autograd.Function):
-    """See `largest_of_rows`."""
+class _LookUp(torch.autograd.Function):
+    """See `look_up`."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, indices: Tensor) -> Tensor:
-        if len(table) <= indices.shape[1]:
-            named = torch.zeros(len(indices), len(table), dtype=torch.bool, device=table.device)
-            named.scatter_(1, indices, True)
-            named_rows = table.masked_fill(~named.unsqueeze(2), -torch.inf)  # [X, U, D]
-            largest = named_rows.amax(1)
-            # By hand: the largest together with its row takes several times as long as the largest alone.
-            number = torch.arange(len(table), dtype=torch.int32, device=table.device).unsqueeze(1)
-            rows = torch.where(named_rows == largest.unsqueeze(1), number, 0).amax(1).long()
-        else:
-            largest, places = functional.embedding(indices, table).max(1)
-            rows = indices.gather(1, places)
-        ctx.save_for_backward(rows)
-        ctx.rows = len(table)
-        return largest
+    def forward(ctx: Any, compiled: Any, *given: Tensor) -> Tensor:
+        found, largest = _found(compiled, *given)
+        ctx.compiled = compiled
+        ctx.save_for_backward(*given, found, largest)
+        return found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (rows,), (of_largest,) = ctx.saved_tensors, gradients
-        return of_largest.new_zeros(ctx.rows, of_largest.shape[1]).scatter_add_(0, rows, of_largest), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved = ctx.saved_tensors
+        of_found, to = gradients[0].contiguous(), tuple(map(torch.zeros_like, saved[:3]))
+        ctx.compiled.look_up_backward(_sizes(*saved[:4]), addresses(*saved), addresses(of_found, *to))
+        return None, *to, None
+
+
+def _found(compiled: Any, where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what is found, and the kinds that have the largest, [X, D] int32."""
+    shape = len(cells), what.shape[1]
+    found, largest = what.new_empty(shape[0], 2 * shape[1]), torch.empty(shape, dtype=torch.int32)
+    at = addresses(where, what, bias, cells, found, largest)
+    outcome = compiled.look_up(_sizes(where, what, bias, cells), at)
+    if outcome == 0:
+        raise IndexError(f"cells of kinds from {cells.min()} to {cells.max()}: there are {len(what)}, from 0 on")
+    if outcome < 0:
+        raise MemoryError("too little memory for what is known of each kind of cell")
+    return found, largest
+
+
+def _sizes(where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> bytes:
+    return struct.pack("4q", *cells.shape, *what.shape)
+
+
+def _library(where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> Any:
+    """Return the library if these tensors are what it expects; torch takes the others."""
+    (kinds, size), places = what.shape, cells.shape[1]
+    expected = ((where, (places, kinds, size)), (what, (kinds, size)), (bias, (size,)))
+    if not lie_on_cpu(what.dtype, *expected) or cells.dtype != torch.int64 or not places:
+        return None
+    if not all(part.is_contiguous() for part in (where, what, bias, cells)):
+        return None
+    return library(_SOURCE, what.dtype)

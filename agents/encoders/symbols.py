@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 from torch import Tensor, nn
 
-from engram.agents.encoders.look_ups import largest_of_rows, sum_of_rows
+from engram.agents.encoders.look_ups import look_up
 
 MOST_KINDS = 1024
 """Kinds of cells up to which a table of all of them is smaller than finding out which ones are there."""
@@ -30,9 +30,8 @@ def is_symbol_grid(space: spaces.Space[object]) -> bool:
 class CellTables(NamedTuple):
     """What each of U kinds of cells adds to the features of a grid of P places, with the current weights."""
 
-    where: Tensor  # [P * U, D] at each place
+    where: Tensor  # [P, U, D] at each place
     what: Tensor  # [U, D] wherever it is
-    first: Tensor  # [P] int64, row of `where` at which a place begins
 
 
 class SymbolEncoder(nn.Module):
@@ -68,9 +67,7 @@ class SymbolEncoder(nn.Module):
         if tables is None:
             kinds, cells = self._distinct(cells)
             tables = self._tables(kinds)
-        where = torch.relu(sum_of_rows(tables.where, cells + tables.first) + self.where.bias)
-        what = torch.relu(largest_of_rows(tables.what, cells))
-        return torch.relu(self.join(torch.cat([where, what], dim=1)))
+        return torch.relu(self.join(torch.relu(look_up(*tables, self.where.bias, cells))))
 
     def all_tables(self) -> CellTables | None:
         """Return the tables of all kinds, for as long as the weights stay; None if there are too many."""
@@ -105,6 +102,4 @@ class SymbolEncoder(nn.Module):
             kinds = kinds // ids
         embedded = self.embedding(torch.stack(digits)).sum(0)  # [U, E]
         of_places = self.where.weight.view(-1, self.places, embedded.shape[1])  # [D, P, E]
-        where = (embedded @ of_places.permute(1, 2, 0)).flatten(0, 1)
-        first = torch.arange(self.places, device=embedded.device) * len(embedded)
-        return CellTables(where, self.what(embedded), first)
+        return CellTables(embedded @ of_places.permute(1, 2, 0), self.what(embedded))

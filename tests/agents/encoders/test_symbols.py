@@ -1,15 +1,19 @@
 """Grids of symbols: the tables of kinds of cells are held equal to one-hot rows and products for every cell."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from torch.nn import functional
 
-from engram.agents.encoders import symbols
-from engram.agents.encoders.look_ups import largest_of_rows, sum_of_rows
+from engram.agents.encoders import look_ups, symbols
+from engram.agents.encoders.look_ups import look_up, look_up_by_torch
 from engram.agents.encoders.symbols import SymbolEncoder
 
+IN_C = shutil.which("cc") is not None and os.environ.get("ENGRAM_NATIVE") != "0"
 FEATURES, EMBEDDED, BATCH = 13, 7, 11
 SPACES = {
     "few kinds": spaces.Box(0, np.broadcast_to([2, 1, 1], (5, 3, 3)).astype(np.uint8), (5, 3, 3), np.uint8),
@@ -80,11 +84,34 @@ def test_a_device_that_is_not_waited_for_takes_all_kinds(case, monkeypatch):
     torch.testing.assert_close(encoder(grid), expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("rows", [3, 17])  # fewer and more than are looked up at once
-def test_look_ups_and_their_gradients(rows):
-    table = torch.randn(rows, 5, dtype=torch.float64, requires_grad=True)
-    indices = torch.stack([torch.randperm(rows)[:3] for _ in range(7)])
-    torch.testing.assert_close(sum_of_rows(table, indices), table[indices].sum(1))
-    torch.testing.assert_close(largest_of_rows(table, indices), table[indices].amax(1))
-    assert torch.autograd.gradcheck(lambda table: sum_of_rows(table, indices), table)
-    assert torch.autograd.gradcheck(lambda table: largest_of_rows(table, indices), table)
+PLACES, KINDS, SIZE = 5, 7, 3
+
+
+def given(dtype=torch.float64):
+    torch.manual_seed(0)
+    tables = (torch.randn(PLACES, KINDS, SIZE), torch.randn(KINDS, SIZE), torch.randn(SIZE))
+    return [table.to(dtype).requires_grad_() for table in tables], torch.randint(0, KINDS, (BATCH, PLACES))
+
+
+@pytest.mark.parametrize("look", [look_up, look_up_by_torch])
+def test_look_ups_and_their_gradients(look):
+    (where, what, bias), cells = given()
+    found = look(where, what, bias, cells)
+    sums = torch.stack([where[place, cells[:, place]] for place in range(PLACES)]).sum(0) + bias
+    torch.testing.assert_close(found, torch.cat([sums, what[cells].amax(1)], dim=1))
+    assert torch.autograd.gradcheck(lambda *tables: look(*tables, cells), (where, what, bias))
+
+
+@pytest.mark.skipif(not IN_C, reason="no C compiler (cc) here, or switched off")
+def test_on_a_cpu_with_a_compiler_look_ups_are_in_c(monkeypatch):
+    monkeypatch.setattr(look_ups, "look_up_by_torch", None)
+    tables, cells = given(torch.float32)
+    look_up(*tables, cells).sum().backward()
+
+
+@pytest.mark.parametrize("kind", [-1, KINDS])
+def test_a_cell_of_no_kind_is_refused(kind):
+    tables, cells = given()
+    cells[3, 2] = kind
+    with pytest.raises(IndexError):
+        look_up(*tables, cells)
