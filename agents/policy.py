@@ -125,7 +125,8 @@ class MemoryPolicy(MemoryActorCritic):
 class EncodingCache:
     """Keeps what a call of `predict` has encoded for the next, outside of the state, and only while it holds.
 
-    It is handed out once, for the very state it came with and unchanged weights.
+    It is handed out once, for the very state it came with and unchanged weights; for another state without what is of
+    the memory.
     """
 
     def __init__(self) -> None:
@@ -137,12 +138,15 @@ class EncodingCache:
         self._held = (state, self._version or _version(weights, optimizer), cache)
 
     def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> Cache | None:
-        """Hand over the cache if it is of this state and of these weights, and hold nothing any more."""
+        """Hand over what holds for this state and these weights, and hold nothing any more."""
         held, self._held, self._version = self._held, None, None
-        if held is None or held[0] is not state:
+        if held is None:
             return None
+        of, version, cache = held
         self._version = _version(weights, optimizer)
-        return held[2] if held[1] == self._version else None
+        if version != self._version:
+            return None
+        return cache if of is state else cache._replace(memory=None)
 
 
 def _version(weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:

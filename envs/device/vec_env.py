@@ -80,6 +80,7 @@ class TensorVecEnv(VecEnv):
         self._actions = torch.as_tensor(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
+        self.ended_episodes()  # what steps by tensors have left is of no step by arrays
         step = self.step_tensors(self._actions)
         terminated, truncated, final = (
             _array(part) for part in (step.terminated, step.truncated, step.final_observations)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engram.memory.episodic.append import append, write_rows
 from engram.memory.episodic.slot_facts import put
-from engram.memory.episodic.slots import last_writers
+from engram.memory.episodic.slots import last_writers, slots_in_use
 from engram.memory.state import State, broadcast_like, leaves, tree_map
 
 EMPTY = -1
@@ -69,9 +69,13 @@ class EpisodicState(NamedTuple):
         """The slots' events, leaves [B, N, ...]; without meaning where a slot is empty."""
         return events_at(self.log.events, self.place.clamp(min=0))
 
-    def as_of_now(self, newest: Tensor) -> Tensor:
-        """Return what some slots hold [B, K], given the entries in `newest`: back to before the end of the log."""
-        if not newest.is_cpu:  # there places are copied at every step, see `appended`
+    def as_of_now(self, newest: Tensor, *, wait: bool = False) -> Tensor:
+        """Return what some slots hold [B, K], given the entries in `newest`: back to before the end of the log.
+
+        Elsewhere than on a CPU places are copied at every step (see `appended`), so that nothing lies behind the end,
+        unless the state has come from a CPU: only if the answer is waited for is it looked.
+        """
+        if not (newest.is_cpu or wait):
             return newest
         end = self.end.unsqueeze(1)
         late = newest >= end
@@ -109,7 +113,7 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
     slots = filled.shape[1]
 
     def logged(leaf: Tensor) -> Tensor:
-        entries = leaf.new_empty(len(leaf), capacity(slots), *leaf.shape[2:])
+        entries = leaf.new_zeros(len(leaf), capacity(slots), *leaf.shape[2:])
         entries[:, :slots] = leaf
         return entries
 
@@ -117,26 +121,31 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
 
 
 @torch.no_grad()
-def copied(state: EpisodicState) -> EpisodicState:
-    """Return the same state with a log of its own: equal memories have equal copies, without gradients."""
-    place = state.place
-    at, slots = place.clamp(min=0), place.shape[1]
+def copied(state: EpisodicState, *, wait: bool = False) -> EpisodicState:
+    """Return the same state with a log of its own: equal memories have equal copies, without gradients.
+
+    Args:
+        state: to be copied.
+        wait: whether a state on a GPU may have come from a CPU, see `EpisodicState.as_of_now`.
+    """
+    place = state.as_of_now(state.newest, wait=wait)
+    filled, slots = place >= 0, place.shape[1]
+    at = place[:, : slots_in_use(filled, 1)].clamp(min=0)
 
     def logged(leaf: Tensor) -> Tensor:
-        entries = leaf.new_empty(len(leaf), capacity(slots), *leaf.shape[2:])
-        for stored, places, own in zip(leaf, at, entries, strict=True):
-            torch.index_select(stored, 0, places, out=own[:slots])  # no events in between: there may be many
+        entries, used = leaf.new_zeros(len(leaf), capacity(slots), *leaf.shape[2:]), at.shape[1]
+        for stored, places, own in zip(leaf, at, entries, strict=True) if used else ():
+            torch.index_select(stored, 0, places, out=own[:used])  # no events in between: there may be many
         return entries
 
-    return _of_entries(tree_map(logged, state.log), place >= 0, state.step)
+    return _of_entries(tree_map(logged, state.log), filled, state.step)
 
 
 def _of_entries(log: EventLog, filled: Tensor, step: Tensor) -> EpisodicState:
-    """Return a state whose slots' events are the first entries of a log; all other entries become zero."""
-    slots, whole = filled.shape[1], filled.is_cpu and bool(filled.all())
-    for leaf in leaves(log):
-        leaf[:, slots:] = 0
-        if not whole:
+    """Return a state whose slots' events are the first entries of a log; those of empty slots become zero."""
+    slots = filled.shape[1]
+    if not (filled.is_cpu and bool(filled.all())):
+        for leaf in leaves(log):
             leaf[:, :slots].masked_fill_(broadcast_like(~filled, leaf), 0)
     newest = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
     return EpisodicState(log, newest, step, torch.full_like(step, capacity(slots)), torch.zeros_like(log.birth))

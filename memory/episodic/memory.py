@@ -101,8 +101,10 @@ class EpisodicMemory(Memory[EpisodicState]):
         k: int = 16,
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
+        if read not in ("dense", "sparse"):
+            raise ValueError(f"read={read!r} must be dense or sparse")
         if read != self.reads:
-            raise ValueError(f"read={read!r} must be dense or sparse; a {type(self).__name__} reads {self.reads}")
+            raise ValueError(f"read={read!r} for {type(self).__name__}, whose reads are {self.reads}")
         if read == "sparse" and hops != 1:
             raise ValueError(f"hops={hops} with read=sparse: sparse reads have a single hop")
         self.encode = encode
@@ -142,7 +144,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         if decisions is not None or len(steps.hidden) > 1 or torch.is_grad_enabled():  # a cache has no gradient
             return self._along(steps, state, cast("Tensor | None", decisions))
         if cache is None:
-            state = copied(state)  # nobody else appends to the copy
+            state = copied(state, wait=True)  # nobody else appends to the copy
             return self._acted(steps, state, self._cache_of(state))
         kept = cast(SlotCache, cache)
         if begins:
@@ -229,6 +231,8 @@ class EpisodicMemory(Memory[EpisodicState]):
 
     def _project_slots(self, state: EpisodicState, used: int) -> Tensor:
         """Encode the events in the first `used` slots with the current weights, [B, U, S] as for `Events`."""
+        if not used:
+            return self.attention.null_key.new_zeros(len(state.step), 0, self.attention.from_event.out_features)
         events, hashes = self._stored_events(state, used)
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
         if hashes.is_cpu:
@@ -247,9 +251,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> SlotCache:
         """Encode the slots; what results can be used until the weights change."""
-        used = slots_in_use(state.filled, 1)
-        projected = nn.functional.pad(self._project_slots(state, used), (0, 0, 0, self.slots - used))
-        return SlotCache.of(projected, state, self.attention)
+        return SlotCache.of(self._project_slots(state, slots_in_use(state.filled, 1)), state, self.attention)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)

@@ -44,7 +44,8 @@ def test_every_core_reports_its_paths(spec):
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
 def test_on_a_cpu_with_a_compiler_the_steps_are_in_c():
-    assert paths("gru", "episodic", slots=5)["memory"] == "native"
+    for read in ("dense", "sparse"):
+        assert paths("gru", "episodic", slots=5, read=read)["memory"] == "native"
     for memory in ("dnc", "ntm"):
         assert set(paths("lstm", memory, slots=5).values()) == {"native"}
     assert paths("lstm", "dnc", slots=5, links=False)["feedback loop"] == "fused"
@@ -71,6 +72,8 @@ def test_why_there_is_no_c_code_is_reported(monkeypatch, variable, reason):
     assert found == {"feedback loop": "fused", "controller": f"fused: {reason}", "memory": f"fused: {reason}"}
     for controller in ("lstm", "gru"):
         assert paths(controller, "none")["controller"] == f"fused: {reason}"
+    for read in ("dense", "sparse"):
+        assert paths("gru", "episodic", slots=5, read=read)["memory"] == f"fused: {reason}"
 
 
 @pytest.mark.filterwarnings("ignore:.*could not be compiled")

@@ -47,11 +47,19 @@ class SlotCache(NamedTuple):
 
     @staticmethod
     def of(projected: Tensor, state: EpisodicState, attention: EventAttention) -> SlotCache:
-        """Make the cache of a state whose log is its own (see `event_log.copied`) from its slots' fresh [B, N, S]."""
-        projected = attention.with_step(projected, attention.embedded(state.birth))
+        """Make the cache of a state whose log is its own (see `event_log.copied`) from its slots' events.
+
+        Args:
+            projected: [B, U, S] fresh, of the events in the first slots; all others are empty.
+            state: of N slots.
+            attention: of the memory.
+        """
+        used, slots = projected.shape[1], state.newest.shape[1]
+        projected = attention.with_step(projected, attention.embedded(state.birth[:, :used]))
+        projected = nn.functional.pad(projected, (0, 0, 0, slots - used))
         log_gates = nn.functional.logsigmoid(projected[..., -1])
         facts = SlotFacts.of(log_gates, state.event_hash, state.birth, state.filled)
-        return SlotCache(projected, facts, StepProducts.of(attention), state.newest.shape[1])
+        return SlotCache(projected, facts, StepProducts.of(attention), slots)
 
     def events(self) -> Events:
         """Return the slots' events for reading."""

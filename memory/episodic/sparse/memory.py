@@ -15,9 +15,9 @@ from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.episodic.slots import step_numbers
 from engram.memory.episodic.sparse.cache import SparseCache
 from engram.memory.episodic.sparse.read import Found, queries, read_found
+from engram.memory.episodic.sparse.search import path as search_path
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
-from engram.memory.paths import FUSED
 from engram.memory.state import State, broadcast_like, concatenate, tree_map
 
 NOTHING = -1
@@ -54,7 +54,7 @@ class SparseEpisodicMemory(EpisodicMemory):
     reads = "sparse"
 
     def path(self) -> str:
-        return FUSED  # the chunk at once; the C code is for dense reads
+        return search_path(self.attention.null_key)
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
         attention, step, encoded = self.attention, state.step, steps.encoded[0]

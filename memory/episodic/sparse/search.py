@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from engram.memory.native.build import addresses, library
+from engram.memory.native.build import addresses, library, why_not_native
+from engram.memory.paths import FUSED, NATIVE
 
 _SOURCE = Path(__file__).with_suffix(".c")
 
@@ -112,6 +113,14 @@ class SearchKeys(NamedTuple):
         return struct.pack("4q", *self.keys.shape)
 
 
+def path(parameter: Tensor) -> str:
+    """Return which implementation searches where the parameters are like this one (see `memory.paths`)."""
+    if not parameter.is_cpu:
+        return FUSED
+    reason = why_not_native(_SOURCE, parameter.dtype)
+    return f"{FUSED}: {reason}" if reason else NATIVE
+
+
 def _in_full(vectors: Tensor) -> Tensor:
     """Return vectors in single precision at least: autocast makes less of them."""
     return vectors if vectors.dtype == torch.float64 else vectors.float()
@@ -125,7 +134,7 @@ def _quantize(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 def _products(keys: Tensor, query: Tensor) -> Tensor:
     """Return the products of keys [M, W] with a query [W], [M] float32, without an error."""
-    if keys.is_cpu:
+    if keys.is_cpu and len(query) > 1:  # of a width of 1 torch 2.13 makes nonsense
         return torch._int_mm(query.unsqueeze(0), keys.t()).squeeze(0).float()
     return keys.float() @ query.float()  # sums stay below 2^24
 

@@ -103,3 +103,19 @@ def test_it_has_no_envs_of_its_own():
         with pytest.raises(AttributeError, match="envs on a device have no 'unknown' of their own"):
             use("unknown")
     env.close()
+
+
+def test_steps_by_tensors_leave_nothing_to_those_by_arrays():
+    mixed, by_arrays = made(*TASKS[0]), made(*TASKS[0])
+    mixed.reset()
+    by_arrays.reset()
+    actions = np.zeros(N_ENVS, dtype=int)
+    for _ in range(40):  # episodes end
+        mixed.step_tensors(torch.as_tensor(actions))
+        expected = by_arrays.step(actions)
+    for _ in range(40):
+        expected, found = by_arrays.step(actions), mixed.step(actions)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[2], expected[2])
+        ended = [["episode" in info for info in infos] for infos in (found[3], expected[3])]
+        assert ended[0] == ended[1] == list(expected[2])

@@ -84,6 +84,13 @@ def test_ages_of_a_million():
     check(*made(filled=1.0), first=10**6)
 
 
+def test_ages_at_the_borders_of_their_buckets():
+    attention, cache = made(filled=1.0, slots=30)
+    starts = attention.age_bias.starts[60:75]
+    cache.facts.birth[:] = 10**5 - torch.cat([starts, starts - 1])
+    check(attention, cache, first=10**5)
+
+
 def test_several_hops_are_left_to_the_definition():
     check(*made(hops=2))
 

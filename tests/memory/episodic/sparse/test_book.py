@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import NOT_WRITTEN
 from engram.memory.episodic.sparse import book as module
 from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
+from engram.memory.episodic.sparse.cache import bias_of
 from engram.memory.native.build import library
 
 IN_C = library(module._SOURCE, torch.float32) is not None
@@ -67,16 +69,34 @@ def test_it_does_what_the_facts_do(kind, seed):
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("slots", [2 * module._BLOCK, MANY])
 @pytest.mark.parametrize(("kinds", "share"), [(2000, 1.0), (10**9, 0.9), (3, 1.0)])
-def test_it_does_so_with_many_slots(kinds, share):
+def test_it_does_so_with_many_slots(kinds, share, slots):
     torch.manual_seed(1)
-    known = random_slots(2, MANY, kinds, share)
+    known = random_slots(2, slots, kinds, share)
     facts, book = SlotFacts.of(*known), SlotBook.of(*known)
     assert_same(book, facts)
-    for time in range(MANY, MANY + 600):
+    blocks = facts.rank.split(module._BLOCK, dim=1)
+    assert torch.equal(book.least, torch.stack([block.amin(1) for block in blocks], dim=1))
+    for time in range(slots, slots + 600):
         gate, new, births = -5 * torch.rand(2), torch.randint(1, kinds, (2,)), torch.full((2,), time)
         assert torch.equal(book.take(gate, new, births), facts.take_by_torch(gate, new, births))
     assert_same(book, facts)
+
+
+@needs_a_compiler
+def test_biases_are_renewed_at_every_age():
+    torch.manual_seed(2)
+    attention = EventAttention(2, 3, 2, 5, 3, 1, 0.3, 0)
+    for parameter in attention.parameters():
+        torch.nn.init.normal_(parameter)
+    ages = torch.arange(1, 65)  # each has a bucket of its own
+    known = -torch.rand(1, 64), torch.randint(1, 50, (1, 64)), 100 - ages.view(1, -1), torch.ones(1, 64).bool()
+    book, slots, bias = SlotBook.of(*known), torch.arange(64), torch.zeros(1, 2, 64)
+    learned = attention.age_bias.scaled().detach(), attention.duplicate_penalty.detach()
+    book.renew(slots.view(1, -1), torch.tensor([100]), *learned, bias)
+    expected = bias_of(attention, known[0][0], ages, book.crowds(torch.zeros_like(slots), slots))
+    torch.testing.assert_close(bias[0].t(), expected.detach())
 
 
 @needs_a_compiler

@@ -5,8 +5,10 @@ import torch
 from cores import ENCODED, HIDDEN, EventEncoder, assert_equal_trees, carried_state, events, step_by_step, visible
 
 from engram.memory import Core, tree_map
+from engram.memory.episodic.event_log import copied
 from engram.memory.episodic.memory import EpisodicMemory
 from engram.memory.episodic.sparse import book, search
+from engram.memory.episodic.sparse.cache import SparseCache
 from engram.memory.episodic.sparse.memory import SparseEpisodicMemory
 
 TIME, BATCH, SLOTS = 11, 3, 13
@@ -78,7 +80,7 @@ def test_few_events_are_read_and_they_are_the_best():
 
 
 @torch.no_grad()
-def test_states_before_stay_as_they_were_though_places_are_shared():
+def test_states_before_stay_as_they_were_though_places_are_shared(monkeypatch):
     _, sparse = pair(k=2)
     torch.manual_seed(1)
     sequence, starts = events(2 * SLOTS, BATCH), torch.zeros(2 * SLOTS, BATCH, dtype=torch.bool)
@@ -97,6 +99,10 @@ def test_states_before_stay_as_they_were_though_places_are_shared():
         ]
         unwritten = sparse.memory.unwritten(handed_out.memory, kept[-1][0].memory)
         assert torch.equal(unwritten.filled, handed_out.memory.filled)
+    with monkeypatch.context() as moved:  # states that were kept on a CPU and go on elsewhere
+        moved.setattr(torch.Tensor, "is_cpu", property(lambda tensor: False))
+        for handed_out, as_it_was in kept:
+            assert_equal_trees(copied(handed_out.memory, wait=True), as_it_was)
     places = [handed_out.memory.newest.data_ptr() for handed_out, _ in kept]
     assert len(set(places[:5])) == 1
     assert len(set(places[5 : 5 + SLOTS])) == 1, "a copy only where an episode starts"
@@ -111,6 +117,30 @@ def test_what_is_kept_up_finds_what_a_new_search_would_find():
     kept, anew = (step_by_step(sparse, sequence, state, starts, cached=cached) for cached in (True, False))
     assert_equal_trees(kept.decisions, anew.decisions)
     assert_equal_trees(kept.features, anew.features, 1e-9)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("by_torch", [False, True])
+def test_a_row_that_starts_anew_forgets_even_what_is_not_a_number(by_torch, monkeypatch):
+    if by_torch:
+        for module in (book, search):
+            monkeypatch.setattr(module, "library", lambda *_: None)
+    _, sparse = pair(k=1)
+    state, attention = carried_state(sparse, kinds=50).memory, sparse.memory.attention
+    cache = SparseCache.of(copied(state), attention, sparse.memory.encode)
+    cache.keys.scales[1] = torch.nan
+    cache.start_episodes(torch.tensor([False, True, False]))
+    keys, zeros = torch.ones(BATCH, 2, 3, dtype=torch.float64), torch.zeros(BATCH, dtype=torch.int64)
+    _, cache = cache.put(keys, zeros.double(), torch.arange(1, 4), zeros)
+    cache.update_bias(zeros + 1, attention)
+    assert (cache.keys.find(keys, SLOTS, 1)[1] == 0).all()
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_without_a_compiler_products_are_exact(width):
+    torch.manual_seed(0)
+    keys, query = (torch.randint(-127, 128, shape).to(torch.int8) for shape in ((64, width), (width,)))
+    assert torch.equal(search._products(keys, query), (keys.long() * query.long()).sum(1).float())
 
 
 def test_without_a_compiler_it_is_the_same(monkeypatch):
