@@ -16,17 +16,6 @@ static inline void softmax(REAL *x, int n) {
     for (int i = 0; i < n; i++) x[i] /= sum;
 }
 
-static inline REAL dot(const REAL *a, const REAL *b, int n) {
-    REAL sum = 0;
-    for (int i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-/* y += a x */
-static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) {
-    for (int i = 0; i < n; i++) y[i] += a * x[i];
-}
-
 /* y += a X, for X with rows of length n; four rows at a time, so that y is seldom loaded and stored */
 static inline void add_rows(REAL *restrict y, const REAL *a, const REAL *restrict x, const int rows, const int n) {
     int i = 0;

@@ -1,9 +1,21 @@
-/* Exponentials and logarithms to the last digit or two, without a call, so that a loop of them is vectorized. NaN stays NaN. */
+/* Sums of products; exponentials and logarithms to the last digit or two, without a call, so that a loop of them is
+ * vectorized. NaN stays NaN. */
 #ifndef NATIVE_MATH_H
 #define NATIVE_MATH_H
 
 #include <stdint.h>
 #include <tgmath.h>
+
+static inline REAL dot(const REAL *a, const REAL *b, int n) {
+    REAL sum = 0;
+    for (int i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* y += a x */
+static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) {
+    for (int i = 0; i < n; i++) y[i] += a * x[i];
+}
 
 typedef struct {
     REAL power, beyond; /* 2^k and e^r - 1, where k ln 2 + r is the exponent and r is small */

@@ -39,7 +39,8 @@ def test_what_is_learned_from_is_what_was_acted_on(memory, kwargs):
     model = clocked(memory=memory, memory_kwargs=kwargs)
     for _ in range(2):
         rollouts(model)
-        assert replay_error(model) <= 1e-4  # equal events are encoded once, but these are not equal in all
+        size = max(1.0, model.chunks.steps.values.abs().max().item())  # values near 5, in single precision
+        assert replay_error(model) <= 1e-5 * size  # equal events are encoded once, but these are not equal in all
         model.train()
 
 

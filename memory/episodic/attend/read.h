@@ -59,17 +59,6 @@ static int64_t place(const Sizes *n, const Arrays *at, int64_t b, int64_t m) {
     return at->place ? at->place[b * n->M + m] : b * n->M + m;
 }
 
-static inline REAL dot(const REAL *a, const REAL *b, int n) {
-    REAL sum = 0;
-    for (int i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-/* y += a x */
-static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) {
-    for (int i = 0; i < n; i++) y[i] += a * x[i];
-}
-
 /* The largest of some numbers and `most`, in lanes, for a maximum of one number after another is not vectorized */
 static REAL largest(const REAL *x, int64_t n, REAL most) {
     REAL lane[LANES];
