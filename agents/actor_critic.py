@@ -62,6 +62,8 @@ class MemoryActorCritic(ActorCriticPolicy):
         encoder_kwargs: its own arguments.
         ignored_keys: keys of a Dict observation that do not count when events are compared, such as a place or a clock
             by which no two would be equal: for the memory's rule of the newer equal, and for the novelty bonus.
+        constant_keys: keys of a Dict observation that never change within an episode, such as a mission: an episodic
+            memory stores them once for each episode, and they do not count when events are compared.
         features_extractor_class, features_extractor_kwargs: SB3's names for `encoder` and `encoder_kwargs`.
         **kwargs: of `ActorCriticPolicy`.
 
@@ -83,6 +85,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         encoder: str | type[BaseFeaturesExtractor] | None = None,
         encoder_kwargs: dict[str, Any] | None = None,
         ignored_keys: Collection[str] = (),
+        constant_keys: Collection[str] = (),
         features_extractor_class: type[BaseFeaturesExtractor] | None = None,
         features_extractor_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
@@ -105,6 +108,9 @@ class MemoryActorCritic(ActorCriticPolicy):
         }
         self.encoded_size = features_dim
         self.ignored_keys = check_keys("ignored_keys", ignored_keys, observation_space)
+        self.constant_keys = check_keys("constant_keys", constant_keys, observation_space)
+        left_out = dict.fromkeys((*self.ignored_keys, *self.constant_keys))
+        check_keys("ignored_keys and constant_keys", tuple(left_out), observation_space)
         self.stored_action = PreviousAction(action_space)
         extractor, extractor_kwargs = ENCODERS.resolve(
             one_of_two("encoder", encoder, "features_extractor_class", features_extractor_class) or "auto",
@@ -126,19 +132,28 @@ class MemoryActorCritic(ActorCriticPolicy):
         encoder = EventEncoder(extract, self.features_dim, self.stored_action, self.encoded_size)
         event = Event(blank_observation(self.observation_space), self.stored_action.none(1))
         compared = None if self.compared is None else (*self.compared, True)  # the previous action counts
-        self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared)
+        constant = (*self._are_in(self.constant_keys), False) if self.constant_keys else None
+        self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared, constant=constant)
         self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
 
     @property
     def compared(self) -> tuple[bool, ...] | None:
         """Which leaves of an observation count when two are compared; None for all."""
-        if not self.ignored_keys:
-            return None
-        return tuple(key not in self.ignored_keys for key in sorted(cast(spaces.Dict, self.observation_space).spaces))
+        left_out = {*self.ignored_keys, *self.constant_keys}
+        return tuple(not is_in for is_in in self._are_in(left_out)) if left_out else None
+
+    def leaf_of(self, key: str) -> int:
+        """Return which leaf of a Dict observation is that of a key."""
+        return sorted(cast(spaces.Dict, self.observation_space).spaces).index(key)
+
+    def _are_in(self, keys: Collection[str]) -> list[bool]:
+        """Return for each leaf of a Dict observation whether it is one of some keys."""
+        return [key in keys for key in sorted(cast(spaces.Dict, self.observation_space).spaces)]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = {"features_dim": self.encoded_size, "ignored_keys": self.ignored_keys}
-        return {**super()._get_constructor_parameters(), **self.core_arguments, **own}
+        own = {"ignored_keys": self.ignored_keys, "constant_keys": self.constant_keys}
+        parameters = super()._get_constructor_parameters()
+        return {**parameters, **self.core_arguments, **own, "features_dim": self.encoded_size}
 
     @torch.no_grad()  # what a rollout carries has no graph; a learned start gets its gradient from the core's own reset
     def initial_state(self, batch_size: int) -> AgentState:
@@ -312,4 +327,4 @@ class MemoryActorCritic(ActorCriticPolicy):
         """Return the actions that an observation [..., ...] allows, [..., A] bool, or None if it has no such key."""
         if not isinstance(self.observation_space, spaces.Dict) or ACTION_MASK not in self.observation_space.spaces:
             return None
-        return cast(tuple[Tensor, ...], observation)[sorted(self.observation_space.spaces).index(ACTION_MASK)].bool()
+        return cast(tuple[Tensor, ...], observation)[self.leaf_of(ACTION_MASK)].bool()

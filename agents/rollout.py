@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ class RolloutCursor(NamedTuple):
     observations: Any  # as a VecEnv returns them
     episode_starts: NDArray[np.bool_]  # [B]
     state: AgentState
+
+
+class WrongStep(ValueError):
+    """A step of an env that nothing can be learned from."""
 
 
 class Rollout(NamedTuple):
@@ -64,7 +68,7 @@ def collect(
         where to go on, and the rollout, or None if `on_step` ended it early.
 
     Raises:
-        FloatingPointError: if a reward is not finite, which would make all weights so, too.
+        WrongStep: if a reward is not finite, which would make all weights so, too, or a constant key changed.
     """
     stepper = stepper_of(env, policy)
     observation = observation_tree(cursor.observations, policy.observation_space, policy.device)
@@ -106,6 +110,7 @@ def collect(
     novelty.see(observation, episode_start)
     rollout = buffer.finish()
     _check_rewards(rollout.rewards)
+    _check_constants(rollout, policy)
     following = next_values(
         rollout.values,
         policy.values_of(observation, state, episode_start, cache),  # for the last time: the weights will change
@@ -173,4 +178,14 @@ def _check_rewards(rewards: Tensor) -> None:
     wrong = ~rewards.isfinite()
     if wrong.any():
         time, row = wrong.nonzero()[0].tolist()
-        raise FloatingPointError(f"env {row} gave a reward of {rewards[time, row]:g}: nothing can be learned from it")
+        raise WrongStep(f"env {row} gave a reward of {rewards[time, row]:g}: nothing can be learned from it")
+
+
+def _check_constants(steps: Transition, policy: MemoryPolicy) -> None:
+    """Refuse steps [T, B] within an episode that changed what is declared to be constant over it."""
+    for key in policy.constant_keys:
+        shown = cast(tuple[Tensor, ...], steps.observation)[policy.leaf_of(key)].unsqueeze(-1).flatten(2)
+        changed = (shown[1:] != shown[:-1]).any(2) & ~steps.episode_start[1:]
+        if changed.any():
+            row = int(changed.nonzero()[0, 1])
+            raise WrongStep(f"env {row} changed '{key}' within an episode, but constant_keys names it")

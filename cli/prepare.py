@@ -101,6 +101,7 @@ def agent_arguments(config: TrainConfig) -> dict[str, Any]:
             "features_dim": ppo.pop("features_dim"),
             "net_arch": ppo.pop("net_arch"),
             "ignored_keys": tuple(config.env.ignored_keys),
+            "constant_keys": tuple(config.env.constant_keys),
         },
         "seed": config.seed,
         "device": config.device,

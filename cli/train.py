@@ -14,7 +14,7 @@ from rich.console import Console
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import VecEnv
 
-from engram.agents import MemoryPPO
+from engram.agents import MemoryPPO, WrongStep
 from engram.cli.final_evaluation import evaluate_trained
 from engram.cli.held_out import check_leakage, held_out
 from engram.cli.hydra import run
@@ -82,7 +82,7 @@ def train(config: TrainConfig, name: str) -> None:
         except KeyboardInterrupt:
             print_line(f"interrupted; to evaluate what there is: {command('evaluate')} {folder.path}")
             raise SystemExit(request.exit_code) from None
-        except FloatingPointError as error:
+        except WrongStep as error:
             print_line(f"{error}; what was saved before is in {folder.path}")
             raise SystemExit(1) from error
         except OSError as error:

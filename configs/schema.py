@@ -56,6 +56,9 @@ class EnvConfig:
     ignored_keys: list[str] = option(
         "keys of a Dict observation that do not count when two events are compared (a place, a clock)", []
     )
+    constant_keys: list[str] = option(
+        "keys of a Dict observation that never change within an episode (a mission): stored once for each episode", []
+    )
     random_actions: float = option(
         "probability that in training a random action begins at a step, held for a while", 0.0, low=0, high=1
     )

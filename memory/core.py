@@ -64,6 +64,7 @@ class Core(nn.Module):
         controller, memory: names in CONTROLLERS and MEMORIES, or classes.
         controller_kwargs, memory_kwargs: their own sizes.
         compared: which leaves of an event count when a memory compares two, from left to right; None for all.
+        constant: which leaves of an event are constant over an episode; None for none.
 
     Raises:
         ValueError: if a name or an argument is unknown or a size does not fit.
@@ -79,6 +80,7 @@ class Core(nn.Module):
         controller_kwargs: dict[str, Any] | None = None,
         memory_kwargs: dict[str, Any] | None = None,
         compared: tuple[bool, ...] | None = None,
+        constant: tuple[bool, ...] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -87,7 +89,7 @@ class Core(nn.Module):
         self.memory: Memory[Any] = build_memory(
             memory, encoder.forward, event, encoded_size, hidden_size, memory_kwargs
         )
-        self.memory.compared = compared
+        self.memory.compared, self.memory.constant = compared, constant
         if self.memory.feedback_size:
             self.from_feedback = nn.Linear(self.memory.feedback_size, self.controller.projected_size, bias=False)
         self.feature_size = hidden_size

@@ -86,6 +86,11 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
     compared: tuple[bool, ...] | None = None
     """Which leaves of an event count when two events are compared, from left to right; None for all."""
 
+    constant: tuple[bool, ...] | None = None
+    """Which leaves of an event are constant over an episode, so that they need not be stored with each; None for none.
+
+    These do not count when events are compared."""
+
     reads_before_writing: bool = True
     """Whether what a step writes can be read at the step after it at the earliest."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engram.memory.episodic.event_log import EMPTY, EpisodicState, fresh
+from engram.memory.episodic.event_log import EMPTY, EpisodicState, fresh, is_constant
 from engram.memory.event_hash import event_hash
 from engram.memory.state import State, broadcast_like, tree_map
 
@@ -40,14 +40,17 @@ def replace_events(
     Args:
         state: leaves [B, ...].
         slots: [B, N] bool; empty ones stay empty.
-        event: leaves [B, ...], what each row stores instead.
+        event: leaves [B, ...], what each row stores instead; what is constant over an episode stays.
         compared: of the memory, see `Memory.compared`.
     """
     slots = slots & state.filled
     new = tree_map(lambda leaf: leaf.unsqueeze(1), event)
 
-    def exchange(kept: Tensor, other: Tensor) -> Tensor:
+    def exchange(logged: Tensor, kept: Tensor, other: Tensor) -> Tensor:
+        if is_constant(logged):
+            return logged
         return torch.where(broadcast_like(slots, kept), other.to(kept.dtype), kept)
 
     hashes = torch.where(slots, event_hash(new, compared), state.event_hash)
-    return fresh(tree_map(exchange, state.events, new), state.birth, hashes, state.filled, state.step)
+    events = tree_map(exchange, state.log.events, state.events, new)
+    return fresh(events, state.birth, hashes, state.filled, state.step)

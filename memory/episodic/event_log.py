@@ -20,9 +20,12 @@ _SPARE = 2**14
 
 
 class EventLog(NamedTuple):
-    """Events of each row in the order in which they were appended; entries that no slot refers to are never read."""
+    """Events of each row in the order in which they were appended; entries that no slot refers to are never read.
 
-    events: State  # [B, C, ...]
+    What is constant over an episode is held once for each row: at a step that changes it, no slot holds an older event.
+    """
+
+    events: State  # [B, C, ...], or [B, 1, ...] of what is constant over an episode
     birth: Tensor  # [B, C] int64, the step at which the event happened
     event_hash: Tensor  # [B, C] int64, equal for equal events
 
@@ -89,11 +92,29 @@ def events_at(events: State, places: Tensor) -> State:
     """Return the events [B, K, ...] at places [B, K] of a log's events [B, C, ...]."""
 
     def at(leaf: Tensor) -> Tensor:
+        if is_constant(leaf):
+            return leaf.expand(*places.shape, *leaf.shape[2:])
         offsets = torch.arange(0, leaf.shape[0] * leaf.shape[1], leaf.shape[1], device=leaf.device).unsqueeze(1)
         found = leaf.flatten(0, 1).index_select(0, (places + offsets).flatten())
         return found.view(*places.shape, *leaf.shape[2:])
 
     return tree_map(at, events)
+
+
+def entries_of(events: State, row: int, entries: slice) -> State:
+    """Return some entries [K, ...] of a row of a log's events [B, C, ...]."""
+
+    def of_leaf(leaf: Tensor) -> Tensor:
+        if is_constant(leaf):
+            return leaf[row].expand(entries.stop - entries.start, *leaf.shape[2:])
+        return leaf[row, entries]
+
+    return tree_map(of_leaf, events)
+
+
+def is_constant(leaf: Tensor) -> bool:
+    """Whether a leaf of a log is of what is constant over an episode: all others have more entries, see `capacity`."""
+    return leaf.shape[1] == 1
 
 
 def capacity(slots: int) -> int:
@@ -105,7 +126,8 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
     """Return a state whose log is new and holds the events of the slots, each at the place of its slot's number.
 
     Args:
-        events: leaves [B, N, ...]; those of empty slots do not matter.
+        events: leaves [B, N, ...]; those of empty slots do not matter. With N > 1 they are [B, 1, ...] of what is
+            constant over an episode.
         birth, event_hash: [B, N].
         filled: [B, N] bool.
         step: [B].
@@ -113,6 +135,8 @@ def fresh(events: State, birth: Tensor, event_hash: Tensor, filled: Tensor, step
     slots = filled.shape[1]
 
     def logged(leaf: Tensor) -> Tensor:
+        if is_constant(leaf) and slots > 1:
+            return leaf
         entries = leaf.new_zeros(len(leaf), capacity(slots), *leaf.shape[2:])
         entries[:, :slots] = leaf
         return entries
@@ -133,6 +157,8 @@ def copied(state: EpisodicState, *, wait: bool = False) -> EpisodicState:
     at = place[:, : slots_in_use(filled, 1)].clamp(min=0)
 
     def logged(leaf: Tensor) -> Tensor:
+        if is_constant(leaf):
+            return leaf
         entries, used = leaf.new_zeros(len(leaf), capacity(slots), *leaf.shape[2:]), at.shape[1]
         for stored, places, own in zip(leaf, at, entries, strict=True) if used else ():
             torch.index_select(stored, 0, places, out=own[:used])  # no events in between: there may be many
@@ -145,7 +171,7 @@ def _of_entries(log: EventLog, filled: Tensor, step: Tensor) -> EpisodicState:
     """Return a state whose slots' events are the first entries of a log; those of empty slots become zero."""
     slots = filled.shape[1]
     if not (filled.is_cpu and bool(filled.all())):
-        for leaf in leaves(log):
+        for leaf in (leaf for leaf in leaves(log) if not is_constant(leaf)):
             leaf[:, :slots].masked_fill_(broadcast_like(~filled, leaf), 0)
     newest = torch.where(filled, torch.arange(slots, device=filled.device), EMPTY)
     return EpisodicState(log, newest, step, torch.full_like(step, capacity(slots)), torch.zeros_like(log.birth))
@@ -187,6 +213,9 @@ def appended(
             as long as there are few.
     """
     rows = list(zip(leaves(state.log), leaves(EventLog(events, state.step, event_hash)), strict=True))
+    rows, constant, log = [row for row in rows if not is_constant(row[0])], len(rows), state.log
+    if len(rows) < constant:
+        log = log._replace(events=_with_constants(log.events, events))
     newest, end = state.newest, state.end
     if in_place and newest.is_cpu:
         write_rows(rows, entry)
@@ -195,7 +224,12 @@ def appended(
         put(slot, newest, newest.new_full(slot.shape, entry))
     else:
         newest = append(rows, entry, newest, slot)
-    return EpisodicState(state.log, newest, state.step + 1, end, state.replaced)
+    return EpisodicState(log, newest, state.step + 1, end, state.replaced)
+
+
+def _with_constants(logged: State, events: State) -> State:
+    """Return the events of a log [B, C, ...] with what is constant as it is in some events [B, ...]."""
+    return tree_map(lambda old, new: new.unsqueeze(1) if is_constant(old) else old, logged, events)
 
 
 def after_sequence(state: EpisodicState, written: EventLog, decisions: Tensor, episode_starts: Tensor) -> EpisodicState:
@@ -216,5 +250,9 @@ def after_sequence(state: EpisodicState, written: EventLog, decisions: Tensor, e
         newest = flat.index_select(0, (first + step_of).flatten()).view(stored.shape)
         return torch.where(broadcast_like(writer >= 0, stored), newest.to(stored.dtype), stored)
 
-    slots = EventLog(state.events, state.birth, state.event_hash)
-    return fresh(*tree_map(held, slots, written), filled, written.birth[-1] + 1)
+    def of_slots(logged: Tensor, stored: Tensor, own: Tensor) -> Tensor:
+        return own[-1].unsqueeze(1).to(logged.dtype) if is_constant(logged) else held(stored, own)
+
+    events = tree_map(of_slots, state.log.events, state.events, written.events)
+    birth, hashes = held(state.birth, written.birth), held(state.event_hash, written.event_hash)
+    return fresh(events, birth, hashes, filled, written.birth[-1] + 1)

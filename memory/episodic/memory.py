@@ -9,6 +9,7 @@ the write of an event however long ago it happened, and no stored state goes sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import NamedTuple, cast
 
 import torch
@@ -123,7 +124,13 @@ class EpisodicMemory(Memory[EpisodicState]):
         device = self.attention.null_key.device
         shape = (batch_size, capacity(self.slots))
         numbers = torch.zeros(shape, dtype=torch.int64, device=device)
-        events = tree_map(lambda leaf: leaf.new_zeros(shape + leaf.shape[1:], device=device), self.blank_event)
+        constant = chain(self.constant or (), repeat(False))
+
+        def blank(leaf: Tensor) -> Tensor:
+            entries = 1 if next(constant) and self.slots > 1 else shape[1]
+            return leaf.new_zeros((batch_size, entries, *leaf.shape[1:]), device=device)
+
+        events = tree_map(blank, self.blank_event)
         place = torch.full((batch_size, self.slots), EMPTY, dtype=torch.int64, device=device)
         step = place.new_zeros(batch_size)
         log = EventLog(events, numbers, numbers.clone())

@@ -8,6 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from staggered import agent
 
+from engram.agents import WrongStep
 from engram.agents.stepping import ArrayStepper, TensorStepper, stepper_of
 from engram.envs import TensorVecEnv, make_tensor_env
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, StateDrift
@@ -131,7 +132,7 @@ def test_a_reward_that_is_not_finite_is_named(monkeypatch):
 
     env.step_tensors = broken
     model = agent(env, n_steps=STEPS)
-    with pytest.raises(FloatingPointError, match="env 2 gave a reward of nan"):
+    with pytest.raises(WrongStep, match="env 2 gave a reward of nan"):
         model.learn(10**4)
 
 

@@ -21,6 +21,8 @@ from staggered import (
 )
 from test_novelty import by_a_plain_loop
 
+from engram.agents import WrongStep
+
 
 class StopAfter(BaseCallback):
     def __init__(self, steps):
@@ -182,6 +184,6 @@ def test_a_reward_that_is_not_finite_is_named_before_anything_is_learned_from_it
 
     model = agent(vec_env(env=Broken))
     before = torch.cat([parameter.flatten() for parameter in model.policy.parameters()])
-    with pytest.raises(FloatingPointError, match=f"env 1 gave a reward of {reward}"):
+    with pytest.raises(WrongStep, match=f"env 1 gave a reward of {reward}"):
         model.learn(10**4)
     assert torch.equal(torch.cat([parameter.flatten() for parameter in model.policy.parameters()]), before)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from engram.memory.distinct import distinct
 from engram.memory.episodic.attention import EventAttention
-from engram.memory.episodic.event_log import EpisodicState
+from engram.memory.episodic.event_log import EpisodicState, entries_of
 from engram.memory.episodic.slots import NOT_WRITTEN, slots_in_use
 from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
 from engram.memory.episodic.sparse.search import SearchKeys
@@ -50,10 +50,10 @@ class SparseCache(NamedTuple):
         for row in range(rows):
             used = slots_in_use(filled[row : row + 1], 2)
             for piece in (slice(first, min(first + _PIECE, used)) for first in range(0, used, _PIECE)):
-                events = tree_map(lambda leaf, row=row, piece=piece: leaf[row, piece], state.log.events)
+                some = torch.arange(piece.start, piece.stop, device=filled.device)
+                events = entries_of(state.log.events, row, piece)
                 projected = _projected(events, hashes[row, piece] if hash_is_whole else None, encode, weight, bias)
                 of_events = projected[:, :-1] + keys_of_steps(attention, births[row, piece])
-                some = torch.arange(piece.start, piece.stop, device=filled.device)
                 keys.put(torch.full_like(some, row), some, of_events.unflatten(1, (heads, -1)))
                 log_gates[row, piece] = nn.functional.logsigmoid(projected[:, -1])
         age = state.step.unsqueeze(1) - births
