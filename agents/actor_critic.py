@@ -18,7 +18,7 @@ from torch.distributions import Categorical
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
-from engram.agents.spaces import ACTION_MASK, blank_observation, check_keys, check_spaces
+from engram.agents.spaces import ACTION_MASK, blank_observation, check_keys, check_spaces, constants_of
 from engram.memory import Cache, Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
 
 
@@ -108,7 +108,8 @@ class MemoryActorCritic(ActorCriticPolicy):
         }
         self.encoded_size = features_dim
         self.ignored_keys = check_keys("ignored_keys", ignored_keys, observation_space)
-        self.constant_keys = check_keys("constant_keys", constant_keys, observation_space)
+        constant_keys = check_keys("constant_keys", constant_keys, observation_space)
+        self.constant_keys = tuple(dict.fromkeys((*constant_keys, *constants_of(observation_space))))
         left_out = dict.fromkeys((*self.ignored_keys, *self.constant_keys))
         check_keys("ignored_keys and constant_keys", tuple(left_out), observation_space)
         self.stored_action = PreviousAction(action_space)

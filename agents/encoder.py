@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from engram.agents.actions import PreviousAction
 from engram.agents.encoders.images import ImageEncoder
 from engram.agents.encoders.symbols import CellTables, SymbolEncoder, is_symbol_grid
+from engram.agents.encoders.words import WordEncoder, is_text
 from engram.memory import State
 from engram.memory.named_classes import NamedClasses
 
@@ -26,7 +27,7 @@ class Event(NamedTuple):
 
 
 class ObservationEncoder(BaseFeaturesExtractor):
-    """SB3 features extractor that chooses an encoder by the space: symbols, image, vector, or a Dict of these.
+    """SB3 features extractor that chooses an encoder by the space: symbols, image, text, vector, or a Dict of these.
 
     Args:
         observation_space: any space that SB3 supports.
@@ -47,6 +48,8 @@ class ObservationEncoder(BaseFeaturesExtractor):
             return ImageEncoder(space, features_dim)
         if isinstance(space, spaces.Box) and is_symbol_grid(space):
             return SymbolEncoder(space, features_dim)
+        if isinstance(space, spaces.MultiDiscrete) and is_text(space):
+            return WordEncoder(space, features_dim)
         return nn.Sequential(nn.Flatten(), nn.Linear(get_flattened_obs_dim(space), features_dim), nn.ReLU())
 
     def forward(
@@ -96,9 +99,15 @@ class Extract(nn.Module):
         raw: Any = observation
         if isinstance(self.space, spaces.Dict):
             raw = dict(zip(sorted(self.space.spaces), observation, strict=True))
-        preprocessed = preprocess_obs(raw, self.space, self.normalize_images)
+        preprocessed = self._preprocessed(raw, self.space)
         extract = self.features_extractor
         return cast(Tensor, extract(preprocessed) if tables is None else extract(preprocessed, tables))
+
+    def _preprocessed(self, raw: Any, space: spaces.Space[Any]) -> Any:
+        """Do what SB3 does, but leave texts as they are: one-hot they would be the largest part of an event by far."""
+        if isinstance(space, spaces.Dict):
+            return {key: self._preprocessed(raw[key], part) for key, part in space.spaces.items()}
+        return raw if is_text(space) else preprocess_obs(raw, space, self.normalize_images)
 
     def tables(self) -> object:
         """Return the tables of our own extractor; others have none."""

@@ -9,6 +9,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, ClassVar, Never, Self, cast
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+import engram
 from engram.agents.actor_critic import AgentState
 from engram.agents.arguments import NOT_SUPPORTED, check_numbers, refuse_unknown, refuse_unsupported, with_architecture
 from engram.agents.buffer import ChunkBuffer, fit_chunks
@@ -112,8 +114,8 @@ class MemoryPPO(PPO):
         check_numbers(given)
         if env is None and _init_setup_model:
             raise ValueError("env=None: the agent is built for the spaces of an env; give one")
-        if env is not None and not isinstance(env, str):
-            check_spaces(env.observation_space, env.action_space)
+        if env is not None:
+            given["env"] = env = self._wrap_env(env, verbose)
         self.chunk_length = chunk_length
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
@@ -132,6 +134,14 @@ class MemoryPPO(PPO):
         self.chunks = ChunkBuffer(length)
         self.novelty = EpisodicNovelty(self.policy.compared)
         self._state: AgentState | None = None
+
+    @staticmethod
+    def _wrap_env(env: GymEnv | str, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        """Show an env as the factory would (MiniGrid's symbols, missions, tuples), before SB3 wraps it."""
+        if isinstance(env, gym.Env | str):
+            env = engram.adapt_env(env)
+        check_spaces(env.observation_space, env.action_space)
+        return PPO._wrap_env(env, verbose, monitor_wrapper)
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; a resumed run goes on with other mazes instead of replaying its first ones."""

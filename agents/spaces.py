@@ -65,6 +65,12 @@ def check_keys(name: str, keys: Collection[str], space: spaces.Space[Any]) -> tu
     return keys
 
 
+def constants_of(space: spaces.Space[Any]) -> list[str]:
+    """Return the keys of a Dict whose spaces say that they are constant over an episode (`constant_over_episode`)."""
+    parts = space.spaces if isinstance(space, spaces.Dict) else {}
+    return [key for key, part in parts.items() if getattr(part, "constant_over_episode", False)]
+
+
 def _check_shape(name: str, space: spaces.Space[Any]) -> None:
     if isinstance(space, spaces.Box) and not space.shape:
         raise ValueError(f"{name} has shape (); give it one axis at least, such as (1,)")

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gymnasium import Env
+
     from engram.agents import AgentState, MemoryPolicy, MemoryPPO, register_encoder
     from engram.envs import make_env, make_vec_env
     from engram.evidence.runs.open import load_run
@@ -47,6 +49,12 @@ _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "pyproject.toml").is_file() and (_checkout / "memory" / "core.py").is_file():
     # First, so that files have their real names in messages; the links beside this file are for type checkers only.
     __path__.insert(0, str(_checkout))
+
+
+def adapt_env(env: Env[Any, Any] | str) -> Env[Any, Any]:
+    """Show an env, or that of an id, as `make_env` would: so `MemoryPPO` takes any, though it knows no tasks."""
+    adapted: Env[Any, Any] = import_module("engram.envs").adapt_env(env)
+    return adapted
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,13 @@
 
 from engram.envs import registration
 from engram.envs.device.vec_env import TensorVecEnv
-from engram.envs.factory import make_env, make_tensor_env, make_vec_env
+from engram.envs.factory import adapt_env, make_env, make_tensor_env, make_vec_env
 from engram.envs.split.count import distinct_layouts, warn_if_few_layouts
 from engram.envs.split.leakage import measure_leakage
 
 __all__ = [
     "TensorVecEnv",
+    "adapt_env",
     "distinct_layouts",
     "make_env",
     "make_tensor_env",

@@ -79,16 +79,26 @@ def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
     Raises:
         ValueError: if it has no such render mode, or is a MiniGrid too large to build.
     """
-    entry_point = gym.spec(env_id).entry_point
-    creator: Any = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    creator = _creator(env_id)
     if isinstance(creator, type) and issubclass(creator, MiniGridEnv):
         for name, most in _LARGEST.items():
             value: Any = kwargs.get(name)
             if is_int(value) and value > most:
                 raise ValueError(f"{env_id}: {name}={value} must be at most {most}")
-    mode, modes = kwargs.get("render_mode"), getattr(creator, "metadata", {}).get("render_modes")
+    mode, modes = kwargs.get("render_mode"), render_modes(env_id)
     # Gymnasium itself turns "rgb_array" into "rgb_array_list".
     if mode is None or modes is None or (isinstance(mode, str) and mode.removesuffix("_list") in modes):
         return
     right = f"one of {', '.join(modes)}, or None" if modes else "None: it draws nothing"
     raise ValueError(f"{env_id}: render_mode={mode!r} must be {right}")
+
+
+def render_modes(env_id: str) -> list[str] | None:
+    """Return the render modes of a registered environment; None if it does not say."""
+    modes: list[str] | None = getattr(_creator(env_id), "metadata", {}).get("render_modes")
+    return modes
+
+
+def _creator(env_id: str) -> Any:
+    entry_point = gym.spec(env_id).entry_point
+    return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point

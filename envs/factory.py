@@ -3,12 +3,10 @@
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 from minigrid.envs.memory import MemoryEnv
-from minigrid.minigrid_env import MiniGridEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
@@ -20,21 +18,18 @@ from engram.envs.device.mazes import TensorMazes
 from engram.envs.device.sequences import TensorSequences
 from engram.envs.device.tensor_env import TensorEnv
 from engram.envs.device.tmaze import TensorTMaze
-from engram.envs.registered import make_registered
+from engram.envs.registered import make_drawing, make_registered
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
 from engram.envs.tasks.tmaze.env import TMaze
-from engram.envs.wrappers.actions import ActionSubset, RandomActions
-from engram.envs.wrappers.cue import CueVisible
-from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
-from engram.envs.wrappers.pixels import PixelView
+from engram.envs.wrappers.actions import RandomActions
+from engram.envs.wrappers.flat_observation import flattened
+from engram.envs.wrappers.minigrid import as_seen, is_minigrid, is_shown
 from engram.envs.wrappers.reward import PreviousReward, RewardScale
-from engram.envs.wrappers.symbols import SymbolView
 
-_WALKING = ("left", "right", "forward")
 _BATCHED = (TMazeVecEnv, GridVecEnv, SequenceVecEnv)
 
 
@@ -55,6 +50,8 @@ def make_env(
 ) -> gym.Env[Any, Any]:
     """Make one environment of any registered id; MiniGrid ones show their symbol image and report ``is_success``.
 
+    Where the mission of a MiniGrid one changes from episode to episode, it is seen, too, as numbers of its words; one
+    that is registered with wrappers of MiniGrid's shows what these show.
     Observations that are tuples or nested dictionaries become one flat dictionary (see ``FlatObservation``).
 
     Args:
@@ -78,24 +75,14 @@ def make_env(
     check_kinds(locals())
     env = make_registered(env_id, dict(kwargs or {}), module)
     bare = env.unwrapped
-    if isinstance(bare, MiniGridEnv):
-        _check_files(env_id, bare)
-        env = SymbolView(env, view_size)
-        if isinstance(bare, MemoryEnv):
-            env = CueVisible(env, (1, bare.height // 2 - 1))
-        actions = useful_actions
-        if actions is None:
-            actions = getattr(bare, "useful_actions", _WALKING if isinstance(bare, MemoryEnv) else None)
-        if actions is not None:
-            env = ActionSubset(env, actions)
-        if pixels is not None:
-            env = PixelView(env, pixels)
+    if is_minigrid(env):
+        env = as_seen(env, env_id, view_size, useful_actions, pixels)
     elif view_size is not None or useful_actions is not None:
         raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
     elif pixels is not None:
         raise ValueError(f"{env_id}: pixels is for MiniGrid environments only")
-    elif flat_space(env.observation_space) != env.observation_space:
-        env = FlatObservation(env)
+    else:
+        env = flattened(env)
     if random_actions:
         env = RandomActions(env, random_actions)
     if has_layouts(env):
@@ -105,7 +92,7 @@ def make_env(
     if previous_reward:
         env = PreviousReward(env)
     if monitor:
-        reports = isinstance(bare, MiniGridEnv) or getattr(bare, "reports_success", False)
+        reports = is_minigrid(env) or getattr(bare, "reports_success", False)
         env = Monitor(env, info_keywords=("is_success",) if reports else ())
     if reward_scale != 1.0:
         env = RewardScale(env, reward_scale)
@@ -113,6 +100,22 @@ def make_env(
         env.reset(seed=seed)
         env.action_space.seed(seed)
     return env
+
+
+def adapt_env(env: gym.Env[Any, Any] | str) -> gym.Env[Any, Any]:
+    """Show an environment that is made already as ``make_env`` would show it; one that it made stays as it is.
+
+    Args:
+        env: as ``gym.make`` returns it, or in wrappers of its user; or an id.
+
+    Raises:
+        ValueError: if the id does not exist, or a part of the observation cannot be read.
+    """
+    if isinstance(env, str):
+        env = make_drawing(env)
+    if is_minigrid(env) and not is_shown(env):
+        return as_seen(env, env.spec.id if env.spec is not None else type(env.unwrapped).__name__)
+    return flattened(env)
 
 
 def make_vec_env(
@@ -216,10 +219,3 @@ def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any,
     """Make an environment in a process that ignores Ctrl-C, so that its parent decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return make()
-
-
-def _check_files(env_id: str, env: MiniGridEnv) -> None:
-    """Refuse an environment drawn after a pattern whose file this build of MiniGrid lacks: its reset would fail."""
-    pattern = getattr(getattr(env, "config", None), "pattern_path", None)
-    if pattern is not None and not Path(pattern).is_file():
-        raise ValueError(f"{env_id} cannot be played: the installed minigrid lacks its file {Path(pattern).name}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+from gymnasium import spaces
 from minigrid.minigrid_env import MiniGridEnv
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -14,6 +15,8 @@ from rich.text import Text
 from engram.envs.play.game import Game
 from engram.envs.play.text_view import agents_view, carried, cut_out, draw, legend, whole_grid
 from engram.envs.play.words import in_words
+from engram.envs.visibility import Image
+from engram.envs.wrappers.symbols import is_symbols
 
 # What stands around a picture: title, task, border, legend, keys; border and what the step brought.
 _LINES_AROUND, _COLUMNS_BESIDE = 10, 38
@@ -38,21 +41,24 @@ class Screen:
         self, game: Game, console: Console, title: str, name: Callable[[Any], str], keys: str = "", whole: bool = False
     ):
         bare: Any = game.env.unwrapped
-        self._is_grid = isinstance(bare, MiniGridEnv)
+        space = game.env.observation_space
+        shown = space["image"] if isinstance(space, spaces.Dict) and "image" in space.spaces else space
+        self._is_grid = isinstance(bare, MiniGridEnv) and is_symbols(shown)
         if whole and not self._is_grid:
             raise ValueError("--whole is for MiniGrid tasks: this one has no grid to show")
         self._game, self._console, self._title, self._whole = game, console, title, whole
         self._name, self._keys = name, keys
         self._ascii = console.options.ascii_only
-        self._task = bare.mission if self._is_grid else about(game.env.spec)
 
     def page(self) -> RenderableType:
         """Show the game as it stands now; beyond an episode's start only a terminal repeats what it is about."""
         lines = self._grid() if self._is_grid else self._words()
         if self._console.is_terminal or not self._game.steps:
             lines.insert(0, Text(f"{self._title}, episode {self._game.episode}", "bold"))
-            if self._task:
-                lines.insert(1, Text(self._task, "italic"))
+            bare: Any = self._game.env.unwrapped
+            task = bare.mission if isinstance(bare, MiniGridEnv) else about(self._game.env.spec)
+            if task:
+                lines.insert(1, Text(task, "italic"))
             if self._keys:
                 lines.append(Text(self._keys, "dim"))
         return Group(*lines)
@@ -64,7 +70,7 @@ class Screen:
 
     def _grid(self) -> list[RenderableType]:
         """Return the picture beside what the step brought, and its legend."""
-        image = self._game.observation
+        image = self._image()
         view = whole_grid(self._game.env, image) if self._whole else agents_view(image)
         if self._console.is_terminal:
             columns, rows = (self._console.width - _COLUMNS_BESIDE) // 2, self._console.height - _LINES_AROUND
@@ -72,6 +78,12 @@ class Screen:
         beside = Table.grid(padding=(0, 3))
         beside.add_row(Panel.fit(draw(view, self._ascii), padding=(0, 1)), Text("\n").join(self._facts()))
         return [beside, legend(view, self._ascii)]
+
+    def _image(self) -> Image:
+        """Return the symbols that are seen."""
+        shown = self._game.observation
+        image: Image = shown["image"] if isinstance(shown, dict) else shown
+        return image
 
     def _facts(self) -> list[Text]:
         """Return what the step brought."""
@@ -84,8 +96,8 @@ class Screen:
         if "cue_visible" in game.info:
             cue = game.info["cue_visible"]
             facts.append(Text("cue visible", "bold green") if cue else Text("cue not visible", "dim"))
-        if self._is_grid and carried(game.observation):
-            facts.append(Text(f"carrying a {carried(game.observation)}"))
+        if self._is_grid and carried(self._image()):
+            facts.append(Text(f"carrying a {carried(self._image())}"))
         if game.over:
             facts.append(self._end())
         return facts

@@ -1,13 +1,16 @@
 """Observations of any nesting as a flat dictionary of parts that an agent can read."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from engram.envs.wrappers.words import Words
+
 Space = spaces.Space[Any]
+_MOST_WORDS = 128
 
 
 class Part(NamedTuple):
@@ -30,12 +33,14 @@ class Part(NamedTuple):
                 return spaces.Discrete(int(space.n))
             case spaces.MultiDiscrete(start=start, nvec=choices) if choices.ndim != 1 or np.any(start != 0):
                 return spaces.MultiDiscrete(choices.flatten())
+            case spaces.Text(max_length=letters):
+                return Words(min(_MOST_WORDS, (letters + 1) // 2))
             case spaces.Box() | spaces.Discrete() | spaces.MultiDiscrete() | spaces.MultiBinary():
                 return space
         name = f"the part '{self.key}' of the observation" if self.path else "the observation"
         raise ValueError(
             f"{name} is of the space {type(space).__name__}, which no agent here can read:"
-            " make it a Box, Discrete, MultiDiscrete or MultiBinary, or leave it out"
+            " make it a Box, Discrete, MultiDiscrete, MultiBinary or Text, or leave it out"
         )
 
     def plain_value(self, observation: Any) -> Any:
@@ -50,6 +55,8 @@ class Part(NamedTuple):
                 return observation - start
             case spaces.MultiDiscrete(start=start):
                 return (observation - start).flatten()
+            case spaces.Text():
+                return cast(Words, self.plain_space()).numbers_of(observation)
         return observation
 
 
@@ -58,13 +65,14 @@ class FlatObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
 
     A part is named by the keys and positions that lead to it: of ``{"hand": (card, suit), "turn": turn}`` the parts are
     "hand/0", "hand/1" and "turn". A tuple of a single part becomes that part. A number without an axis gets one,
-    choices that start elsewhere are moved to start at 0, and those of several axes are put in one row.
+    choices that start elsewhere are moved to start at 0, and those of several axes are put in one row. A text becomes
+    the numbers of its words, 128 at most (see ``Words``).
 
     Args:
         env: any environment.
 
     Raises:
-        ValueError: if a part is of a space that an agent cannot read, such as Text, or if two would share a name.
+        ValueError: if a part is of a space that an agent cannot read, such as Graph, or if two would share a name.
     """
 
     def __init__(self, env: gym.Env[Any, Any]):
@@ -77,6 +85,11 @@ class FlatObservation(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordCon
     def observation(self, observation: Any) -> Any:
         values = {part.key: part.plain_value(observation) for part in self._parts}
         return next(iter(values.values())) if self._is_single else values
+
+
+def flattened(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Return an environment with a flat observation: itself, if it has one."""
+    return env if flat_space(env.observation_space) == env.observation_space else FlatObservation(env)
 
 
 def flat_space(space: Space) -> Space:

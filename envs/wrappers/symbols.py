@@ -13,15 +13,15 @@ from engram.envs.checks import check_view_size
 from engram.envs.visibility import Image, visible_mask
 
 # The largest object, color and state id that an image can hold (states: doors 0-2, the heading of an agent 0-3).
-_HIGHEST = (max(IDX_TO_OBJECT), max(IDX_TO_COLOR), 3)
+HIGHEST = (max(IDX_TO_OBJECT), max(IDX_TO_COLOR), 3)
 _MASKS_KEPT = 1 << 15
-SYMBOLS = np.array(list(np.ndindex(*(highest + 1 for highest in _HIGHEST))), dtype=np.uint8)
+SYMBOLS = np.array(list(np.ndindex(*(highest + 1 for highest in HIGHEST))), dtype=np.uint8)
 """The object, color and state ids of every code (codes, 3): a code is a symbol as one number."""
 
 
 def code_of(symbol: tuple[int, int, int]) -> int:
     """Return the code of a symbol."""
-    (kind, color, state), (_, highest_color, highest_state) = symbol, _HIGHEST
+    (kind, color, state), (_, highest_color, highest_state) = symbol, HIGHEST
     return (kind * (highest_color + 1) + color) * (highest_state + 1) + state
 
 
@@ -149,7 +149,7 @@ class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
             view_size = check_view_size("view_size", view_size, max(grid_env.width, grid_env.height))
             grid_env.agent_view_size = view_size
         size = grid_env.agent_view_size
-        high = np.broadcast_to(np.array(_HIGHEST, dtype=np.uint8), (size, size, 3))
+        high = np.broadcast_to(np.array(HIGHEST, dtype=np.uint8), (size, size, 3))
         self.observation_space = gym.spaces.Box(np.zeros_like(high), high.copy(), dtype=np.uint8)
         self.encoder: ViewEncoder | None = None
         cls = type(grid_env)
@@ -170,6 +170,16 @@ class SymbolView(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        if terminated or truncated:
-            info.setdefault("is_success", bool(terminated and float(reward) > 0))
+        report_success(info, float(reward), terminated, truncated)
         return observation["image"], reward, terminated, truncated, info
+
+
+def report_success(info: dict[str, Any], reward: float, terminated: bool, truncated: bool) -> None:
+    """Say in the info of an episode's last step whether it was a success: it ended, with a positive reward."""
+    if terminated or truncated:
+        info.setdefault("is_success", bool(terminated and reward > 0))
+
+
+def is_symbols(space: gym.Space[Any]) -> bool:
+    """Return whether a space is that of MiniGrid's symbols, with their true bounds."""
+    return isinstance(space, gym.spaces.Box) and space.shape[2:] == (3,) and bool((space.high == HIGHEST).all())

@@ -23,6 +23,7 @@ from engram.configs.schema import CHOICES, PartConfig, PPOConfig
 from engram.memory import CONTROLLERS, MEMORIES
 
 ENVS = [
+    "babyai",
     "binding",
     "chain",
     "counting",

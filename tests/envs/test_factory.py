@@ -119,7 +119,7 @@ def test_a_users_module_registers_its_ids(tmp_path, monkeypatch):
             "no environment is registered as 'Engram-MachS9-v0': did you mean Engram-Match",
         ),
         ({"env_id": "Engram-MatchS9-v7"}, "did you mean Engram-MatchS9-v0"),
-        ({"env_id": "qqqq"}, "no environment is registered as 'qqqq': is the module that registers it named"),
+        ({"env_id": "qqqq"}, "no environment is registered as 'qqqq': if it is of a package, name the module that"),
         ({"env_id": "CartPole-v1", "module": "no_such_module"}, "module='no_such_module' cannot be imported"),
         ({"env_id": "CartPole-v1", "split": "dev"}, "split='dev' must be one of"),
         ({"env_id": "CartPole-v1", "view_size": 3}, "CartPole-v1: view_size and useful_actions are for MiniGrid"),

@@ -42,6 +42,7 @@ class GridTask(MiniGridEnv):
     """
 
     useful_actions = ("left", "right", "forward")
+    mission_changes = False
     cues: Sequence[Cell] = ()
     """Cells that show what has to be remembered, in the order in which it will be needed."""
 

@@ -65,7 +65,12 @@ class Match(GridTask):
             raise ValueError(f"length={length} must not be above {most} at size={size}")
         self.objects = check_objects(objects, 2)
         self.scene: Scene
-        super().__init__(size, _mission, self._default_max_steps(size), max_steps, agent_view_size, **kwargs)
+        super().__init__(size, self.task, self._default_max_steps(size), max_steps, agent_view_size, **kwargs)
+
+    @staticmethod
+    def task() -> str:
+        """Return what is to be done."""
+        return "look at the object in the dead end, then go to the one like it"
 
     def _default_max_steps(self, size: int) -> int:
         return 5 * size**2
@@ -157,7 +162,3 @@ class Match(GridTask):
 
     def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
         return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)
-
-
-def _mission() -> str:
-    return "look at the object in the dead end, then go to the one like it"

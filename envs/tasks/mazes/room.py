@@ -37,6 +37,10 @@ class Room(Match):
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
         super().__init__(size=size, max_steps=max_steps, **kwargs)
 
+    @staticmethod
+    def task() -> str:
+        return "find the object in the room, then go to the one like it behind the corridor"
+
     def _default_max_steps(self, size: int) -> int:
         return 30 * size
 

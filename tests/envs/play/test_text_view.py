@@ -61,7 +61,7 @@ def test_the_whole_grid_shows_where_everything_is_and_marks_what_the_agent_sees(
     observation, _ = env.reset()
     bare = env.unwrapped
     for action in (0, 0, 2, 1, 2, 2, 1, 1, 2):
-        view = whole_grid(env, observation)
+        view = whole_grid(env, observation["image"])
         lines = draw(view).plain.splitlines()
         assert [len(line) for line in lines] == [2 * bare.width] * bare.height
         x, y = bare.agent_pos

@@ -152,8 +152,8 @@ def test_env_checker_accepts_it():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        (spaces.Text(8), "the observation is of the space Text, which no agent here can read"),
-        (spaces.Dict({"say": spaces.Tuple((BOX, spaces.Text(8)))}), "the part 'say/1' of the observation is of the"),
+        (spaces.Sequence(BOX), "the observation is of the space Sequence, which no agent here can read"),
+        (spaces.Dict({"say": spaces.Tuple((BOX, spaces.Graph(BOX, None)))}), "the part 'say/1' of the observation is"),
         (spaces.Dict({"seen": spaces.Sequence(BOX)}), "the part 'seen' of the observation is of the space Sequence"),
         (spaces.Dict({"a/b": BOX, "a": spaces.Dict({"b": BOX})}), "two parts of the observation would be called 'a/b'"),
     ],

@@ -1,0 +1,113 @@
+"""A MiniGrid environment behind wrappers that change what is seen: it is shown as they show it."""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from minigrid.core.mission import MissionSpace
+from minigrid.minigrid_env import MiniGridEnv
+from minigrid.wrappers import (
+    DictObservationSpaceWrapper,
+    OneHotPartialObsWrapper,
+    RGBImgObsWrapper,
+    RGBImgPartialObsWrapper,
+    SymbolicObsWrapper,
+)
+
+from engram.envs.wrappers.symbols import HIGHEST, report_success
+from engram.envs.wrappers.words import Words
+
+_PICTURES = (RGBImgObsWrapper, RGBImgPartialObsWrapper)
+
+
+def changes_the_view(env: gym.Env[Any, Any]) -> bool:
+    """Return whether a MiniGrid environment, or wrappers around it, show anything else than MiniGrid's own view."""
+    bare: Any = env.unwrapped
+    own_draws = type(bare).gen_obs is MiniGridEnv.gen_obs
+    return env.observation_space != bare.observation_space or not own_draws
+
+
+class AsWrapped(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Shows a MiniGrid environment as its own wrappers do, and puts ``is_success`` into its info.
+
+    Symbols get their true bounds, so that nothing takes them for a picture: MiniGrid's wrappers say 255. The mission is
+    shown as numbers of its words if it changes from episode to episode, and left out otherwise.
+
+    Args:
+        env: a MiniGrid environment in wrappers that change its observation.
+        words: the space of its missions, see ``words_of_missions``.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], words: Words | None):
+        gym.utils.RecordConstructorArgs.__init__(self, words=words)
+        super().__init__(env)
+        self._words = words
+        self._offset = 0
+        space = env.observation_space
+        if isinstance(space, spaces.Dict):
+            parts = {key: part for key, part in space.spaces.items() if not self._is_mission(key, part)}
+            if words is not None and len(parts) < len(space.spaces):
+                parts["mission"] = words
+            if "image" in parts:
+                parts["image"] = self._bounded(parts["image"])
+            self.observation_space = spaces.Dict(parts)
+        else:
+            self.observation_space = self._bounded(space)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._shown(observation), info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        report_success(info, float(reward), terminated, truncated)
+        return self._shown(observation), reward, terminated, truncated, info
+
+    def _shown(self, observation: Any) -> Any:
+        if not isinstance(self.observation_space, spaces.Dict):
+            return observation + self._offset if self._offset else observation
+        bare: Any = self.env.unwrapped
+        shown = {key: observation[key] for key in self.observation_space.spaces if key != "mission"}
+        if "mission" in self.observation_space.spaces and self._words is not None:
+            shown["mission"] = self._words.numbers_of(bare.mission)
+        if self._offset:
+            shown["image"] = shown["image"] + self._offset
+        return shown
+
+    def _is_mission(self, key: str, space: spaces.Space[Any]) -> bool:
+        is_text = isinstance(space, MissionSpace | spaces.Text)
+        return key == "mission" and (is_text or self._is_behind(DictObservationSpaceWrapper))
+
+    def _bounded(self, space: spaces.Space[Any]) -> spaces.Space[Any]:
+        """Return the space of an image, with its true bounds if it is one of MiniGrid's symbols."""
+        if not isinstance(space, spaces.Box) or len(space.shape) != 3 or not _all_of_minigrid(self.env):
+            return space
+        if self._is_behind(SymbolicObsWrapper):  # (x, y, what is there), -1 for nothing
+            self._offset = 1
+            return spaces.Box(0, space.high + 1, dtype=space.dtype.type)
+        if self._is_behind(OneHotPartialObsWrapper):
+            return spaces.Box(0, 1, space.shape, np.uint8)
+        if self._is_behind(*_PICTURES):
+            return space
+        high = np.broadcast_to(np.array(HIGHEST, dtype=np.uint8), space.shape)
+        return spaces.Box(np.zeros_like(high), high.copy(), dtype=np.uint8)
+
+    def _is_behind(self, *kinds: type[Any]) -> bool:
+        return any(isinstance(wrapper, kinds) for wrapper in _wrappers(self.env))
+
+
+def _wrappers(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
+    found = []
+    while isinstance(env, gym.Wrapper):
+        found.append(env)
+        env = env.env
+    return found
+
+
+def _all_of_minigrid(env: gym.Env[Any, Any]) -> bool:
+    """Return whether all that changes the view is MiniGrid's, so that it is known what an image holds."""
+    changing = (one for one in _wrappers(env) if one.observation_space != one.env.observation_space)
+    return all(type(one).__module__.startswith("minigrid.") for one in changing)

@@ -1,0 +1,76 @@
+"""Texts as the numbers of their words, so that an agent can read them."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+_OF_MINIGRID = """
+red green blue purple yellow grey
+object objects wall walls floor door key ball box goal lava agent signs
+go get find fetch put pick open unlock use reach avoid traverse look
+room rooms hallway fork square maze opening end left right front
+up at in on of to from behind near next matching other like again and then after ,
+a the you your it one that must have choose remember means dead seen
+"""
+VOCABULARY = tuple(_OF_MINIGRID.split())
+"""Words of MiniGrid's and BabyAI's missions, numbered from 1 on; 0 is no word."""
+NUMBERS = 1024
+"""How many numbers there are; those behind the vocabulary's are shared by all other words, by a hash."""
+
+_NUMBER_OF = {word: number for number, word in enumerate(VOCABULARY, start=1)}
+
+
+class Words(spaces.MultiDiscrete):
+    """The space of texts of a number of words at most; what is missing to it is 0.
+
+    Args:
+        length: the number of words.
+        constant_over_episode: whether the text is the same at all steps of an episode.
+    """
+
+    one_alphabet = True
+    """A number means the same at every place: what encodes it may learn so."""
+
+    def __init__(self, length: int, constant_over_episode: bool = False):
+        super().__init__([NUMBERS] * length, dtype=cast(Any, np.int16))  # its type says int64 only
+        self.length = length
+        self.constant_over_episode = constant_over_episode
+
+    def numbers_of(self, text: str) -> npt.NDArray[np.int16]:
+        """Return the numbers of a text's words, (length,).
+
+        Raises:
+            ValueError: if it has more words.
+        """
+        words = words_of(text)
+        if len(words) > self.length:
+            raise ValueError(
+                f"the text {text!r:.80} has {len(words)} words, where {self.length} at most were announced"
+            )
+        numbers = np.zeros(self.length, dtype=np.int16)
+        numbers[: len(words)] = [number_of(word) for word in words]
+        return numbers
+
+    def __eq__(self, other: Any) -> bool:
+        same: bool = super().__eq__(other)
+        return same and self.constant_over_episode == getattr(other, "constant_over_episode", None)
+
+    def __repr__(self) -> str:
+        return f"Words({self.length}, constant_over_episode={self.constant_over_episode})"
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in small letters; a mark is a word of its own."""
+    return re.findall(r"\w+|[^\w\s]", text.lower())
+
+
+def number_of(word: str) -> int:
+    """Return the number of a word, from 1 on, the same on every machine."""
+    known = 1 + len(VOCABULARY)
+    return _NUMBER_OF.get(word) or known + zlib.crc32(word.encode()) % (NUMBERS - known)

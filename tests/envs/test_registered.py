@@ -1,0 +1,51 @@
+"""Ids are found as `gym.make` finds them, and those that are not are answered with their like."""
+
+import sys
+
+import gymnasium as gym
+import pytest
+
+from engram.envs import make_env
+from engram.envs.registered import full_id
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    code = "import gymnasium as gym\nfor version in (0, 3, 11):\n"
+    code += "    gym.register(f'Own/Corridor-v{version}', entry_point='engram.envs.tasks.tmaze.env:TMaze')\n"
+    (tmp_path / "own_corridors.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield "own_corridors"
+    sys.modules.pop("own_corridors", None)
+    for version in (0, 3, 11):
+        gym.registry.pop(f"Own/Corridor-v{version}", None)
+
+
+def test_an_id_may_name_its_module(module):
+    assert make_env(f"{module}:Own/Corridor-v3").spec.id == "Own/Corridor-v3"
+    assert make_env("Own/Corridor-v0", module=module).spec.id == "Own/Corridor-v0"
+
+
+def test_without_a_version_the_latest_is_taken(module):
+    assert full_id(f"{module}:Own/Corridor") == "Own/Corridor-v11"
+    assert full_id("Own/Corridor") == "Own/Corridor-v11"
+    assert full_id("CartPole") == "CartPole-v1"
+
+
+@pytest.mark.parametrize(
+    ("env_id", "module", "hint"),
+    [
+        ("Engram-Room-v0", None, "did you mean Engram-RoomS"),
+        ("CartPole-v7", None, "did you mean CartPole-v"),
+        ("popgym-RepeatPreviousEasy-v0", None, "the module that registers such ids is 'popgym'"),
+        ("ALE/Pong-v5", None, "the module that registers such ids is 'ale_py'"),
+        ("Zzz-v0", "json", "json registers no such id$"),
+        ("json:Zzz-v0", None, "json registers no such id$"),
+        ("not an id!", None, "if it is of a package, name the module that registers it in module=$"),
+    ],
+)
+def test_what_does_not_exist_is_answered_with_what_is_like_it(env_id, module, hint):
+    with pytest.raises(ValueError, match=hint) as error:
+        full_id(env_id, module)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,40 @@
+"""Texts as numbers of their words."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from engram.envs.wrappers.words import NUMBERS, VOCABULARY, Words, number_of, words_of
+
+
+def test_every_word_of_the_vocabulary_has_its_own_number():
+    assert len(set(VOCABULARY)) == len(VOCABULARY)
+    assert [number_of(word) for word in VOCABULARY] == list(range(1, len(VOCABULARY) + 1))
+
+
+def test_other_words_have_numbers_behind_them_the_same_in_every_process():
+    numbers = [number_of(word) for word in ("defuse", "bomb", "Ärger", "7")]
+    assert numbers == [832, 807, 251, 586]
+    assert all(len(VOCABULARY) < number < NUMBERS for number in numbers)
+
+
+def test_marks_are_words_and_letters_are_small():
+    assert words_of("Put it down, then GO!") == ["put", "it", "down", ",", "then", "go", "!"]
+    assert words_of("") == []
+
+
+def test_a_text_is_filled_up_and_never_cut():
+    space = Words(5)
+    numbers = space.numbers_of("go to the red door")
+    assert space.contains(numbers)
+    assert numbers.tolist() == [number_of(word) for word in ("go", "to", "the", "red", "door")]
+    assert space.numbers_of("go").tolist() == [number_of("go"), 0, 0, 0, 0]
+    with pytest.raises(ValueError, match="has 6 words, where 5 at most were announced"):
+        space.numbers_of("go to the red door now")
+
+
+def test_spaces_are_equal_if_they_promise_the_same():
+    assert Words(5) == Words(5)
+    assert Words(5) != Words(6)
+    assert Words(5) != Words(5, constant_over_episode=True)
+    assert Words(3) != spaces.MultiDiscrete([NUMBERS] * 3, dtype=np.int16)
