@@ -126,12 +126,15 @@ class EncodingCache:
     """Keeps what a call of `predict` has encoded for the next, outside of the state, and only while it holds.
 
     It is handed out once, for the very state it came with and unchanged weights; for another state without what is of
-    the memory.
+    the memory. A copy holds nothing.
     """
 
     def __init__(self) -> None:
         self._held: tuple[object, tuple[int, ...], Cache] | None = None
         self._version: tuple[int, ...] | None = None
+
+    def __reduce__(self) -> tuple[type[EncodingCache], tuple[()]]:
+        return EncodingCache, ()
 
     def put(self, state: object, cache: Cache, weights: nn.Module, optimizer: Optimizer) -> None:
         """Hold the cache that was returned with `state`; the weights are those of `take`."""

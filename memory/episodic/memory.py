@@ -19,7 +19,6 @@ from engram.memory.arguments import check_int
 from engram.memory.distinct import distinct
 from engram.memory.episodic.acting.cache import SlotCache
 from engram.memory.episodic.acting.definition import TRACED
-from engram.memory.episodic.acting.native import act
 from engram.memory.episodic.attend.definition import Events
 from engram.memory.episodic.attend.native import path as attend_path
 from engram.memory.episodic.attention import Attended, EventAttention
@@ -163,7 +162,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: SlotCache) -> MemoryOutput:
         """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
         hashes = event_hash(steps.events, self.compared)[0]
-        acted = act(self.attention, steps, state.step, hashes, cache)
+        acted = cache.act(self.attention, steps, state.step, hashes)
         after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, acted.slot, cache.entry)
         trace = dict(zip(TRACED, acted.trace.unsqueeze(1), strict=True))
         kept = cache._replace(entry=cache.entry + 1)

@@ -1,56 +1,78 @@
-/* One step of acting: `definition.act`, one row of the batch after another. */
+/* One step of acting: `definition.act`, two products for all rows of the batch, and then one row after another. */
 #include "../attend/read.h"
 #include "../slot_facts.h"
 
-typedef struct { /* rows, slots, rows of the table of age biases, starts of buckets */
-    int64_t B, N, A, starts;
+/* rows, slots, numbers of a hidden vector, an encoded event and an embedded step; of age biases, starts of buckets, and
+ * embeddings at hand */
+typedef struct {
+    int64_t B, N, H, D, E, A, starts, embeddings;
 } Counts;
 
-typedef struct {
-    const REAL *queries, *own; /* [B, KEYS] and [B, EVENT], the step's event as the slots' events are kept */
-    const REAL *log_gate;      /* [B] */
-    const int64_t *hash, *step;
-    REAL *projected; /* [B, N, EVENT] */
-    Facts facts;
+enum { ASKED = KEYS + EVENT }; /* a query and, behind it, the step's event as the slots' events are kept */
+
+typedef struct { /* what stays where it is from step to step */
+    const REAL *of_hidden, *of_event, *constant; /* packed [H, KEYS] and [D + E, ASKED]; [ASKED] */
+    const REAL *embeddings;                      /* [embeddings, E] of the first steps */
+    const double *frequencies, *phases;          /* [E] */
     const REAL *age_bias, *penalty, *null_key, *null_value; /* Learned */
     const int64_t *starts; /* the smallest age of each bucket but the first */
     const REAL *weight, *bias; /* [VALUES] of the normalization */
-    REAL *read;                /* [B, VALUES + R] */
-    int64_t *slot;             /* [B] that is taken, or -1 */
-    REAL *gate, *written, *occupancy, *null; /* [B] what is traced */
+    REAL *projected; /* [B, N, EVENT] */
+    Facts facts;
+} Kept;
+
+typedef struct {
+    const REAL *hidden, *encoded; /* [B, H], [B, D] */
+    const int64_t *hash, *step;
+    REAL *read;    /* [B, VALUES + R] */
+    int64_t *slot; /* [B] that is taken, or -1 */
+    REAL *trace;   /* [4, B] TRACED */
 } Step;
 
-/* The number of starts that are not above an age */
-static inline uint8_t bucket(const int64_t *starts, int64_t count, int64_t age) {
-    int64_t first = 0;
-    if (age <= 0) return 0;
-    if (age < count && starts[age] == age + 1) return age; /* they begin with 1, 2, 3 ... */
-    while (first < count) {
-        const int64_t middle = (first + count) / 2;
-        if (starts[middle] <= age)
-            first = middle + 1;
-        else
-            count = middle;
-    }
-    return first;
-}
-
-typedef struct { /* room for a row */
-    uint8_t *alive, *age;                    /* [N] */
-    REAL *log_duplicates, *weights, *contents; /* [N], [R, N], [VALUES] */
+typedef struct { /* room for all rows: [B, D + E], [B, ASKED], [B, KEYS]; and for one */
+    REAL *events, *asked, *queries, *log_duplicates, *logits, *weights, *contents;
+    uint8_t *alive, *age;
 } Room;
 
-/* SlotFacts.reach; returns how many are alive */
-static int64_t reach(const Counts *n, const Facts *facts, int64_t step, const int64_t *starts, Room *to) {
+/* Encoded events and embedded steps side by side, times their weights; and hidden vectors times theirs */
+static void multiply_all(const Counts *n, const Kept *kept, const Step *at, Room *to) {
+    const int64_t wide = n->D + n->E;
+    for (int64_t b = 0; b < n->B; b++) {
+        const int64_t step = at->step[b];
+        REAL *event = to->events + b * wide, *embedded = event + n->D;
+        memcpy(event, at->encoded + b * n->D, n->D * sizeof(REAL));
+        if (step < n->embeddings)
+            memcpy(embedded, kept->embeddings + step * n->E, n->E * sizeof(REAL));
+        else /* StepEmbedding */
+            for (int64_t i = 0; i < n->E; i++) embedded[i] = sin(kept->phases[i] + step * kept->frequencies[i]);
+    }
+    multiply(to->asked, kept->constant, 0, to->events, kept->of_event, n->B, wide, ASKED);
+    multiply(to->queries, to->asked, ASKED, at->hidden, kept->of_hidden, n->B, n->H, KEYS);
+}
+
+/* The number of starts that are not above an age; `at_power` has that of the powers of two */
+static inline uint8_t bucket(const int64_t *starts, int64_t count, const uint8_t *at_power, int64_t age) {
+    if (age <= 0) return 0;
+    if (age < count && starts[age] == age + 1) return age; /* they begin with 1, 2, 3 ... */
+    uint8_t found = at_power[63 - __builtin_clzll(age)];
+    while (found < count && starts[found] <= age) found++;
+    return found;
+}
+
+/* SlotFacts.reach, and the log gates relative to the most open one; returns how many are alive */
+static int64_t reach(const Counts *n, const Facts *facts, int64_t step, const int64_t *starts, const uint8_t *at_power,
+                     Room *to, REAL *open) {
     int64_t alive = 0;
     for (int64_t i = 0; i < n->N; i++) {
         to->alive[i] = facts->rank[i] > FREE;
         alive += to->alive[i];
     }
     for (int64_t i = 0; i < n->N; i++)
-        to->age[i] = to->alive[i] ? bucket(starts, n->starts, step - facts->birth[i]) : 0;
+        to->age[i] = to->alive[i] ? bucket(starts, n->starts, at_power, step - facts->birth[i]) : 0;
     for (int64_t i = 0; i < n->N; i++)
         to->log_duplicates[i] = logarithm(facts->duplicates[i] > 1 ? facts->duplicates[i] : 1);
+    for (int64_t i = 0; i < n->N; i++) to->logits[i] = to->alive[i] ? facts->log_gates[i] : LOWEST;
+    *open = largest(to->logits, n->N, LOWEST);
     return alive;
 }
 
@@ -64,34 +86,43 @@ static void normalize(const REAL *restrict x, const REAL *restrict weight, const
     for (int i = 0; i < VALUES; i++) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
-int act(const Counts *n, const Step *at) {
-    const int64_t N = n->N;
+int act(const Counts *n, const Kept *kept, const Step *at) {
+    const int64_t B = n->B, N = n->N;
     const Sizes one = {1, 1, N, N, n->A};
-    Row row;
-    if (!room(&row, &one)) return -1;
-    REAL *numbers = malloc((N + R * N + VALUES) * sizeof(REAL) + 2 * N);
-    if (!numbers) return free(row.used), -1;
-    Room to = {(uint8_t *)(numbers + N + R * N + VALUES), NULL, numbers, numbers + N, numbers + N + R * N};
-    to.age = to.alive + N;
-    for (int64_t b = 0; b < n->B; b++) {
-        const Facts facts = facts_of_row(&at->facts, b, N);
-        REAL *table = at->projected + b * N * EVENT, *read = at->read + b * (VALUES + R), null = 0;
-        at->occupancy[b] = (REAL)reach(n, &facts, at->step[b], at->starts, &to) / N;
-        const Arrays events = {at->queries + b * KEYS, table, NULL, NULL, to.alive, to.age, to.log_duplicates,
-                               at->age_bias, at->penalty, at->null_key, at->null_value, to.contents, read + VALUES,
-                               to.weights};
-        find_gates(&one, &events, 0, &row);
+    const int64_t sizes[] = {B * (n->D + n->E), B * ASKED, B * KEYS, N, R * N, R * N, VALUES};
+    Room to;
+    REAL **parts[] = {&to.events, &to.asked, &to.queries, &to.log_duplicates, &to.logits, &to.weights, &to.contents};
+    int64_t all = 0;
+    for (int i = 0; i < 7; i++) all += sizes[i];
+    REAL *numbers = malloc(all * sizeof(REAL) + 2 * N);
+    if (!numbers) return -1;
+    to.alive = (uint8_t *)(numbers + all), to.age = to.alive + N;
+    for (int64_t i = 0, first = 0; i < 7; first += sizes[i], i++) *parts[i] = numbers + first;
+    uint8_t at_power[63], passed = 0;
+    for (int power = 0; power < 63; power++) {
+        while (passed < n->starts && kept->starts[passed] <= (int64_t)1 << power) passed++;
+        at_power[power] = passed;
+    }
+    multiply_all(n, kept, at, &to);
+    for (int64_t b = 0; b < B; b++) {
+        const Facts facts = facts_of_row(&kept->facts, b, N);
+        const REAL *own = to.asked + b * ASKED + KEYS;
+        REAL *table = kept->projected + b * N * EVENT, *read = at->read + b * (VALUES + R), null = 0, open;
+        const REAL log_gate = log_sigmoid(own[VECTORS]);
+        const int64_t alive = reach(n, &facts, at->step[b], kept->starts, at_power, &to, &open);
+        Row row = {.used = to.alive, .gates = facts.log_gates, .open = &open, .logits = to.logits};
+        const Arrays events = {to.queries + b * KEYS, table, NULL, NULL, to.alive, to.age, to.log_duplicates,
+                               kept->age_bias, kept->penalty, kept->null_key, kept->null_value, to.contents,
+                               read + VALUES, to.weights};
         read_once(&one, &events, 0, &row);
-        normalize(to.contents, at->weight, at->bias, read);
+        normalize(to.contents, kept->weight, kept->bias, read);
         for (int r = 0; r < R; r++) null += read[VALUES + r];
-        const int64_t slot = take_slot(&facts, N, at->log_gate[b], at->hash[b], at->step[b]);
-        if (slot >= 0) memcpy(table + slot * EVENT, at->own + b * EVENT, EVENT * sizeof(REAL));
+        const int64_t slot = take_slot(&facts, N, log_gate, at->hash[b], at->step[b]);
+        if (slot >= 0) memcpy(table + slot * EVENT, own, EVENT * sizeof(REAL));
         at->slot[b] = slot;
-        at->gate[b] = decay(at->log_gate[b]);
-        at->written[b] = slot >= 0;
-        at->null[b] = null / R;
+        const REAL traced[] = {decay(log_gate), slot >= 0, (REAL)alive / N, null / R};
+        for (int i = 0; i < 4; i++) at->trace[i * B + b] = traced[i];
     }
     free(numbers);
-    free(row.used);
     return 1;
 }

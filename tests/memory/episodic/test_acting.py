@@ -9,6 +9,7 @@ import torch
 
 from engram.memory.episodic.acting import definition, native
 from engram.memory.episodic.acting.cache import SlotCache
+from engram.memory.episodic.acting.native import NativeStep
 from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import fresh
 from engram.memory.interface import StepSequence
@@ -33,10 +34,12 @@ def made(dtype=torch.float32, hops=1, embedding=4, slots=SLOTS, filled=0.4):
         return attention, SlotCache.of(projected, state, attention)
 
 
-def play(act, attention, cache, first=SLOTS):
+def play(attention, cache, first=SLOTS, in_c=True):
     """Act with a cache of one's own; return what came out at each step, and the cache."""
     torch.manual_seed(1)
-    cache, dtype, found = copy.deepcopy(cache), attention.null_key.dtype, []
+    projected, facts = copy.deepcopy(cache[:2])
+    cache = SlotCache(projected, facts, NativeStep.of(attention, projected, facts) if in_c else None, cache.entry)
+    dtype, found = attention.null_key.dtype, []
     step = torch.full((BATCH,), first)
     for _ in range(TIME):
         starts = torch.rand(BATCH) < 0.1
@@ -46,15 +49,15 @@ def play(act, attention, cache, first=SLOTS):
         steps = StepSequence(hidden.to(dtype), encoded.to(dtype), (), starts.unsqueeze(0))
         hashes = torch.randint(1, KINDS, (BATCH,)) * 2**40
         with torch.no_grad():
-            found.append(act(attention, steps, step, hashes, cache))
+            found.append(cache.act(attention, steps, step, hashes))
         step = step + 1
     return found, cache
 
 
 def check(attention, cache, first=SLOTS):
     """Both ways act alike and leave the same cache."""
-    expected, after = play(definition.act, attention, cache, first)
-    found, own = play(native.act, attention, cache, first)
+    expected, after = play(attention, cache, first, in_c=False)
+    found, own = play(attention, cache, first)
     for one, other in zip(expected, found, strict=True):
         assert torch.equal(one.slot, other.slot)
         torch.testing.assert_close(other.read, one.read)
@@ -98,13 +101,13 @@ def test_several_hops_are_left_to_the_definition():
 @pytest.mark.skipif(not IN_C, reason="no C compiler (cc) here, or switched off")
 def test_on_a_cpu_with_a_compiler_a_step_is_in_c(monkeypatch):
     monkeypatch.setattr(definition, "act", None)
-    play(native.act, *made())
+    play(*made())
 
 
 def test_without_a_compiler_a_step_is_that_of_torch(monkeypatch):
     attention, cache = made()
-    expected, _ = play(definition.act, attention, cache)
+    expected, _ = play(attention, cache, in_c=False)
     monkeypatch.setattr(native, "library", lambda *_, **__: None)
-    found, _ = play(native.act, attention, cache)
+    found, _ = play(attention, cache)
     for one, other in zip(leaves(expected), leaves(found), strict=True):
         assert torch.equal(one, other)
