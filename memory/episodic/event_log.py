@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engram.memory.episodic.append import append, write_rows
 from engram.memory.episodic.slot_facts import put
 from engram.memory.episodic.slots import last_writers, slots_in_use
 from engram.memory.state import State, broadcast_like, leaves, tree_map
@@ -212,24 +211,29 @@ def appended(
         in_place: whether the places are, too, on a CPU. To copy them costs less than the looks at what was replaced,
             as long as there are few.
     """
-    rows = list(zip(leaves(state.log), leaves(EventLog(events, state.step, event_hash)), strict=True))
-    rows, constant, log = [row for row in rows if not is_constant(row[0])], len(rows), state.log
-    if len(rows) < constant:
-        log = log._replace(events=_with_constants(log.events, events))
+    log = with_constants(state.log, events)
+    for entries, new in zip(leaves(log), leaves(EventLog(events, state.step, event_hash)), strict=True):
+        if not is_constant(entries):
+            entries[:, entry] = new
     newest, end = state.newest, state.end
     if in_place and newest.is_cpu:
-        write_rows(rows, entry)
         state.replaced[:, entry] = newest.gather(1, slot.clamp(min=0).unsqueeze(1)).squeeze(1)
         end = torch.full_like(end, entry + 1)
-        put(slot, newest, newest.new_full(slot.shape, entry))
     else:
-        newest = append(rows, entry, newest, slot)
+        newest = newest.clone()
+    put(slot, newest, newest.new_full(slot.shape, entry))
     return EpisodicState(log, newest, state.step + 1, end, state.replaced)
 
 
-def _with_constants(logged: State, events: State) -> State:
-    """Return the events of a log [B, C, ...] with what is constant as it is in some events [B, ...]."""
-    return tree_map(lambda old, new: new.unsqueeze(1) if is_constant(old) else old, logged, events)
+def with_constants(log: EventLog, events: State) -> EventLog:
+    """Return a log with what is constant over an episode as it is in some events, leaves [B, ...]."""
+    if not any(map(is_constant, leaves(log.events))):
+        return log
+
+    def held(logged: Tensor, new: Tensor) -> Tensor:
+        return new.unsqueeze(1) if is_constant(logged) else logged
+
+    return log._replace(events=tree_map(held, log.events, events))
 
 
 def after_sequence(state: EpisodicState, written: EventLog, decisions: Tensor, episode_starts: Tensor) -> EpisodicState:

@@ -27,7 +27,6 @@ from engram.memory.episodic.event_log import (
     EpisodicState,
     EventLog,
     after_sequence,
-    appended,
     capacity,
     copied,
     started,
@@ -161,12 +160,9 @@ class EpisodicMemory(Memory[EpisodicState]):
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: SlotCache) -> MemoryOutput:
         """Read at a single step, and decide what to write; the cache and the free part of the log are written to."""
-        hashes = event_hash(steps.events, self.compared)[0]
-        acted = cache.act(self.attention, steps, state.step, hashes)
-        after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes, acted.slot, cache.entry)
-        trace = dict(zip(TRACED, acted.trace.unsqueeze(1), strict=True))
-        kept = cache._replace(entry=cache.entry + 1)
-        return MemoryOutput(acted.read.unsqueeze(0), after, acted.slot.unsqueeze(0), kept, trace)
+        acted = cache.act(self.attention, steps, state, event_hash(steps.events, self.compared))
+        trace = dict(zip(TRACED, acted.trace, strict=True))
+        return MemoryOutput(acted.read, acted.after, acted.slot, cache._replace(entry=cache.entry + 1), trace)
 
     def _along(self, steps: StepSequence, state: EpisodicState, decisions: Tensor | None) -> MemoryOutput:
         """Read and write along a sequence: the definition of what acting and learning do."""

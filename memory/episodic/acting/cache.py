@@ -38,12 +38,14 @@ class SlotCache(NamedTuple):
         projected = nn.functional.pad(projected, (0, 0, 0, slots - used))
         log_gates = nn.functional.logsigmoid(projected[..., -1])
         facts = SlotFacts.of(log_gates, state.event_hash, state.birth, state.filled)
-        return SlotCache(projected, facts, NativeStep.of(attention, projected, facts), slots)
+        return SlotCache(projected, facts, NativeStep.of(attention, projected, facts, state.log), slots)
 
-    def act(self, attention: EventAttention, steps: StepSequence, step: Tensor, hashes: Tensor) -> Acted:
+    def act(self, attention: EventAttention, steps: StepSequence, state: EpisodicState, hashes: Tensor) -> Acted:
         """See `definition.act`; in C where that can do it."""
-        acted = None if self.native is None else self.native(steps, step, hashes)
-        return definition.act(attention, steps, step, hashes, self.projected, self.facts) if acted is None else acted
+        acted = None if self.native is None else self.native(steps, state, hashes, self.entry)
+        if acted is not None:
+            return acted
+        return definition.act(attention, steps, state, hashes, self.projected, self.facts, self.entry)
 
     def start_episodes(self, starts: Tensor) -> None:
         """Forget rows [B] in which an episode starts; a weight of zero times NaN is NaN, so they become zero."""

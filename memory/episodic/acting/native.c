@@ -2,10 +2,10 @@
 #include "../attend/read.h"
 #include "../slot_facts.h"
 
-/* rows, slots, numbers of a hidden vector, an encoded event and an embedded step; of age biases, starts of buckets, and
- * embeddings at hand */
+/* rows, slots, numbers of a hidden vector, an encoded event and an embedded step; of age biases, starts of buckets,
+ * embeddings at hand, entries of the log and pieces of an event */
 typedef struct {
-    int64_t B, N, H, D, E, A, starts, embeddings;
+    int64_t B, N, H, D, E, A, starts, embeddings, C, pieces;
 } Counts;
 
 enum { ASKED = KEYS + EVENT }; /* a query and, behind it, the step's event as the slots' events are kept */
@@ -23,11 +23,17 @@ typedef struct { /* what stays where it is from step to step */
 
 typedef struct {
     const REAL *hidden, *encoded; /* [B, H], [B, D] */
-    const int64_t *hash, *step;
-    REAL *read;    /* [B, VALUES + R] */
-    int64_t *slot; /* [B] that is taken, or -1 */
-    REAL *trace;   /* [4, B] TRACED */
+    const int64_t *hash, *step, *before; /* before: [B, N] entries of the log that the slots hold */
+    REAL *read;                    /* [B, VALUES + R] */
+    int64_t *slot, *after, *next;  /* [B] that is taken, or -1; as before; [B] the number of the next step */
+    REAL *trace;                   /* [4, B] TRACED */
 } Step;
+
+typedef struct { /* a part of the log and of the step's events */
+    char *log;       /* [B, C, size] */
+    const char *row; /* [B, size] */
+    int64_t size;
+} Piece;
 
 typedef struct { /* room for all rows: [B, D + E], [B, ASKED], [B, KEYS]; and for one */
     REAL *events, *asked, *queries, *log_duplicates, *logits, *weights, *contents;
@@ -86,7 +92,19 @@ static void normalize(const REAL *restrict x, const REAL *restrict weight, const
     for (int i = 0; i < VALUES; i++) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
-int act(const Counts *n, const Kept *kept, const Step *at) {
+/* event_log.appended */
+static void append(const Counts *n, const Step *at, const Piece *pieces, int64_t entry) {
+    for (const Piece *piece = pieces; piece < pieces + n->pieces; piece++)
+        for (int64_t b = 0; b < n->B; b++)
+            memcpy(piece->log + (b * n->C + entry) * piece->size, piece->row + b * piece->size, piece->size);
+    memcpy(at->after, at->before, n->B * n->N * sizeof(int64_t));
+    for (int64_t b = 0; b < n->B; b++) {
+        if (at->slot[b] >= 0) at->after[b * n->N + at->slot[b]] = entry;
+        at->next[b] = at->step[b] + 1;
+    }
+}
+
+int act(const Counts *n, const Kept *kept, const Step *at, const Piece *pieces, int64_t entry) {
     const int64_t B = n->B, N = n->N;
     const Sizes one = {1, 1, N, N, n->A};
     const int64_t sizes[] = {B * (n->D + n->E), B * ASKED, B * KEYS, N, R * N, R * N, VALUES};
@@ -123,6 +141,7 @@ int act(const Counts *n, const Kept *kept, const Step *at) {
         const REAL traced[] = {decay(log_gate), slot >= 0, (REAL)alive / N, null / R};
         for (int i = 0; i < 4; i++) at->trace[i * B + b] = traced[i];
     }
+    append(n, at, pieces, entry);
     free(numbers);
     return 1;
 }

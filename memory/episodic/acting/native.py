@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from ctypes import c_int64
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,10 +13,12 @@ from torch import Tensor, nn
 
 from engram.memory.episodic.acting.definition import TRACED, Acted
 from engram.memory.episodic.attention import EventAttention
+from engram.memory.episodic.event_log import EpisodicState, EventLog, is_constant, with_constants
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.interface import StepSequence
 from engram.memory.native.build import addresses, library, lie_on_cpu
 from engram.memory.native.product import pack
+from engram.memory.state import leaves, tree_map
 
 _SOURCE = Path(__file__).with_suffix(".c")
 _EMBEDDINGS = 1024
@@ -28,14 +32,17 @@ class NativeStep:
         compiled: the library.
         attention: of the memory, with a single hop.
         projected, facts: as in `SlotCache`; they are written to, in place.
+        log: of the state, for its shape.
     """
 
-    def __init__(self, compiled: Any, attention: EventAttention, projected: Tensor, facts: SlotFacts) -> None:
+    def __init__(
+        self, compiled: Any, attention: EventAttention, projected: Tensor, facts: SlotFacts, log: EventLog
+    ) -> None:
         self._compiled, self._read_size, self._dtype = compiled, attention.read_size, projected.dtype
         (of_hidden, of_event), embedding = _weights_of(attention), attention.step_embedding
         embeddings = attention.embedded(torch.arange(_EMBEDDINGS))
         encoded = attention.from_event.in_features
-        self._shapes = (len(projected), of_hidden.shape[1]), (len(projected), encoded)
+        self._shapes = (1, len(projected), of_hidden.shape[1]), (1, len(projected), encoded)
         self._kept = (  # as in C
             pack(compiled, of_hidden.t()),
             pack(compiled, of_event.t()),
@@ -52,30 +59,46 @@ class NativeStep:
         )
         sizes = (*projected.shape[:2], of_hidden.shape[1], encoded, embeddings.shape[1])
         buckets = (len(attention.age_bias.table), len(attention.age_bias.starts))
-        self._counts, self._at = struct.pack("8q", *sizes, *buckets, _EMBEDDINGS), addresses(*self._kept)
+        written = [leaf for leaf in leaves(log) if not is_constant(leaf)]
+        self._has_constants = len(written) < len(list(leaves(log)))
+        self._rows = [(leaf.dtype, (1, len(projected), *leaf.shape[2:])) for leaf in written]
+        self._sizes = [struct.pack("q", leaf.element_size() * math.prod(leaf.shape[2:])) for leaf in written]
+        counts = (*sizes, *buckets, _EMBEDDINGS, log.birth.shape[1], len(self._rows))
+        self._counts, self._at = struct.pack("10q", *counts), addresses(*self._kept)
 
     @staticmethod
-    def of(attention: EventAttention, projected: Tensor, facts: SlotFacts) -> NativeStep | None:
+    def of(attention: EventAttention, projected: Tensor, facts: SlotFacts, log: EventLog) -> NativeStep | None:
         """Return the step in C where that can do what the definition does: on a CPU with a compiler, for one hop."""
         dtype, (heads, key_size) = attention.null_key.dtype, attention.null_key.shape
         floats = (projected, facts.log_gates, facts.duplicates, attention.normalize.weight)
         if len(attention.queries) > 1 or not lie_on_cpu(dtype, *((part, part.shape) for part in floats)):
             return None
         compiled = library(_SOURCE, dtype, R=heads, W=key_size, V=attention.value_size)
-        return None if compiled is None else NativeStep(compiled, attention, projected, facts)
+        return None if compiled is None else NativeStep(compiled, attention, projected, facts, log)
 
-    def __call__(self, steps: StepSequence, step: Tensor, hashes: Tensor) -> Acted | None:
-        """Do what `definition.act` does; return None, and do nothing, if numbers are of another type (autocast)."""
-        hidden, encoded = steps.hidden[0].contiguous(), steps.encoded[0].contiguous()
+    def __call__(self, steps: StepSequence, state: EpisodicState, hashes: Tensor, entry: int) -> Acted | None:
+        """Do what `definition.act` does; return None, and do nothing, if something is of another type (autocast)."""
+        hidden, encoded = steps.hidden.contiguous(), steps.encoded.contiguous()
         if not lie_on_cpu(self._dtype, *zip((hidden, encoded), self._shapes, strict=True)):
             return None
-        rows = len(step)
-        read, slot = hidden.new_empty(rows, self._read_size), torch.empty_like(step)
-        trace = hidden.new_empty(len(TRACED), rows)
-        at = addresses(hidden, encoded, hashes, step, read, slot, trace)
-        if self._compiled.act(self._counts, self._at, at) < 0:
+        step, before = state.step.contiguous(), state.newest.contiguous()
+        log = (
+            with_constants(state.log, tree_map(lambda leaf: leaf[0], steps.events))
+            if self._has_constants
+            else state.log
+        )
+        written = zip(leaves(log), (*leaves(steps.events), step.unsqueeze(0), hashes), strict=True)
+        logs, rows = zip(*((to, leaf.contiguous()) for to, leaf in written if not is_constant(to)), strict=True)
+        if any(row.dtype != dtype or row.shape != shape for row, (dtype, shape) in zip(rows, self._rows, strict=True)):
+            return None
+        read = hidden.new_empty(1, len(step), self._read_size)
+        slot, after, following = torch.empty_like(hashes), torch.empty_like(before), torch.empty_like(step)
+        trace = hidden.new_empty(len(TRACED), *slot.shape)
+        pieces = b"".join(addresses(*pair) + size for *pair, size in zip(logs, rows, self._sizes, strict=True))
+        at = addresses(hidden, encoded, hashes, step, before, read, slot, after, following, trace)
+        if self._compiled.act(self._counts, self._at, at, pieces, c_int64(entry)) < 0:
             raise MemoryError("too little memory for a step of acting")
-        return Acted(read, slot, trace)
+        return Acted(read, slot, trace, state._replace(log=log, newest=after, step=following))
 
 
 def _weights_of(attention: EventAttention) -> tuple[Tensor, Tensor]:
