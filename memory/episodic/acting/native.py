@@ -82,11 +82,9 @@ class NativeStep:
         if not lie_on_cpu(self._dtype, *zip((hidden, encoded), self._shapes, strict=True)):
             return None
         step, before = state.step.contiguous(), state.newest.contiguous()
-        log = (
-            with_constants(state.log, tree_map(lambda leaf: leaf[0], steps.events))
-            if self._has_constants
-            else state.log
-        )
+        log = state.log
+        if self._has_constants:
+            log = with_constants(log, tree_map(lambda leaf: leaf[0], steps.events))
         written = zip(leaves(log), (*leaves(steps.events), step.unsqueeze(0), hashes), strict=True)
         logs, rows = zip(*((to, leaf.contiguous()) for to, leaf in written if not is_constant(to)), strict=True)
         if any(row.dtype != dtype or row.shape != shape for row, (dtype, shape) in zip(rows, self._rows, strict=True)):
