@@ -26,13 +26,13 @@ from stable_baselines3.common.vec_env import VecEnv
 import engram
 from engram.agents.actor_critic import AgentState
 from engram.agents.arguments import NOT_SUPPORTED, check_numbers, refuse_unknown, refuse_unsupported, with_architecture
-from engram.agents.buffer import ChunkBuffer, fit_chunks
-from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.learning.update import UpdateNumbers, metrics, update
 from engram.agents.policy import MemoryPolicy
-from engram.agents.returns import generalized_advantages
-from engram.agents.rollout import RolloutCursor, collect
+from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
+from engram.agents.rollout.collect import RolloutCursor, collect
+from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.returns import generalized_advantages
 from engram.agents.spaces import check_spaces
-from engram.agents.update import UpdateNumbers, metrics, update
 from engram.memory import Controller, Memory
 
 ARCHITECTURE = ("memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WRONG = """\
-from engram.agents.returns import generalized_advantages
+from engram.agents.rollout.returns import generalized_advantages
 from engram.envs import make_env
 
 make_env("Engram-TMaze-v0", pixels="eight")

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from engram.agents import MemoryPPO
 from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.interventions import make_intervention
-from engram.agents.ppo import MemoryPPO
-from engram.agents.stepping import env_action_masks
+from engram.agents.rollout.stepping import env_action_masks
 
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
 """Gets observations, the agent's state, [B] which episodes start, [B] where the cue is in sight (None if unknown)."""

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
+from engram.agents.rollout.stepping import env_action_masks
 from engram.agents.spaces import observation_tree
-from engram.agents.stepping import env_action_masks
 from engram.memory import SlotAccess, State, tree_map
 
 

@@ -13,7 +13,7 @@ from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.agents.spaces import observation_tree
 
 

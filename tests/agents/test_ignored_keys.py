@@ -7,7 +7,7 @@ import torch
 from gymnasium import spaces
 from staggered import ROWS, Staggered, agent, collect_one, replay_error, rollouts, vec_env
 
-from engram.agents.novelty import EpisodicNovelty
+from engram.agents.rollout.novelty import EpisodicNovelty
 
 SPACE = spaces.Dict({"clock": spaces.Box(0, 1e6, (1,), np.float32), "sight": spaces.Discrete(3)})
 MEMORIES = [

@@ -12,7 +12,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from staggered import vec_env
 
 from engram.agents import MemoryPPO
-from engram.agents.losses import ppo_loss
+from engram.agents.learning.losses import ppo_loss
 
 
 def steps_taken(model):
@@ -37,7 +37,7 @@ def test_it_stops_beyond_one_and_a_half_times_the_target(monkeypatch):
         divergences.append(loss.approx_kl.item())
         return loss
 
-    monkeypatch.setattr("engram.agents.update.ppo_loss", spy)
+    monkeypatch.setattr("engram.agents.learning.update.ppo_loss", spy)
     assert steps_taken(small(learning_rate=0.01)) == 4
     second = divergences[1]  # that of the first minibatch is zero: nothing has changed yet
     assert steps_taken(small(learning_rate=0.01, target_kl=second / 1.6)) == 1

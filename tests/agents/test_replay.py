@@ -23,7 +23,7 @@ from staggered import (
     vec_env,
 )
 
-from engram.agents.buffer import ChunkBuffer
+from engram.agents.rollout.buffer import ChunkBuffer
 from engram.memory import tree_map
 from engram.memory.controllers.gru.definition import GRU
 from engram.memory.controllers.lstm.definition import LSTM

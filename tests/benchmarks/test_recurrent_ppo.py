@@ -14,7 +14,7 @@ from benchmarks.baselines.event_observation import PREVIOUS_ACTION, ShowPrevious
 from benchmarks.baselines.novelty_rewards import FirstVisits
 from benchmarks.baselines.recurrent_ppo import AnnealEntropy, Player, main, make_model, train
 from engram.agents import MemoryPPO
-from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.cli.prepare import agent_arguments
 from engram.configs import CannotRun, load
 from engram.evidence.runs.open import make_envs

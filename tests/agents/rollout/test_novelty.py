@@ -9,7 +9,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import STEPS, Telling, agent, collect_one, vec_env
 
-from engram.agents.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 
 ROWS = 3
 

@@ -9,9 +9,9 @@ import torch
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
-from engram.agents.buffer import ChunkBuffer
-from engram.agents.losses import PPOLoss, clipped_values, normalized, ppo_loss
+from engram.agents.learning.losses import PPOLoss, clipped_values, normalized, ppo_loss
 from engram.agents.policy import MemoryPolicy
+from engram.agents.rollout.buffer import ChunkBuffer
 from engram.memory import Replay, State, tree_map
 
 

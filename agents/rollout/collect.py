@@ -12,12 +12,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
-from engram.agents.buffer import ChunkBuffer, Transition
-from engram.agents.novelty import EpisodicNovelty
 from engram.agents.policy import MemoryPolicy
-from engram.agents.returns import next_values
+from engram.agents.rollout.buffer import ChunkBuffer, Transition
+from engram.agents.rollout.novelty import EpisodicNovelty
+from engram.agents.rollout.returns import next_values
+from engram.agents.rollout.stepping import stepper_of
 from engram.agents.spaces import observation_tree
-from engram.agents.stepping import stepper_of
 from engram.memory import Cache, State, tree_map
 from engram.memory.state import concatenate
 
@@ -57,7 +57,7 @@ def collect(
 
     Args:
         policy: the agent; it samples its actions.
-        env: B envs; they are stepped by tensors if they can be (see `agents/stepping.py`).
+        env: B envs; they are stepped by tensors if they can be (see `agents/rollout/stepping.py`).
         cursor: where to go on.
         buffer: emptied and filled.
         novelty: is given every observation.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engram.agents.losses import clipped_values, normalized, ppo_loss
+from engram.agents.learning.losses import clipped_values, normalized, ppo_loss
 
 LENGTH, CHUNKS = 5, 3
 

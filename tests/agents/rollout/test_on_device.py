@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from staggered import agent
 
 from engram.agents import WrongStep
-from engram.agents.stepping import ArrayStepper, TensorStepper, stepper_of
+from engram.agents.rollout.stepping import ArrayStepper, TensorStepper, stepper_of
 from engram.envs import TensorVecEnv, make_tensor_env
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, StateDrift
 

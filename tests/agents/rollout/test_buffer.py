@@ -5,7 +5,7 @@ import torch
 from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, minibatches, vec_env
 
 from engram.agents.actor_critic import AgentState
-from engram.agents.buffer import ChunkBuffer, Transition
+from engram.agents.rollout.buffer import ChunkBuffer, Transition
 from engram.memory.state import leaves
 
 

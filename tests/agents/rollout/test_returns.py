@@ -5,7 +5,7 @@ import pytest
 import torch
 from staggered import LENGTHS, ROWS, STEPS, collect_one, counting_agent
 
-from engram.agents.returns import generalized_advantages, next_values
+from engram.agents.rollout.returns import generalized_advantages, next_values
 
 TIME, BATCH = 13, 5
 

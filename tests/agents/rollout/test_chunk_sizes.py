@@ -2,7 +2,7 @@
 
 import pytest
 
-from engram.agents.buffer import fit_chunks
+from engram.agents.rollout.buffer import fit_chunks
 
 
 @pytest.mark.parametrize(

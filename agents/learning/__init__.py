@@ -1,0 +1,1 @@
+"""Learning from a rollout: PPO's loss and its passes over minibatches of chunks."""
