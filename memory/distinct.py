@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import c_int64
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from engram.memory.native.build import addresses, library
 from engram.memory.state import State, tree_map
+
+_SOURCE = Path(__file__).with_suffix(".c")
 
 
 def distinct(event_hashes: Tensor) -> tuple[Tensor, Tensor]:
@@ -19,6 +25,18 @@ def distinct(event_hashes: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         [E] an index of each different event, and [X] which of those each event equals.
     """
+    compiled: Any = library(_SOURCE, torch.float32) if event_hashes.is_cpu else None  # there are no floats in it
+    if compiled is None:
+        return distinct_by_torch(event_hashes)
+    hashes, room = event_hashes.contiguous(), 2 << len(event_hashes).bit_length()
+    first, number = torch.empty_like(hashes), torch.empty_like(hashes)
+    table = torch.zeros(room, dtype=torch.int32)
+    different = compiled.distinct(c_int64(len(hashes)), c_int64(room), addresses(hashes, first, number, table))
+    return first[:different], number
+
+
+def distinct_by_torch(event_hashes: Tensor) -> tuple[Tensor, Tensor]:
+    """Do what `distinct` does by operations in torch, in another order: the definition, which the C code is held to."""
     values, number = event_hashes.unique(return_inverse=True)
     return torch.empty_like(values).scatter_(0, number, torch.arange(len(number), device=number.device)), number
 

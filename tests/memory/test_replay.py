@@ -5,7 +5,7 @@ import torch
 from cores import BATCH, SPECS, assert_equal_trees, build, carried_state, episode_starts, events
 
 from engram.memory import tree_map
-from engram.memory.distinct import distinct, only_used
+from engram.memory.distinct import distinct, distinct_by_torch, only_used
 from engram.memory.state import leaves
 
 CHUNKS = 2  # beside one another in time, so that P = 2 * BATCH rows come from two states
@@ -75,11 +75,21 @@ def test_equal_events_are_encoded_once():
     assert seen[0] < len(kinds.vector)  # only those that these rows need
 
 
-def test_distinct_events_are_found_by_their_hash():
-    hashes = torch.tensor([5, -3, 5, 9, -3, 5])
+@pytest.mark.parametrize("find", [distinct, distinct_by_torch])
+@pytest.mark.parametrize("hashes", [[5, -3, 5, 9, -3, 5], [0, 2**32, 0, -(2**32), 2**63 - 1, 2**32], [7], []])
+def test_distinct_events_are_found_by_their_hash(hashes, find):
+    hashes = torch.tensor(hashes, dtype=torch.int64)
+    first, number = find(hashes)
+    assert torch.equal(hashes[first][number], hashes)
+    assert sorted(hashes[first].tolist()) == sorted(set(hashes.tolist()))
+
+
+def test_many_distinct_events_are_found_among_many():
+    torch.manual_seed(0)
+    hashes = torch.randint(-300, 300, (5000,)) << 40  # all begin alike
     first, number = distinct(hashes)
     assert torch.equal(hashes[first][number], hashes)
-    assert sorted(hashes[first].tolist()) == [-3, 5, 9]
+    assert torch.equal(hashes[first].sort().values, hashes.unique())
 
 
 @pytest.mark.parametrize("on_cpu", [True, False])
