@@ -1,4 +1,5 @@
 /* One step of acting: `definition.act`, two products for all rows of the batch, and then one row after another. */
+#include "../age.h"
 #include "../attend/read.h"
 #include "../slot_facts.h"
 
@@ -56,25 +57,15 @@ static void multiply_all(const Counts *n, const Kept *kept, const Step *at, Room
     multiply(to->queries, to->asked, ASKED, at->hidden, kept->of_hidden, n->B, n->H, KEYS);
 }
 
-/* The number of starts that are not above an age; `at_power` has that of the powers of two */
-static inline uint8_t bucket(const int64_t *starts, int64_t count, const uint8_t *at_power, int64_t age) {
-    if (age <= 0) return 0;
-    if (age < count && starts[age] == age + 1) return age; /* they begin with 1, 2, 3 ... */
-    uint8_t found = at_power[63 - __builtin_clzll(age)];
-    while (found < count && starts[found] <= age) found++;
-    return found;
-}
-
 /* SlotFacts.reach, and the log gates relative to the most open one; returns how many are alive */
-static int64_t reach(const Counts *n, const Facts *facts, int64_t step, const int64_t *starts, const uint8_t *at_power,
-                     Room *to, REAL *open) {
+static int64_t reach(const Counts *n, const Facts *facts, int64_t step, const Buckets *buckets, Room *to, REAL *open) {
     int64_t alive = 0;
     for (int64_t i = 0; i < n->N; i++) {
         to->alive[i] = facts->rank[i] > FREE;
         alive += to->alive[i];
     }
     for (int64_t i = 0; i < n->N; i++)
-        to->age[i] = to->alive[i] ? bucket(starts, n->starts, at_power, step - facts->birth[i]) : 0;
+        to->age[i] = to->alive[i] ? bucket(buckets, step - facts->birth[i]) : 0;
     for (int64_t i = 0; i < n->N; i++)
         to->log_duplicates[i] = logarithm(facts->duplicates[i] > 1 ? facts->duplicates[i] : 1);
     for (int64_t i = 0; i < n->N; i++) to->logits[i] = to->alive[i] ? facts->log_gates[i] : LOWEST;
@@ -116,18 +107,14 @@ int act(const Counts *n, const Kept *kept, const Step *at, const Piece *pieces, 
     if (!numbers) return -1;
     to.alive = (uint8_t *)(numbers + all), to.age = to.alive + N;
     for (int64_t i = 0, first = 0; i < 7; first += sizes[i], i++) *parts[i] = numbers + first;
-    uint8_t at_power[63], passed = 0;
-    for (int power = 0; power < 63; power++) {
-        while (passed < n->starts && kept->starts[passed] <= (int64_t)1 << power) passed++;
-        at_power[power] = passed;
-    }
+    const Buckets buckets = buckets_of(kept->starts, n->starts);
     multiply_all(n, kept, at, &to);
     for (int64_t b = 0; b < B; b++) {
         const Facts facts = facts_of_row(&kept->facts, b, N);
         const REAL *own = to.asked + b * ASKED + KEYS;
         REAL *table = kept->projected + b * N * EVENT, *read = at->read + b * (VALUES + R), null = 0, open;
         const REAL log_gate = log_sigmoid(own[VECTORS]);
-        const int64_t alive = reach(n, &facts, at->step[b], kept->starts, at_power, &to, &open);
+        const int64_t alive = reach(n, &facts, at->step[b], &buckets, &to, &open);
         Row row = {.used = to.alive, .gates = facts.log_gates, .open = &open, .logits = to.logits};
         const Arrays events = {to.queries + b * KEYS, table, NULL, NULL, to.alive, to.age, to.log_duplicates,
                                kept->age_bias, kept->penalty, kept->null_key, kept->null_value, to.contents,

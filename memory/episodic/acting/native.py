@@ -39,7 +39,7 @@ class NativeStep:
         self, compiled: Any, attention: EventAttention, projected: Tensor, facts: SlotFacts, log: EventLog
     ) -> None:
         self._compiled, self._read_size, self._dtype = compiled, attention.read_size, projected.dtype
-        (of_hidden, of_event), embedding = _weights_of(attention), attention.step_embedding
+        (of_hidden, of_event), embedding = weights_of(attention), attention.step_embedding
         embeddings = attention.embedded(torch.arange(_EMBEDDINGS))
         encoded = attention.from_event.in_features
         self._shapes = (1, len(projected), of_hidden.shape[1]), (1, len(projected), encoded)
@@ -99,7 +99,7 @@ class NativeStep:
         return Acted(read, slot, trace, state._replace(log=log, newest=after, step=following))
 
 
-def _weights_of(attention: EventAttention) -> tuple[Tensor, Tensor]:
+def weights_of(attention: EventAttention) -> tuple[Tensor, Tensor]:
     """Return the weights of the query and of what is kept of an event, one above the other.
 
     Returns:

@@ -1,11 +1,11 @@
 /* Which slot of very many an event takes, without a look at all of them; see the methods of SlotBook. */
-#include <stdint.h>
-#include <string.h>
+#include "../age.h"
+#include "keys.h"
 #include <tgmath.h>
 
 #define FREE INT64_MIN
 #define OUTDATED (INT64_MIN + 1)
-#define BLOCK 1024 /* slots of which the lowest rank is kept */
+#define PART 1024 /* slots of which the lowest rank is kept */
 
 typedef struct {
     REAL *log_gates; /* as in SlotBook, of all rows or of one */
@@ -70,13 +70,13 @@ static int64_t first_of(const int64_t *numbers, int64_t wanted) {
 }
 
 static void find_least(const Book *row, Sizes sizes, int64_t block) {
-    const int64_t first = block * BLOCK, left = sizes.slots - first;
-    row->least[block] = lowest(row->rank + first, left < BLOCK ? left : BLOCK);
+    const int64_t first = block * PART, left = sizes.slots - first;
+    row->least[block] = lowest(row->rank + first, left < PART ? left : PART);
 }
 
 static void set_rank(const Book *row, Sizes sizes, int64_t slot, int64_t rank) {
     row->rank[slot] = rank;
-    find_least(row, sizes, slot / BLOCK);
+    find_least(row, sizes, slot / PART);
 }
 
 static void empty(const Book *row, Sizes sizes) {
@@ -116,7 +116,7 @@ static void enter_row(const Book *row, Sizes sizes, const uint8_t *filled) {
 static int64_t take_slot(const Book *row, Sizes sizes, REAL log_gate, int64_t hash, int64_t birth) {
     const int64_t rank = rank_of(log_gate, birth), older = row->newest[place_of(row, sizes, hash)] - 1;
     if (older >= 0) set_rank(row, sizes, older, OUTDATED + row->births[older]);
-    const int64_t least = lowest(row->least, sizes.blocks), first = first_of(row->least, least) * BLOCK;
+    const int64_t least = lowest(row->least, sizes.blocks), first = first_of(row->least, least) * PART;
     const int64_t slot = first + first_of(row->rank + first, least);
     if (rank >> 31 <= least >> 31) return -1;
     if (least > FREE) {
@@ -201,44 +201,59 @@ void crowds(const Sizes *of, int64_t asked, const Ask *at) {
 typedef struct {
     Book book;
     const int64_t *slots, *step; /* [B, K], [B] */
-    uint8_t *alive;              /* [B, K] */
-    int64_t *hashes, *age;
-    REAL *crowds;
+    const int64_t *entries;      /* [B, N] of the log */
+    const int64_t *starts;       /* of all buckets but the first */
+    uint8_t *alive;              /* Known */
+    int64_t *hashes, *places, *births;
+    uint8_t *bucket;
+    REAL *log_crowd;
+    int32_t *found, *age, *crowd;
 } LookUp;
 
 /* SlotBook.look_up */
-void look_up(const Sizes *of, int64_t asked, const LookUp *at) {
+void look_up(const Sizes *of, int64_t asked, int64_t starts, const LookUp *at) {
     const Sizes sizes = *of;
+    const Buckets buckets = buckets_of(at->starts, starts);
     for (int64_t i = 0; i < sizes.batch * asked; i++) {
-        const Book row = row_of(&at->book, sizes, i / asked);
-        const int64_t slot = at->slots[i];
+        const int64_t b = i / asked, slot = at->slots[i], now = at->step[b];
+        const Book row = row_of(&at->book, sizes, b);
         const int alive = slot < sizes.slots && row.rank[slot] != FREE;
+        const int64_t birth = alive ? row.births[slot] : now, crowd = alive ? crowd_of(&row, sizes, slot) : 1;
         at->alive[i] = alive;
         at->hashes[i] = alive ? row.hashes[slot] : 0;
-        at->age[i] = alive ? at->step[i / asked] - row.births[slot] : 0;
-        at->crowds[i] = alive ? crowd_of(&row, sizes, slot) : 1;
+        at->places[i] = alive ? at->entries[b * sizes.slots + slot] : 0;
+        at->births[i] = birth;
+        at->bucket[i] = bucket(&buckets, now - birth);
+        at->log_crowd[i] = crowd > 1 ? log((REAL)crowd) : 0;
+        at->found[i] = alive ? slot : -1;
+        at->age[i] = now - birth;
+        at->crowd[i] = crowd;
     }
 }
 
 typedef struct {
     Book book;
-    const int64_t *recent, *step; /* [B, K], or negative, and [B] */
-    const REAL *age_bias;         /* [A, R], at least K of which are for a single age */
-    const REAL *penalty;          /* [R] */
-    float *bias;                  /* [B, R, room] */
+    const int64_t *slots, *step; /* [B, K], or negative, and [B] */
+    const REAL *age_bias;        /* [buckets, R] */
+    const REAL *penalty;         /* [R] */
+    const int64_t *starts;       /* of all buckets but the first */
+    Keys keys;                   /* of which the biases are set */
 } Renew;
 
-/* SparseCache.update_bias, for slots taken at most K steps ago */
-void renew(const Sizes *of, int64_t count, int64_t heads, int64_t room, const Renew *at) {
+/* SlotBook.renew */
+void renew(const Sizes *of, int64_t count, int64_t starts, const KeySizes *of_keys, const Renew *at) {
     const Sizes sizes = *of;
+    const int64_t heads = of_keys->heads;
+    const Buckets buckets = buckets_of(at->starts, starts);
     for (int64_t i = 0; i < sizes.batch * count; i++) {
-        const int64_t b = i / count, slot = at->recent[i];
+        const int64_t b = i / count, slot = at->slots[i];
         if (slot < 0) continue;
         const Book row = row_of(&at->book, sizes, b);
-        const int64_t age = at->step[b] - row.births[slot];
-        const REAL crowd = log((REAL)crowd_of(&row, sizes, slot));
+        const REAL *of_age = at->age_bias + bucket(&buckets, at->step[b] - row.births[slot]) * heads;
+        const int64_t crowd = crowd_of(&row, sizes, slot);
+        const REAL log_crowd = crowd > 1 ? log((REAL)crowd) : 0;
         for (int64_t r = 0; r < heads; r++)
-            at->bias[(b * heads + r) * room + slot] =
-                at->age_bias[(age < count ? age : count) * heads + r] + row.log_gates[slot] - at->penalty[r] * crowd;
+            set_bias(&at->keys, *of_keys, b * heads + r, slot,
+                     of_age[r] + row.log_gates[slot] - at->penalty[r] * log_crowd);
     }
 }

@@ -10,22 +10,32 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from engram.memory.episodic.attend.definition import Learned
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import slots_in_use
+from engram.memory.episodic.sparse.search import SearchKeys
 from engram.memory.native.build import addresses, library
 
 _SOURCE = Path(__file__).with_suffix(".c")
+NOTHING = -1
+"""What was found where fewer events are stored than could be read."""
+
 _BLOCK = 1024
 """Slots of which the lowest rank is kept; as in the C code."""
 
 
 class Known(NamedTuple):
-    """What is known of the events in some slots [B, K]."""
+    """What is known of the events in some slots [B, R, k]; of an empty one as if it were a single event of now."""
 
     alive: Tensor  # bool, whether there is one
     event_hash: Tensor  # int64; 0 where there is none
-    age: Tensor  # int64, steps since it happened; 0 where there is none
-    crowd: Tensor  # how many slots hold an equal one; 1 where there is none
+    place: Tensor  # int64, its entry in the log; 0 where there is none
+    birth: Tensor  # int64, the step at which it happened
+    bucket: Tensor  # uint8, of its age, see `AgeBias.bucket`
+    log_crowd: Tensor  # log of `crowd`
+    found: Tensor  # int32, its slot, or NOTHING
+    age: Tensor  # int32, steps since it happened
+    crowd: Tensor  # int32, how many slots hold an equal one
 
 
 class SlotBook(NamedTuple):
@@ -80,33 +90,45 @@ class SlotBook(NamedTuple):
     def crowds(self, rows: Tensor, slots: Tensor) -> Tensor:
         """Return how many slots hold events equal to those in slots [K] of rows [K]; 1 for an empty one."""
         counts = self.log_gates.new_empty(slots.shape)
-        self._call("crowds", rows.contiguous(), slots.contiguous(), counts, sizes=(len(slots),))
+        self._call("crowds", rows.contiguous(), slots.contiguous(), counts, sizes=(c_int64(len(slots)),))
         return counts
 
-    def look_up(self, slots: Tensor, step: Tensor) -> Known:
-        """Return what is known of slots [B, K] at steps of some numbers [B]; of slots above N that they are empty."""
-        hashes, age = torch.empty(2, *slots.shape, dtype=torch.int64).unbind(0)
-        known = Known(slots < 0, hashes, age, self.log_gates.new_empty(slots.shape))
-        self._call("look_up", slots.contiguous(), step.contiguous(), *known, sizes=(slots.shape[1],))
-        return known
-
-    def renew(self, recent: Tensor, step: Tensor, age_bias: Tensor, penalty: Tensor, bias: Tensor) -> None:
-        """Set the biases of events that happened lately, see `SparseCache.update_bias`.
+    def look_up(self, slots: Tensor, step: Tensor, entries: Tensor, starts: Tensor) -> Known:
+        """Return what is known of the events in some slots.
 
         Args:
-            recent: [B, K] slots taken at most K steps ago, or negative.
-            step: [B].
-            age_bias: [A, R] by bucket; those of ages up to K are for one age each.
-            penalty: [R].
-            bias: [B, R, N or more] float32, written in place.
+            slots: [B, R, k]; those above N are taken to be empty.
+            step: [B], number of now.
+            entries: [B, N] of the log, which the slots hold.
+            starts: [A - 1] the smallest age of each bucket but the first.
         """
-        at = recent.contiguous(), step.contiguous(), age_bias.contiguous(), penalty.contiguous(), bias
-        self._call("renew", *at, sizes=(recent.shape[1], *bias.shape[1:]))
+        hashes, places, births = torch.empty(3, *slots.shape, dtype=torch.int64).unbind(0)
+        found, age, crowd = torch.empty(3, *slots.shape, dtype=torch.int32).unbind(0)
+        alive, bucket = (torch.empty(slots.shape, dtype=dtype) for dtype in (torch.bool, torch.uint8))
+        log_crowd = self.log_gates.new_empty(slots.shape)
+        known = Known(alive, hashes, places, births, bucket, log_crowd, found, age, crowd)
+        given = [part.contiguous() for part in (slots, step, entries, starts)]  # they must outlive the call
+        self._call("look_up", *given, *known, sizes=(c_int64(slots[0].numel()), c_int64(len(starts))))
+        return known
 
-    def _call(self, name: str, *given: Tensor, sizes: tuple[int, ...] = ()) -> None:
+    def renew(self, slots: Tensor, step: Tensor, learned: Learned, starts: Tensor, keys: SearchKeys) -> None:
+        """Set the biases of events, see `cache.bias_of`.
+
+        Args:
+            slots: [B, K], each that of an event, or negative.
+            step: [B].
+            learned: of the attention.
+            starts: [A - 1] the smallest age of each bucket but the first.
+            keys: of which the biases are written, in place.
+        """
+        parts = slots, step, learned.age_bias, learned.duplicate_penalty, starts
+        at = [part.contiguous() for part in parts]  # they must outlive the call
+        self._call("renew", *at, *keys, sizes=(c_int64(slots.shape[1]), c_int64(len(starts)), keys.sizes()))
+
+    def _call(self, name: str, *given: Tensor, sizes: tuple[c_int64 | bytes, ...] = ()) -> None:
         compiled: Any = library(_SOURCE, self.log_gates.dtype)
         shape = struct.pack("4q", *self.rank.shape, self.least.shape[1], self.newest.shape[1])
-        getattr(compiled, name)(shape, *map(c_int64, sizes), addresses(*self, *given))
+        getattr(compiled, name)(shape, *sizes, addresses(*self, *given))
 
 
 class TorchBook(SlotFacts):
@@ -125,14 +147,18 @@ class TorchBook(SlotFacts):
         """Return how many slots hold events equal to those in slots [K] of rows [K]; 1 for an empty one."""
         return torch.where(self.filled[rows, slots], self.duplicates[rows, slots], 1)
 
-    def look_up(self, slots: Tensor, step: Tensor) -> Known:
-        """Return what is known of slots [B, K] at steps of some numbers [B]; of slots above N that they are empty."""
+    def look_up(self, slots: Tensor, step: Tensor, entries: Tensor, starts: Tensor) -> Known:
+        """Return what is known of the events in some slots, see `SlotBook.look_up`."""
         inside = slots < self.rank.shape[1]
-        at = slots * inside
-        alive = inside & self.filled.gather(1, at)
-        age = (step.unsqueeze(1) - self.birth.gather(1, at)) * alive
-        crowd = torch.where(alive, self.duplicates.gather(1, at), 1)
-        return Known(alive, self.event_hash.gather(1, at) * alive, age, crowd)
+        rows = torch.arange(len(slots), device=slots.device).view(-1, 1, 1)
+        at = rows, slots * inside
+        alive = inside & self.filled[at]
+        age = (step.view(-1, 1, 1) - self.birth[at]) * alive
+        crowd = torch.where(alive, self.duplicates[at], 1)
+        bucket = torch.bucketize(age, starts, right=True).to(torch.uint8)
+        hashes, places, births = self.event_hash[at] * alive, entries[at] * alive, step.view(-1, 1, 1) - age
+        found, age, crowds = torch.where(alive, slots, NOTHING).int(), age.int(), crowd.int()
+        return Known(alive, hashes, places, births, bucket, crowd.log(), found, age, crowds)
 
 
 def book_of(log_gates: Tensor, event_hash: Tensor, birth: Tensor, filled: Tensor) -> SlotBook | TorchBook:

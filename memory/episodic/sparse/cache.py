@@ -12,6 +12,7 @@ from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import EpisodicState, entries_of
 from engram.memory.episodic.slots import NOT_WRITTEN, slots_in_use
 from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
+from engram.memory.episodic.sparse.products import StepProducts
 from engram.memory.episodic.sparse.search import SearchKeys
 from engram.memory.interface import Encode
 from engram.memory.state import State, tree_map
@@ -28,6 +29,7 @@ class SparseCache(NamedTuple):
 
     keys: SearchKeys
     book: SlotBook | TorchBook
+    products: StepProducts
     recent: Tensor  # [B, 64] int64, the slots that the newest steps took, or NOT_WRITTEN
     entry: int  # of the log; no state refers to it or to those behind it
 
@@ -60,32 +62,29 @@ class SparseCache(NamedTuple):
         new = (filled & (age > 0) & (age <= _RECENT)).nonzero(as_tuple=True)
         recent = births.new_full((rows, _RECENT), NOT_WRITTEN)
         recent[new[0], _RECENT - age[new]] = new[1]
-        cache = SparseCache(keys, book_of(log_gates, hashes, births, filled), recent, slots)
-        for row in range(rows):
-            for some in filled[row].nonzero().squeeze(1).split(_PIECE):
-                cache.set_bias(torch.full_like(some, row), some, state.step, attention)
+        book = book_of(log_gates, hashes, births, filled)
+        cache = SparseCache(keys, book, StepProducts.of(attention), recent, slots)
+        cache.set_bias(torch.where(filled, torch.arange(slots, device=filled.device), -1), state.step, attention)
         return cache
 
     def start_episodes(self, starts: Tensor) -> None:
         """Forget rows [B] in which an episode starts."""
         self.book.start_episodes(starts)
-        for row in starts.nonzero().squeeze(1).tolist():
-            self.keys.bias[row] = -torch.inf
-            self.keys.scales[row] = 0.0  # it may be NaN
-            self.recent[row] = NOT_WRITTEN
+        self.keys.start_episodes(starts)
+        self.recent[starts] = NOT_WRITTEN
 
     def update_bias(self, step: Tensor, attention: EventAttention) -> None:
         """Bring the biases of recent events up to date, at steps of some numbers [B]."""
-        if isinstance(self.book, SlotBook):
-            learned = attention.age_bias.scaled(), attention.duplicate_penalty
-            self.book.renew(self.recent, step, *learned, self.keys.bias)
-            return
-        rows, number = (self.recent >= 0).nonzero(as_tuple=True)
-        self.set_bias(rows, self.recent[rows, number], step, attention)
+        self.set_bias(self.recent, step, attention)
 
-    def set_bias(self, rows: Tensor, slots: Tensor, step: Tensor, attention: EventAttention) -> None:
-        """Set the biases of the events in slots [K] of rows [K], at steps of some numbers [B]."""
+    def set_bias(self, slots: Tensor, step: Tensor, attention: EventAttention) -> None:
+        """Set the biases of the events in slots [B, K], where these are not negative, at steps of some numbers [B]."""
         book = self.book
+        if isinstance(book, SlotBook):
+            book.renew(slots, step, self.products.learned, attention.age_bias.starts, self.keys)
+            return
+        rows, number = (slots >= 0).nonzero(as_tuple=True)
+        slots = slots[rows, number]
         bias = bias_of(
             attention, book.log_gates[rows, slots], step[rows] - book.birth[rows, slots], book.crowds(rows, slots)
         )

@@ -12,16 +12,15 @@ from torch import Tensor, nn
 from engram.memory.distinct import distinct
 from engram.memory.episodic.event_log import EpisodicState, EventLog, after_sequence, appended, events_at, started
 from engram.memory.episodic.memory import EpisodicMemory
+from engram.memory.episodic.reach import Reach
 from engram.memory.episodic.slots import step_numbers
+from engram.memory.episodic.sparse.book import NOTHING
 from engram.memory.episodic.sparse.cache import SparseCache
-from engram.memory.episodic.sparse.read import Found, queries, read_found
+from engram.memory.episodic.sparse.read import Found, queries, read_found, read_slots
 from engram.memory.episodic.sparse.search import path as search_path
 from engram.memory.event_hash import event_hash
 from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
 from engram.memory.state import State, broadcast_like, concatenate, tree_map
-
-NOTHING = -1
-"""What was found where fewer events are stored than could be read."""
 
 
 class SparseDecisions(NamedTuple):
@@ -59,31 +58,29 @@ class SparseEpisodicMemory(EpisodicMemory):
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
         attention, step, encoded = self.attention, state.step, steps.encoded[0]
         kept = cast(SparseCache, cache)
-        now = attention.embedded(step)
-        asked = queries(attention, torch.cat([steps.hidden[0], encoded], dim=1), now)
+        asked, own = kept.products(steps.hidden[0], encoded, attention.embedded(step))
         kept.update_bias(step, attention)
         of_heads = (asked / math.sqrt(attention.key_size)).unflatten(1, (attention.heads, -1))
         slots = kept.keys.find(of_heads, kept.book.used(), self.k)  # [B, R, k]
-        alive, hashes, age, duplicates = kept.book.look_up(slots.flatten(1), step)
-        place = state.newest.gather(1, slots.flatten(1) * alive).clamp(min=0)  # of the newest state
+        found = kept.book.look_up(slots, step, state.newest, attention.age_bias.starts)
         occupancy = (kept.book.occupied / self.slots).unsqueeze(0)
 
-        events = blanked(events_at(state.log.events, place), alive)
-        number, events = distinct_events(events, hashes if self.compared is None else event_hash(events))
-        table = attention.from_event(self.encode(events))
-        number, alive, age, duplicates = (part.view(slots.shape) for part in (number, alive, age, duplicates))
-        found = Found(number, alive, age, duplicates)
-        read, null, _ = read_found(attention, asked, step, table, found)
+        events = blanked(events_at(state.log.events, found.place.flatten(1)), found.alive.flatten(1))
+        hashes = found.event_hash.flatten(1) if self.compared is None else event_hash(events)
+        number, events = distinct_events(events, hashes)
+        births = attention.embedded(found.birth.flatten())
+        found_events = torch.cat([self.encode(events).index_select(0, number.flatten()), births], dim=1)
+        reach = Reach(found.alive, found.bucket, found.log_crowd)
+        read, null = read_slots(attention, kept.products.heads, asked, found_events, reach)
 
-        own = attention.with_step(attention.from_event(encoded), now)
         new_hash = event_hash(steps.events, self.compared)[0]
         log_gate = nn.functional.logsigmoid(own[:, -1])
         keys = own[:, : attention.heads * attention.key_size].unflatten(1, (attention.heads, -1))
         slot, then = kept.put(keys, log_gate, new_hash, step)
         new = tree_map(lambda leaf: leaf[0], steps.events)
         after = appended(state, new, new_hash, slot, kept.entry, in_place=True)
-        numbers = (part.int() for part in (torch.where(alive, slots, NOTHING), age, duplicates))
-        decisions = tree_map(lambda leaf: leaf.unsqueeze(0), SparseDecisions(slot, *numbers))
+        decided = SparseDecisions(slot, found.found, found.age, found.crowd)
+        decisions = tree_map(lambda leaf: leaf.unsqueeze(0), decided)
         trace = {
             "gate": log_gate.exp().unsqueeze(0),
             "write_rate": (decisions.slot >= 0).float(),

@@ -4,8 +4,7 @@
  * Of each key the four upper bits of every number, a sixteenth of its value, are kept a second time, packed: half of
  * the bytes. What the lower bits add to the product with a query is at most 15 times the sum of its positive numbers. */
 #define _DEFAULT_SOURCE
-#include <stdint.h>
-#include <string.h>
+#include "keys.h"
 #include <tgmath.h>
 #ifdef __linux__
 #include <sys/mman.h>
@@ -18,36 +17,17 @@ typedef int8_t Lane;
 typedef int16_t Lane;
 #endif
 
-#ifdef __GNUC__
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address)
-#endif
-
-#define BLOCK 16 /* keys whose coarse products are taken at once */
-#define PIECE 64 /* keys that are compared at once */
-#define WAITING 64 /* keys that are fetched before they are looked at */
+#define PIECE 64   /* keys that are compared at once */
+#define WAITING 32 /* keys that are fetched before they are looked at */
 #define GROUP 8   /* numbers of a key in a byte of each of 4 lanes: the first four in the lower half */
 
 #define SAME_SIZE(real) _Generic((real)0, float: (uint32_t)0, double: (uint64_t)0)
 typedef __typeof__(SAME_SIZE(REAL)) Bits;
 
 typedef struct {
-    int64_t rows, heads, slots, width; /* slots: a multiple of PIECE */
-} Sizes;
-
-typedef struct {
-    int8_t *keys; /* as in SearchKeys */
-    float *scales, *bias;
-    uint8_t *coarse; /* [B, R, N / BLOCK, groups, 4 * BLOCK] */
-} Keys;
-
-typedef struct {
     float logit;
     int64_t slot;
 } Found;
-
-static int64_t groups_of(Sizes sizes) { return (sizes.width + GROUP - 1) / GROUP; }
 
 /* Ask for large pages, where there are such: they are read faster */
 static void in_large_pages(void *start, int64_t size) {
@@ -59,17 +39,36 @@ static void in_large_pages(void *start, int64_t size) {
 #endif
 }
 
+/* Forget all keys of one head of a row */
+static void clear_head(const Keys *kept, KeySizes sizes, int64_t head) {
+    const int64_t first = head * sizes.slots;
+    memset(kept->keys + first * sizes.width, 0, sizes.slots * sizes.width);
+    memset(block_of(kept, sizes, head, 0), 0, sizes.slots / BLOCK * sizes.lines * LINE);
+    for (int64_t slot = 0; slot < sizes.slots; slot++) {
+        set_scale(kept, sizes, head, slot, 0);
+        set_bias(kept, sizes, head, slot, -INFINITY);
+    }
+}
+
 /* SearchKeys.empty */
-void clear(const Sizes *of, const Keys *kept) {
-    const int64_t keys = of->rows * of->heads * of->slots, packed = keys * 4 * groups_of(*of);
+void clear(const KeySizes *of, const Keys *kept) {
+    const int64_t keys = of->rows * of->heads * of->slots;
     in_large_pages(kept->keys, keys * of->width);
     in_large_pages(kept->scales, keys * sizeof *kept->scales);
     in_large_pages(kept->bias, keys * sizeof *kept->bias);
-    in_large_pages(kept->coarse, packed);
-    memset(kept->keys, 0, keys * of->width);
-    memset(kept->scales, 0, keys * sizeof *kept->scales);
-    for (int64_t i = 0; i < keys; i++) kept->bias[i] = -INFINITY;
-    memset(kept->coarse, 0, packed);
+    in_large_pages(kept->coarse, keys / BLOCK * of->lines * LINE);
+    for (int64_t head = 0; head < of->rows * of->heads; head++) clear_head(kept, *of, head);
+}
+
+typedef struct {
+    Keys kept;
+    const uint8_t *starts; /* [B] */
+} Clear;
+
+/* SearchKeys.start_episodes */
+void start(const KeySizes *of, const Clear *at) {
+    for (int64_t head = 0; head < of->rows * of->heads; head++)
+        if (at->starts[head / of->heads]) clear_head(&at->kept, *of, head);
 }
 
 /* search._quantize */
@@ -89,7 +88,7 @@ static float quantize(const REAL *vector, int64_t width, int8_t *integers) {
 
 /* Pack the upper bits of a key into its lane of a block, as numbers from 0 to 15 */
 static void pack(const int8_t *key, int64_t width, uint8_t *block, int64_t lane) {
-    for (int64_t first = 0; first < width; first += GROUP, block += 4 * BLOCK) {
+    for (int64_t first = 0; first < width; first += GROUP, block += LINE) {
         uint32_t four[2] = {0, 0};
         memcpy(four, key + first, width - first < GROUP ? width - first : GROUP);
         for (int64_t half = 0; half < 2; half++) four[half] = (four[half] ^ 0x80808080) >> 4 & 0x0F0F0F0F;
@@ -105,16 +104,29 @@ typedef struct {
 } Put;
 
 /* SearchKeys.put */
-void put(const Sizes *of, int64_t count, const Put *at) {
-    const Sizes sizes = *of;
-    const int64_t groups = groups_of(sizes);
+void put(const KeySizes *of, int64_t count, const Put *at) {
+    const KeySizes sizes = *of;
     for (int64_t k = 0; k < count; k++)
         for (int64_t r = 0; r < sizes.heads && at->slot[k] >= 0; r++) {
-            const int64_t slot = at->slot[k], first = (at->row[k] * sizes.heads + r) * sizes.slots;
-            int8_t *key = at->kept.keys + (first + slot) * sizes.width;
-            at->kept.scales[first + slot] = quantize(at->keys + (k * sizes.heads + r) * sizes.width, sizes.width, key);
-            pack(key, sizes.width, at->kept.coarse + (first + slot / BLOCK * BLOCK) * 4 * groups, slot % BLOCK);
+            const int64_t head = at->row[k] * sizes.heads + r, slot = at->slot[k];
+            int8_t *key = at->kept.keys + (head * sizes.slots + slot) * sizes.width;
+            set_scale(&at->kept, sizes, head, slot,
+                      quantize(at->keys + (k * sizes.heads + r) * sizes.width, sizes.width, key));
+            pack(key, sizes.width, block_of(&at->kept, sizes, head, slot), slot % BLOCK);
         }
+}
+
+typedef struct {
+    Keys kept;
+    const int64_t *row, *slot; /* [K] */
+    const float *bias;         /* [K, R] */
+} Set;
+
+/* SearchKeys.set_bias */
+void set(const KeySizes *of, int64_t count, const Set *at) {
+    for (int64_t k = 0; k < count; k++)
+        for (int64_t r = 0; r < of->heads; r++)
+            set_bias(&at->kept, *of, at->row[k] * of->heads + r, at->slot[k], at->bias[k * of->heads + r]);
 }
 
 /* Spread a query over lanes [groups, 2, 4 * BLOCK] as packed keys are */
@@ -129,7 +141,7 @@ static void products(const uint8_t *block, const Lane *query, int64_t groups, in
     const __m512i half = _mm512_set1_epi8(15);
     __m512i low = _mm512_setzero_si512(), high = low;
     for (int64_t g = 0; g < groups; g++, query += GROUP * BLOCK) {
-        const __m512i packed = _mm512_loadu_si512(block + g * 4 * BLOCK);
+        const __m512i packed = _mm512_loadu_si512(block + g * LINE);
         const __m512i upper = _mm512_and_si512(_mm512_srli_epi16(packed, 4), half);
         low = _mm512_dpbusd_epi32(low, _mm512_and_si512(packed, half), _mm512_loadu_si512(query));
         high = _mm512_dpbusd_epi32(high, upper, _mm512_loadu_si512(query + 4 * BLOCK));
@@ -140,7 +152,7 @@ static void products(const uint8_t *block, const Lane *query, int64_t groups, in
     for (int64_t first = 0; first < groups; first += 8) { /* so many sums have room in 16 bits */
         int16_t lanes[4 * BLOCK] = {0};
         for (int64_t g = first; g < groups && g < first + 8; g++) {
-            const uint8_t *packed = block + g * 4 * BLOCK;
+            const uint8_t *packed = block + g * LINE;
             const Lane *low = query + g * GROUP * BLOCK, *high = low + 4 * BLOCK;
             for (int64_t i = 0; i < 4 * BLOCK; i++) lanes[i] += (packed[i] & 15) * low[i] + (packed[i] >> 4) * high[i];
         }
@@ -150,15 +162,26 @@ static void products(const uint8_t *block, const Lane *query, int64_t groups, in
 #endif
 }
 
-/* Each operation is rounded as in torch, whatever the compiler may fuse or reorder elsewhere */
-static float logit_of(const int8_t *key, const int8_t *query, int64_t width, float scale, float of_key, float bias) {
+static int32_t product_of(const int8_t *key, const int8_t *query, int64_t width) {
     int32_t sum = 0;
     for (int64_t w = 0; w < width; w++) sum += (int32_t)key[w] * query[w];
-    volatile float logit = (float)sum;
+    return sum;
+}
+
+/* Each operation is rounded as in torch, whatever the compiler may fuse or reorder elsewhere */
+static float logit_of(int32_t product, float scale, float of_key, float bias) {
+    volatile float logit = (float)product;
     logit = logit * scale;
     logit = logit * of_key;
     logit = logit + bias;
     return logit;
+}
+
+/* What a logit is at most, given a scale and a bias that are rounded up. Such a scale is too high by 1/128 at most, which
+ * matters below zero; the roundings of this and of a logit differ by far less. */
+static inline float most_of(int32_t product, float scale, uint16_t of_key, uint16_t bias) {
+    const float logit = (float)product * (scale * widened(of_key));
+    return logit + (logit < 0 ? -(1 / 127.f) : 1e-6f) * logit + widened(bias);
 }
 
 /* Whether one is found before another: by its logit, and of equal ones by its slot */
@@ -181,48 +204,56 @@ static void sink(Found *heap, int64_t k, Found found) {
 typedef struct {
     int8_t *integers; /* [groups * GROUP] */
     float scale;
+    int32_t beyond; /* what the lower bits of a key may add to a product, less what its upper ones are too high */
     Lane *spread; /* [groups, 2, 4 * BLOCK] */
 } Query;
 
 /* Look at some slots exactly, and put those that are better than the k best so far into their heap */
-static void look(const Keys *head, Sizes sizes, const Query *query, const int64_t *slots, int64_t count, int64_t k,
+static void look(const Keys *head, KeySizes sizes, const Query *query, const int64_t *slots, int64_t count, int64_t k,
                  Found *heap) {
     for (int64_t i = 0; i < count; i++) {
-        const int64_t slot = slots[i];
-        const int8_t *key = head->keys + slot * sizes.width;
-        const Found found = {
-            logit_of(key, query->integers, sizes.width, query->scale, head->scales[slot], head->bias[slot]), slot};
+        const int64_t slot = slots[i], lane = slot % BLOCK;
+        const int32_t product = product_of(head->keys + slot * sizes.width, query->integers, sizes.width);
+        const uint16_t *numbers = beside(block_of(head, sizes, 0, slot), sizes);
+        if (!(most_of(product, query->scale, numbers[lane], numbers[BLOCK + lane]) >= heap[0].logit)) continue;
+        const Found found = {logit_of(product, query->scale, head->scales[slot], head->bias[slot]), slot};
         if (better(found, heap[0])) sink(heap, k, found);
     }
 }
 
+/* What the logits [BLOCK] of the keys of a block are at most */
+static void bounds(const uint8_t *block, KeySizes sizes, const Query *query, float *most) {
+    int32_t sums[BLOCK];
+    const uint16_t *numbers = beside(block, sizes);
+    products(block, query->spread, sizes.lines - 1, sums);
+    for (int64_t i = 0; i < BLOCK; i++)
+        most[i] = most_of(16 * sums[i] + query->beyond, query->scale, numbers[i], numbers[BLOCK + i]);
+}
+
+/* A bit for each of some numbers [PIECE] that is not below another one */
+static uint64_t at_least(float least, const float *numbers) {
+    uint64_t bits = 0;
+#ifdef IN_FOURS
+    for (int64_t i = 0; i < PIECE; i += 16)
+        bits |= (uint64_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(numbers + i), _mm512_set1_ps(least), _CMP_GE_OQ) << i;
+#else
+    int32_t any = 0;
+    for (int64_t i = 0; i < PIECE; i++) any += numbers[i] >= least ? 1 : 0;
+    for (int64_t i = 0; any && i < PIECE; i++) bits |= (uint64_t)(numbers[i] >= least) << i;
+#endif
+    return bits;
+}
+
 /* The k best of the first `used` slots of one head, the best one first */
-static void find_best(const Keys *head, Sizes sizes, const Query *query, int64_t used, int64_t k, Found *heap) {
-    const int64_t groups = groups_of(sizes);
+static void find_best(const Keys *head, KeySizes sizes, const Query *query, int64_t used, int64_t k, Found *heap) {
     int64_t waiting[WAITING + PIECE], count = 0;
-    int32_t sum = 0, positive = 0;
-    for (int64_t w = 0; w < sizes.width; w++) {
-        sum += query->integers[w];
-        positive += query->integers[w] > 0 ? query->integers[w] : 0;
-    }
-    const int32_t most = 15 * positive - 16 * 8 * sum;
     for (int64_t i = 0; i < k; i++) heap[i] = (Found){-INFINITY, INT64_MAX};
     for (int64_t first = 0; first < used; first += PIECE) {
-        int32_t sums[PIECE], any = 0;
-        float highest[PIECE];
-        const float least = heap[0].logit;
-        for (int64_t i = 0; i < PIECE; i += BLOCK)
-            products(head->coarse + (first + i) * 4 * groups, query->spread, groups, sums + i);
-        for (int64_t i = 0; i < PIECE; i++) {
-            const float product = (float)(16 * sums[i] + most) * (query->scale * head->scales[first + i]);
-            /* higher by a little more than the roundings of this and of a logit may differ */
-            highest[i] = product + 1e-6f * fabsf(product) + head->bias[first + i];
-            any += highest[i] >= least ? 1 : 0;
-        }
-        for (int64_t i = 0; any && i < PIECE; i++) {
-            if (!(highest[i] >= least)) continue;
-            waiting[count++] = first + i;
-            PREFETCH(head->keys + (first + i) * sizes.width);
+        float most[PIECE];
+        for (int64_t i = 0; i < PIECE; i += BLOCK) bounds(block_of(head, sizes, 0, first + i), sizes, query, most + i);
+        for (uint64_t some = at_least(heap[0].logit, most); some; some &= some - 1) {
+            const int64_t slot = waiting[count++] = first + __builtin_ctzll(some);
+            __builtin_prefetch(head->keys + slot * sizes.width);
         }
         if (count < WAITING && first + PIECE < used) continue;
         look(head, sizes, query, waiting, count, k, heap);
@@ -243,17 +274,22 @@ typedef struct {
 } Find;
 
 /* SearchKeys.find */
-void find(const Sizes *of, int64_t used, int64_t k, const Find *at) {
-    const Sizes sizes = *of;
-    const int64_t groups = groups_of(sizes);
+void find(const KeySizes *of, int64_t used, int64_t k, const Find *at) {
+    const KeySizes sizes = *of;
+    const int64_t groups = sizes.lines - 1;
     int8_t integers[GROUP * groups];
     Lane lanes[GROUP * BLOCK * groups];
     for (int64_t b = 0; b < sizes.rows * sizes.heads; b++) {
         const int64_t first = b * sizes.slots;
         const Keys head = {at->kept.keys + first * sizes.width, at->kept.scales + first, at->kept.bias + first,
-                           at->kept.coarse + first * 4 * groups};
+                           block_of(&at->kept, sizes, b, 0)};
         const float scale = quantize(at->queries + b * sizes.width, sizes.width, integers);
-        const Query query = {integers, scale, lanes};
+        int32_t sum = 0, positive = 0;
+        for (int64_t w = 0; w < sizes.width; w++) {
+            sum += integers[w];
+            positive += integers[w] > 0 ? integers[w] : 0;
+        }
+        const Query query = {integers, scale, 15 * positive - 16 * 8 * sum, lanes};
         memset(integers + sizes.width, 0, GROUP * groups - sizes.width);
         spread(integers, groups, lanes);
         find_best(&head, sizes, &query, used, k, at->heap);

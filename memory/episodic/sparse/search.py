@@ -37,20 +37,20 @@ class SearchKeys(NamedTuple):
     keys: Tensor  # [B, R, N, W] int8
     scales: Tensor  # [B, R, N] float32: a key is its scale times its integers
     bias: Tensor  # [B, R, N] float32: log gate + bias(age) - c log(duplicates); -inf where a slot is empty
-    coarse: Tensor  # [B, R, N / 16, ceil(W / 8), 64] uint8, the upper bits of the keys, for the C code; else no groups
+    coarse: Tensor  # [B, R, N / 16, lines, 64] uint8, what the C code looks at first, see `keys.h`; else no lines
 
     @staticmethod
     def empty(rows: int, heads: int, slots: int, width: int, device: torch.device) -> SearchKeys:
         """Return room for at least `slots` slots."""
         shape = rows, heads, -(-slots // _BLOCK) * _BLOCK
         compiled: Any = library(_SOURCE, torch.float32) if device.type == "cpu" else None
-        groups = -(-width // _GROUP) if compiled else 0
+        lines = -(-width // _GROUP) + 1 if compiled else 0
         integers = torch.empty((*shape, width), dtype=torch.int8, device=device)
         scales, bias = (torch.empty(shape, device=device) for _ in range(2))
-        packed = (*shape[:2], shape[2] // _LANES, groups, 4 * _LANES)
+        packed = (*shape[:2], shape[2] // _LANES, lines, 4 * _LANES)
         kept = SearchKeys(integers, scales, bias, torch.empty(packed, dtype=torch.uint8, device=device))
         if compiled:
-            compiled.clear(kept._sizes(), addresses(*kept))
+            compiled.clear(kept.sizes(), addresses(*kept))
         else:
             integers.zero_()
             scales.zero_()
@@ -67,11 +67,25 @@ class SearchKeys(NamedTuple):
             self.keys[rows, :, slots], self.scales[rows, :, slots] = _quantize(keys)
             return
         given = [part.contiguous() for part in (rows, slots, keys)]  # they must outlive the call
-        compiled.put(self._sizes(), c_int64(len(keys)), addresses(*self, *given))
+        compiled.put(self.sizes(), c_int64(len(keys)), addresses(*self, *given))
 
     def set_bias(self, rows: Tensor, slots: Tensor, bias: Tensor) -> None:
         """Write biases [K, R] of the events in slots [K] of rows [K]."""
-        self.bias[rows, :, slots] = bias.float()
+        bias = bias.float()
+        compiled = self._library(bias)
+        if compiled is None:
+            self.bias[rows, :, slots] = bias
+            return
+        given = [part.contiguous() for part in (rows, slots, bias)]  # they must outlive the call
+        compiled.set(self.sizes(), c_int64(len(bias)), addresses(*self, *given))
+
+    def start_episodes(self, starts: Tensor) -> None:
+        """Forget the keys of rows [B] in which an episode starts; they may be NaN."""
+        compiled = self._library(self.bias)
+        if compiled is None:
+            self.scales[starts], self.bias[starts] = 0.0, -torch.inf
+            return
+        compiled.start(self.sizes(), addresses(*self, starts.contiguous()))
 
     def find(self, queries: Tensor, used: int, k: int) -> Tensor:
         """Find the k slots of the highest `query · key + bias`, the best first; of equal ones the first slots.
@@ -92,7 +106,7 @@ class SearchKeys(NamedTuple):
         found = torch.empty(*queries.shape[:2], k, dtype=torch.int64)
         heap = torch.empty(2 * k, dtype=torch.int64)  # a logit and a slot each
         asked = queries.contiguous()
-        compiled.find(self._sizes(), c_int64(used), c_int64(k), addresses(*self, asked, heap, found))
+        compiled.find(self.sizes(), c_int64(used), c_int64(k), addresses(*self, asked, heap, found))
         return found
 
     def find_by_torch(self, queries: Tensor, used: int, k: int) -> Tensor:
@@ -109,8 +123,9 @@ class SearchKeys(NamedTuple):
         """Return the C code for numbers of the type of what is given, if the keys were made for it."""
         return library(_SOURCE, given.dtype) if self.coarse.shape[3] else None
 
-    def _sizes(self) -> bytes:
-        return struct.pack("4q", *self.keys.shape)
+    def sizes(self) -> bytes:
+        """Return `KeySizes` of the C code."""
+        return struct.pack("5q", *self.keys.shape, self.coarse.shape[3])
 
 
 def path(parameter: Tensor) -> str:

@@ -9,6 +9,7 @@ from engram.memory.episodic.slots import NOT_WRITTEN
 from engram.memory.episodic.sparse import book as module
 from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
 from engram.memory.episodic.sparse.cache import bias_of
+from engram.memory.episodic.sparse.search import SearchKeys
 from engram.memory.native.build import library
 
 IN_C = library(module._SOURCE, torch.float32) is not None
@@ -33,8 +34,16 @@ def assert_same(book, facts):
     rows, slots = torch.ones_like(filled).nonzero(as_tuple=True)
     assert torch.equal(book.crowds(rows, slots), torch.where(filled, facts.duplicates, 1).flatten())
     beyond = torch.cat([slots.view(filled.shape), slots[:ROWS].view(-1, 1)[: len(filled)] + filled.shape[1]], dim=1)
-    known = book.look_up(beyond, torch.full((len(filled),), 1000))
+    beyond = beyond.view(len(beyond), 2, -1) if beyond.shape[1] % 2 == 0 else beyond.unsqueeze(1)
+    entries, starts = torch.randint(1, 99, filled.shape), torch.tensor([1, 2, 3, 990, 995])
+    known = book.look_up(beyond, torch.full((len(filled),), 1000), entries, starts)
+    known = type(known)(*(part.flatten(1) for part in known))
     alive = torch.nn.functional.pad(filled, (0, 1))
+    assert torch.equal(known.place, torch.nn.functional.pad(entries * filled, (0, 1)))
+    assert torch.equal(known.found, torch.where(known.alive, beyond.flatten(1), module.NOTHING))
+    assert torch.equal(known.birth, 1000 - known.age)
+    assert torch.equal(known.bucket, torch.bucketize(known.age, starts, right=True))
+    torch.testing.assert_close(known.log_crowd, known.crowd.to(known.log_crowd.dtype).log())
     assert torch.equal(known.alive, alive)
     assert torch.equal(known.event_hash[alive], facts.event_hash[filled])
     assert torch.equal(known.age[alive], 1000 - facts.birth[filled])
@@ -92,11 +101,10 @@ def test_biases_are_renewed_at_every_age():
         torch.nn.init.normal_(parameter)
     ages = torch.arange(1, 65)  # each has a bucket of its own
     known = -torch.rand(1, 64), torch.randint(1, 50, (1, 64)), 100 - ages.view(1, -1), torch.ones(1, 64).bool()
-    book, slots, bias = SlotBook.of(*known), torch.arange(64), torch.zeros(1, 2, 64)
-    learned = attention.age_bias.scaled().detach(), attention.duplicate_penalty.detach()
-    book.renew(slots.view(1, -1), torch.tensor([100]), *learned, bias)
+    book, slots, keys = SlotBook.of(*known), torch.arange(64), SearchKeys.empty(1, 2, 64, 5, torch.device("cpu"))
+    book.renew(slots.view(1, -1), torch.tensor([100]), attention.learned(), attention.age_bias.starts, keys)
     expected = bias_of(attention, known[0][0], ages, book.crowds(torch.zeros_like(slots), slots))
-    torch.testing.assert_close(bias[0].t(), expected.detach())
+    torch.testing.assert_close(keys.bias[0].t(), expected.detach())
 
 
 @needs_a_compiler

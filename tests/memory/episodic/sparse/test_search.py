@@ -127,3 +127,30 @@ def test_a_key_that_is_as_good_as_its_coarse_key_allows_is_found(sign, first, la
     kept.put(slots * 0, slots, keys)
     kept.set_bias(slots * 0, slots, torch.zeros(SLOTS, 1))
     assert kept.find(torch.full((1, 1, WIDTH), float(sign)), SLOTS, 1).item() == 320
+
+
+@pytest.mark.parametrize("above", [1.0, -1.0])
+def test_what_is_rounded_for_the_coarse_look_hides_no_key(above):
+    """Keys of all lengths that point one way, and biases of all sizes: bounds are as near to the logits as they get."""
+    torch.manual_seed(3)
+    number = 5 * SLOTS
+    lengths, bias = 1 + torch.rand(number, 1, 1) / 50, 7 + torch.rand(number, 1) / 50
+    slots = torch.arange(number)
+    kept = SearchKeys.empty(1, 1, number, 16, torch.device("cpu"))
+    kept.put(slots * 0, slots, lengths * torch.full((1, 1, 16), 112.0).index_fill(2, torch.tensor([0]), 127.0))
+    for sign in (1, -1):
+        kept.set_bias(slots * 0, slots, sign * bias)
+        query = torch.full((1, 1, 16), above / 800)
+        assert torch.equal(kept.find(query, number, K), kept.find_by_torch(query, kept.bias.shape[2], K))
+
+
+@pytest.mark.parametrize("by_torch", [False, True])
+def test_an_episode_that_starts_has_no_keys(written, by_torch, monkeypatch):
+    if by_torch:
+        monkeypatch.setattr(search, "library", lambda *_: None)
+    kept, _, bias = written
+    kept.start_episodes(torch.tensor([False, True]))
+    assert (kept.bias[1] == -torch.inf).all()
+    assert not kept.scales[1].any()
+    assert torch.equal(kept.bias[0, :, :SLOTS], bias[0])
+    assert torch.equal(kept.find(torch.ones(ROWS, HEADS, WIDTH), SLOTS, K)[1], torch.arange(K).expand(HEADS, -1))
