@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engram.memory.controllers.interface import Controller
 from engram.memory.distinct import distinct, only_used
 from engram.memory.event_hash import event_hash
+from engram.memory.features import NativeFeatures, features_of
 from engram.memory.feedback.loop import EncodedSteps, FeedbackLoop
 from engram.memory.interface import Memory, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
 from engram.memory.registry import build_controller, build_memory
@@ -28,6 +29,7 @@ class Cache(NamedTuple):
     """What can be recomputed from a state and the weights, and holds until these change."""
 
     tables: object  # of the encoder
+    features: NativeFeatures | None  # None where they are those of the definition
     memory: object  # see `memory.interface.MemoryOutput`
 
 
@@ -121,7 +123,7 @@ class Core(nn.Module):
         """
         shape = episode_starts.shape
         acting = len(episode_starts) == 1 and not torch.is_grad_enabled()
-        kept = Cache(self._tables() if acting else None, None) if cache is None else cache
+        kept = self._blank_cache(acting) if cache is None else cache
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
         encoded = (self.encoder(flat) if kept.tables is None else self.encoder(flat, kept.tables)).unflatten(0, shape)
         if self.memory.feedback_size:
@@ -132,8 +134,9 @@ class Core(nn.Module):
             output = self.memory(
                 StepSequence(hidden, encoded, events, episode_starts), state.memory, decisions, kept.memory
             )
-        features = self._features(hidden, encoded, output.read)
+        featured = kept.features if acting and kept.features is not None else self._features
         after = CoreState(controller_state, output.state)
+        features = featured(hidden, encoded, output.read)
         return Unrolled(features, after, output.decisions, kept._replace(memory=output.cache), output.trace)
 
     @torch.no_grad()
@@ -220,6 +223,13 @@ class Core(nn.Module):
         before = reset(state.memory, self.memory.initial_state(encoded.shape[1]), episode_starts[0])
         return self.memory.access(StepSequence(hidden, encoded, events, episode_starts), before, unrolled.decisions)
 
+    def _blank_cache(self, acting: bool) -> Cache:
+        """Return what can be worked out before there is a state: for acting, since along a chunk it does not pay."""
+        if not acting:
+            return Cache(None, None, None)
+        has_reads = self.memory.read_size > 0
+        return Cache(self._tables(), NativeFeatures.of(self.seen_factor, self.read_factor) if has_reads else None, None)
+
     def _tables(self) -> object:
         """Return what the encoder can work out before it sees any event, if it has a method `tables` for that."""
         tables = getattr(self.encoder, "tables", None)
@@ -231,5 +241,4 @@ class Core(nn.Module):
     def _features(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         if not self.memory.read_size:
             return hidden
-        seen = torch.cat([hidden, encoded], dim=-1)
-        return torch.cat([hidden, read, self.seen_factor(seen) * self.read_factor(read)], dim=-1)
+        return features_of(self.seen_factor, self.read_factor, hidden, encoded, read)
