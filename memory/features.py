@@ -39,6 +39,8 @@ class NativeFeatures:
     def __init__(self, compiled: Any, seen_factor: nn.Linear, read_factor: nn.Linear) -> None:
         self._compiled = compiled
         self._factors = seen_factor, read_factor
+        hidden_size, seen_size = seen_factor.weight.shape
+        self._sizes = hidden_size, seen_size - hidden_size, read_factor.in_features
         weights = (pack(compiled, factor.weight.detach().t()) for factor in self._factors)
         self._kept = (*weights, seen_factor.bias, read_factor.bias)
 
@@ -50,13 +52,13 @@ class NativeFeatures:
 
     def __call__(self, hidden: Tensor, encoded: Tensor, read: Tensor) -> Tensor:
         """See `features_of`, for [T, B, ...]."""
-        given, (seen_factor, read_factor) = (hidden, encoded, read), self._factors
-        if not lie_on_cpu(seen_factor.weight.dtype, *((part, part.shape) for part in given)):  # autocast
-            return features_of(seen_factor, read_factor, *given)
+        given, steps = (hidden, encoded, read), hidden.shape[:-1]
+        expected = ((part, (*steps, size)) for part, size in zip(given, self._sizes, strict=True))
+        if torch.is_autocast_enabled("cpu") or not lie_on_cpu(self._kept[0].dtype, *expected):
+            return features_of(*self._factors, *given)
         hidden, encoded, read = (part.contiguous() for part in given)
-        (*steps, hidden_size), encoded_size, read_size = hidden.shape, encoded.shape[-1], read.shape[-1]
-        found = hidden.new_empty(*steps, 2 * hidden_size + read_size)
-        counts = struct.pack("4q", hidden.numel() // hidden_size, hidden_size, encoded_size, read_size)
+        found = hidden.new_empty(*steps, 2 * self._sizes[0] + self._sizes[2])
+        counts = struct.pack("4q", steps.numel(), *self._sizes)
         if self._compiled.features(counts, addresses(*self._kept, hidden, encoded, read, found)) < 0:
             raise MemoryError("too little memory for what the heads see")
         return found

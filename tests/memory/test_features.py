@@ -29,11 +29,20 @@ def test_in_c_they_are_those_of_the_definition(rows, dtype):
 
 
 @torch.no_grad()
-def test_numbers_of_another_type_are_left_to_the_definition():
+def test_under_autocast_they_are_left_to_the_definition():
     factors, given = made(3)
     in_c = NativeFeatures.of(*factors)
     if in_c is None:
         pytest.skip("no C compiler here, or switched off")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = [part.bfloat16() for part in given]
-        assert torch.equal(in_c(*half), features_of(*factors, *half))
+        assert torch.equal(in_c(*given), features_of(*factors, *given))
+
+
+@torch.no_grad()
+def test_a_read_of_another_size_is_refused():
+    factors, (hidden, encoded, read) = made(3)
+    in_c = NativeFeatures.of(*factors)
+    if in_c is None:
+        pytest.skip("no C compiler here, or switched off")
+    with pytest.raises(RuntimeError, match="shapes"):
+        in_c(hidden, encoded, read[..., 1:])

@@ -77,9 +77,10 @@ class NativeStep:
         return None if compiled is None else NativeStep(compiled, attention, projected, facts, log)
 
     def __call__(self, steps: StepSequence, state: EpisodicState, hashes: Tensor, entry: int) -> Acted | None:
-        """Do what `definition.act` does; return None, and do nothing, if something is of another type (autocast)."""
+        """Do what `definition.act` does; return None, and do nothing, under autocast or for other types."""
         hidden, encoded = steps.hidden.contiguous(), steps.encoded.contiguous()
-        if not lie_on_cpu(self._dtype, *zip((hidden, encoded), self._shapes, strict=True)):
+        given = zip((hidden, encoded), self._shapes, strict=True)
+        if torch.is_autocast_enabled("cpu") or not lie_on_cpu(self._dtype, *given):
             return None
         step, before = state.step.contiguous(), state.newest.contiguous()
         log = state.log

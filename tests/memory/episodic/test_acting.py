@@ -112,6 +112,11 @@ def test_ages_at_the_borders_of_their_buckets():
     check(attention, state, cache, first=10**5)
 
 
+def test_under_autocast_a_step_is_left_to_the_definition():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        check(*made())
+
+
 def test_several_hops_are_left_to_the_definition():
     check(*made(hops=2))
 
