@@ -54,6 +54,17 @@ def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
     return hashes
 
 
+def hash_of_all(events: State, known: Tensor, compared: Sequence[bool] | None) -> Tensor:
+    """Return hashes of events that are equal only where all of their leaves are.
+
+    Args:
+        events: tree with leaves [X, Y, ...].
+        known: [X, Y] their hashes by the leaves that count, 0 where there is no event; such stay 0.
+        compared: see `event_hash`.
+    """
+    return known if compared is None else event_hash(events).masked_fill_(known == 0, 0)
+
+
 def hash_of_bytes(joined: Tensor) -> Tensor:
     """Hash the bytes [X, Y, K] of events, see `event_hash`: the definition, which the C code is held to."""
     missing = -joined.shape[2] % _WORD

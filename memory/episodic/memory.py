@@ -35,7 +35,7 @@ from engram.memory.episodic.event_log import (
 from engram.memory.episodic.reach import Candidates, Reach, reach_of
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import slots_in_use, step_numbers
-from engram.memory.event_hash import event_hash
+from engram.memory.event_hash import event_hash, hash_of_all
 from engram.memory.interface import (
     Encode,
     Memory,
@@ -248,7 +248,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     def _stored_events(self, state: EpisodicState, used: int) -> tuple[State, Tensor]:
         """Return the events in the first `used` slots, and hashes that are equal where they are to the last bit."""
         events, hashes = stored_events(state, used)
-        return events, hashes if self.compared is None else event_hash(events)
+        return events, hash_of_all(events, hashes, self.compared)
 
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> SlotCache:

@@ -18,7 +18,7 @@ from engram.memory.episodic.sparse.book import NOTHING
 from engram.memory.episodic.sparse.cache import SparseCache
 from engram.memory.episodic.sparse.read import Found, queries, read_found, read_slots
 from engram.memory.episodic.sparse.search import path as search_path
-from engram.memory.event_hash import event_hash
+from engram.memory.event_hash import event_hash, hash_of_all
 from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
 from engram.memory.state import State, broadcast_like, concatenate, tree_map
 
@@ -66,7 +66,7 @@ class SparseEpisodicMemory(EpisodicMemory):
         occupancy = (kept.book.occupied / self.slots).unsqueeze(0)
 
         events = blanked(events_at(state.log.events, found.place.flatten(1)), found.alive.flatten(1))
-        hashes = found.event_hash.flatten(1) if self.compared is None else event_hash(events)
+        hashes = hash_of_all(events, found.event_hash.flatten(1), self.compared)
         number, events = distinct_events(events, hashes)
         births = attention.embedded(found.birth.flatten())
         found_events = torch.cat([self.encode(events).index_select(0, number.flatten()), births], dim=1)
@@ -165,7 +165,7 @@ class SparseEpisodicMemory(EpisodicMemory):
             events.append(blanked(events_at(state.log.events, places), kept))
             hashes.append(state.log.event_hash.gather(1, places) * kept)
         joined = concatenate(events)
-        return joined, torch.cat(hashes) if self.compared is None else event_hash(joined)
+        return joined, hash_of_all(joined, torch.cat(hashes), self.compared)
 
     def plan(self, states: Sequence[EpisodicState], recorded: RecordedSteps, stored: Tensor | None = None) -> Any:
         starts, made = recorded.episode_starts, cast(SparseDecisions, recorded.decisions)
