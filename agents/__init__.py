@@ -4,6 +4,6 @@ from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import ENCODERS, register_encoder
 from engram.agents.policy import MemoryPolicy
 from engram.agents.ppo import MemoryPPO
-from engram.agents.rollout.collect import WrongStep
+from engram.agents.rollout.observation_check import WrongStep
 
 __all__ = ["ENCODERS", "AgentState", "MemoryPPO", "MemoryPolicy", "WrongStep", "register_encoder"]

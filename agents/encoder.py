@@ -12,7 +12,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
-from engram.agents.encoders.images import ImageEncoder
+from engram.agents.encoders.images import FloatImageEncoder, ImageEncoder, is_float_image
 from engram.agents.encoders.symbols import CellTables, SymbolEncoder, is_symbol_grid
 from engram.agents.encoders.words import WordEncoder, is_text
 from engram.memory import State
@@ -46,6 +46,8 @@ class ObservationEncoder(BaseFeaturesExtractor):
     def _encoder_of(space: spaces.Space[object], features_dim: int) -> nn.Module:
         if isinstance(space, spaces.Box) and is_image_space(space):
             return ImageEncoder(space, features_dim)
+        if isinstance(space, spaces.Box) and is_float_image(space):
+            return FloatImageEncoder(space, features_dim)
         if isinstance(space, spaces.Box) and is_symbol_grid(space):
             return SymbolEncoder(space, features_dim)
         if isinstance(space, spaces.MultiDiscrete) and is_text(space):

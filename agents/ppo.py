@@ -31,6 +31,7 @@ from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.questions import declare_normalized
 from engram.agents.rollout.returns import generalized_advantages
 from engram.agents.spaces import check_spaces
 from engram.memory import Controller, Memory
@@ -140,6 +141,8 @@ class MemoryPPO(PPO):
         """Show an env as the factory would (MiniGrid's symbols, missions, tuples), before SB3 wraps it."""
         if isinstance(env, gym.Env | str):
             env = engram.adapt_env(env)
+        else:
+            declare_normalized(env)
         check_spaces(env.observation_space, env.action_space)
         return PPO._wrap_env(env, verbose, monitor_wrapper)
 
@@ -211,32 +214,41 @@ class MemoryPPO(PPO):
             return True
 
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
+        coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
+        if self._state is None or len(self._state.previous_action) != env.num_envs or not coef:
+            self.novelty = EpisodicNovelty(self.policy.compared)
         if self._state is None or len(self._state.previous_action) != env.num_envs:
             self._state = self.policy.initial_state(env.num_envs)
-            self.novelty = EpisodicNovelty(self.policy.compared)
         cursor = RolloutCursor(self._last_obs, starts, self._state)
-        cursor, rollout = collect(self.policy, env, cursor, self.chunks, self.novelty, n_rollout_steps, on_step)
+        novelty = self.novelty if coef else None
+        try:
+            cursor, rollout = collect(self.policy, env, cursor, self.chunks, novelty, n_rollout_steps, on_step)
+        except BaseException:
+            # A step failed, or was interrupted: nobody knows where the envs stand, so the next `learn` resets them.
+            self._last_obs = self._state = None
+            raise
         self._last_obs, self._last_episode_starts, self._state = cursor
         if rollout is None:
             return False
         self._update_info_buffer(rollout.episodes, np.ones(len(rollout.episodes), dtype=bool))
         callback.update_locals({"episodes": rollout.episodes})
 
-        coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
         steps = self.chunks.steps
-        ended = steps.terminated | steps.truncated
-        rate = first_visit_rate(rollout.first_visits, ended)
-        bonus = novelty_bonus(rollout.first_visits, rate, coef)
+        ended, rewards = steps.terminated | steps.truncated, steps.rewards
+        self.logger.record("novelty/coef", coef)
+        if rollout.first_visits is not None:
+            rate = first_visit_rate(rollout.first_visits, ended)
+            bonus = novelty_bonus(rollout.first_visits, rate, coef)
+            rewards = rewards + bonus
+            self.logger.record("novelty/rate", rate)
+            self.logger.record("novelty/bonus", bonus.mean().item())
         advantages = generalized_advantages(
-            steps.rewards + bonus, steps.values, rollout.following, ended, self.gamma, self.gae_lambda
+            rewards, steps.values, rollout.following, ended, self.gamma, self.gae_lambda
         )
         self.chunks.set_targets(advantages, advantages + steps.values)
 
         for name, value in rollout.trace.items():
             self.logger.record(f"memory/{name}", value)
-        self.logger.record("novelty/coef", coef)
-        self.logger.record("novelty/rate", rate)
-        self.logger.record("novelty/bonus", bonus.mean().item())
         callback.on_rollout_end()
         return True
 

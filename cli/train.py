@@ -14,19 +14,20 @@ from rich.console import Console
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import VecEnv
 
-from engram.agents import MemoryPPO, WrongStep
+from engram.agents import MemoryPPO
 from engram.cli.final_evaluation import evaluate_trained
 from engram.cli.held_out import check_leakage, held_out
 from engram.cli.hydra import run
 from engram.cli.prepare import VALIDATION_SEED, prepare
 from engram.cli.record import make_folder, open_writer
 from engram.cli.terminal import stderr_console, warn_in_one_line
-from engram.configs import TrainConfig
+from engram.configs import CannotRun, TrainConfig
 from engram.envs import warn_if_few_layouts
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, ProgressLine, StateDrift, StopOnRequest, Validation
 from engram.tracking.commands import command, program
+from engram.tracking.failure import record_failure
 from engram.tracking.writers import MetricsFile
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
@@ -82,13 +83,16 @@ def train(config: TrainConfig, name: str) -> None:
         except KeyboardInterrupt:
             print_line(f"interrupted; to evaluate what there is: {command('evaluate')} {folder.path}")
             raise SystemExit(request.exit_code) from None
-        except WrongStep as error:
-            print_line(f"{error}; what was saved before is in {folder.path}")
-            raise SystemExit(1) from error
-        except OSError as error:
-            if error.errno not in DISK_ERRORS:
-                raise
-            print_line(f"cannot write to {folder.path} ({error.strerror}); what was saved before is still there")
+        except CannotRun:
+            raise
+        except Exception as error:  # of an env, mostly: whatever goes wrong in it
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                print_line(f"cannot write to {folder.path} ({error.strerror}); what was saved before is still there")
+                raise SystemExit(1) from error
+            line = record_failure(folder, error, model.num_timesteps)
+            folder.save_model(model, "latest")
+            print_line(f"failed after {model.num_timesteps:,} steps: {line}")
+            print_line(f"the agent is in {folder.checkpoint('latest')}, the traceback in {folder.traceback}")
             raise SystemExit(1) from error
         finally:
             if wandb_writer:

@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "configs": set(),
     "tracking": set(),
-    "tracking/callbacks": {"agents", "agents/evaluation", "memory", "tracking"},
+    "tracking/callbacks": {"agents", "agents/evaluation", "agents/rollout", "memory", "tracking"},
     "tracking/writers": {"tracking"},
     "evidence": set(),
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "memory", "tracking"},
@@ -82,7 +82,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "engram": {"agents", "envs", "evidence/runs", "memory"},
 }
-_RUN = {"agents", "agents/evaluation", "configs", "envs/split", "evidence", "evidence/runs", "tracking"}
+_RUN = {
+    "agents",
+    "agents/evaluation",
+    "agents/rollout",
+    "configs",
+    "envs/split",
+    "evidence",
+    "evidence/runs",
+    "tracking",
+}
 MAY_IMPORT["evidence/evaluation"] = _RUN
 MAY_IMPORT["evidence/horizon"] = _RUN | {"evidence/evaluation"}
 MAY_IMPORT["evidence/comparison"] = {"configs", "evidence", "evidence/runs", "tracking"}

@@ -74,6 +74,16 @@ class RunFolder(NamedTuple):
         """The folder of the pages that `evaluate.py --explain` wrote."""
         return self.path / "explained"
 
+    @property
+    def failure(self) -> Path:
+        """What ended a training that failed, and after how many steps."""
+        return self.path / "failure.json"
+
+    @property
+    def traceback(self) -> Path:
+        """The traceback of that."""
+        return self.path / "failure.txt"
+
     def checkpoint(self, name: str) -> Path:
         """The weights called `best` (on the validation side) or `latest`."""
         return self.path / f"{name}.zip"

@@ -14,7 +14,7 @@ from engram.agents import MemoryPPO
 from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.interventions import make_intervention
-from engram.agents.rollout.stepping import env_action_masks
+from engram.agents.rollout.questions import env_action_masks, has_attribute, layout_of, reset_infos, succeeded
 
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
 """Gets observations, the agent's state, [B] which episodes start, [B] where the cue is in sight (None if unknown)."""
@@ -36,9 +36,9 @@ class CueTracker:
     """Follows in which episodes the cue is in sight, from `info["cue_visible"]` if the env reports it."""
 
     def __init__(self, env: VecEnv) -> None:
-        self.innermost = env.unwrapped  # wrappers have `reset_infos` too, but never fill them
-        self.cue_known = all("cue_visible" in info for info in self.innermost.reset_infos)
-        self.visible = self._of(self.innermost.reset_infos)
+        self.env = env
+        self.cue_known = all("cue_visible" in info for info in reset_infos(env))
+        self.visible = self._of(reset_infos(env))
         self.left_behind, self.again = np.zeros(env.num_envs, dtype=bool), np.zeros(env.num_envs, dtype=bool)
 
     def step(self, infos: list[dict[str, Any]], starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -52,13 +52,13 @@ class CueTracker:
         self.left_behind |= seen_before & ~visible
         self.again |= self.left_behind & visible
         again = self.again.copy()
-        self.visible = np.where(starts, self._of(self.innermost.reset_infos), visible)
+        self.visible = np.where(starts, self._of(reset_infos(self.env)), visible)
         self.left_behind[starts] = self.again[starts] = False
         return again
 
     @staticmethod
     def _of(infos: list[dict[str, Any]]) -> NDArray[np.bool_]:
-        return np.array([bool(info.get("cue_visible", False)) for info in infos])
+        return np.array([bool(np.any(info.get("cue_visible", False))) for info in infos])
 
 
 def evaluate(
@@ -98,7 +98,7 @@ def evaluate(
         intervention = make_intervention(intervention, model.policy, env.num_envs)
     if intervention.needs_cue and not cue.cue_known:
         raise ValueError(f"{type(intervention).__name__} needs an env with info['cue_visible'] at every step")
-    has_masks = env.has_attr("action_masks")
+    has_masks = has_attribute(env, "action_masks")
     finished, total = 0, quota * env.num_envs
     while finished < total:
         masks = env_action_masks(env) if has_masks else None
@@ -118,9 +118,8 @@ def evaluate(
             if len(records[row]) < quota:
                 # Monitor knows the return before any VecNormalize.
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
-                success = bool(info.get("is_success", False))
-                key, again = str(info.get("layout", "")), bool(looked_again[row])
-                records[row].append((success, episode_return, int(lengths[row]), key, again, bool(applied[row])))
+                seen = layout_of(info), bool(looked_again[row]), bool(applied[row])
+                records[row].append((succeeded(info), episode_return, int(lengths[row]), *seen))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
-from engram.agents.rollout.stepping import env_action_masks
+from engram.agents.rollout.questions import env_action_masks, has_attribute, layout_of, reset_infos, succeeded
 from engram.agents.spaces import observation_tree
 from engram.memory import SlotAccess, State, tree_map
 
@@ -67,12 +67,12 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
     if env.num_envs != 1:
         raise ValueError(f"an episode is recorded in one env, not in {env.num_envs}")
     policy.set_training_mode(False)
-    device, inner = policy.device, env.unwrapped
+    device = policy.device
     observations: Any = env.reset()
     start = state = policy.initial_state(1)
-    info: dict[str, Any] = inner.reset_infos[0]
+    info: dict[str, Any] = reset_infos(env)[0]
     steps: list[RecordedStep] = []
-    has_other_cue = env.has_attr("other_cue")
+    has_other_cue = has_attribute(env, "other_cue")
     done, success = False, None
     while not done and len(steps) < most_steps:
         world = _scene(env)
@@ -109,8 +109,8 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
             )
         )
         state = AgentState(unrolled.state, policy.stored_action.store(action))
-        success = info.get("is_success", success)
-    return Recording(start, steps, None if success is None else bool(success), str(info.get("layout", "")), done)
+        success = succeeded(info) if "is_success" in info else success
+    return Recording(start, steps, success, layout_of(info), done)
 
 
 def _first(observations: Any) -> Any:

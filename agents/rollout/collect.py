@@ -15,9 +15,9 @@ from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
 from engram.agents.rollout.novelty import EpisodicNovelty
+from engram.agents.rollout.observation_check import WrongStep
 from engram.agents.rollout.returns import next_values
 from engram.agents.rollout.stepping import stepper_of
-from engram.agents.spaces import observation_tree
 from engram.memory import Cache, State, tree_map
 from engram.memory.state import concatenate
 
@@ -30,15 +30,11 @@ class RolloutCursor(NamedTuple):
     state: AgentState
 
 
-class WrongStep(ValueError):
-    """A step of an env that nothing can be learned from."""
-
-
 class Rollout(NamedTuple):
     """What is known after T steps, beside what the buffer holds."""
 
     following: Tensor  # [T, B] value of what follows each step
-    first_visits: Tensor  # [T, B] bool, first visits, see `EpisodicNovelty`
+    first_visits: Tensor | None  # [T, B] bool, see `EpisodicNovelty`
     trace: dict[str, float]  # name -> mean over the rollout
     episodes: list[dict[str, Any]]  # infos of ended episodes that no callback has been told step by step
 
@@ -49,7 +45,7 @@ def collect(
     env: VecEnv,
     cursor: RolloutCursor,
     buffer: ChunkBuffer,
-    novelty: EpisodicNovelty,
+    novelty: EpisodicNovelty | None,
     n_steps: int,
     on_step: Callable[[dict[str, Any]], bool],
 ) -> tuple[RolloutCursor, Rollout | None]:
@@ -60,7 +56,7 @@ def collect(
         env: B envs; they are stepped by tensors if they can be (see `agents/rollout/stepping.py`).
         cursor: where to go on.
         buffer: emptied and filled.
-        novelty: is given every observation.
+        novelty: is given every observation; None if first visits are worth nothing.
         n_steps: T.
         on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.
 
@@ -68,10 +64,11 @@ def collect(
         where to go on, and the rollout, or None if `on_step` ended it early.
 
     Raises:
-        WrongStep: if a reward is not finite, which would make all weights so, too, or a constant key changed.
+        WrongStep: if an observation or a reward is not finite, which would make all weights so, too, a choice or a
+            symbol is not of its space, or a constant key changed.
     """
     stepper = stepper_of(env, policy)
-    observation = observation_tree(cursor.observations, policy.observation_space, policy.device)
+    observation = stepper.first(cursor.observations)
     episode_start = torch.as_tensor(cursor.episode_starts, dtype=torch.bool, device=policy.device)
     state = cursor.state
     cache: Cache | None = None  # the weights have changed since the last rollout
@@ -79,7 +76,8 @@ def collect(
     traces: dict[str, list[Tensor]] = {}
     buffer.reset()
     for time in range(n_steps):
-        novelty.see(observation, episode_start)
+        if novelty is not None:
+            novelty.see(observation, episode_start)
         masks = stepper.action_masks()
         step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
         outcome = stepper.step(step.actions)
@@ -107,7 +105,10 @@ def collect(
         observation, episode_start = outcome.observation, outcome.terminated | outcome.truncated
         state, cache = step.state, step.cache
 
-    novelty.see(observation, episode_start)
+    first_visits = None
+    if novelty is not None:
+        novelty.see(observation, episode_start)
+        first_visits = novelty.first_visits()[-n_steps:]
     rollout = buffer.finish()
     _check_rewards(rollout.rewards)
     _check_constants(rollout, policy)
@@ -119,7 +120,7 @@ def collect(
         truncations.values(rollout.values, policy),
     )
     means = {name: torch.stack(values).mean().item() for name, values in traces.items()}
-    found = Rollout(following, novelty.first_visits()[-n_steps:], means, stepper.ended_episodes())
+    found = Rollout(following, first_visits, means, stepper.ended_episodes())
     return RolloutCursor(*stepper.stands(), state), found
 
 

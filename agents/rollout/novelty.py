@@ -10,6 +10,9 @@ from torch import Tensor
 from engram.memory import State, tree_map
 from engram.memory.event_hash import event_hash
 
+MOST_KNOWN = 2**20
+"""Observations that are remembered in all envs together; in episodes that show more, the oldest are forgotten."""
+
 
 class EpisodicNovelty:
     """Finds the observations that are the first of their kind in their episode.
@@ -58,7 +61,7 @@ class EpisodicNovelty:
         is_first = torch.ones_like(hashes, dtype=torch.bool)
         is_first[order[1:]] = changes[0] | changes[1]
         goes_on = is_first & (episodes // size == number[-1][episodes % size])
-        self._known = (episodes % size)[goes_on], hashes[goes_on]
+        self._known = (episodes % size)[goes_on][-MOST_KNOWN:], hashes[goes_on][-MOST_KNOWN:]
         return is_first[len(known) :].view_as(starts) & ~starts
 
 

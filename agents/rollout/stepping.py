@@ -12,6 +12,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from engram.agents.policy import MemoryPolicy
+from engram.agents.rollout.observation_check import ObservationCheck
+from engram.agents.rollout.questions import env_action_masks, has_attribute
 from engram.agents.spaces import observation_tree
 from engram.memory import State
 
@@ -31,6 +33,9 @@ class Stepper(Protocol):
 
     told: dict[str, Any]
     """Of the last step: what SB3's callbacks expect to be told, under SB3's names."""
+
+    def first(self, observations: Any) -> State:
+        """Return the observations [B, ...] with which a rollout begins, as SB3 keeps them, as a tree."""
 
     def action_masks(self) -> Tensor | None:
         """Return the actions that the envs allow now [B, A], or None if they have no such method."""
@@ -67,11 +72,6 @@ def stepper_of(env: VecEnv, policy: MemoryPolicy) -> Stepper:
     return ArrayStepper(env, policy)
 
 
-def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
-    """Return the actions that the envs allow [B, A], or None if they have no `action_masks()`."""
-    return np.stack(env.env_method("action_masks")).astype(bool) if env.has_attr("action_masks") else None
-
-
 class ArrayStepper:
     """Steps any VecEnv.
 
@@ -82,8 +82,13 @@ class ArrayStepper:
 
     def __init__(self, env: VecEnv, policy: MemoryPolicy) -> None:
         self.env, self.policy = env, policy
-        self.has_masks = env.has_attr("action_masks")
+        self.has_masks = has_attribute(env, "action_masks")
+        self.check = ObservationCheck(policy.observation_space)
         self.told: dict[str, Any] = {}
+
+    def first(self, observations: Any) -> State:
+        self.check.look(observations)
+        return self._tree(observations)
 
     def action_masks(self) -> Tensor | None:
         return torch.as_tensor(env_action_masks(self.env), device=self.policy.device) if self.has_masks else None
@@ -91,17 +96,20 @@ class ArrayStepper:
     def step(self, actions: Tensor) -> Outcome:
         taken = self.policy.env_actions(actions)
         observations, rewards, dones, infos = self.env.step(taken)
-        dones = dones.copy()  # an env may fill the same array again at its next step
+        dones = np.array(dones, dtype=bool)  # a copy: an env may fill the same array again at its next step
         self.told = {"actions": taken, "new_obs": observations, "rewards": rewards, "dones": dones, "infos": infos}
+        self.check.look(observations)
         truncated = np.zeros_like(dones)
         for row in np.flatnonzero(dones).tolist():
-            truncated[row] = infos[row].get("TimeLimit.truncated", False)
+            # As stock PPO has it: an end whose last observation nobody tells has no value after it.
+            is_known = infos[row].get("terminal_observation") is not None
+            truncated[row] = is_known and bool(np.any(infos[row].get("TimeLimit.truncated", False)))
         return Outcome(
             self._tree(observations),
             torch.tensor(rewards, dtype=torch.float32, device=self.policy.device),
             torch.as_tensor(dones & ~truncated, device=self.policy.device),
             torch.as_tensor(truncated, device=self.policy.device),
-            self._tree(_with_last(observations, infos, truncated)) if truncated.any() else None,
+            self._final(observations, infos, truncated) if truncated.any() else None,
         )
 
     def stands(self) -> tuple[Any, NDArray[np.bool_]]:
@@ -109,6 +117,17 @@ class ArrayStepper:
 
     def ended_episodes(self) -> list[dict[str, Any]]:
         return []
+
+    def _final(self, observations: Any, infos: Sequence[dict[str, Any]], truncated: NDArray[np.bool_]) -> State:
+        """Copy the observations [B, ...], and put in the last ones of truncated episodes, where the next have begun."""
+        rows = np.flatnonzero(truncated)
+        last = [infos[row]["terminal_observation"] for row in rows.tolist()]
+        if isinstance(observations, dict):
+            parts = {key: np.stack([observation[key] for observation in last]) for key in observations}
+            self.check.look(parts, rows)
+            return self._tree({key: _with_rows(array, rows, parts[key]) for key, array in observations.items()})
+        self.check.look(np.stack(last), rows)
+        return self._tree(_with_rows(observations, rows, np.stack(last)))
 
     def _tree(self, observations: Any) -> State:
         return observation_tree(observations, self.policy.observation_space, self.policy.device)
@@ -125,6 +144,9 @@ class TensorStepper:
     def __init__(self, env: SteppedByTensors, policy: MemoryPolicy) -> None:
         self.env, self.policy = env, policy
         self.told: dict[str, Any] = {}
+
+    def first(self, observations: Any) -> State:
+        return observation_tree(observations, self.policy.observation_space, self.policy.device)
 
     def action_masks(self) -> Tensor | None:
         return None
@@ -153,16 +175,6 @@ class TensorStepper:
 
     def ended_episodes(self) -> list[dict[str, Any]]:
         return self.env.ended_episodes()
-
-
-def _with_last(observations: Any, infos: Sequence[dict[str, Any]], truncated: NDArray[np.bool_]) -> Any:
-    """Copy the observations [B, ...], and put in the last ones of truncated episodes, where the next have begun."""
-    rows = np.flatnonzero(truncated)
-    last = [infos[row]["terminal_observation"] for row in rows.tolist()]
-    if isinstance(observations, dict):
-        parts = {key: np.stack([observation[key] for observation in last]) for key in observations}
-        return {key: _with_rows(array, rows, parts[key]) for key, array in observations.items()}
-    return _with_rows(observations, rows, np.stack(last))
 
 
 def _with_rows(array: NDArray[Any], rows: NDArray[np.int64], new: NDArray[Any]) -> NDArray[Any]:

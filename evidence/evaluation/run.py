@@ -11,6 +11,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import Episodes, Watch, evaluate
 from engram.agents.evaluation.interventions import INTERVENTIONS
 from engram.agents.evaluation.success_tracker import SuccessTracker
+from engram.agents.rollout.questions import reset_infos
 from engram.configs import TrainConfig
 from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
@@ -109,7 +110,7 @@ def evaluate_run(
 
 def _of_certificate(config: TrainConfig, env: VecEnv, conditions: Sequence[Condition]) -> list[Condition]:
     """Return the conditions of the certificate that are not among some and can be played."""
-    cue_known = all("cue_visible" in info for info in env.unwrapped.reset_infos)
+    cue_known = all("cue_visible" in info for info in reset_infos(env))
     has_memory, has_state = config.memory.name != "none", config.controller.name != STATELESS
     return [
         Condition(intervention=name)

@@ -221,7 +221,34 @@ def test_a_reward_that_is_not_finite_is_one_line(
         train(composed(*TINY, f"runs_dir={tmp_path}"), "broken")
     assert stopped.value.code == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "gave a reward of" in line]
-    assert re.fullmatch(r"env 0 gave a reward of nan: nothing can be learned from it; what was saved .* is in .*", line)
+    assert re.fullmatch(r"failed after [\d,]+ steps: env 0 gave a reward of nan: nothing can be learned from it", line)
+
+
+def test_an_env_that_raises_leaves_the_agent_a_mark_and_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = []
+
+    def broken(env: TMazeVecEnv) -> tuple[object, ...]:
+        steps.append(1)
+        if len(steps) == 50:
+            raise FileNotFoundError(2, "No such file", "textures.png")
+        return step(env)
+
+    step = TMazeVecEnv.step_wait
+    monkeypatch.setattr(TMazeVecEnv, "step_wait", broken)
+    with pytest.raises(SystemExit) as stopped:
+        train(composed(*TINY, f"runs_dir={tmp_path}"), "broken")
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert re.search(
+        r"failed after [\d,]+ steps: FileNotFoundError: .*textures.png' \(.*test_train.py, line \d+\)", error
+    )
+    assert "Traceback" not in error
+    (folder,) = tmp_path.glob("broken/*")
+    assert json.loads((folder / "failure.json").read_text())["timesteps"] > 0
+    assert "Traceback" in (folder / "failure.txt").read_text()
+    assert MemoryPPO.load(folder / "latest.zip", device="cpu").num_timesteps > 0
 
 
 def test_one_seed_gives_one_result(tmp_path: Path) -> None:

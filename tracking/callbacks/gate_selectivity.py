@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
+
+from engram.agents.rollout.questions import reset_infos
 
 
 class GateSelectivity(BaseCallback):
@@ -19,7 +20,7 @@ class GateSelectivity(BaseCallback):
     """
 
     def _on_training_start(self) -> None:
-        self._shown = _cue_visible(self.training_env.unwrapped.reset_infos)
+        self._shown = _cue_visible(reset_infos(self.training_env))
 
     def _on_rollout_start(self) -> None:
         self._steps: list[tuple[Tensor, Tensor]] = []
@@ -31,10 +32,10 @@ class GateSelectivity(BaseCallback):
         if "cue_visible" in self.locals:  # envs on a device tell it as a tensor
             self._shown = self.locals["cue_visible"].long()
             return True
-        env: VecEnv = self.training_env.unwrapped
+        begun = reset_infos(self.training_env)
         self._shown = _cue_visible(
             reset_info if done else info
-            for done, info, reset_info in zip(self.locals["dones"], self.locals["infos"], env.reset_infos, strict=True)
+            for done, info, reset_info in zip(self.locals["dones"], self.locals["infos"], begun, strict=True)
         )
         return True
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from stable_baselines3.common.callbacks import BaseCallback
 
+from engram.agents.rollout.questions import layout_of
+
 
 class LayoutCount(BaseCallback):
     """Collects the layouts of finished episodes (`info["layout"]`) and logs their number as `env/distinct_layouts`."""
@@ -14,12 +16,12 @@ class LayoutCount(BaseCallback):
 
     def _on_step(self) -> bool:
         for info, done in zip(self.locals["infos"], self.locals["dones"], strict=False):  # a device tells no infos ...
-            if done and "layout" in info:
-                self.seen.add(info["layout"])
+            if done and layout_of(info):
+                self.seen.add(layout_of(info))
         return True
 
     def _on_rollout_end(self) -> None:
         # ... but, at the end of a rollout, those of its episodes.
-        self.seen |= {info["layout"] for info in self.locals.get("episodes", []) if "layout" in info}
+        self.seen |= {layout_of(info) for info in self.locals.get("episodes", []) if layout_of(info)}
         if self.seen:
             self.logger.record("env/distinct_layouts", len(self.seen))

@@ -12,11 +12,11 @@ class Rollout:
     """Stands in for a training of two envs: what the callback is given, and what it records."""
 
     def __init__(self, *reset_infos):
-        self.env = SimpleNamespace(reset_infos=list(reset_infos))
+        self.env = SimpleNamespace(reset_infos=list(reset_infos), num_envs=len(reset_infos))
         self.recorded = {}
         self.callback = GateSelectivity()
         logger = SimpleNamespace(record=self.recorded.__setitem__)
-        self.callback.model = SimpleNamespace(get_env=lambda: SimpleNamespace(unwrapped=self.env), logger=logger)
+        self.callback.model = SimpleNamespace(get_env=lambda: self.env, logger=logger)
         self.callback._on_training_start()
         self.callback._on_rollout_start()
 

@@ -1,0 +1,76 @@
+"""What may be asked of a VecEnv beyond reset and step: one that does not answer is taken to know nothing of it.
+
+Stock PPO asks nothing of the kind, so adapters of other libraries need not answer: they have no such method, or raise
+whatever they like.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+
+
+def has_attribute(env: VecEnv, name: str) -> bool:
+    """Return whether all envs have an attribute."""
+    try:
+        return bool(env.has_attr(name))
+    except Exception:  # of any kind, see above
+        return False
+
+
+def reset_infos(env: VecEnv) -> list[dict[str, Any]]:
+    """Return the infos of the envs' last resets; empty ones where they are not kept."""
+    innermost = env
+    while isinstance(innermost, VecEnvWrapper):  # wrappers have `reset_infos` too, but never fill them
+        innermost = innermost.venv
+    found = getattr(innermost, "reset_infos", None) or []
+    return list(found) if len(found) == env.num_envs else [{} for _ in range(env.num_envs)]
+
+
+def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
+    """Return the actions that the envs allow [B, A], or None if they have no `action_masks()`."""
+    return np.stack(env.env_method("action_masks")).astype(bool) if has_attribute(env, "action_masks") else None
+
+
+def succeeded(info: dict[str, Any]) -> bool:
+    """Return what an info says of success, also as an array of one; False if it says nothing."""
+    return bool(np.any(info.get("is_success", False)))
+
+
+def layout_of(info: dict[str, Any]) -> str:
+    """Return the key of the layout in an info; "" if there is none, or the name means something else to its env."""
+    layout = info.get("layout", "")
+    return layout if isinstance(layout, str) else ""
+
+
+def declare_normalized(env: VecEnv) -> None:
+    """Let a VecNormalize around an env of whole numbers say that what it shows is none: their fractions count.
+
+    Stable-Baselines3 does so for pictures only, and leaves the space of all others as the env declares it.
+    """
+    below: list[VecEnvWrapper] = []
+    while isinstance(env, VecEnvWrapper) and not isinstance(env, VecNormalize):
+        below.append(env)
+        env = env.venv
+    if not isinstance(env, VecNormalize) or not env.norm_obs:
+        return
+    was = env.observation_space
+    if isinstance(was, spaces.Dict):
+        keys = env.norm_obs_keys or []
+        parts = {key: _normalized(part, env.clip_obs) if key in keys else part for key, part in was.spaces.items()}
+        env.observation_space = spaces.Dict(parts)
+    else:
+        env.observation_space = _normalized(was, env.clip_obs)
+    for wrapper in below:
+        if wrapper.observation_space == was:
+            wrapper.observation_space = env.observation_space
+
+
+def _normalized(space: spaces.Space[Any], bound: float) -> spaces.Space[Any]:
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.integer):
+        return spaces.Box(-bound, bound, space.shape, np.float32)
+    return space

@@ -1,0 +1,36 @@
+"""A training that failed: what was raised, where, and after how many steps."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from engram.tracking.atomic import write_json, write_text
+from engram.tracking.run_folder import RunFolder
+
+_TOP = Path(__file__).resolve().parent.parent
+_AROUND = ("site-packages", *(str(_TOP / name) for name in ("agents", "cli", "memory", "tracking")))
+
+
+def record_failure(folder: RunFolder, error: Exception, timesteps: int) -> str:
+    """Leave a mark of failure in a run folder, with the traceback beside it, and return what happened in a line.
+
+    Args:
+        folder: of the run.
+        error: what was raised.
+        timesteps: steps that were taken before.
+    """
+    line = " ".join(str(error).split())
+    if type(error).__module__.partition(".")[0] != __name__.partition(".")[0]:  # ours say all that is to be said
+        line = f"{type(error).__name__}: {line} ({_where(error)})"
+    write_json(folder.failure, {"error": line, "timesteps": timesteps})
+    write_text(folder.traceback, "".join(traceback.format_exception(error)))
+    return line
+
+
+def _where(error: Exception) -> str:
+    """Name the innermost line of an env's code, or a user's; of any code if there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not any(part in frame.filename for part in _AROUND)]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}, line {frame.lineno}"
