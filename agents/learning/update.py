@@ -36,6 +36,7 @@ class Lesson(NamedTuple):
     actions: Tensor  # [P, L] or [P, L, A]
     action_masks: State  # [P, L, A] bool, or () without masks
     numbers: Tensor  # [P, L, 4] log-probability and value as they were collected, advantage, return
+    reset_only: State  # [P, L] bool, steps that are left out of the loss; () if there are no such
 
 
 def prepare(policy: MemoryPolicy, buffer: ChunkBuffer) -> tuple[State, Lesson]:
@@ -49,6 +50,7 @@ def prepare(policy: MemoryPolicy, buffer: ChunkBuffer) -> tuple[State, Lesson]:
         steps.actions.transpose(0, 1),
         () if masks is None else masks.transpose(0, 1),
         torch.stack([steps.log_probs, steps.values, *targets], dim=2).transpose(0, 1),
+        tree_map(lambda leaf: leaf.transpose(0, 1), steps.reset_only),
     )
     return events, tree_map(torch.Tensor.contiguous, lesson)
 
@@ -72,11 +74,14 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
             chunks = tree_map(lambda leaf, chosen=chosen: leaf.index_select(0, chosen), lesson)
             masks = None if isinstance(chunks.action_masks, tuple) else chunks.action_masks.transpose(0, 1)
             now = policy.evaluate(events, chunks.replay, chunks.actions.transpose(0, 1), masks)
-            old_log_probs, old_values, advantages, returns = chunks.numbers.permute(2, 1, 0)
+            of_steps = [*now, *chunks.numbers.permute(2, 1, 0)]
+            if not isinstance(chunks.reset_only, tuple):
+                of_steps = [part[~chunks.reset_only.t()] for part in of_steps]
+            values, log_probs, entropies, old_log_probs, old_values, advantages, returns = of_steps
             loss = ppo_loss(
-                now.log_probs,
-                clipped_values(now.values, old_values, numbers.clip_range_vf),
-                now.entropies,
+                log_probs,
+                clipped_values(values, old_values, numbers.clip_range_vf),
+                entropies,
                 old_log_probs,
                 normalized(advantages) if numbers.normalize_advantage else advantages,
                 returns,

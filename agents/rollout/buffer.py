@@ -31,6 +31,7 @@ class Transition(NamedTuple):
     rewards: Tensor  # [B]
     terminated: Tensor  # [B] bool, after the step
     truncated: Tensor  # [B] bool, after the step
+    reset_only: State = ()  # [B] bool, the step only began an episode and is not learned from; () if there are no such
 
 
 class Chunks(NamedTuple):

@@ -98,6 +98,7 @@ def collect(
                 outcome.rewards,
                 outcome.terminated,
                 outcome.truncated,
+                outcome.reset_only,
             ),
         )
         if outcome.final is not None:

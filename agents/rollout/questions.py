@@ -22,12 +22,16 @@ def has_attribute(env: VecEnv, name: str) -> bool:
         return False
 
 
+def innermost(env: VecEnv) -> VecEnv:
+    """Return what all wrappers are around."""
+    while isinstance(env, VecEnvWrapper):
+        env = env.venv
+    return env
+
+
 def reset_infos(env: VecEnv) -> list[dict[str, Any]]:
     """Return the infos of the envs' last resets; empty ones where they are not kept."""
-    innermost = env
-    while isinstance(innermost, VecEnvWrapper):  # wrappers have `reset_infos` too, but never fill them
-        innermost = innermost.venv
-    found = getattr(innermost, "reset_infos", None) or []
+    found = getattr(innermost(env), "reset_infos", None) or []  # wrappers have them, too, but never fill them
     return list(found) if len(found) == env.num_envs else [{} for _ in range(env.num_envs)]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.observation_check import ObservationCheck
-from engram.agents.rollout.questions import env_action_masks, has_attribute
+from engram.agents.rollout.questions import env_action_masks, has_attribute, innermost
 from engram.agents.spaces import observation_tree
 from engram.memory import State
 
@@ -26,6 +26,7 @@ class Outcome(NamedTuple):
     terminated: Tensor  # [B] bool
     truncated: Tensor  # [B] bool
     final: State | None  # [B, ...], where an episode was truncated its last observation; None if none was
+    reset_only: State = ()  # [B] bool, where the step only began an episode; () if there are no such envs
 
 
 class Stepper(Protocol):
@@ -84,6 +85,7 @@ class ArrayStepper:
         self.env, self.policy = env, policy
         self.has_masks = has_attribute(env, "action_masks")
         self.check = ObservationCheck(policy.observation_space)
+        self.resets_take_a_step = bool(getattr(innermost(env), "resets_take_a_step", False))
         self.told: dict[str, Any] = {}
 
     def first(self, observations: Any) -> State:
@@ -110,6 +112,7 @@ class ArrayStepper:
             torch.as_tensor(dones & ~truncated, device=self.policy.device),
             torch.as_tensor(truncated, device=self.policy.device),
             self._final(observations, infos, truncated) if truncated.any() else None,
+            self._reset_only(infos) if self.resets_take_a_step else (),
         )
 
     def stands(self) -> tuple[Any, NDArray[np.bool_]]:
@@ -117,6 +120,9 @@ class ArrayStepper:
 
     def ended_episodes(self) -> list[dict[str, Any]]:
         return []
+
+    def _reset_only(self, infos: Sequence[dict[str, Any]]) -> Tensor:
+        return torch.tensor([info.get("reset_only", False) for info in infos], device=self.policy.device)
 
     def _final(self, observations: Any, infos: Sequence[dict[str, Any]], truncated: NDArray[np.bool_]) -> State:
         """Copy the observations [B, ...], and put in the last ones of truncated episodes, where the next have begun."""
