@@ -11,18 +11,20 @@ least that reaches 90 % where most seeds succeed and few do not: `python -m benc
 simulation. Of fewer than five seeds no interval is told.
 
 Success over the episodes of one agent: Wilson's score interval. Returns: Student's t over seeds, a bootstrap over
-episodes. Differences between two conditions that met the same episodes: Newcombe's interval for paired proportions.
+episodes. Differences between two conditions that met the same episodes: Newcombe's interval for paired proportions; a
+verdict on them rests on exact tests (`surely_above`), never on an interval of two rates.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import binomtest, bootstrap, norm, t
+from scipy.stats import binom, binomtest, bootstrap, norm, t
 
 LEAST_SEEDS = 5
 """Of fewer, nothing is concluded over seeds."""
@@ -93,6 +95,17 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     """Return the Wilson score interval of a success probability."""
     interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+@lru_cache(maxsize=10_000)
+def surely_above(successes: int, n: int, level: float, error: float = 0.025) -> bool:
+    """Return whether a success probability is above a level, by an exact binomial test of one side.
+
+    Said wrongly in at most a share `error` of samples. With level 1/2 and pairs that differ it is the sign test, and
+    McNemar's (1947), "Note on the sampling error of the difference between correlated proportions or percentages",
+    Psychometrika 12, in its exact form.
+    """
+    return bool(binom.sf(successes - 1, n, level) <= error)
 
 
 def paired_difference_interval(

@@ -2,38 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from engram.evidence.evaluation.verdict import LEADS, LEADS_WITHOUT, OTHERS, Verdict, beats, verdict
 from engram.evidence.runs.files import CertificatePart, Score
 
-Verdict = Literal[
-    "needs its memory",
-    "breaks without it",
-    "follows it without needing it",
-    "does not use it",
-    "the controller's state suffices",
-    "looks again",
-    "has not solved the task",
-    "inconclusive",
-]
-LEADS: dict[Verdict, str] = {
-    "needs its memory": "The agent needs its memory",
-    "breaks without it": "The agent breaks without its memory, but what is in it makes no difference",
-    "follows it without needing it": "The agent follows what it reads, but does without it",
-    "does not use it": "The agent does not use its memory",
-    "the controller's state suffices": "The controller's state suffices",
-    "looks again": "The agent looks again instead of remembering",
-    "has not solved the task": "The agent has not solved the task",
-    "inconclusive": "Too few episodes to tell",
-}
-LEADS_WITHOUT: dict[Verdict, str] = {
-    "the controller's state suffices": "The controller's state suffices, without a memory beside it",
-    "does not use it": "The agent needs no memory, and has none beside its controller",
-}
-MARGIN = 0.05
-"""An intervention costs nothing if success is surely not lower by more (return: by more than this share of it)."""
-OFTEN = 0.5
-"""An agent that sees the cue again in a larger share of its episodes, left alone, looks again."""
 SELDOM = 0.1
 """Below this share of episodes it is not worth a sentence that the agent looked again."""
 CERTIFICATE = {
@@ -47,6 +20,17 @@ CERTIFICATE = {
     "both_wiped": "memory and controller wiped",
 }
 """Names of interventions and what they are, in the order of the table."""
+RESTS_ON = {
+    "intact": "intact",
+    "wiped": "wiped",
+    "reads_shuffled": "reading another episode's memory",
+    "swapped_after_cue": "with another episode's memory after the cue",
+    "controller_wiped": "with its controller wiped",
+    "both_wiped": "with both wiped",
+}
+"""The same in a sentence, of those that a verdict rests on."""
+OF_CONTENT: tuple[Verdict, ...] = ("needs its memory", "breaks without it", "follows it without needing it")
+"""Verdicts on what is in the memory: they rest on the exchange with another episode's."""
 STATELESS = "feedforward"
 """The controller that has no state to wipe."""
 
@@ -75,66 +59,32 @@ class Certificate:
         """Names of what was played and has something to act on, in the order of the table."""
         return [name for name in CERTIFICATE if name in self.scores and acts(name, self.has_memory, self.has_state)]
 
-    def costs(self, name: str) -> bool:
-        """Return whether it costs success (or return): the whole interval of the difference is below zero."""
-        score = self.scores.get(name)
-        return score is not None and score.difference_high is not None and score.difference_high < 0
-
-    def costs_nothing(self, name: str) -> bool:
-        """Return whether it surely costs less than the margin: not to see a cost is not to see that there is none."""
-        score, intact = self.scores.get(name), self.scores["intact"]
-        margin = MARGIN if intact.success is not None else MARGIN * abs(intact.mean_return)
-        return score is not None and score.difference_low is not None and score.difference_low > -margin
-
     @property
     def verdict(self) -> Verdict | None:
-        """Return what the scores prove; None if the memory was never wiped.
-
-        The agent needs its memory if wiping it costs success, and another episode's memory does, too: an agent that has
-        never met an empty memory may break without one whatever is in it. If the agent, left alone, sees the cue again
-        in most episodes, and can do without what it knew before, it has not kept it either: it looks again.
-        """
-        intact = self.scores["intact"]
-        if "wiped" not in self.scores:
-            return None
-        if intact.success is not None:
-            chance = self.chance or 0.0
-            if (intact.success_low or 0.0) <= chance:
-                solved = (intact.success_high or 0.0) > (1 + chance) / 2
-                return "inconclusive" if solved else "has not solved the task"
-        others = [name for name in ("reads_shuffled", "swapped_after_cue") if name in self.scores]
-        content_matters = any(self.costs(name) for name in others)
-        if not self.has_memory or self.costs_nothing("wiped"):
-            if content_matters:
-                return "follows it without needing it"
-            if self.costs("controller_wiped") or self.costs("both_wiped"):
-                return "the controller's state suffices"
-            return "does not use it" if self.costs_nothing("both_wiped") else "inconclusive"
-        if not self.costs("wiped"):
-            return "inconclusive"
-        if others and not content_matters:
-            return "breaks without it" if all(map(self.costs_nothing, others)) else "inconclusive"
-        again = 0 if intact.looked_again is None else intact.looked_again.episodes
-        if again > OFTEN * intact.episodes and self.costs_nothing("wiped_after_cue"):
-            return "looks again"
-        return "needs its memory"
+        """What the scores show of this agent; None if the memory was never wiped."""
+        return verdict(self.scores, self.chance, self.has_memory)
 
     @property
     def sentence(self) -> str:
         """The verdict with its figures in one sentence."""
         intact, wiped = self.scores["intact"], self.scores.get("wiped")
-        figures = _figure(intact, "intact")
-        for name, condition in (("wiped", "wiped"), ("reads_shuffled", "with another episode's memory")):
-            if self.has_memory and name in self.scores:
-                figures += f", {_figure(self.scores[name], condition)}"
+        figures = ", ".join(_figure(self.scores[name], RESTS_ON[name]) for name in self._rests_on())
         if self.chance is not None and intact.success is not None:
             figures += f", chance is {self.chance:.1%}"
         if self.verdict is None:
             return f"Its memory was left alone: {figures}."
         lead = (LEADS if self.has_memory else LEADS | LEADS_WITHOUT)[self.verdict]
-        beats_chance = self.chance is not None and wiped is not None and (wiped.success_low or 0.0) > self.chance
-        in_part = ", in part" if self.verdict == "needs its memory" and beats_chance else ""
-        return f"{lead}{in_part}: {figures}.{self._when_wiped_once()}"
+        in_part = self.verdict == "needs its memory" and wiped is not None and beats(wiped, self.chance)
+        return f"{lead}{', in part' if in_part else ''}: {figures}.{self._when_wiped_once()}"
+
+    def _rests_on(self) -> list[str]:
+        """Return the names of what the verdict rests on."""
+        names = ["intact", *(["wiped"] if self.has_memory else [])]
+        if self.verdict in OF_CONTENT:
+            names += OTHERS
+        if not self.has_memory or self.verdict == "the controller's state suffices":
+            names += ["controller_wiped", "both_wiped"]
+        return [name for name in names if name in self.listed]
 
     def _when_wiped_once(self) -> str:
         """Return what an agent does whose memory is lost once, if it tends to look again then."""
@@ -165,6 +115,8 @@ class Certificate:
 
 
 def _figure(score: Score, condition: str) -> str:
-    if score.success is None:
-        return f"mean return {score.mean_return:.3f} {condition}"
-    return f"{score.success:.1%} {condition}"
+    by_success = score.success is not None
+    figure = f"{score.success:.1%} {condition}" if by_success else f"mean return {score.mean_return:.3f} {condition}"
+    if score.changed is None:
+        return figure
+    return f"{figure} ({score.changed} of {score.episodes} {'outcomes' if by_success else 'returns'} changed)"

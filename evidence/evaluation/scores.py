@@ -1,10 +1,16 @@
 """From played episodes to their score, with intervals and the difference to the same episodes left alone."""
 
 from collections import Counter
+from typing import Any
+
+import numpy as np
 
 from engram.agents.evaluation.episodes import Episodes
 from engram.evidence.runs.files import LookedAgain, Score
 from engram.evidence.statistics import mean_interval, paired_difference_interval, wilson_interval
+
+SAME_RETURN = 1e-9
+"""Returns that differ by less, of their size or of 1, are the same up to rounding."""
 
 
 def score(played: Episodes, knows_success: bool, intact: Episodes | None = None) -> Score:
@@ -19,7 +25,6 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
     if knows_success and played.cue_known:
         looked_again = LookedAgain(episodes=len(again), success=float(again.mean()) if len(again) else None)
     per_layout = Counter(key for key in played.layout if key)
-    difference = (None, None, None) if intact is None else _difference(played, intact, knows_success)
     return Score(
         episodes=n,
         success=successes / n if knows_success else None,
@@ -34,19 +39,20 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
         return_high=return_high,
         fewest_per_layout=min(per_layout.values(), default=None),
         most_per_layout=max(per_layout.values(), default=None),
-        difference=difference[0],
-        difference_low=difference[1],
-        difference_high=difference[2],
+        **({} if intact is None else _compared(played, intact, knows_success)),
     )
 
 
-def _difference(
-    played: Episodes, intact: Episodes, by_success: bool
-) -> tuple[float | None, float | None, float | None]:
-    """Return success (or return) less that of the same episodes intact, and the ends of its interval."""
-    a, b = played.success, intact.success
+def _compared(played: Episodes, intact: Episodes, by_success: bool) -> dict[str, Any]:
+    """Return what success (or return) is less that of the same episodes intact, and in how many it is not the same."""
+    a, b = (played.success, intact.success) if by_success else (played.episode_return, intact.episode_return)
+    same = a == b if by_success else np.isclose(a, b, rtol=SAME_RETURN, atol=SAME_RETURN)
+    lost, gained = int((~same & (a < b)).sum()), int((~same & (a > b)).sum())
+    difference, low, high = float(a.mean() - b.mean()), None, None
     if by_success:
-        counts = (int((x & y).sum()) for x, y in ((a, b), (a, ~b), (~a, b), (~a, ~b)))
-        return float(a.mean() - b.mean()), *paired_difference_interval(*counts)
-    returns = played.episode_return - intact.episode_return
-    return (float(returns.mean()), *mean_interval(returns)) if len(returns) > 1 else (None, None, None)
+        both = int((played.success & intact.success).sum())
+        low, high = paired_difference_interval(both, gained, lost, len(a) - both - lost - gained)
+    elif len(a) > 1:
+        low, high = mean_interval(a - b)
+    ends = {"difference_low": low, "difference_high": high}
+    return {"difference": None if low is None else difference, **ends, "lost": lost, "gained": gained}

@@ -10,7 +10,10 @@ from engram.evidence.statistics import Metric
 from engram.evidence.tables import Rows, as_number, as_percent, as_table, print_line
 
 FEW_LAYOUTS = 20
-INTERVALS = "Intervals are over episodes of this agent; how agents of other seeds do, other seeds must show."
+INTERVALS = (
+    "Intervals are over episodes of this agent; how agents of other seeds do, other seeds must show, and whether the"
+    " task needs a memory, agents without one."
+)
 
 
 def print_result(result: EvaluationResult, console: Console) -> None:

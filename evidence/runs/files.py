@@ -44,6 +44,13 @@ class Score(Model):
     difference: float | None = Field(None, description="success (else return) less that of the same episodes intact")
     difference_low: float | None = Field(None, description="lower end of its 95 % interval for paired episodes")
     difference_high: float | None = Field(None, description="upper end")
+    lost: int | None = Field(None, description="episodes worse (success, else return) than the same episodes intact")
+    gained: int | None = Field(None, description="episodes better than the same episodes intact")
+
+    @property
+    def changed(self) -> int | None:
+        """Number of episodes that ended otherwise than the same episodes intact; None if there are none to compare."""
+        return None if self.lost is None or self.gained is None else self.lost + self.gained
 
     @property
     def successes(self) -> int | None:

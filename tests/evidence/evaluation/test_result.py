@@ -82,16 +82,12 @@ def test_where_cue_or_success_are_not_told_it_is_unknown_who_looked_again(cue_kn
 
 
 def test_the_sentence_is_that_of_the_certificate() -> None:
-    found = result_of(39, 5).certificate
-    assert found.verdict == "needs its memory"
-    assert found.sentence == "The agent needs its memory: 97.5% intact, 12.5% wiped."
-    assert result_of(39, 5, chance=0.5).as_json()["verdict"] == (
-        "The agent needs its memory: 97.5% intact, 12.5% wiped, chance is 50.0%."
-    )
-    assert result_of(24, 20).certificate.verdict == "inconclusive"
-    assert result_of(20, 20, chance=0.5).certificate.verdict == "has not solved the task"
+    found = result_of(39, 5, chance=0.5)
+    assert found.certificate.verdict == "does worse without it"
+    assert found.as_json()["verdict"] == found.certificate.sentence
+    assert "97.5% intact, 12.5% wiped (34 of 40 outcomes changed), chance is 50.0%." in found.certificate.sentence
+    assert result_of(39, 5).certificate.verdict == "chance is unknown"
     assert result_of(39, 39, memory="none").certificate.has_memory is False
-    assert result_of(40, 30, chance=0.5).certificate.sentence.startswith("The agent needs its memory, in part: ")
 
 
 def test_the_certificate_is_of_the_task_as_trained_and_the_most_likely_actions() -> None:
@@ -104,7 +100,7 @@ def test_the_certificate_is_of_the_task_as_trained_and_the_most_likely_actions()
 
 
 def test_file_has_its_documented_keys() -> None:
-    whole = result_of(39, 5)
+    whole = result_of(39, 5, chance=0.5)
     whole.scores[Condition(deterministic=False)] = scored(30)
     whole.scores[Condition("size 13")] = scored(20)
     whole.scores[Condition("size 13", "wiped")] = scored(10)
@@ -116,7 +112,7 @@ def test_file_has_its_documented_keys() -> None:
     assert content["test_settings"]["size 13"]["wiped"]["success"] == 0.25
     assert content["env"] == "Maze-v0"
     assert content["verdict"] == content["certificate"]["sentence"]
-    assert content["certificate"]["verdict"] == "needs its memory"
+    assert content["certificate"]["verdict"] == "does worse without it"
     conditions = content["certificate"]["conditions"]
     assert set(conditions) == {"intact", "wiped"}
     assert conditions["wiped"]["difference"] == pytest.approx(-0.85)
@@ -139,18 +135,24 @@ def test_the_same_episodes_are_compared_as_pairs() -> None:
     nested = scored(25, intact=30)
     assert nested.difference == pytest.approx(-5 / 40)
     assert nested.difference_high < 0
+    assert (nested.lost, nested.gained, nested.changed) == (5, 0, 5)
     # The same rates in other episodes prove nothing.
     intact = played(30, 40)
     elsewhere = intact._replace(success=np.arange(40) >= 15)
     assert score(elsewhere, True, intact).difference == pytest.approx(-5 / 40)
     assert score(elsewhere, True, intact).difference_high > 0
-    assert scored(30).difference is None
+    assert (score(elsewhere, True, intact).lost, score(elsewhere, True, intact).gained) == (15, 10)
+    assert (scored(30).difference, scored(30).changed) == (None, None)
     # Returns, too: each is lower by nearly the same.
     lower = intact._replace(episode_return=intact.episode_return - np.linspace(0.1, 0.12, 40))
     found = score(lower, False, intact)
     assert found.difference == pytest.approx(-0.11)
     assert found.difference_low == pytest.approx(-0.112, abs=0.001)
     assert found.difference_high == pytest.approx(-0.108, abs=0.001)
+    assert (found.lost, found.gained) == (40, 0)
+    # What differs by rounding only is the same.
+    rounded = intact._replace(episode_return=intact.episode_return * (1 + 1e-12))
+    assert score(rounded, False, intact).changed == 0
     one = played(1, 1)
     assert score(one, False, one).difference is None
 
@@ -230,7 +232,7 @@ def test_the_table_for_other_programs_has_a_row_for_each_condition() -> None:
 
 
 def test_table_fits_a_narrow_terminal_and_says_everything() -> None:
-    whole = result_of(39, 5)
+    whole = result_of(39, 5, chance=0.5)
     whole.scores[Condition("MemoryS17Random", "wiped")] = scored(20)
     whole.scores[Condition(intervention="frozen_after_cue")] = scored(31)
     shown = printed(whole)
@@ -240,7 +242,7 @@ def test_table_fits_a_narrow_terminal_and_says_everything() -> None:
         "over episodes of this agent",
         "MemoryS17Random",
         "greedy",
-        "The agent needs its memory",
+        "This agent does worse",
     ):
         assert words in shown
     assert "…" not in shown

@@ -1,0 +1,131 @@
+"""The verdict: from what was played, episode by episode the same, to what may be said of this agent."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from engram.evidence.runs.files import Score
+from engram.evidence.statistics import surely_above
+
+Verdict = Literal[
+    "needs its memory",
+    "does worse without it",
+    "breaks without it",
+    "follows it without needing it",
+    "depends on it",
+    "does better without it",
+    "the controller's state suffices",
+    "makes no difference",
+    "looks again",
+    "has not solved the task",
+    "chance is unknown",
+    "inconclusive",
+]
+LEADS: dict[Verdict, str] = {
+    "needs its memory": "This agent needs its memory",
+    "does worse without it": "This agent does worse with its memory wiped",
+    "breaks without it": "This agent does worse with its memory wiped, but what is in it makes no difference",
+    "follows it without needing it": "This agent follows what it reads, but does without it",
+    "depends on it": "What this agent achieves depends on its memory; whether for the better, too few episodes tell",
+    "does better without it": "This agent does better with its memory wiped",
+    "the controller's state suffices": "The controller's state suffices this agent",
+    "makes no difference": "Wiping its memory makes no difference to what this agent achieves",
+    "looks again": "This agent looks again instead of remembering",
+    "has not solved the task": "This agent has not solved the task",
+    "chance is unknown": "Nothing is concluded without a chance level (env.chance)",
+    "inconclusive": "Too few episodes to tell",
+}
+LEADS_WITHOUT: dict[Verdict, str] = {
+    "the controller's state suffices": "The controller's state suffices this agent, which has no memory beside it",
+    "makes no difference": "This agent has no memory beside its controller, and wiping that makes no difference",
+}
+MARGIN = 0.05
+"""An intervention makes no difference if surely fewer episodes end otherwise; it makes one if surely more do."""
+OFTEN = 0.5
+"""An agent that sees the cue again in a larger share of its episodes, left alone, looks again."""
+OTHERS = ("reads_shuffled", "swapped_after_cue")
+"""Interventions that exchange what is remembered for what another episode has left."""
+
+
+def verdict(scores: Mapping[str, Score], chance: float | None, has_memory: bool = True) -> Verdict | None:
+    """Return what the scores show of this agent; None if its memory was never wiped.
+
+    Every statement rests on exact tests at a level of 2.5 % (`surely_above`). "Needs its memory" is said only if wiping
+    it costs success, and another episode's memory does, too: an agent that has never met an empty memory may break
+    without one whatever is in it. Where the exchange was not played, or shows nothing, only what was seen is said. Of a
+    return there is no chance level, so that no agent is said to need anything for it.
+
+    Args:
+        scores: by the name of the intervention; `intact` is there, others may be missing.
+        chance: success of a player that cannot recall; None if it is unknown.
+        has_memory: whether there is a memory beside the controller.
+    """
+    intact, by_success = scores["intact"], scores["intact"].success is not None
+    if "wiped" not in scores:
+        return None
+    if by_success and chance is None:
+        return "chance is unknown"
+    if not beats(intact, chance) and by_success and chance is not None:
+        return "has not solved the task" if _surely_below(intact, (1 + chance) / 2) else "inconclusive"
+    wiped, others = scores["wiped"], [scores[name] for name in OTHERS if name in scores]
+    if not has_memory or changes_nothing(wiped):
+        if any(map(changes, others)) and has_memory:
+            return "follows it without needing it"
+        if costs(scores.get("controller_wiped")) or costs(scores.get("both_wiped")):
+            return "the controller's state suffices"
+        state_shown = has_memory or changes_nothing(scores.get("both_wiped"))
+        return "makes no difference" if state_shown else "inconclusive"
+    if gains(wiped):
+        return "does better without it"
+    if not costs(wiped):
+        return "depends on it" if changes(wiped) else "inconclusive"
+    again = 0 if intact.looked_again is None else intact.looked_again.episodes
+    once = scores.get("wiped_after_cue")
+    if again > OFTEN * intact.episodes and not costs(once):
+        return "looks again" if changes_nothing(once) and by_success else "does worse without it"
+    if any(map(costs, others)) and by_success:
+        return "needs its memory"
+    return "breaks without it" if others and all(map(changes_nothing, others)) else "does worse without it"
+
+
+def beats(score: Score, chance: float | None) -> bool:
+    """Return whether success is surely above chance; nothing is above a chance that is unknown."""
+    return score.successes is not None and chance is not None and surely_above(score.successes, score.episodes, chance)
+
+
+def costs(score: Score | None) -> bool:
+    """Return whether an intervention costs success, or return where success is not told.
+
+    Success: of the episodes that only one of the two agents got right, the one left alone got more (an exact sign test,
+    McNemar 1947). Return: the whole interval of the mean difference is below zero.
+    """
+    if score is None or score.lost is None or score.changed is None:
+        return False
+    if score.success is None:
+        return score.difference_high is not None and score.difference_high < 0
+    return surely_above(score.lost, score.changed, 0.5)
+
+
+def gains(score: Score) -> bool:
+    """Return whether it adds to it, by the same tests."""
+    if score.gained is None or score.changed is None:
+        return False
+    if score.success is None:
+        return score.difference_low is not None and score.difference_low > 0
+    return surely_above(score.gained, score.changed, 0.5)
+
+
+def changes(score: Score | None) -> bool:
+    """Return whether surely more episodes than the margin end otherwise, be it better or worse."""
+    changed = None if score is None else score.changed
+    return score is not None and changed is not None and surely_above(changed, score.episodes, MARGIN)
+
+
+def changes_nothing(score: Score | None) -> bool:
+    """Return whether surely fewer do: not to see a difference is not to see that there is none."""
+    if score is None or score.changed is None:
+        return False
+    return surely_above(score.episodes - score.changed, score.episodes, 1 - MARGIN)
+
+
+def _surely_below(score: Score, level: float) -> bool:
+    return surely_above(score.episodes - (score.successes or 0), score.episodes, 1 - level)
