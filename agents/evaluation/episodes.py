@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Episodes(NamedTuple):
     layout: NDArray[np.object_]  # key of the layout, "" if the env reports none
     looked_again: NDArray[np.bool_]  # whether the cue came into sight again
     applied: NDArray[np.bool_]  # whether the intervention was done: some wait for an event that may not happen
+    first_seen: NDArray[np.int64]  # checksum of the first observation: where it differs, it was another episode
     cue_known: bool  # whether the env reports when the cue is in sight; if not, `looked_again` is False
 
 
@@ -88,11 +90,12 @@ def evaluate(
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
-    records: list[list[tuple[bool, float, int, str, bool, bool]]] = [[] for _ in range(env.num_envs)]
+    records: list[list[tuple[bool, float, int, str, bool, bool, int]]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
     starts = np.ones(env.num_envs, dtype=bool)
+    first_seen = [_checksum(observations, row) for row in range(env.num_envs)]
     cue = CueTracker(env)
     if isinstance(intervention, str):
         intervention = make_intervention(intervention, model.policy, env.num_envs)
@@ -118,17 +121,22 @@ def evaluate(
             if len(records[row]) < quota:
                 # Monitor knows the return before any VecNormalize.
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
-                seen = layout_of(info), bool(looked_again[row]), bool(applied[row])
+                seen = layout_of(info), bool(looked_again[row]), bool(applied[row]), first_seen[row]
                 records[row].append((succeeded(info), episode_return, int(lengths[row]), *seen))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)
             returns[row], lengths[row] = 0.0, 0
+            first_seen[row] = _checksum(observations, int(row))
     columns = zip(*(record for row in records for record in row), strict=True)
-    successes, episode_returns, of_steps, layouts, seen_again, done_to = (np.array(column) for column in columns)
-    return Episodes(
-        successes, episode_returns, of_steps, layouts.astype(np.object_), seen_again, done_to, cue.cue_known
-    )
+    successes, episode_returns, of_steps, layouts, seen_again, done_to, begun = (np.array(column) for column in columns)
+    layouts = layouts.astype(np.object_)
+    return Episodes(successes, episode_returns, of_steps, layouts, seen_again, done_to, begun, cue.cue_known)
+
+
+def _checksum(observations: Any, row: int) -> int:
+    parts = observations.values() if isinstance(observations, dict) else [observations]
+    return crc32(b"".join(part[row].tobytes() for part in parts))
 
 
 def _step(

@@ -44,7 +44,12 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
 
 
 def _compared(played: Episodes, intact: Episodes, by_success: bool) -> dict[str, Any]:
-    """Return what success (or return) is less that of the same episodes intact, and in how many it is not the same."""
+    """Return what success (or return) is less that of the same episodes intact, and in how many it is not the same.
+
+    Nothing is compared where episodes began otherwise: chance that no seed governs has made them others.
+    """
+    if not np.array_equal(played.first_seen, intact.first_seen):
+        return {}
     a, b = (played.success, intact.success) if by_success else (played.episode_return, intact.episode_return)
     same = a == b if by_success else np.isclose(a, b, rtol=SAME_RETURN, atol=SAME_RETURN)
     lost, gained = int((~same & (a < b)).sum()), int((~same & (a > b)).sum())

@@ -18,6 +18,7 @@ Verdict = Literal[
     "looks again",
     "has not solved the task",
     "chance is unknown",
+    "not the same episodes",
     "inconclusive",
 ]
 LEADS: dict[Verdict, str] = {
@@ -32,6 +33,7 @@ LEADS: dict[Verdict, str] = {
     "looks again": "This agent looks again instead of remembering",
     "has not solved the task": "This agent has not solved the task",
     "chance is unknown": "Nothing is concluded without a chance level (env.chance)",
+    "not the same episodes": "Nothing is concluded, for the episodes were not the same (env.split=true repeats them)",
     "inconclusive": "Too few episodes to tell",
 }
 LEADS_WITHOUT: dict[Verdict, str] = {
@@ -66,6 +68,8 @@ def verdict(scores: Mapping[str, Score], chance: float | None, has_memory: bool 
         return "chance is unknown"
     if not beats(intact, chance) and by_success and chance is not None:
         return "has not solved the task" if _surely_below(intact, (1 + chance) / 2) else "inconclusive"
+    if scores["wiped"].changed is None:
+        return "not the same episodes"
     wiped, others = scores["wiped"], [scores[name] for name in OTHERS if name in scores]
     if not has_memory or changes_nothing(wiped):
         if any(map(changes, others)) and has_memory:

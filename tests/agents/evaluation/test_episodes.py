@@ -1,5 +1,6 @@
 """Measuring an agent: as many episodes of every env, and in which it looked again."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from cued import WithoutCueInfo, cued
@@ -8,6 +9,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from staggered import LENGTHS, ROWS, Masked, Staggered, agent, counting_agent, vec_env
 
+from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 
 
@@ -21,6 +23,40 @@ def test_every_env_plays_the_same_number_of_episodes():
     assert {len(column) for column in columns} == {12}
     assert [column.dtype.kind for column in columns] == ["b", "f", "i", "O", "b"]
     assert set(episodes.layout) == {""}
+
+
+class Drawing(gym.Env):
+    """Episodes of two or three steps; what is drawn at the start is seen first, and each step may draw as well."""
+
+    observation_space, action_space = gym.spaces.Dict({"drawn": gym.spaces.Box(0, 1, (2,))}), gym.spaces.Discrete(2)
+
+    def __init__(self, draws: bool) -> None:
+        self.draws = draws
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.drawn, self.left = self.np_random.random(2, dtype=np.float32), 3
+        return {"drawn": self.drawn}, {}
+
+    def step(self, action):
+        self.left -= 1 + action
+        if self.draws:
+            self.np_random.random(1 + action)
+        return {"drawn": self.drawn * 0}, 0.0, self.left <= 0, False, {}
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_episodes_that_begin_otherwise_are_told_apart(draws):
+    env = DummyVecEnv([lambda: Drawing(draws)] * 3)
+    model = MemoryPPO("MemoryPolicy", env, memory="none", n_steps=8, device="cpu", seed=0)
+    seen = []
+    for action in (0, 1):
+        model.predict = lambda *args, action=action: (np.full(3, action), args[1])
+        env.seed(7)
+        seen.append(evaluate(model, env, n_episodes=6).first_seen)
+    assert len(set(seen[0])) == 6
+    # What is drawn in a step moves on the generator of the next episode, the second of each env.
+    assert (seen[0] == seen[1]).tolist() == [True, not draws] * 3
 
 
 class Laid(Staggered):

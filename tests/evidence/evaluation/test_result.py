@@ -22,7 +22,14 @@ def played(successes: int, n: int, again: tuple[int, ...] = (), cue_known: bool 
     layouts = np.array([f"layout {i % 3}" for i in range(n)], dtype=object)
     looked = np.isin(np.arange(n), again)
     return Episodes(
-        np.arange(n) < successes, np.linspace(0, 1, n), np.arange(n) + 2, layouts, looked, looked | True, cue_known
+        np.arange(n) < successes,
+        np.linspace(0, 1, n),
+        np.arange(n) + 2,
+        layouts,
+        looked,
+        looked | True,
+        np.arange(n),
+        cue_known,
     )
 
 
@@ -153,6 +160,9 @@ def test_the_same_episodes_are_compared_as_pairs() -> None:
     # What differs by rounding only is the same.
     rounded = intact._replace(episode_return=intact.episode_return * (1 + 1e-12))
     assert score(rounded, False, intact).changed == 0
+    # Episodes that began otherwise are not the same, and nothing is compared.
+    others = intact._replace(first_seen=np.append(intact.first_seen[:-1], 99))
+    assert (score(others, True, intact).difference, score(others, True, intact).changed) == (None, None)
     one = played(1, 1)
     assert score(one, False, one).difference is None
 

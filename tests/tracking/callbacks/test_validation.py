@@ -41,7 +41,16 @@ class Model:
 
 def episodes(success: float, episode_return: float) -> Episodes:
     won = np.arange(4) < 4 * success
-    return Episodes(won, np.full(4, episode_return), np.full(4, 7), np.full(4, "", dtype=object), won, won, False)
+    return Episodes(
+        won,
+        np.full(4, episode_return),
+        np.full(4, 7),
+        np.full(4, "", dtype=object),
+        won,
+        won,
+        np.zeros(4, dtype=int),
+        False,
+    )
 
 
 @pytest.fixture
