@@ -1,5 +1,6 @@
 /* event_hash.hash_of_bytes: events, each of several pieces, whose bytes follow one another; the last word may be cut off. */
-#include <stdint.h>
+#include "event_hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,6 @@ typedef struct {
     int64_t *hashes; /* [events] */
 } Hash;
 
-/* The numbers wrap around. */
-static inline uint64_t mixed(int32_t word, int64_t factor, int64_t offset) {
-    const uint64_t x = (uint64_t)(int64_t)word * (uint64_t)factor + (uint64_t)offset;
-    return x ^ (uint64_t)((int64_t)x >> 32);
-}
-
 int hash(int64_t events, int64_t pieces, const Piece *piece, const Hash *at) {
     int64_t size = 0;
     for (int64_t i = 0; i < pieces; i++) size += piece[i].size;
@@ -29,9 +24,7 @@ int hash(int64_t events, int64_t pieces, const Piece *piece, const Hash *at) {
         char *end = (char *)event;
         for (int64_t i = 0; i < pieces; i++, end += piece[i - 1].size)
             memcpy(end, piece[i].bytes + e * piece[i].size, piece[i].size);
-        uint64_t sum = 0;
-        for (int64_t i = 0; i < words; i++) sum += mixed(event[i], at->factors[i], at->offsets[i]);
-        at->hashes[e] = (int64_t)sum;
+        at->hashes[e] = hash_of(event, words, at->factors, at->offsets);
     }
     free(event);
     return 1;

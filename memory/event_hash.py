@@ -18,7 +18,8 @@ from engram.memory.native.build import addresses, library
 from engram.memory.state import State, leaves
 
 _SOURCE = Path(__file__).with_suffix(".c")
-_WORD = 4  # bytes
+WORD = 4
+"""Bytes."""
 
 
 def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
@@ -41,7 +42,7 @@ def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
     if compiled is None:
         return hash_of_bytes(torch.cat([_bytes_of(leaf) for leaf in parts], dim=2))
     sizes = [leaf.element_size() * math.prod(leaf.shape[2:]) for leaf in parts]
-    factors, offsets = _of_positions(-(-sum(sizes) // _WORD), parts[0].device)
+    factors, offsets = of_positions(-(-sum(sizes) // WORD), parts[0].device)
     hashes = torch.empty(parts[0].shape[:2], dtype=torch.int64)
     pieces = [addresses(leaf) + struct.pack("q", size) for leaf, size in zip(parts, sizes, strict=True)]
     if (
@@ -67,9 +68,9 @@ def hash_of_all(events: State, known: Tensor, compared: Sequence[bool] | None) -
 
 def hash_of_bytes(joined: Tensor) -> Tensor:
     """Hash the bytes [X, Y, K] of events, see `event_hash`: the definition, which the C code is held to."""
-    missing = -joined.shape[2] % _WORD
+    missing = -joined.shape[2] % WORD
     words = (nn.functional.pad(joined, (0, missing)) if missing else joined).view(torch.int32)
-    factors, offsets = _of_positions(words.shape[2], words.device)
+    factors, offsets = of_positions(words.shape[2], words.device)
     mixed = (words * factors).add_(offsets)
     mixed ^= mixed >> 32
     return mixed.sum(2)
@@ -81,7 +82,7 @@ def _bytes_of(leaf: Tensor) -> Tensor:
 
 
 @cache
-def _of_positions(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def of_positions(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return an odd factor a and a number b for each position in an event: fixed, and without a pattern.
 
     They come from a counter, as in SplitMix64 (Steele et al. 2014), and so are the same everywhere.

@@ -17,6 +17,17 @@ static inline void add(REAL *restrict y, REAL a, const REAL *restrict x, int n) 
     for (int i = 0; i < n; i++) y[i] += a * x[i];
 }
 
+/* LayerNorm of n numbers */
+static inline void layer_norm(const REAL *restrict x, const REAL *restrict weight, const REAL *restrict bias,
+                              REAL *restrict y, int n) {
+    REAL mean = 0, square = 0;
+    for (int i = 0; i < n; i++) mean += x[i];
+    mean /= n;
+    for (int i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean);
+    const REAL scale = 1 / sqrt(square / n + (REAL)1e-5);
+    for (int i = 0; i < n; i++) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+}
+
 typedef struct {
     REAL power, beyond; /* 2^k and e^r - 1, where k ln 2 + r is the exponent and r is small */
 } Exponential;

@@ -9,7 +9,7 @@ from cores import BATCH, SIZES, SPECS, Spec, assert_equal_trees, build, carried_
 from engram.memory import Core, CoreState, SlotAccess, State, Unrolled, reset, tree_map
 from engram.memory.dnc.memory import DNC
 from engram.memory.episodic.edit import delete_events
-from engram.memory.episodic.sparse.memory import SparseDecisions
+from engram.memory.episodic.sparse.decisions import SparseDecisions
 from engram.memory.state import leaves
 
 WITH_SLOTS = {"episodic", "ntm", "dnc"}

@@ -1,137 +1,5 @@
-/* Which slot of very many an event takes, without a look at all of them; see the methods of SlotBook. */
-#include "../age.h"
-#include "keys.h"
-#include <tgmath.h>
-
-#define FREE INT64_MIN
-#define OUTDATED (INT64_MIN + 1)
-#define PART 1024 /* slots of which the lowest rank is kept */
-
-typedef struct {
-    REAL *log_gates; /* as in SlotBook, of all rows or of one */
-    int64_t *hashes, *births, *rank, *least;
-    int32_t *newest, *counts;
-    int64_t *ends, *occupied;
-} Book;
-
-typedef struct {
-    int64_t batch, slots, blocks, room;
-} Sizes;
-
-static Book row_of(const Book *book, Sizes sizes, int64_t row) {
-    const int64_t first = row * sizes.slots;
-    return (Book){book->log_gates + first, book->hashes + first, book->births + first, book->rank + first,
-                  book->least + row * sizes.blocks, book->newest + row * sizes.room, book->counts + first,
-                  book->ends + row, book->occupied + row};
-}
-
-/* slot_facts._rank of slot_facts._ordered */
-static int64_t rank_of(REAL log_gate, int64_t birth) {
-    const union { float gate; int32_t bits; } number = {(float)log_gate};
-    const int64_t ordered = number.bits ^ ((number.bits >> 31) & 0x7FFFFFFF);
-    return ordered * ((int64_t)1 << 31) + (birth < INT32_MAX ? birth : INT32_MAX);
-}
-
-/* Where the search for a hash begins; there is room for a power of two */
-static int64_t home_of(Sizes sizes, int64_t hash) {
-    return ((uint64_t)hash * 0x9E3779B97F4A7C15u >> 32) & (sizes.room - 1);
-}
-
-/* The place in `newest` of a hash, or the empty one in which it would be put */
-static int64_t place_of(const Book *row, Sizes sizes, int64_t hash) {
-    int64_t place = home_of(sizes, hash);
-    while (row->newest[place] && row->hashes[row->newest[place] - 1] != hash) place = (place + 1) & (sizes.room - 1);
-    return place;
-}
-
-/* Empty a place; what was put behind it for want of room moves up */
-static void vacate(const Book *row, Sizes sizes, int64_t place) {
-    const int64_t mask = sizes.room - 1;
-    for (int64_t next = (place + 1) & mask; row->newest[next]; next = (next + 1) & mask) {
-        const int64_t home = home_of(sizes, row->hashes[row->newest[next] - 1]);
-        if (((next - home) & mask) >= ((next - place) & mask)) {
-            row->newest[place] = row->newest[next];
-            place = next;
-        }
-    }
-    row->newest[place] = 0;
-}
-
-static int64_t lowest(const int64_t *numbers, int64_t count) {
-    int64_t least = INT64_MAX;
-    for (int64_t i = 0; i < count; i++) least = numbers[i] < least ? numbers[i] : least;
-    return least;
-}
-
-static int64_t first_of(const int64_t *numbers, int64_t wanted) {
-    int64_t at = 0;
-    while (numbers[at] != wanted) at++;
-    return at;
-}
-
-static void find_least(const Book *row, Sizes sizes, int64_t block) {
-    const int64_t first = block * PART, left = sizes.slots - first;
-    row->least[block] = lowest(row->rank + first, left < PART ? left : PART);
-}
-
-static void set_rank(const Book *row, Sizes sizes, int64_t slot, int64_t rank) {
-    row->rank[slot] = rank;
-    find_least(row, sizes, slot / PART);
-}
-
-static void empty(const Book *row, Sizes sizes) {
-    *row->ends = *row->occupied = 0;
-    memset(row->newest, 0, sizes.room * sizeof *row->newest);
-    for (int64_t slot = 0; slot < sizes.slots; slot++) row->rank[slot] = FREE;
-    for (int64_t block = 0; block < sizes.blocks; block++) row->least[block] = FREE;
-}
-
-/* Make a slot's event the newest of its like, or count it among the like of a newer one; return the older one, or -1 */
-static int64_t count(const Book *row, Sizes sizes, int64_t slot) {
-    const int64_t place = place_of(row, sizes, row->hashes[slot]), other = row->newest[place] - 1;
-    const int64_t newest = other >= 0 && row->births[other] > row->births[slot] ? other : slot;
-    row->counts[newest] = other < 0 ? 1 : row->counts[other] + 1;
-    row->newest[place] = newest + 1;
-    return newest == slot ? other : slot;
-}
-
-/* One less is like the event of a slot */
-static void discount(const Book *row, Sizes sizes, int64_t slot) {
-    const int64_t place = place_of(row, sizes, row->hashes[slot]);
-    if (!--row->counts[row->newest[place] - 1]) vacate(row, sizes, place);
-}
-
-static void enter_row(const Book *row, Sizes sizes, const uint8_t *filled) {
-    for (int64_t slot = 0; slot < sizes.slots; slot++) {
-        if (!filled[slot]) continue;
-        row->rank[slot] = rank_of(row->log_gates[slot], row->births[slot]);
-        const int64_t older = count(row, sizes, slot);
-        if (older >= 0) row->rank[older] = OUTDATED + row->births[older];
-        *row->ends = slot + 1;
-        ++*row->occupied;
-    }
-    for (int64_t block = 0; block < sizes.blocks; block++) find_least(row, sizes, block);
-}
-
-static int64_t take_slot(const Book *row, Sizes sizes, REAL log_gate, int64_t hash, int64_t birth) {
-    const int64_t rank = rank_of(log_gate, birth), older = row->newest[place_of(row, sizes, hash)] - 1;
-    if (older >= 0) set_rank(row, sizes, older, OUTDATED + row->births[older]);
-    const int64_t least = lowest(row->least, sizes.blocks), first = first_of(row->least, least) * PART;
-    const int64_t slot = first + first_of(row->rank + first, least);
-    if (rank >> 31 <= least >> 31) return -1;
-    if (least > FREE) {
-        discount(row, sizes, slot);
-    } else {
-        ++*row->occupied;
-        if (slot >= *row->ends) *row->ends = slot + 1;
-    }
-    row->log_gates[slot] = log_gate;
-    row->hashes[slot] = hash;
-    row->births[slot] = birth;
-    count(row, sizes, slot);
-    set_rank(row, sizes, slot, rank);
-    return slot;
-}
+/* The methods of SlotBook. */
+#include "book.h"
 
 typedef struct {
     Book book;
@@ -139,8 +7,8 @@ typedef struct {
 } Enter;
 
 /* SlotBook.of, of a book without marks */
-void enter(const Sizes *of, const Enter *at) {
-    const Sizes sizes = *of;
+void enter(const BookSizes *of, const Enter *at) {
+    const BookSizes sizes = *of;
     for (int64_t b = 0; b < sizes.batch; b++) {
         const Book row = row_of(&at->book, sizes, b);
         empty(&row, sizes);
@@ -154,8 +22,8 @@ typedef struct {
 } Start;
 
 /* SlotBook.start_episodes */
-void start(const Sizes *of, const Start *at) {
-    const Sizes sizes = *of;
+void start(const BookSizes *of, const Start *at) {
+    const BookSizes sizes = *of;
     for (int64_t b = 0; b < sizes.batch; b++) {
         const Book row = row_of(&at->book, sizes, b);
         if (at->starts[b]) empty(&row, sizes);
@@ -170,17 +38,12 @@ typedef struct {
 } Take;
 
 /* SlotBook.take */
-void take(const Sizes *of, const Take *at) {
-    const Sizes sizes = *of;
+void take(const BookSizes *of, const Take *at) {
+    const BookSizes sizes = *of;
     for (int64_t b = 0; b < sizes.batch; b++) {
         const Book row = row_of(&at->book, sizes, b);
         at->slot[b] = take_slot(&row, sizes, at->log_gate[b], at->hash[b], at->birth[b]);
     }
-}
-
-/* How many slots hold the event of a slot */
-static int64_t crowd_of(const Book *row, Sizes sizes, int64_t slot) {
-    return row->counts[row->newest[place_of(row, sizes, row->hashes[slot])] - 1];
 }
 
 typedef struct {
@@ -190,8 +53,8 @@ typedef struct {
 } Ask;
 
 /* SlotBook.crowds */
-void crowds(const Sizes *of, int64_t asked, const Ask *at) {
-    const Sizes sizes = *of;
+void crowds(const BookSizes *of, int64_t asked, const Ask *at) {
+    const BookSizes sizes = *of;
     for (int64_t i = 0; i < asked; i++) {
         const Book row = row_of(&at->book, sizes, at->rows[i]);
         at->crowds[i] = row.rank[at->slots[i]] == FREE ? 1 : crowd_of(&row, sizes, at->slots[i]);
@@ -202,58 +65,32 @@ typedef struct {
     Book book;
     const int64_t *slots, *step; /* [B, K], [B] */
     const int64_t *entries;      /* [B, N] of the log */
-    const int64_t *starts;       /* of all buckets but the first */
-    uint8_t *alive;              /* Known */
-    int64_t *hashes, *places, *births;
-    uint8_t *bucket;
-    REAL *log_crowd;
-    int32_t *found, *age, *crowd;
+    Known known;
 } LookUp;
 
 /* SlotBook.look_up */
-void look_up(const Sizes *of, int64_t asked, int64_t starts, const LookUp *at) {
-    const Sizes sizes = *of;
-    const Buckets buckets = buckets_of(at->starts, starts);
+void look_up(const BookSizes *of, int64_t asked, const LookUp *at) {
+    const BookSizes sizes = *of;
     for (int64_t i = 0; i < sizes.batch * asked; i++) {
-        const int64_t b = i / asked, slot = at->slots[i], now = at->step[b];
+        const int64_t b = i / asked;
         const Book row = row_of(&at->book, sizes, b);
-        const int alive = slot < sizes.slots && row.rank[slot] != FREE;
-        const int64_t birth = alive ? row.births[slot] : now, crowd = alive ? crowd_of(&row, sizes, slot) : 1;
-        at->alive[i] = alive;
-        at->hashes[i] = alive ? row.hashes[slot] : 0;
-        at->places[i] = alive ? at->entries[b * sizes.slots + slot] : 0;
-        at->births[i] = birth;
-        at->bucket[i] = bucket(&buckets, now - birth);
-        at->log_crowd[i] = crowd > 1 ? log((REAL)crowd) : 0;
-        at->found[i] = alive ? slot : -1;
-        at->age[i] = now - birth;
-        at->crowd[i] = crowd;
+        tell(&at->known, i, &row, sizes, at->slots[i], at->step[b], at->entries + b * sizes.slots);
     }
 }
 
 typedef struct {
     Book book;
     const int64_t *slots, *step; /* [B, K], or negative, and [B] */
-    const REAL *age_bias;        /* [buckets, R] */
-    const REAL *penalty;         /* [R] */
-    const int64_t *starts;       /* of all buckets but the first */
-    Keys keys;                   /* of which the biases are set */
+    Bias bias;
+    Keys keys; /* of which the biases are set */
 } Renew;
 
 /* SlotBook.renew */
-void renew(const Sizes *of, int64_t count, int64_t starts, const KeySizes *of_keys, const Renew *at) {
-    const Sizes sizes = *of;
-    const int64_t heads = of_keys->heads;
-    const Buckets buckets = buckets_of(at->starts, starts);
-    for (int64_t i = 0; i < sizes.batch * count; i++) {
-        const int64_t b = i / count, slot = at->slots[i];
-        if (slot < 0) continue;
+void renew(const BookSizes *of, int64_t count, int64_t starts, const KeySizes *of_keys, const Renew *at) {
+    const BookSizes sizes = *of;
+    const Buckets buckets = buckets_of(at->bias.starts, starts);
+    for (int64_t b = 0; b < sizes.batch; b++) {
         const Book row = row_of(&at->book, sizes, b);
-        const REAL *of_age = at->age_bias + bucket(&buckets, at->step[b] - row.births[slot]) * heads;
-        const int64_t crowd = crowd_of(&row, sizes, slot);
-        const REAL log_crowd = crowd > 1 ? log((REAL)crowd) : 0;
-        for (int64_t r = 0; r < heads; r++)
-            set_bias(&at->keys, *of_keys, b * heads + r, slot,
-                     of_age[r] + row.log_gates[slot] - at->penalty[r] * log_crowd);
+        renew_row(&row, sizes, at->slots + b * count, count, at->step[b], &at->bias, &buckets, &at->keys, *of_keys, b);
     }
 }

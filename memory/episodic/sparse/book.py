@@ -30,9 +30,6 @@ class Known(NamedTuple):
     alive: Tensor  # bool, whether there is one
     event_hash: Tensor  # int64; 0 where there is none
     place: Tensor  # int64, its entry in the log; 0 where there is none
-    birth: Tensor  # int64, the step at which it happened
-    bucket: Tensor  # uint8, of its age, see `AgeBias.bucket`
-    log_crowd: Tensor  # log of `crowd`
     found: Tensor  # int32, its slot, or NOTHING
     age: Tensor  # int32, steps since it happened
     crowd: Tensor  # int32, how many slots hold an equal one
@@ -93,22 +90,19 @@ class SlotBook(NamedTuple):
         self._call("crowds", rows.contiguous(), slots.contiguous(), counts, sizes=(c_int64(len(slots)),))
         return counts
 
-    def look_up(self, slots: Tensor, step: Tensor, entries: Tensor, starts: Tensor) -> Known:
+    def look_up(self, slots: Tensor, step: Tensor, entries: Tensor) -> Known:
         """Return what is known of the events in some slots.
 
         Args:
             slots: [B, R, k]; those above N are taken to be empty.
             step: [B], number of now.
             entries: [B, N] of the log, which the slots hold.
-            starts: [A - 1] the smallest age of each bucket but the first.
         """
-        hashes, places, births = torch.empty(3, *slots.shape, dtype=torch.int64).unbind(0)
+        hashes, places = torch.empty(2, *slots.shape, dtype=torch.int64).unbind(0)
         found, age, crowd = torch.empty(3, *slots.shape, dtype=torch.int32).unbind(0)
-        alive, bucket = (torch.empty(slots.shape, dtype=dtype) for dtype in (torch.bool, torch.uint8))
-        log_crowd = self.log_gates.new_empty(slots.shape)
-        known = Known(alive, hashes, places, births, bucket, log_crowd, found, age, crowd)
-        given = [part.contiguous() for part in (slots, step, entries, starts)]  # they must outlive the call
-        self._call("look_up", *given, *known, sizes=(c_int64(slots[0].numel()), c_int64(len(starts))))
+        known = Known(torch.empty(slots.shape, dtype=torch.bool), hashes, places, found, age, crowd)
+        given = [part.contiguous() for part in (slots, step, entries)]  # they must outlive the call
+        self._call("look_up", *given, *known, sizes=(c_int64(slots[0].numel()),))
         return known
 
     def renew(self, slots: Tensor, step: Tensor, learned: Learned, starts: Tensor, keys: SearchKeys) -> None:
@@ -121,14 +115,17 @@ class SlotBook(NamedTuple):
             starts: [A - 1] the smallest age of each bucket but the first.
             keys: of which the biases are written, in place.
         """
-        parts = slots, step, learned.age_bias, learned.duplicate_penalty, starts
+        parts = slots, step, learned.age_bias.t(), learned.duplicate_penalty, starts
         at = [part.contiguous() for part in parts]  # they must outlive the call
         self._call("renew", *at, *keys, sizes=(c_int64(slots.shape[1]), c_int64(len(starts)), keys.sizes()))
 
     def _call(self, name: str, *given: Tensor, sizes: tuple[c_int64 | bytes, ...] = ()) -> None:
         compiled: Any = library(_SOURCE, self.log_gates.dtype)
-        shape = struct.pack("4q", *self.rank.shape, self.least.shape[1], self.newest.shape[1])
-        getattr(compiled, name)(shape, *sizes, addresses(*self, *given))
+        getattr(compiled, name)(self.sizes(), *sizes, addresses(*self, *given))
+
+    def sizes(self) -> bytes:
+        """Return `BookSizes` of the C code."""
+        return struct.pack("4q", *self.rank.shape, self.least.shape[1], self.newest.shape[1])
 
 
 class TorchBook(SlotFacts):
@@ -147,7 +144,7 @@ class TorchBook(SlotFacts):
         """Return how many slots hold events equal to those in slots [K] of rows [K]; 1 for an empty one."""
         return torch.where(self.filled[rows, slots], self.duplicates[rows, slots], 1)
 
-    def look_up(self, slots: Tensor, step: Tensor, entries: Tensor, starts: Tensor) -> Known:
+    def look_up(self, slots: Tensor, step: Tensor, entries: Tensor) -> Known:
         """Return what is known of the events in some slots, see `SlotBook.look_up`."""
         inside = slots < self.rank.shape[1]
         rows = torch.arange(len(slots), device=slots.device).view(-1, 1, 1)
@@ -155,10 +152,8 @@ class TorchBook(SlotFacts):
         alive = inside & self.filled[at]
         age = (step.view(-1, 1, 1) - self.birth[at]) * alive
         crowd = torch.where(alive, self.duplicates[at], 1)
-        bucket = torch.bucketize(age, starts, right=True).to(torch.uint8)
-        hashes, places, births = self.event_hash[at] * alive, entries[at] * alive, step.view(-1, 1, 1) - age
-        found, age, crowds = torch.where(alive, slots, NOTHING).int(), age.int(), crowd.int()
-        return Known(alive, hashes, places, births, bucket, crowd.log(), found, age, crowds)
+        hashes, places = self.event_hash[at] * alive, entries[at] * alive
+        return Known(alive, hashes, places, torch.where(alive, slots, NOTHING).int(), age.int(), crowd.int())
 
 
 def book_of(log_gates: Tensor, event_hash: Tensor, birth: Tensor, filled: Tensor) -> SlotBook | TorchBook:

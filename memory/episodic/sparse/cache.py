@@ -12,7 +12,7 @@ from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import EpisodicState, entries_of
 from engram.memory.episodic.slots import NOT_WRITTEN, slots_in_use
 from engram.memory.episodic.sparse.book import SlotBook, TorchBook, book_of
-from engram.memory.episodic.sparse.products import StepProducts
+from engram.memory.episodic.sparse.native import NativeStep
 from engram.memory.episodic.sparse.search import SearchKeys
 from engram.memory.interface import Encode
 from engram.memory.state import State, tree_map
@@ -29,18 +29,21 @@ class SparseCache(NamedTuple):
 
     keys: SearchKeys
     book: SlotBook | TorchBook
-    products: StepProducts
-    recent: Tensor  # [B, 64] int64, the slots that the newest steps took, or NOT_WRITTEN
+    recent: Tensor  # [B, 64] int64, the slot that step t took, or NOT_WRITTEN, in column t modulo 64
+    native: NativeStep | None  # None where the step is that of `definition`
     entry: int  # of the log; no state refers to it or to those behind it
 
     @staticmethod
-    def of(state: EpisodicState, attention: EventAttention, encode: Encode, hash_is_whole: bool = True) -> SparseCache:
+    def of(
+        state: EpisodicState, attention: EventAttention, encode: Encode, k: int, hash_is_whole: bool = True
+    ) -> SparseCache:
         """Make the cache of a state whose log is its own (see `event_log.copied`).
 
         Args:
             state: leaves [B, ...].
             attention: of the memory.
             encode: encodes events.
+            k: events that each head reads.
             hash_is_whole: whether events of equal hashes are equal to the last bit.
         """
         (rows, slots), heads, size = state.newest.shape, attention.heads, attention.heads * attention.key_size
@@ -61,9 +64,10 @@ class SparseCache(NamedTuple):
         age = state.step.unsqueeze(1) - births
         new = (filled & (age > 0) & (age <= _RECENT)).nonzero(as_tuple=True)
         recent = births.new_full((rows, _RECENT), NOT_WRITTEN)
-        recent[new[0], _RECENT - age[new]] = new[1]
+        recent[new[0], births[new] % _RECENT] = new[1]
         book = book_of(log_gates, hashes, births, filled)
-        cache = SparseCache(keys, book, StepProducts.of(attention), recent, slots)
+        native = NativeStep.of(attention, keys, book, recent, state.log, k, hash_is_whole)
+        cache = SparseCache(keys, book, recent, native, slots)
         cache.set_bias(torch.where(filled, torch.arange(slots, device=filled.device), -1), state.step, attention)
         return cache
 
@@ -81,7 +85,7 @@ class SparseCache(NamedTuple):
         """Set the biases of the events in slots [B, K], where these are not negative, at steps of some numbers [B]."""
         book = self.book
         if isinstance(book, SlotBook):
-            book.renew(slots, step, self.products.learned, attention.age_bias.starts, self.keys)
+            book.renew(slots, step, attention.learned(), attention.age_bias.starts, self.keys)
             return
         rows, number = (slots >= 0).nonzero(as_tuple=True)
         slots = slots[rows, number]
@@ -90,7 +94,7 @@ class SparseCache(NamedTuple):
         )
         self.keys.set_bias(rows, slots, bias)
 
-    def put(self, keys: Tensor, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> tuple[Tensor, SparseCache]:
+    def put(self, keys: Tensor, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
         """Let each row's new event take a slot.
 
         Args:
@@ -98,12 +102,12 @@ class SparseCache(NamedTuple):
             log_gate, event_hash, birth: [B].
 
         Returns:
-            the slots [B], NOT_WRITTEN where none is taken, and the cache after the step.
+            the slots [B], NOT_WRITTEN where none is taken.
         """
         slot = self.book.take(log_gate.to(self.book.log_gates.dtype), event_hash, birth)
         self.keys.put(torch.arange(len(slot), device=slot.device), slot, keys)
-        recent = torch.cat([self.recent[:, 1:], slot.unsqueeze(1)], dim=1)
-        return slot, self._replace(recent=recent, entry=self.entry + 1)
+        self.recent.scatter_(1, (birth % _RECENT).unsqueeze(1), slot.unsqueeze(1))
+        return slot
 
 
 def _projected(events: State, event_hash: Tensor | None, encode: Encode, weight: Tensor, bias: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
  *
  * Keys are packed in blocks of 16. A block is some lines of 64 bytes with the upper bits of the keys, and a last one with
  * their scales and biases, rounded up to 16 bits: all that a coarse look reads lies together. */
+#ifndef KEYS_H
+#define KEYS_H
+
 #include <stdint.h>
 #include <string.h>
 
@@ -51,3 +54,5 @@ static inline void set_bias(const Keys *kept, KeySizes sizes, int64_t head, int6
     kept->bias[head * sizes.slots + slot] = bias;
     if (sizes.lines) beside(block_of(kept, sizes, head, slot), sizes)[BLOCK + slot % BLOCK] = rounded_up(bias);
 }
+
+#endif

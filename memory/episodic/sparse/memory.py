@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engram.memory.distinct import distinct
-from engram.memory.episodic.event_log import EpisodicState, EventLog, after_sequence, appended, events_at, started
+from engram.memory.episodic.acting.definition import TRACED
+from engram.memory.episodic.event_log import EpisodicState, EventLog, after_sequence, events_at, started
 from engram.memory.episodic.memory import EpisodicMemory
-from engram.memory.episodic.reach import Reach
 from engram.memory.episodic.slots import step_numbers
+from engram.memory.episodic.sparse import definition
 from engram.memory.episodic.sparse.book import NOTHING
 from engram.memory.episodic.sparse.cache import SparseCache
-from engram.memory.episodic.sparse.read import Found, queries, read_found, read_slots
+from engram.memory.episodic.sparse.decisions import SparseDecisions
+from engram.memory.episodic.sparse.definition import blanked, distinct_events
+from engram.memory.episodic.sparse.read import Found, queries, read_found
 from engram.memory.episodic.sparse.search import path as search_path
 from engram.memory.event_hash import event_hash, hash_of_all
 from engram.memory.interface import MemoryOutput, RecordedSteps, ReplayedSteps, SlotAccess, StepSequence
-from engram.memory.state import State, broadcast_like, concatenate, tree_map
-
-
-class SparseDecisions(NamedTuple):
-    """What was decided at a step, beside the write: what each head read."""
-
-    slot: Tensor  # [..., B] int64, the slot taken by the step's event
-    found: Tensor  # [..., B, R, k] int32, slots, or NOTHING
-    age: Tensor  # [..., B, R, k] int32, steps since their events happened
-    duplicates: Tensor  # [..., B, R, k] int32, how many slots held an equal event
+from engram.memory.state import State, concatenate, tree_map
 
 
 class FoundPlan(NamedTuple):
@@ -56,38 +48,13 @@ class SparseEpisodicMemory(EpisodicMemory):
         return search_path(self.attention.null_key)
 
     def _acted(self, steps: StepSequence, state: EpisodicState, cache: Any) -> MemoryOutput:
-        attention, step, encoded = self.attention, state.step, steps.encoded[0]
-        kept = cast(SparseCache, cache)
-        asked, own = kept.products(steps.hidden[0], encoded, attention.embedded(step))
-        kept.update_bias(step, attention)
-        of_heads = (asked / math.sqrt(attention.key_size)).unflatten(1, (attention.heads, -1))
-        slots = kept.keys.find(of_heads, kept.book.used(), self.k)  # [B, R, k]
-        found = kept.book.look_up(slots, step, state.newest, attention.age_bias.starts)
-        occupancy = (kept.book.occupied / self.slots).unsqueeze(0)
-
-        events = blanked(events_at(state.log.events, found.place.flatten(1)), found.alive.flatten(1))
-        hashes = hash_of_all(events, found.event_hash.flatten(1), self.compared)
-        number, events = distinct_events(events, hashes)
-        births = attention.embedded(found.birth.flatten())
-        found_events = torch.cat([self.encode(events).index_select(0, number.flatten()), births], dim=1)
-        reach = Reach(found.alive, found.bucket, found.log_crowd)
-        read, null = read_slots(attention, kept.products.heads, asked, found_events, reach)
-
-        new_hash = event_hash(steps.events, self.compared)[0]
-        log_gate = nn.functional.logsigmoid(own[:, -1])
-        keys = own[:, : attention.heads * attention.key_size].unflatten(1, (attention.heads, -1))
-        slot, then = kept.put(keys, log_gate, new_hash, step)
-        new = tree_map(lambda leaf: leaf[0], steps.events)
-        after = appended(state, new, new_hash, slot, kept.entry, in_place=True)
-        decided = SparseDecisions(slot, found.found, found.age, found.crowd)
-        decisions = tree_map(lambda leaf: leaf.unsqueeze(0), decided)
-        trace = {
-            "gate": log_gate.exp().unsqueeze(0),
-            "write_rate": (decisions.slot >= 0).float(),
-            "occupancy": occupancy,
-            "null_read": null.mean(1).unsqueeze(0),
-        }
-        return MemoryOutput(read.unsqueeze(0), after, decisions, then, trace)
+        kept, hashes, acted = cast(SparseCache, cache), event_hash(steps.events, self.compared), None
+        if kept.native is not None:
+            acted = kept.native(self.encode, steps, state, hashes, kept.entry)
+        if acted is None:
+            acted = definition.act(self.attention, self.encode, steps, state, hashes, kept, self.k, self.compared)
+        trace = dict(zip(TRACED, acted.trace, strict=True))
+        return MemoryOutput(acted.read, acted.after, acted.decisions, kept._replace(entry=kept.entry + 1), trace)
 
     def _along(self, steps: StepSequence, state: EpisodicState, decisions: Any) -> MemoryOutput:
         if decisions is None:
@@ -152,7 +119,7 @@ class SparseEpisodicMemory(EpisodicMemory):
 
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> Any:
-        return SparseCache.of(state, self.attention, self.encode, self.compared is None)
+        return SparseCache.of(state, self.attention, self.encode, self.k, self.compared is None)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         found, own = self._found(recorded)
@@ -198,14 +165,3 @@ class SparseEpisodicMemory(EpisodicMemory):
         own = torch.where((made.found >= 0) & (made.age <= time), time - made.age, NOTHING)
         found, own = (part.transpose(0, 1).flatten(1).long() for part in (made.found, own))
         return found, own
-
-
-def distinct_events(events: State, hashes: Tensor) -> tuple[Tensor, State]:
-    """Return where each of some events [B, K, ...] is among the different ones, [B, K], and these [X, ...]."""
-    first, number = distinct(hashes.flatten())
-    return number.view(hashes.shape), tree_map(lambda leaf: leaf.flatten(0, 1).index_select(0, first), events)
-
-
-def blanked(events: State, kept: Tensor) -> State:
-    """Return events [B, K, ...] with zeros for those not kept [B, K]: even what has no weight must be finite."""
-    return tree_map(lambda leaf: torch.where(broadcast_like(kept, leaf), leaf, torch.zeros_like(leaf)), events)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +11,6 @@ from engram.memory.episodic.attend.definition import Events, Learned
 from engram.memory.episodic.attend.native import attend
 from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.reach import Reach
-from engram.memory.episodic.sparse.products import HeadProduct
 
 
 class Found(NamedTuple):
@@ -75,31 +73,3 @@ def read_found(
     null_weights = torch.cat([part[0] for part in null], dim=1)
     content = attention.normalize(torch.cat([part[0] for part in contents], dim=1))
     return torch.cat([content, null_weights], dim=1), null_weights, torch.cat(weights, dim=1).squeeze(2)
-
-
-def read_slots(
-    attention: EventAttention, products: Sequence[HeadProduct], asked: Tensor, events: Tensor, reach: Reach
-) -> tuple[Tensor, Tensor]:
-    """Read what was found, without gradient.
-
-    Args:
-        attention: of the memory.
-        products: of its heads.
-        asked: [B, R * W].
-        events: [B * R * k, D + E] encoded, with their embedded steps.
-        reach: [B, R, k] each.
-
-    Returns:
-        reads [B, R * V + R], and the weights of the null slot [B, R].
-    """
-    batch, heads, found = reach.alive.shape
-    of_heads = events.view(batch, heads, found, -1).unbind(1)
-    reads = []
-    for head, (product, some, one) in enumerate(zip(products, of_heads, asked.chunk(heads, 1), strict=True)):
-        projected = torch.addmm(product.bias, some.flatten(0, 1), product.weight)
-        at = Reach(*(part[:, head : head + 1] for part in reach))
-        reads.append(attend(one.unsqueeze(0), Events(projected, None, None), at, product.learned))
-    contents, null, _ = zip(*reads, strict=True)
-    null_weights = torch.cat(null, dim=2)[0]
-    content = attention.normalize(torch.cat(contents, dim=2)[0])
-    return torch.cat([content, null_weights], dim=1), null_weights

@@ -57,6 +57,11 @@ class SearchKeys(NamedTuple):
             bias.fill_(-torch.inf)
         return kept
 
+    @property
+    def packed(self) -> bool:
+        """Whether the keys were made for the C code."""
+        return self.coarse.shape[3] > 0
+
     def put(self, rows: Tensor, slots: Tensor, keys: Tensor) -> None:
         """Write keys [K, R, W] of events in slots [K] of rows [K]; none where a slot is negative."""
         keys = _in_full(keys)
@@ -121,7 +126,7 @@ class SearchKeys(NamedTuple):
 
     def _library(self, given: Tensor) -> Any:
         """Return the C code for numbers of the type of what is given, if the keys were made for it."""
-        return library(_SOURCE, given.dtype) if self.coarse.shape[3] else None
+        return library(_SOURCE, given.dtype) if self.packed else None
 
     def sizes(self) -> bytes:
         """Return `KeySizes` of the C code."""

@@ -127,11 +127,11 @@ def test_a_row_that_starts_anew_forgets_even_what_is_not_a_number(by_torch, monk
             monkeypatch.setattr(module, "library", lambda *_: None)
     _, sparse = pair(k=1)
     state, attention = carried_state(sparse, kinds=50).memory, sparse.memory.attention
-    cache = SparseCache.of(copied(state), attention, sparse.memory.encode)
+    cache = SparseCache.of(copied(state), attention, sparse.memory.encode, 1)
     cache.keys.scales[1] = torch.nan
     cache.start_episodes(torch.tensor([False, True, False]))
     keys, zeros = torch.ones(BATCH, 2, 3, dtype=torch.float64), torch.zeros(BATCH, dtype=torch.int64)
-    _, cache = cache.put(keys, zeros.double(), torch.arange(1, 4), zeros)
+    cache.put(keys, zeros.double(), torch.arange(1, 4), zeros)
     cache.update_bias(zeros + 1, attention)
     assert (cache.keys.find(keys, SLOTS, 1)[1] == 0).all()
 
