@@ -303,7 +303,8 @@ class MemoryActorCritic(ActorCriticPolicy):
 
     def value(self, features: Tensor) -> Tensor:
         """Return the values [X] of the core's features [X, F]."""
-        return cast(Tensor, self.value_net(self.mlp_extractor.forward_critic(features))).squeeze(-1)
+        values = cast(Tensor, self.value_net(self.mlp_extractor.forward_critic(features)))
+        return values.squeeze(-1).float()  # autocast makes less of them
 
     def distribution(self, features: Tensor, observation: State | None, action_masks: Tensor | None) -> Distribution:
         """Return the distribution of actions.
@@ -317,7 +318,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         if isinstance(self.action_dist, CategoricalDistribution):
             distribution: Distribution = CategoricalDistribution(self.action_dist.action_dim)
             # Not validated: that would take as many operations as the rest, at every step.
-            distribution.distribution = Categorical(logits=self.action_net(latent), validate_args=False)
+            distribution.distribution = Categorical(logits=self.action_net(latent).float(), validate_args=False)
         else:
             distribution = self._get_action_dist_from_latent(latent)
         if action_masks is None and observation is not None:

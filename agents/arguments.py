@@ -19,6 +19,7 @@ RANGES = {
     "max_grad_norm": (0.0, float("inf")),
     "target_kl": (0.0, float("inf")),
 }
+PRECISIONS = ("float32", "bf16")
 SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "ent_coef")
 
 
@@ -93,6 +94,8 @@ def check_numbers(numbers: Mapping[str, Any]) -> None:
         bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
         if value is not None and (not isinstance(value, SupportsFloat) or not low <= float(value) <= high):
             raise ValueError(f"{key}={value!r} must be a number {bounds}")
+    if numbers["precision"] not in PRECISIONS:
+        raise ValueError(f"precision={numbers['precision']!r} must be one of {', '.join(PRECISIONS)}")
     n_epochs, fraction = numbers["n_epochs"], numbers["novelty_fraction"]
     if not isinstance(n_epochs, SupportsIndex) or index(n_epochs) < 1:
         raise ValueError(f"n_epochs={n_epochs!r} must be a whole number of at least 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, ClassVar, Never, Self, cast
@@ -33,6 +34,7 @@ from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.agents.rollout.questions import declare_normalized
 from engram.agents.rollout.returns import generalized_advantages
+from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
 from engram.agents.spaces import check_spaces
 from engram.memory import Controller, Memory
 
@@ -61,6 +63,8 @@ class MemoryPPO(PPO):
         novelty_coef: bonus for the first visit of an observation in an episode, in units of reward; 0 for none. It is
             added to the rewards that are learned from, never to those observed, logged or returned.
         novelty_fraction: share of the training over which the bonus falls linearly to zero.
+        precision: "float32", or "bf16" to collect and to learn under autocast; what addresses a memory stays in full
+            precision, and so does evaluation.
 
     Raises:
         ValueError: if a space is not supported, sizes do not fit, or a name is unknown.
@@ -107,6 +111,7 @@ class MemoryPPO(PPO):
         chunk_length: int | None = None,
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
+        precision: str = "float32",
         **unknown: Never,  # type checkers refuse any; at run time the nearest name is suggested
     ) -> None:
         given = locals()
@@ -120,6 +125,7 @@ class MemoryPPO(PPO):
         self.chunk_length = chunk_length
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
+        self.precision = precision
         stock = {name: given[name] for name in inspect.signature(PPO).parameters if name in given}
         stock["batch_size"] = fit_chunks(n_steps, getattr(env, "num_envs", 1), chunk_length, batch_size)[1]
         stock["policy_kwargs"] = with_architecture(policy_kwargs, {name: given[name] for name in ARCHITECTURE})
@@ -128,11 +134,16 @@ class MemoryPPO(PPO):
             self._setup_model()
 
     def _setup_model(self) -> None:
+        # Checked here, too: `load` may have been given other numbers.
+        check_numbers(vars(self))
+        if not issubclass(self.policy_class, MemoryPolicy):
+            raise ValueError(f"an agent of {self.policy_class.__name__} has no memory: load it by its own algorithm")
+        self.rollout_buffer_class: Any = NoBuffer
         super()._setup_model()
-        self.entropy_schedule = FloatSchedule(self.ent_coef)
-        # Checked here, too: `load` may have been given other sizes.
+        self.rollout_buffer_class = OfMemoryPPO
         length, self.batch_size = fit_chunks(self.n_steps, self.n_envs, self.chunk_length, self.batch_size)
         self.chunks = ChunkBuffer(length)
+        self.rollout_buffer: Any = RolloutView(self.chunks)
         self.novelty = EpisodicNovelty(self.policy.compared)
         self._state: AgentState | None = None
 
@@ -146,9 +157,14 @@ class MemoryPPO(PPO):
         check_spaces(env.observation_space, env.action_space)
         return PPO._wrap_env(env, verbose, monitor_wrapper)
 
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; a resumed run goes on with other mazes instead of replaying its first ones."""
-        super().set_random_seed(None if seed is None else seed + self.num_timesteps)
+        super().set_random_seed(None if seed is None else (seed + self.num_timesteps) % 2**32)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         # SB3's own logger makes a folder, in the temporary one if no other is named, even where it writes no file.
@@ -163,7 +179,7 @@ class MemoryPPO(PPO):
         return total_timesteps, callback
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "chunks", "novelty", "_state", "entropy_schedule"]
+        return [*super()._excluded_save_params(), "chunks", "novelty", "_state"]
 
     @classmethod
     def load(
@@ -207,7 +223,7 @@ class MemoryPPO(PPO):
 
         def on_step(names: dict[str, Any]) -> bool:
             self.num_timesteps += env.num_envs
-            callback.update_locals({"self": self, "env": env, **names})
+            callback.update_locals({"self": self, "env": env, "rollout_buffer": self.rollout_buffer, **names})
             if not callback.on_step():
                 return False
             self._update_info_buffer(names["infos"], names["dones"])
@@ -222,7 +238,8 @@ class MemoryPPO(PPO):
         cursor = RolloutCursor(self._last_obs, starts, self._state)
         novelty = self.novelty if coef else None
         try:
-            cursor, rollout = collect(self.policy, env, cursor, self.chunks, novelty, n_rollout_steps, on_step)
+            with self._autocast():
+                cursor, rollout = collect(self.policy, env, cursor, self.chunks, novelty, n_rollout_steps, on_step)
         except BaseException:
             # A step failed, or was interrupted: nobody knows where the envs stand, so the next `learn` resets them.
             self._last_obs = self._state = None
@@ -257,9 +274,9 @@ class MemoryPPO(PPO):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         progress = self._current_progress_remaining
-        clip_range = cast(FloatSchedule, self.clip_range)(progress)
-        value_range = None if self.clip_range_vf is None else cast(FloatSchedule, self.clip_range_vf)(progress)
-        entropy_coef = self.entropy_schedule(progress)
+        # As they are now: a callback may have set them.
+        clip_range, entropy_coef = (FloatSchedule(number)(progress) for number in (self.clip_range, self.ent_coef))
+        value_range = None if self.clip_range_vf is None else FloatSchedule(self.clip_range_vf)(progress)
 
         numbers = UpdateNumbers(
             self.n_epochs,
@@ -272,7 +289,8 @@ class MemoryPPO(PPO):
             self.max_grad_norm,
             self.target_kl,
         )
-        losses, completed = update(self.policy, self.chunks, numbers)
+        with self._autocast():
+            losses, completed = update(self.policy, self.chunks, numbers)
         self._n_updates += completed
         for name, value in metrics(losses, self.chunks).items():
             self.logger.record(f"train/{name}", value)

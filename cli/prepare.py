@@ -87,6 +87,7 @@ def agent_arguments(config: TrainConfig) -> dict[str, Any]:
     """Return the keyword arguments of MemoryPPO."""
     ppo = asdict(config.ppo)
     learning_rate, final_rate = ppo.pop("learning_rate"), ppo.pop("learning_rate_final")
+    ppo["precision"] = config.ppo.precision.value
     ent_coef, final_coef = ppo.pop("ent_coef"), ppo.pop("ent_coef_final")
     return {
         "memory": config.memory.name,

@@ -176,6 +176,13 @@ class AutoEncoderConfig(PartConfig):
     features_dim: int = option("features of an encoded observation", 64)
 
 
+class Precision(Enum):
+    """In which numbers the agent's layers compute."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
+
 @dataclass
 class PPOConfig:
     """The numbers of MemoryPPO."""
@@ -206,6 +213,7 @@ class PPOConfig:
     )
     novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off", low=0)
     novelty_fraction: float = option("part of the training after which that bonus is zero", low=0, high=1)
+    precision: Precision = option("float32, or bf16 by autocast", Precision.float32)
     features_dim: int = option("width of an encoded event: an observation and the action before it", low=1)
     net_arch: list[int] = option("hidden layers of the policy and value heads", [], low=1)
 

@@ -83,7 +83,8 @@ def collect(
         outcome = stepper.step(step.actions)
         for name, values in step.trace.items():
             traces.setdefault(name, []).append(values)
-        if not on_step({**stepper.told, "trace": step.trace}):
+        told = {"n_steps": time, "obs_tensor": observation, "values": step.values, "log_probs": step.log_probs}
+        if not on_step({**told, **stepper.told, "trace": step.trace}):
             return RolloutCursor(*stepper.stands(), step.state), None
         buffer.add(
             state,

@@ -99,7 +99,14 @@ class ArrayStepper:
         taken = self.policy.env_actions(actions)
         observations, rewards, dones, infos = self.env.step(taken)
         dones = np.array(dones, dtype=bool)  # a copy: an env may fill the same array again at its next step
-        self.told = {"actions": taken, "new_obs": observations, "rewards": rewards, "dones": dones, "infos": infos}
+        self.told = {
+            "actions": taken,
+            "clipped_actions": taken,
+            "new_obs": observations,
+            "rewards": rewards,
+            "dones": dones,
+            "infos": infos,
+        }
         self.check.look(observations)
         truncated = np.zeros_like(dones)
         for row in np.flatnonzero(dones).tolist():

@@ -95,6 +95,7 @@ class SlotFacts(NamedTuple):
 
     def take_by_torch(self, log_gate: Tensor, event_hash: Tensor, birth: Tensor) -> Tensor:
         """Do what `take` does by operations in torch: the definition, which the C code is held to."""
+        log_gate = log_gate.to(self.log_gates.dtype)  # autocast makes less of it
         gate = _ordered(log_gate)
         equal = self.event_hash == event_hash.unsqueeze(1)
         torch.where(equal, self.birth + _OUTDATED, self.rank, out=self.rank)

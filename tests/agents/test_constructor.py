@@ -21,7 +21,7 @@ from engram.memory.dnc.memory import DNC
 from engram.memory.state import leaves
 
 OURS = {"memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs", "chunk_length"}
-OURS |= {"novelty_coef", "novelty_fraction"}
+OURS |= {"novelty_coef", "novelty_fraction", "precision"}
 
 
 class Doubled(BaseFeaturesExtractor):

@@ -43,7 +43,7 @@ def test_a_loaded_agent_goes_on_learning(tmp_path):
     assert loaded.num_timesteps == 3 * STEPS_OF_A_ROLLOUT
     assert not torch.equal(weights(loaded), before)
     assert loaded.novelty_coef == model.novelty_coef
-    assert loaded.entropy_schedule(1.0) == pytest.approx(0.1)
+    assert loaded.ent_coef(1.0) == pytest.approx(0.1)
 
 
 def test_a_loaded_agent_may_have_another_number_of_envs(tmp_path):

@@ -26,12 +26,13 @@ class Reporting(Staggered):
         return observation, {"episode": self.episode, "cue_visible": self.episode % 2 == 0}
 
     def step(self, action):
-        *step, info = super().step(action)
-        return *step, {**info, "time": self.time, "deep": {"twice": 2 * self.time}}
+        observation, reward, terminated, truncated, info = super().step(action)
+        info = {**info, "time": self.time, "deep": {"twice": 2 * self.time}}
+        return observation, reward, terminated, truncated or (terminated and self.episode % 4 == 0), info
 
 
 def vector_env(mode, space=SPACES["vector"], cls=SyncVectorEnv):
-    return cls([lambda row=row: Reporting(row, space) for row in range(ROWS)], autoreset_mode=mode)
+    return cls([lambda row=row: Reporting(row, space) for row in range(ROWS)], copy=False, autoreset_mode=mode)
 
 
 class Foreign(VectorEnv):

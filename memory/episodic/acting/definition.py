@@ -53,7 +53,7 @@ def act(
     own = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
     log_gate = nn.functional.logsigmoid(own[:, -1])
     slot = facts.take(log_gate, hashes[0], state.step)
-    put(slot, projected, own)
+    put(slot, projected, own.to(projected.dtype))  # autocast makes less of it
     occupancy = reach.alive[:, 0].to(log_gate.dtype).mean(1)
     traced = [log_gate.exp(), (slot >= 0).to(log_gate.dtype), occupancy, attended.null_weight[0]]
     after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes[0], slot, entry)
