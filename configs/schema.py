@@ -232,9 +232,9 @@ class TrackingConfig:
     """Weights & Biases; the metrics are in the run folder's metrics.csv in any case."""
 
     mode: TrackingMode = option("auto (online when an API key is there), offline, online or disabled")
-    project: str = option("project")
-    entity: str | None = option("user or team; null takes the account's own")
-    group: str | None = option("group of runs; null takes the name of the run folder")
+    project: str | None = option("project; null takes WANDB_PROJECT, or engram")
+    entity: str | None = option("user or team; null takes WANDB_ENTITY, or the account's own")
+    group: str | None = option("group of runs; null takes WANDB_RUN_GROUP, or the name of the run folder")
     tags: list[str] = option("tags")
     timeout: float = option("seconds to wait for the server before going on offline", low=1)
 

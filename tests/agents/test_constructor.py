@@ -73,6 +73,7 @@ def test_the_defaults_that_are_not_stock_ppos():
     assert {name: value for name, value in ours.items() if value is not None} == {
         "novelty_coef": 0.02,
         "novelty_fraction": 0.8,
+        "precision": "float32",
     }
 
 

@@ -69,10 +69,11 @@ def open_wandb(
     *,
     mode: Mode,
     folder: Path,
-    project: str,
+    project: str | None,
     entity: str | None,
-    group: str,
+    group: str | None,
     tags: Sequence[str],
+    name: str,
     config: Mapping[str, Any],
     timeout: float,
     print_line: Callable[[str], None],
@@ -80,9 +81,13 @@ def open_wandb(
     """Start a run in Weights & Biases, offline if the server cannot be reached.
 
     Args:
-        mode: "auto" is online if an API key is there and offline otherwise; WANDB_MODE, where set, decides for it.
+        mode: "auto" is what the user's own settings say (WANDB_MODE, `wandb offline`); without them it is online if an
+            API key is there, and offline otherwise.
         folder: the run folder; the files of Weights & Biases go into its `wandb/`.
-        project, entity, group, tags: where the run is filed; its name is that of the folder.
+        project, entity, group, tags: where the run is filed; None or none for the user's own settings (WANDB_PROJECT,
+            _ENTITY, _RUN_GROUP, _TAGS), without them "engram" and the group `name`. Its name is that of the folder,
+            unless WANDB_NAME is set.
+        name: of the runs of all seeds.
         config: the run's configuration.
         timeout: seconds to wait for the server.
         print_line: called with one line about what happens with the metrics.
@@ -90,17 +95,18 @@ def open_wandb(
     Returns:
         the writer, or None if disabled.
     """
-    wanted = _decide(mode)
-    if wanted == "disabled":
+    if mode == "disabled" or (mode == "auto" and _of_words(os.environ.get("WANDB_MODE")) == "disabled"):
         return None
-
     try:
         # Everything worth knowing is printed below, in one line.
-        wandb.setup(wandb.Settings(silent=True))
+        own = wandb.setup(wandb.Settings(silent=True)).settings
     except ValueError as error:  # it reads WANDB_... variables itself
         print_line(f"Weights & Biases: not used, for its settings are wrong ({' '.join(str(error).split())[:200]})")
         return None
 
+    wanted = _decide(mode, own.mode)
+    if wanted == "disabled":
+        return None
     # Where copies of models wait for their upload: with the run, and not in the user's home.
     os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
 
@@ -109,11 +115,11 @@ def open_wandb(
             mode=chosen,
             # Its service may be another program's, with another working directory.
             dir=folder.resolve(),
-            project=project,
+            project=project or own.project or "engram",
             entity=entity,
-            group=group,
-            name=folder.name,
-            tags=list(tags),
+            group=group or own.run_group or name,
+            name=own.run_name or folder.name,
+            tags=list(tags or own.run_tags or ()),
             config=dict(config),
             settings=wandb.Settings(
                 init_timeout=timeout, login_timeout=timeout, silent=True, console="off", disable_git=True
@@ -135,13 +141,25 @@ def open_wandb(
     return writer
 
 
-def _decide(mode: Mode) -> Literal["online", "offline", "disabled"]:
+def _decide(mode: Mode, of_settings: str | None) -> Mode:
+    """Return "online", "offline" or "disabled".
+
+    Args:
+        mode: of the config.
+        of_settings: of Weights & Biases' own settings; "online" is what they are without any.
+    """
     if mode != "auto":
         return mode
-    asked = os.environ.get("WANDB_MODE", "")
-    if asked in ("online", "offline", "disabled"):
-        return cast(Literal["online", "offline", "disabled"], asked)
-    return "online" if _has_key() else "offline"
+    asked = _of_words(os.environ.get("WANDB_MODE"))
+    if asked is None and _of_words(of_settings) != "online":  # `wandb offline`
+        asked = _of_words(of_settings)
+    return asked or ("online" if _has_key() else "offline")
+
+
+def _of_words(word: str | None) -> Mode | None:
+    """Return the mode of a word of Weights & Biases, old ones included; None if it is none."""
+    words: dict[str | None, Mode] = {"dryrun": "offline", "run": "online", "shared": "online"}
+    return words.get(word, cast(Mode, word) if word in ("online", "offline", "disabled") else None)
 
 
 def _has_key() -> bool:

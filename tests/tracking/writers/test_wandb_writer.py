@@ -21,7 +21,8 @@ from engram.tracking.writers.wandb import Mode
 
 @pytest.fixture(autouse=True)
 def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE"):
+    filed = ("WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "WANDB_TAGS", "WANDB_NAME")
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE", *filed):
         monkeypatch.delenv(name, raising=False)
     # Set by the writer for the rest of the process, if it is not set.
     monkeypatch.setenv("WANDB_DATA_DIR", "")
@@ -32,15 +33,18 @@ def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     wandb.teardown()
 
 
-def opened(folder: Path, mode: Mode, printed: list[str], timeout: float = 10.0) -> WandbWriter | None:
+def opened(
+    folder: Path, mode: Mode, printed: list[str], timeout: float = 10.0, filed: bool = True
+) -> WandbWriter | None:
     folder.mkdir(exist_ok=True)
     return open_wandb(
         mode=mode,
         folder=folder,
-        project="tests",
+        project="tests" if filed else None,
         entity=None,
-        group="group",
-        tags=["tag"],
+        group="group" if filed else None,
+        tags=["tag"] if filed else [],
+        name="room-episodic",
         config={"ppo": {"gamma": 0.5}},
         timeout=timeout,
         print_line=printed.append,
@@ -174,3 +178,48 @@ def test_settings_that_are_wrong_are_one_line(tmp_path: Path, monkeypatch: pytes
     (line,) = printed
     assert "\n" not in line
     assert "bogus" in line
+
+
+@pytest.mark.parametrize("filed", [True, False])
+@pytest.mark.parametrize("own", [True, False])
+def test_the_users_own_settings_win_over_defaults_and_not_over_what_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool, filed: bool
+) -> None:
+    if own:
+        for name, value in (("PROJECT", "mine"), ("RUN_GROUP", "ours"), ("TAGS", "a,b"), ("NAME", "first")):
+            monkeypatch.setenv(f"WANDB_{name}", value)
+    writer = opened(tmp_path / "run", "offline", [], filed=filed)
+    assert writer is not None
+    run = writer.run
+    expected: tuple[object, ...] = ("tests", "group", ("tag",))
+    if not filed:
+        expected = ("mine", "ours", ("a", "b")) if own else ("engram", "room-episodic", ())
+    assert (run.project, run.group, tuple(run.tags or ())) == expected
+    assert run.name == ("first" if own else "run")
+    writer.close()
+
+
+@pytest.mark.parametrize("word", ["dryrun", "offline"])
+def test_offline_by_its_old_name_is_offline_though_a_key_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_MODE", word)
+    writer = opened(tmp_path / "run", "auto", [])
+    assert writer is not None
+    assert writer.run.offline
+    writer.close()
+
+
+@pytest.mark.parametrize("word", ["offline", "disabled"])
+def test_what_wandb_offline_has_written_is_heeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "settings").write_text(f"[default]\nmode = {word}\n")
+    printed: list[str] = []
+    writer = opened(tmp_path / "run", "auto", printed)
+    assert (writer is None) == (word == "disabled")
+    if writer is not None:
+        assert writer.run.offline
+        writer.close()
