@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +16,14 @@ from engram.agents import MemoryPPO
 from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.interventions import make_intervention
-from engram.agents.rollout.questions import env_action_masks, has_attribute, layout_of, reset_infos, succeeded
+from engram.agents.rollout.questions import (
+    ends_by_itself,
+    env_action_masks,
+    has_attribute,
+    layout_of,
+    reset_infos,
+    succeeded,
+)
 
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
 """Gets observations, the agent's state, [B] which episodes start, [B] where the cue is in sight (None if unknown)."""
@@ -71,6 +79,7 @@ def evaluate(
     intervention: str | Intervention = "intact",
     on_progress: Callable[[int, int], None] | None = None,
     watch: Watch | None = None,
+    most_steps: int = 10_000,
 ) -> Episodes:
     """Play episodes, the same number in every env, so that short episodes do not count more often.
 
@@ -82,6 +91,8 @@ def evaluate(
         intervention: what is done to the agent's state while it plays, or its name in `INTERVENTIONS`.
         on_progress: called with (finished, total) whenever an episode ends.
         watch: called before every step, such as a `MemoryPanel`.
+        most_steps: after which an episode is cut, and its env plays no more, where nobody knows that it ends; cut
+            episodes are no success, and a warning says how many there were.
 
     Raises:
         ValueError: if `n_episodes` is less than 1, or the intervention is unknown, or it needs a cue that the env does
@@ -90,7 +101,7 @@ def evaluate(
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
-    records: list[list[tuple[bool, float, int, str, bool, bool, int]]] = [[] for _ in range(env.num_envs)]
+    records: list[list[tuple[bool, float, int, str, bool, bool, int] | None]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
@@ -103,6 +114,8 @@ def evaluate(
         raise ValueError(f"{type(intervention).__name__} needs an env with info['cue_visible'] at every step")
     has_masks = has_attribute(env, "action_masks")
     finished, total = 0, quota * env.num_envs
+    limit = None if ends_by_itself(env) else most_steps
+    cut = 0
     while finished < total:
         masks = env_action_masks(env) if has_masks else None
         acted = intervention.before(state, starts, cue.visible)
@@ -128,7 +141,20 @@ def evaluate(
                     on_progress(finished, total)
             returns[row], lengths[row] = 0.0, 0
             first_seen[row] = _checksum(observations, int(row))
-    columns = zip(*(record for row in records for record in row), strict=True)
+        for row in np.flatnonzero(lengths >= limit) if limit is not None else ():
+            if len(records[row]) < quota:
+                total -= quota - len(records[row]) - 1
+                seen = "", bool(looked_again[row]), bool(applied[row]), first_seen[row]
+                records[row].append((False, float(returns[row]), int(lengths[row]), *seen))
+                records[row] += [None] * (quota - len(records[row]))
+                finished, cut = finished + 1, cut + 1
+    if cut:
+        warnings.warn(
+            f"{cut} of {total} episodes had not ended after {most_steps:,} steps and were cut: the env has no limit of "
+            "steps of its own (max_episode_steps)",
+            stacklevel=2,
+        )
+    columns = zip(*(record for row in records for record in row if record is not None), strict=True)
     successes, episode_returns, of_steps, layouts, seen_again, done_to, begun = (np.array(column) for column in columns)
     layouts = layouts.astype(np.object_)
     return Episodes(successes, episode_returns, of_steps, layouts, seen_again, done_to, begun, cue.cue_known)

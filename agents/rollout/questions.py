@@ -29,6 +29,15 @@ def innermost(env: VecEnv) -> VecEnv:
     return env
 
 
+def ends_by_itself(env: VecEnv) -> bool:
+    """Return whether every episode is known to end: the env has a limit of steps, or says `always_ends`."""
+    if has_attribute(env, "always_ends") or has_attribute(env, "max_steps"):
+        return True
+    if not has_attribute(env, "spec"):
+        return False
+    return all(spec is not None and spec.max_episode_steps is not None for spec in env.get_attr("spec"))
+
+
 def reset_infos(env: VecEnv) -> list[dict[str, Any]]:
     """Return the infos of the envs' last resets; empty ones where they are not kept."""
     found = getattr(innermost(env), "reset_infos", None) or []  # wrappers have them, too, but never fill them

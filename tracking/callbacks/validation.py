@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
@@ -85,13 +86,18 @@ class Validation(BaseCallback):
         self.env.seed(self.seed)
         has_memory = bool(self.model.policy.core.memory.read_size)
         panel = MemoryPanel(self.model.policy, min(WATCHED, self.env.num_envs)) if has_memory else None
+
+        def watch(*step: Any) -> None:
+            self.request.check()
+            if panel is not None:
+                panel(*step)
+
         try:
             played = evaluate(
                 self.model,
                 self.env,
                 n_episodes=self.episodes,
-                on_progress=lambda done, total: self.request.check(),
-                watch=panel,
+                watch=watch,
             )
         except Stopped:
             return

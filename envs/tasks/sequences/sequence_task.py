@@ -30,7 +30,7 @@ class SequenceTask(gym.Env[Numbers, Any]):
         scored: answers that are due, one at each of the last steps of an episode.
     """
 
-    reports_success = True
+    reports_success = always_ends = True
 
     def __init__(self, parts: Sequence[int], choices: int, shown: int, scored: int):
         self.observation_space = gym.spaces.MultiDiscrete([2, *(values + 1 for values in parts)])

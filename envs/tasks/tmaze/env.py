@@ -63,7 +63,7 @@ class TMaze(gym.Env[Observation, Any]):
         ValueError: if an argument is out of its range.
     """
 
-    reports_success = True
+    reports_success = always_ends = True
     action_names = ("forward", "up", "down", "back")
 
     def __init__(

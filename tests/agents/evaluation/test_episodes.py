@@ -1,9 +1,12 @@
 """Measuring an agent: as many episodes of every env, and in which it looked again."""
 
+import warnings
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from cued import WithoutCueInfo, cued
+from small import small
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -11,6 +14,8 @@ from staggered import LENGTHS, ROWS, Masked, Staggered, agent, counting_agent, v
 
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
+from engram.agents.rollout.questions import ends_by_itself
+from engram.envs import make_vec_env
 
 
 def test_every_env_plays_the_same_number_of_episodes():
@@ -135,3 +140,44 @@ def test_without_info_of_the_cue_no_episode_counts_as_looked_again():
     episodes = evaluate(agent(env), env, n_episodes=6)
     assert not episodes.cue_known
     assert not episodes.looked_again.any()
+
+
+class Endless(Staggered):
+    """In some rows episodes do not end."""
+
+    endless = (1,)
+
+    def step(self, action):
+        *step, terminated, truncated, info = super().step(action)
+        is_endless = self.row in self.endless and self.episode > 0
+        return *step, terminated and not is_endless, truncated and not is_endless, info
+
+
+def test_an_episode_without_an_end_is_cut():
+    with pytest.warns(UserWarning, match=r"1 of 10 episodes had not ended after 50 steps and were cut"):
+        played = evaluate(small(), vec_env(env=Endless), 12, most_steps=50)
+    assert len(played.length) == 10
+    assert played.length.max() == 50
+    assert not played.success[played.length == 50].any()
+
+
+@pytest.mark.parametrize("promise", ["always_ends", "max_steps"])
+def test_one_that_is_known_to_end_is_not_cut(promise):
+    class Long(Staggered):
+        def __init__(self, row=0):
+            super().__init__(row)
+            setattr(self, promise, True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        played = evaluate(small(), vec_env(env=Long), 12, most_steps=3)
+    assert played.length.max() > 3
+
+
+def test_a_limit_of_the_registry_is_known():
+    assert ends_by_itself(make_vec_env("CartPole-v1", n_envs=2))
+    assert ends_by_itself(make_vec_env("Engram-TMaze-v0", n_envs=2))
+    assert ends_by_itself(make_vec_env("Engram-Chain2-v0", n_envs=2))
+    assert ends_by_itself(make_vec_env("MiniGrid-MemoryS9-v0", n_envs=2))
+    assert not ends_by_itself(make_vec_env("CliffWalking-v1", n_envs=2))
+    assert not ends_by_itself(vec_env())
