@@ -36,10 +36,11 @@ from engram.evidence.horizon.compare import compare_horizons, print_horizons, wr
 from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.report.file_formats import help_text
 from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
-from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
+from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run, read_runs
 from engram.evidence.runs.result_files import check_writable
 from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
 from engram.evidence.runs.user_modules import import_modules, split_modules
+from engram.evidence.tables import print_line
 from engram.tracking import StopRequest
 from engram.tracking.commands import command, program
 from engram.tracking.writers.wandb_artifact import download, is_artifact
@@ -138,7 +139,13 @@ def _run(options: argparse.Namespace) -> None:
     is_compared = options.compare_only or (len(paths) > 1 and not options.explain)
     if options.out and not is_compared:
         raise CannotRun("--out: it names the files of a comparison; the results of one run are written to its folder")
-    compared = [read_run(path) for path in paths] if is_compared else []
+    compared: list[RecordedRun] = []
+    if options.compare_only:  # what one folder lacks must not hide the others
+        compared, wrong = read_runs(paths)
+        for reason in wrong:
+            print_line(stderr_console(), f"left out: {reason}")
+    elif is_compared:
+        compared = [read_run(path) for path in paths]
     if compared:
         only_task(compared)  # reported now, and not after all have been played
     if not options.compare_only:

@@ -21,26 +21,9 @@ from pathlib import Path
 from engram.cli.terminal import OneLineParser, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.report.page import write_report
-from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run
+from engram.evidence.runs.recorded_run import find_runs, read_runs
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import command, command_line, program
-
-
-def read_runs(folders: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
-    """Read runs; return also what is wrong with those that cannot be read.
-
-    Raises:
-        CannotRun: if none can be read.
-    """
-    runs, wrong = [], []
-    for folder in folders:
-        try:
-            runs.append(read_run(folder))
-        except CannotRun as error:
-            wrong.append(str(error))
-    if not runs:
-        raise CannotRun(wrong[0])
-    return runs, wrong
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

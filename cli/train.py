@@ -68,6 +68,10 @@ def train(config: TrainConfig, name: str) -> None:
         try:
             learn(config, model, validation_env, folder, request, console)
             if request.signal is not None:
+                model.logger.record(
+                    "time/total_timesteps", model.num_timesteps
+                )  # a row for what was done since the last
+                model.logger.dump(model.num_timesteps)
                 print_line(
                     f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}"
                 )

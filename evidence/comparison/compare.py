@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from engram.configs import CannotRun
 from engram.evidence.runs.caveats import caveats
 from engram.evidence.runs.files import EvaluationFile, Score, score_over_seeds
-from engram.evidence.runs.groups import agents, tasks
+from engram.evidence.runs.groups import agents, read_each, tasks
 from engram.evidence.runs.recorded_run import RecordedRun, read_evaluation
 from engram.evidence.runs.settings import AS_TRAINED
 from engram.evidence.statistics import LEAST_SEEDS, Estimate, Metric, probability_of_improvement
@@ -45,16 +45,20 @@ class Comparison:
     agents: tuple[AgentResult, ...]
     caveats: tuple[str, ...]
     """What a reader has to know, one sentence each."""
+    left_out: tuple[str, ...]
+    """Runs that are not compared, and why."""
 
 
 def compare(runs: Sequence[RecordedRun]) -> Comparison:
     """Compare evaluated runs; those of the same configuration up to the seed are seeds of one agent.
 
     Raises:
-        CannotRun: if a run was not evaluated, or runs were trained on different tasks.
+        CannotRun: if no run was evaluated, or runs were trained on different tasks.
     """
     task = only_task(runs)
-    read = {label: {run: read_evaluation(run) for run in group} for label, group in agents(runs).items()}
+    read, left_out = read_each(agents(runs), read_evaluation)
+    if not read:
+        raise CannotRun(left_out[0])
     every = [found for group in read.values() for found in group.values()]
     metric: Metric = "success" if all(found.intact.success is not None for found in every) else "return"
     labels = tuple(dict.fromkeys([AS_TRAINED, *(label for found in every for label in found.test_settings)]))
@@ -74,7 +78,7 @@ def compare(runs: Sequence[RecordedRun]) -> Comparison:
         seeds, paths = tuple(run.seed for run in group), tuple(str(run.path) for run in group)
         results.append(AgentResult(label, label in controls, seeds, paths, scores[label], better_than))
     chance = next((found.chance for found in every if found.chance is not None), None)
-    return Comparison(task, chance, metric, labels, tuple(results), caveats(read))
+    return Comparison(task, chance, metric, labels, tuple(results), caveats(read), tuple(left_out))
 
 
 def only_task(runs: Sequence[RecordedRun]) -> str:

@@ -59,7 +59,13 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(as_table(score_rows(comparison, setting), title))
     if better := improvement_rows(comparison):
         console.print(as_table(better, "probability of improvement"))
-    for line in (LEGEND, *([BETTER.format(metric=comparison.metric)] if better else []), *comparison.caveats):
+    left_out = (f"Left out: {reason}" for reason in comparison.left_out)
+    for line in (
+        LEGEND,
+        *([BETTER.format(metric=comparison.metric)] if better else []),
+        *comparison.caveats,
+        *left_out,
+    ):
         print_line(console, line)
 
 

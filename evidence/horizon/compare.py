@@ -1,6 +1,7 @@
 """The horizons of several agents as one figure, one table and one file, the seeds of an agent together."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from engram.configs import CannotRun
 from engram.evidence.horizon.curve import LENGTH, HorizonFile, HorizonPoint, Name, rates, read_horizon
 from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.runs.caveats import caveats
-from engram.evidence.runs.groups import agents
+from engram.evidence.runs.groups import agents, read_each
 from engram.evidence.runs.recorded_run import RecordedRun
 from engram.evidence.statistics import aggregate_over_seeds
 from engram.evidence.tables import Rows, as_percent, as_table, print_line
@@ -26,6 +27,8 @@ class Horizons(NamedTuple):
     """By the label of the agent."""
     caveats: tuple[str, ...]
     """What a reader has to know, one sentence each."""
+    left_out: tuple[str, ...]
+    """Runs and agents without a curve, and why."""
 
 
 def compare_horizons(runs: Sequence[RecordedRun], delays: Sequence[int] = ()) -> Horizons:
@@ -33,13 +36,47 @@ def compare_horizons(runs: Sequence[RecordedRun], delays: Sequence[int] = ()) ->
 
     Args:
         runs: of one task.
-        delays: to show; none for all that there are.
+        delays: to show; none for all that there are. A run that lacks one is left out.
 
     Raises:
-        CannotRun: if a run has no horizon curve or lacks a delay, or if the seeds of an agent have no delay in common.
+        CannotRun: if no agent has a curve; see `horizons_of`.
     """
-    read = {label: {run: _read(run, delays) for run in group} for label, group in agents(runs).items()}
-    return Horizons({label: over_seeds(label, group) for label, group in read.items()}, caveats(read))
+    return horizons_of(*read_each(agents(runs), partial(_read, delays=delays)))
+
+
+def horizons_of(read: Mapping[str, Mapping[RecordedRun, HorizonFile]], lacking: Sequence[str] = ()) -> Horizons:
+    """Make a curve for each agent.
+
+    Args:
+        read: label -> run -> what was measured.
+        lacking: what is wrong with other runs.
+
+    Raises:
+        CannotRun: if no agent has a curve: its seeds have no delay in common, or nothing was measured.
+    """
+    curves, left_out = {}, list(lacking)
+    for label, group in read.items():
+        try:
+            curves[label] = over_seeds(label, group)
+        except CannotRun as error:
+            left_out.append(str(error))
+    if not curves:
+        raise CannotRun(left_out[0])
+    dropped = [line for label in curves for line in dropped_delays(label, read[label])]
+    known = caveats({label: read[label] for label in curves})
+    return Horizons(curves, (*known, *dropped), tuple(left_out))
+
+
+def dropped_delays(label: str, read: Mapping[RecordedRun, HorizonFile]) -> list[str]:
+    """List, in one sentence each, which delays a curve over seeds lacks, and whose seed did not play them."""
+    measured = {run: {point.delay for point in curve.points} for run, curve in read.items()}
+    every = set[int]().union(*measured.values())
+    missing = {run: ", ".join(f"{delay:,}" for delay in sorted(every - its)) for run, its in measured.items()}
+    return [
+        f"Dropped from the curve of {label}: delay {delays}, which seed {run.seed} ({run.path}) did not play."
+        for run, delays in missing.items()
+        if delays
+    ]
 
 
 def _read(run: RecordedRun, delays: Sequence[int]) -> HorizonFile:
@@ -95,7 +132,7 @@ def horizon_rows(curves: Mapping[str, HorizonFile]) -> Rows:
 def print_horizons(horizons: Horizons, task: str, console: Console) -> None:
     """Print the effective memory length of every agent, and what a reader has to know."""
     console.print(as_table(horizon_rows(horizons.curves), f"{task}: horizon"))
-    for line in (LENGTH, *horizons.caveats):
+    for line in (LENGTH, *horizons.caveats, *(f"Left out: {reason}" for reason in horizons.left_out)):
         print_line(console, line)
 
 
@@ -109,5 +146,8 @@ def write_horizons(
     path.parent.mkdir(parents=True, exist_ok=True)
     content = path.with_name(f"{path.name}.json")
     curves = {label: curve.model_dump(exclude_unset=True) for label, curve in horizons.curves.items()}
-    write_json(content, {"about": LENGTH, "caveats": list(horizons.caveats), "agents": curves})
+    write_json(
+        content,
+        {"about": LENGTH, "caveats": list(horizons.caveats), "left_out": list(horizons.left_out), "agents": curves},
+    )
     return content, *draw_horizon(horizons.curves, path, colors=colors)

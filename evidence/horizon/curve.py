@@ -68,6 +68,11 @@ class HorizonFile(MadeBy):
     length_by_seed: list[int | None] | None = Field(None, description="of several agents: effective length of each")
 
     @property
+    def episodes_played(self) -> int:
+        """Episodes that were played at the delay with the fewest."""
+        return min(point.episodes for point in self.points)
+
+    @property
     def tells_interval(self) -> bool:
         """Whether success has intervals, as that of one agent and of enough seeds has."""
         return all(point.success_low is not None for point in self.points if point.success is not None)

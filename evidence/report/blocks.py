@@ -3,13 +3,11 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from engram.configs import CannotRun
+from engram.evidence.runs.groups import Found, read_each
 from engram.evidence.runs.recorded_run import RecordedRun
 from engram.evidence.tables import Rows
-
-Found = TypeVar("Found")
 
 
 class Block(NamedTuple):
@@ -47,15 +45,7 @@ class TaskRuns(NamedTuple):
         Args:
             read: what reads it, given a run and the arguments; it may raise CannotRun, ValueError or OSError.
         """
-        found: dict[str, dict[RecordedRun, Found]] = {}
-        lacking = []
-        for label, group in self.agents.items():
-            for run in group:
-                try:
-                    found.setdefault(label, {})[run] = read(run, *arguments)
-                except (CannotRun, ValueError, OSError) as error:
-                    lacking.append(str(error))
-        return {label: group for label, group in found.items() if group}, lacking
+        return read_each(self.agents, lambda run: read(run, *arguments))
 
 
 def each_run(

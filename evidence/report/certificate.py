@@ -18,10 +18,10 @@ NOTHING = " - where it was not played, or there is nothing to do it to: no memor
 PLAYED = {
     "checkpoint": "checkpoint",
     "checkpoint_timesteps": "steps of training",
-    "episodes": "episodes",
+    "episodes_played": "episodes",
     "seed": "seed of the episodes",
 }
-"""How a certificate was played: key in its file, and what it is."""
+"""How a certificate was played: key of its file, and what it is."""
 
 
 def certificate_section(runs: TaskRuns) -> list[Block]:
@@ -52,7 +52,7 @@ def certificate_section(runs: TaskRuns) -> list[Block]:
     def cells(run: RecordedRun, its: CertificateFile) -> list[str]:
         steps = "" if its.checkpoint_timesteps is None else f" ({its.checkpoint_timesteps:,} steps)"
         shown = [again.get(run, "-")] if again else []
-        return [its.checkpoint + steps, _plain(its.episodes), its.sentence, *shown, its.command or "-"]
+        return [its.checkpoint + steps, _plain(its.episodes_played), its.sentence, *shown, its.command or "-"]
 
     headings = ["checkpoint", "episodes", "what it shows", *([LOOKED_AGAIN] if again else []), "measured with"]
     blocks = [Block("table", rows), *(Block("note", line) for line in notes), Block("missing", lacking)]

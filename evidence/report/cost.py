@@ -6,7 +6,8 @@ from pathlib import Path
 from statistics import median
 
 from engram.evidence.report.blocks import Block, TaskRuns
-from engram.evidence.report.learning_curves import STEPS, read_curve
+from engram.evidence.report.learning_curves import read_curve
+from engram.evidence.runs.recorded_run import STEPS
 from engram.evidence.tables import Rows
 
 

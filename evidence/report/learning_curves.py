@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from engram.evidence.plotting import colors_of
+from engram.evidence.runs.recorded_run import STEPS
 from engram.evidence.statistics import LEAST_SEEDS, Metric, interval_over_seeds
 
-STEPS = "time/total_timesteps"
 POINTS = 200
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from engram.configs import CannotRun
 from engram.evidence.comparison.compare import compare
 from engram.evidence.comparison.table import BETTER, LEGEND, improvement_rows, score_rows, write_comparison
-from engram.evidence.horizon.compare import Horizons, horizon_rows, over_seeds, write_horizons
-from engram.evidence.horizon.curve import LENGTH, HorizonFile, read_horizon
+from engram.evidence.horizon.compare import horizon_rows, horizons_of, write_horizons
+from engram.evidence.horizon.curve import LENGTH, read_horizon
 from engram.evidence.plotting import save_figure
 from engram.evidence.report.blocks import Block, TaskRuns, each_run, figure
 from engram.evidence.report.certificate import certificate_section
 from engram.evidence.report.cost import cost_section
 from engram.evidence.report.learning_curves import draw_curves, read_curve
-from engram.evidence.runs.caveats import caveats
 from engram.evidence.runs.files import MadeBy
 from engram.evidence.runs.recorded_run import RecordedRun, read_evaluation
 from engram.evidence.runs.result_files import what_made
@@ -73,23 +72,18 @@ def horizon_section(runs: TaskRuns) -> list[Block]:
     if not any("env.kwargs.delay" in run.config for run in runs.all):
         return [Block("note", "This task has no delay that could be varied.")]
     found, lacking = runs.read(read_horizon)
-    curves: dict[str, HorizonFile] = {}
-    for label, group in found.items():
-        try:
-            curves[label] = over_seeds(label, group)
-        except CannotRun as error:
-            lacking.append(f"left out: {error}")
-    if not curves:
-        return [Block("missing", lacking)]
-    shown = {label: found[label] for label in curves}
-    horizons = Horizons(curves, caveats(shown))
+    try:
+        horizons = horizons_of(found, lacking)
+    except CannotRun as error:
+        return [Block("missing", list(dict.fromkeys([*lacking, str(error)])))]
+    shown = {label: found[label] for label in horizons.curves}
     _, png, svg = write_horizons(horizons, runs.file("horizon"), colors=runs.colors)
     caption = "Success against the delay over which something had to be remembered; with 95 % intervals over seeds "
     caption += f"from {LEAST_SEEDS} seeds on, of a single one over its episodes."
     notes = [Block("note", line) for line in (LENGTH, *horizons.caveats)]
-    blocks = [figure((png, svg), caption), Block("table", horizon_rows(curves)), *notes]
+    blocks = [figure((png, svg), caption), Block("table", horizon_rows(horizons.curves)), *notes]
     commands = each_run(shown, ["measured with"], lambda _, horizon: [horizon.command or "-"])
-    return [*blocks, Block("missing", lacking), commands]
+    return [*blocks, Block("missing", horizons.left_out), commands]
 
 
 def runs_section(runs: TaskRuns) -> list[Block]:
@@ -101,9 +95,10 @@ def runs_section(runs: TaskRuns) -> list[Block]:
     def cells(run: RecordedRun, found: tuple[MadeBy, MadeBy]) -> list[str]:
         trained, evaluated = found
         commit = (trained.git_commit or "-")[:7] + (" (changed)" if trained.git_dirty else "")
-        return [str(run.path), commit, trained.command or "-", evaluated.command or "-"]
+        steps = run.cut_short or ("-" if run.steps is None else f"{run.steps:,}")
+        return [str(run.path), steps, commit, trained.command or "-", evaluated.command or "-"]
 
-    headings = ("folder", "commit", "trained with", "evaluated with")
+    headings = ("folder", "steps", "commit", "trained with", "evaluated with")
     return [each_run(runs.read(made)[0], headings, cells, "the runs and their commands")]
 
 

@@ -8,7 +8,7 @@ from engram.evidence.statistics import LEAST_SEEDS
 
 ASPECTS = {
     "checkpoint": "Different checkpoints were evaluated",
-    "episodes": "Different numbers of test episodes were played",
+    "episodes_played": "Different numbers of test episodes were played",
     "seed": "The test episodes began from different seeds",
 }
 """What should be the same in all evaluations -> what to write where it is not."""
@@ -27,7 +27,11 @@ def caveats(read: Mapping[str, Mapping[RecordedRun, Any]]) -> tuple[str, ...]:
         seeds = [run.seed for run in runs]
         if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
             found.append(f"Not independent, for they have the same seed ({_listed(twice)}): runs of {label}.")
-    steps = {label: [run.config.get("total_timesteps") for run in runs] for label, runs in read.items()}
+    if short := [f"{run.path} {run.cut_short}" for group in read.values() for run in group if run.cut_short]:
+        found.append(
+            f"Failed, stopped or still in training, so that they are no seeds of the others: {'; '.join(short)}."
+        )
+    steps = {label: [_trained(run) for run in group] for label, group in read.items()}
     found += _differences("Trained for different numbers of steps", steps)
     for name, words in ASPECTS.items():
         found += _differences(words, {label: [getattr(it, name) for it in of.values()] for label, of in read.items()})
@@ -46,6 +50,11 @@ def trained_on(layouts_in_both: Mapping[str, int | None]) -> list[str]:
     """
     met = {label: count for label, count in layouts_in_both.items() if count}
     return [f"{label}: {n:,} of the layouts that it was tested on had been trained on." for label, n in met.items()]
+
+
+def _trained(run: RecordedRun) -> Any:
+    """Return the steps of a training: those asked for, or if it did not come so far, those that it took."""
+    return (run.steps or "?") if run.cut_short else run.config.get("total_timesteps")
 
 
 def _differences(words: str, values: Mapping[str, Sequence[Any]]) -> Iterator[str]:

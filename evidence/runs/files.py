@@ -121,6 +121,11 @@ class CertificatePart(Model):
 class CertificateFile(About, CertificatePart):
     """`certificate.json`: what `--certificate` found; it stays when the run is evaluated anew without it."""
 
+    @property
+    def episodes_played(self) -> int:
+        """Episodes that were played in each condition, which may be more than were asked for."""
+        return self.conditions["intact"].episodes if "intact" in self.conditions else self.episodes
+
 
 class Conditions(Model):
     """Scores with the memory intact and wiped."""
@@ -139,6 +144,11 @@ class EvaluationFile(About, Conditions):
     sampled: Conditions | None = Field(None, description="the same with sampled actions")
     certificate: CertificatePart | None = Field(None, description="the certificate, as far as it was played")
     test_settings: dict[str, Conditions] = Field(default_factory=dict, description="by size or delay, not split")
+
+    @property
+    def episodes_played(self) -> int:
+        """Episodes that were played in the task as trained, which may be more than were asked for."""
+        return self.intact.episodes
 
 
 class VersionsFile(MadeBy):

@@ -3,10 +3,12 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from engram.configs import CannotRun
 from engram.evidence.runs.recorded_run import RecordedRun
 
+Found = TypeVar("Found")
 TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.useful_actions", "env.pixels")
 # What changes neither the agent nor which of its weights are kept.
 BESIDE = (
@@ -42,14 +44,36 @@ def agents(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
 
     Returns:
         name of the agent -> its runs in order of their seeds; the name is its memory and controller, as in the name of
-        a run folder, and what differs where these are the same.
+        a run folder, and what differs where these are the same. A training that ended before its time is no seed of
+        those that did not: it is an agent of its own, with a name that says so.
     """
 
     def name(run: RecordedRun) -> str:
-        return f"{run.config['memory.name']}-{run.config['controller.name']}"
+        label = f"{run.config['memory.name']}-{run.config['controller.name']}"
+        return f"{label}, {run.cut_short}" if run.cut_short else label
 
     named = _named(runs, name, lambda key: not _within(key, TASK + BESIDE))
     return {label: sorted(group, key=lambda run: (run.seed, str(run.path))) for label, group in named.items()}
+
+
+def read_each(
+    groups: Mapping[str, Sequence[RecordedRun]], read: Callable[[RecordedRun], Found]
+) -> tuple[dict[str, dict[RecordedRun, Found]], list[str]]:
+    """Read something of each run; return it by label and run, and what is wrong with the others.
+
+    Args:
+        groups: label -> runs.
+        read: what reads it; it may raise CannotRun, ValueError or OSError.
+    """
+    found: dict[str, dict[RecordedRun, Found]] = {}
+    lacking = []
+    for label, group in groups.items():
+        for run in group:
+            try:
+                found.setdefault(label, {})[run] = read(run)
+            except (CannotRun, ValueError, OSError) as error:
+                lacking.append(str(error))
+    return {label: group for label, group in found.items() if group}, lacking
 
 
 def _named(

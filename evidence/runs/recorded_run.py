@@ -1,6 +1,8 @@
-"""What a run folder holds once the run is over: its configuration, its evaluation, its certificate."""
+"""What a run folder holds once the run is over: its configuration, how far it came, its evaluation, its certificate."""
 
+import csv
 import glob
+import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,8 @@ from engram.tracking.run_folder import closest
 
 GRID = "multirun.yaml"
 """The record of a grid, which `train.py -m` leaves in a folder beside the runs."""
+STEPS = "time/total_timesteps"
+"""The column of `metrics.csv` with the steps of the training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +34,24 @@ class RecordedRun:
     path: Path
     config: Mapping[str, Any]
     """Dotted key -> value, complete."""
+    steps: int | None = None
+    """Steps of training that were taken; None if there is no record of them."""
+    failed: bool = False
+    """The training ended by an error."""
 
     @property
     def seed(self) -> int:
         """The seed of the training."""
         return int(self.config["seed"])
+
+    @property
+    def cut_short(self) -> str:
+        """What there is of a training that failed, was stopped or goes on, "after 25,216 of 100,000 steps"; or ""."""
+        asked = self.config.get("total_timesteps")
+        if not isinstance(asked, int) or (not self.failed if self.steps is None else self.steps >= asked):
+            return ""
+        done = "?" if self.steps is None else f"{self.steps:,}"
+        return f"{'failed ' if self.failed else ''}after {done} of {asked:,} steps"
 
     @property
     def evaluate_command(self) -> str:
@@ -92,7 +109,25 @@ def read_run(path: Path) -> RecordedRun:
     for key in ("env.id", "memory.name", "controller.name", "seed"):
         if config.get(key) in (None, MISSING):
             raise CannotRun(f"{file}: not the config of a run, for it has no {key}")
-    return RecordedRun(path, {key: value for key, value in config.items() if value != MISSING})
+    steps, failed = _how_far(RunFolder(path))
+    return RecordedRun(path, {key: value for key, value in config.items() if value != MISSING}, steps, failed)
+
+
+def read_runs(paths: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
+    """Read runs; return also what is wrong with those that cannot be read.
+
+    Raises:
+        CannotRun: if none can be read.
+    """
+    runs, wrong = [], []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except CannotRun as error:
+            wrong.append(str(error))
+    if not runs:
+        raise CannotRun(wrong[0])
+    return runs, wrong
 
 
 def read_evaluation(run: RecordedRun) -> EvaluationFile:
@@ -113,6 +148,16 @@ def read_certificate(run: RecordedRun) -> CertificateFile:
             if evaluation.certificate is not None:
                 return CertificateFile(**{**dict(evaluation), **dict(evaluation.certificate)})
     return read_file(path, CertificateFile, f"{run.evaluate_command} --certificate")
+
+
+def _how_far(folder: RunFolder) -> tuple[int | None, bool]:
+    """Return the steps that a training has taken, None if nothing tells them, and whether it failed."""
+    steps: list[int] = []
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        steps.append(int(json.loads(folder.failure.read_text(encoding="utf-8"))["timesteps"]))
+    with suppress(OSError, ValueError, csv.Error), folder.metrics.open(newline="", encoding="utf-8") as file:
+        steps += [int(float(row[STEPS])) for row in csv.DictReader(file) if row.get(STEPS)]
+    return max(steps, default=None), folder.failure.is_file()
 
 
 def _runs_below(top: str) -> list[Path]:

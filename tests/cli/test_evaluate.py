@@ -196,6 +196,15 @@ def test_runs_are_compared_as_they_were_evaluated(
     assert (run / "evaluation.json").read_bytes() == before
     assert {path.suffix for path in out.parent.iterdir()} >= {".json", ".csv", ".png", ".svg"}
     assert "Engram-TMaze-v0" in out.with_suffix(".json").read_text()
+    # What others lack hides nothing.
+    (other / "evaluation.json").unlink()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.yaml").write_text("{")
+    capsys.readouterr()
+    assert main([str(run), str(other), str(tmp_path / "broken"), "--compare-only", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert f"Left out: {other}: there is no evaluation.json" in " ".join(said.out.split())
+    assert f"left out: {tmp_path / 'broken' / 'config.yaml'}" in said.err
     assert main([str(tmp_path / "no*"), "--compare-only"]) == 2
     assert "no*" in capsys.readouterr().err
 

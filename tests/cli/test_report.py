@@ -129,6 +129,23 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path: Path) 
         assert words in page.text
 
 
+def test_a_training_that_was_stopped_or_failed_is_marked_and_is_no_seed_of_the_others(
+    runs: Path, tmp_path: Path
+) -> None:
+    seeds = sorted((runs / "tmaze-episodic-lstm").iterdir())
+    add_metrics(seeds[1], lambda step: step / 900, steps=range(100, 500, 100))
+    add_metrics(seeds[2], lambda step: step / 900, steps=range(100, 800, 100))
+    for seed in seeds[::2]:  # the first one failed in its evaluation, when it had been trained to the end
+        (seed / "failure.json").write_text(json.dumps({"error": "it broke", "timesteps": 777}))
+    assert main([str(runs), "--out", str(tmp_path / "report")]) == 0
+    page = page_of(tmp_path / "report")
+    assert "episodic-lstm, after 400 of 1,000 steps" in page.text
+    assert "episodic-lstm, failed after 777 of 1,000 steps" in page.text
+    assert page.text.count(f"{seeds[1]} after 400 of 1,000 steps; {seeds[2]} failed after 777 of 1,000 steps.") == 2
+    table = json.loads((tmp_path / "report" / "comparison.json").read_text())["agents"]
+    assert [agent["seeds"] for agent in table if "episodic" in agent["label"]] == [[0], [1], [2]]
+
+
 def test_nothing_but_configs_is_a_page_all_the_same(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "runs", kwargs={})
     for file in run.iterdir():
@@ -171,6 +188,7 @@ def test_a_certificate_says_how_it_was_played_and_where_that_is_not_how_the_scor
     about = {
         key: value for key, value in json.loads((run / "evaluation.json").read_text()).items() if key != "test_settings"
     }
+    shown["conditions"]["intact"] = score(17, 20)
     how = {"checkpoint": "latest", "checkpoint_timesteps": 12345, "episodes": 20, "command": "certified so"}
     (run / "certificate.json").write_text(json.dumps({**about, **how, **shown}))
     assert main([str(runs), "--out", str(tmp_path / "report")]) == 0

@@ -27,6 +27,7 @@ from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.envs.split.by_layout import SIDES
 from engram.envs.split.leakage import Leakage, SideMet
 from engram.evidence.runs.open import make_envs
+from engram.evidence.runs.recorded_run import read_run
 from engram.evidence.runs.settings import trained_setting
 from engram.memory.native import build
 from engram.tracking import RunFolder
@@ -313,5 +314,7 @@ def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path, subprocess: str
     (folder,) = tmp_path.glob("runs/*/*")
     assert str(folder.relative_to(tmp_path)) in err.splitlines()[-1]
     assert MemoryPPO.load(folder / "latest.zip", device="cpu").num_timesteps > 0
+    assert read_run(folder).steps == MemoryPPO.load(folder / "latest.zip", device="cpu").num_timesteps
+    assert re.fullmatch("after [0-9,]+ of 100,000,000 steps", read_run(folder).cut_short)
     assert not (folder / "evaluation.json").exists()
     assert list(folder.glob("wandb/offline-run-*/*.wandb"))

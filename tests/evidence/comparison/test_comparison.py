@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fake_runs import certificate, fake_run, score
+from fake_runs import add_metrics, certificate, fake_run, score
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -175,6 +175,36 @@ def test_a_run_that_was_not_evaluated_is_refused_with_the_command(tmp_path: Path
         compare([run])
 
 
+def test_a_run_that_was_not_evaluated_hides_no_other(tmp_path: Path) -> None:
+    runs = [fake_run(tmp_path, seed=seed) for seed in range(3)]
+    (runs[1] / "evaluation.json").unlink()
+    found = compare(runs)
+    assert [agent.seeds for agent in found.agents] == [(0, 2)]
+    reason = f"{runs[1]}: there is no evaluation.json; make it with: python evaluate.py {runs[1]}"
+    assert found.left_out == (reason,)
+    assert f"Left out: {reason}" in printed(found, 400)
+
+
+def test_who_was_stopped_is_no_seed_of_those_who_were_not(tmp_path: Path) -> None:
+    runs = [fake_run(tmp_path, seed=seed, config={"total_timesteps": 100_000}) for seed in range(5)]
+    add_metrics(runs[0], lambda _: 0.5, steps=[50_000, 100_352])  # to its end, and what the last rollout is over it
+    add_metrics(runs[1], lambda _: 0.5, steps=[12_608, 25_216])
+    (runs[2] / "failure.json").write_text(json.dumps({"error": "it broke", "timesteps": 317}))
+    (runs[3] / "failure.json").write_text("?")
+    found = compare(runs)
+    assert {agent.label: agent.seeds for agent in found.agents} == {
+        "episodic-lstm": (0, 4),  # of the last no record tells
+        "episodic-lstm, after 25,216 of 100,000 steps": (1,),
+        "episodic-lstm, failed after 317 of 100,000 steps": (2,),
+        "episodic-lstm, failed after ? of 100,000 steps": (3,),
+    }
+    (marked,) = [line for line in found.caveats if line.startswith("Failed, stopped or still in training")]
+    for run, words in zip(runs[1:4], ("after 25,216", "failed after 317", "failed after ?"), strict=True):
+        assert f"{run} {words} of 100,000 steps" in marked
+    (steps,) = [line for line in found.caveats if line.startswith("Trained for different numbers of steps")]
+    assert "episodic-lstm 100,000; episodic-lstm, after 25,216 of 100,000 steps 25,216;" in steps
+
+
 @pytest.mark.parametrize("key", ["chance", "checkpoint", "intact"])
 def test_an_evaluation_of_an_older_format_is_refused_with_what_it_lacks(tmp_path: Path, key: str) -> None:
     run = fake_run(tmp_path)
@@ -229,7 +259,10 @@ def test_a_reader_learns_what_makes_it_weak(tmp_path: Path) -> None:
     control = fake_run(
         tmp_path,
         "none",
-        evaluation={"episodes": 17, "test_settings_layouts_in_both": {"delay=10": 4, "delay=60": 0, "delay=70": None}},
+        evaluation={
+            "intact": score(8, 17),
+            "test_settings_layouts_in_both": {"delay=10": 4, "delay=60": 0, "delay=70": None},
+        },
     )
     found = compare([*runs, again, leaky, control]).caveats
     for words in (

@@ -85,8 +85,10 @@ def test_there_is_a_curve_for_each_memory_with_its_seeds_together(tmp_path: Path
     assert "success_by_seed" in content["agents"]["episodic-lstm"]["points"][0]
     assert "success_by_seed" not in content["agents"]["ntm-lstm"]["points"][0]  # it is of one agent
     assert content["caveats"] == [
-        "Fewer than 5 seeds, so that nothing is concluded over seeds: episodic-lstm, ntm-lstm."
+        "Fewer than 5 seeds, so that nothing is concluded over seeds: episodic-lstm, ntm-lstm.",
+        f"Dropped from the curve of episodic-lstm: delay 1,000, which seed 0 ({runs[1].path}) did not play.",
     ]
+    assert content["left_out"] == []
     assert "ntm-lstm" in written[2].read_text()
 
 
@@ -105,18 +107,30 @@ def test_a_run_without_a_curve_is_one_line_with_the_command(tmp_path: Path) -> N
     (run,) = runs_with(tmp_path, "ntm", {10: 40})
     bare = read_run(fake_run(tmp_path, "dnc"))
     with pytest.raises(CannotRun, match=r"no horizon\.json; make it with: python evaluate\.py .*dnc.* --horizon"):
-        compare_horizons([run, bare])
+        compare_horizons([bare])
+    # It hides no other.
+    found = compare_horizons([run, bare])
+    assert list(found.curves) == ["ntm-lstm"]
+    (reason,) = found.left_out
+    console = Console(width=400, record=True, file=io.StringIO())
+    print_horizons(found, "T-Maze", console)
+    assert f"Left out: {reason}" in console.export_text()
 
 
 def test_seeds_without_a_common_delay_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CannotRun, match="ntm-lstm: its seeds have no delay in common"):
         compare_horizons(runs_with(tmp_path, "ntm", {10: 40}, {20: 40}))
+    both = runs_with(tmp_path / "both", "ntm", {10: 40}, {20: 40}) + runs_with(tmp_path / "both", "dnc", {10: 40})
+    found = compare_horizons(both)
+    assert list(found.curves) == ["dnc-lstm"]
+    assert found.left_out == ("ntm-lstm: its seeds have no delay in common; name delays after --horizon",)
 
 
 def test_a_reader_learns_what_makes_horizons_weak(tmp_path: Path) -> None:
     runs = runs_with(tmp_path / "a", "episodic", {10: 40}) + runs_with(tmp_path / "b", "episodic", {10: 40})
     for run, episodes in zip(runs, (40, 3), strict=True):
-        content = horizon({10: 40}, episodes=episodes, checkpoint="best", seed=5)
+        content = horizon({10: 40}, checkpoint="best", seed=5)
+        content["points"][0]["episodes"] = episodes
         (run.path / "horizon.json").write_text(json.dumps(content))
     horizons = compare_horizons(runs)
     assert horizons.caveats == (
