@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from engram.agents.actor_critic import AgentState, MemoryActorCritic
 from engram.agents.spaces import observation_tree
+from engram.agents.starts_told import StartsTold
 from engram.memory import Cache, State
 
 
@@ -29,6 +30,7 @@ class MemoryPolicy(MemoryActorCritic):
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
         self._recent = EncodingCache()
+        self.starts_told = StartsTold()
 
     def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors
         self,
@@ -43,7 +45,8 @@ class MemoryPolicy(MemoryActorCritic):
         Args:
             observation: one observation or a batch of them.
             state: what the call before returned; None at the very first step.
-            episode_start: [B] bool; None if no episode starts (or, without a state, if all do).
+            episode_start: [B] bool; None if no episode starts (or, without a state, if all do). Who tells none for more
+                steps than any episode of the training had is warned once.
             deterministic: take the most likely action instead of sampling.
             action_masks: [B, A] or [A] bool, the actions allowed.
 
@@ -59,6 +62,7 @@ class MemoryPolicy(MemoryActorCritic):
         tensors, vectorized = self.obs_to_tensor(observation)
         tree = observation_tree(tensors, self.observation_space, self.device)
         batch_size = self._batch_size(tree)
+        given = state
         if state is None:
             state = self.initial_state(batch_size)
             episode_start = np.ones(batch_size, dtype=bool) if episode_start is None else episode_start
@@ -76,6 +80,7 @@ class MemoryPolicy(MemoryActorCritic):
         with torch.no_grad():
             step = self.act(tree, state, starting, deterministic, None if masks is None else masks.bool(), cache)
         self._recent.put(step.state, step.cache, self, self.optimizer)
+        self.starts_told.note(given, step.state, episode_start)
         actions = self.env_actions(step.actions)
         return actions if vectorized else actions.squeeze(axis=0), step.state
 

@@ -72,6 +72,8 @@ class MemoryPPO(PPO):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MemoryPolicy": MemoryPolicy}
     policy: MemoryPolicy
+    longest_episode: int = 0
+    """Steps of the longest episode of the training, as far as a Monitor told them; saved with the agent."""
 
     def __init__(
         self,
@@ -146,6 +148,7 @@ class MemoryPPO(PPO):
         self.rollout_buffer: Any = RolloutView(self.chunks)
         self.novelty = EpisodicNovelty(self.policy.compared)
         self._state: AgentState | None = None
+        self.policy.starts_told.longest_episode = self.longest_episode
 
     @staticmethod
     def _wrap_env(env: GymEnv | str, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
@@ -268,6 +271,12 @@ class MemoryPPO(PPO):
             self.logger.record(f"memory/{name}", value)
         callback.on_rollout_end()
         return True
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_] | None = None) -> None:
+        super()._update_info_buffer(infos, dones)
+        lengths = (int(info["episode"]["l"]) for info in infos if "episode" in info)
+        self.longest_episode = max(self.longest_episode, *lengths, 0)
+        self.policy.starts_told.longest_episode = self.longest_episode
 
     def train(self) -> None:
         """Update the policy on the rollout: `n_epochs` passes over minibatches of chunks."""
