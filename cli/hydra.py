@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from engram.cli.help import help_text
+from engram.configs.keys import schema_keys
 from engram.configs.loading import checked
 from engram.configs.messages import CONFIG_ERRORS, CannotRun, one_line
 from engram.configs.schema import TrainConfig, register
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import program
 
+_LAST_OF_FAILURES = 128
+"""Exit codes above it are of signals."""
 FLAGS = ("-m", "--multirun", "--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve")
 
 
@@ -37,19 +44,28 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
     register()
     record: Path | None = None
     started = finished = False
+    failed: list[str] = []
+    jobs = 0
 
     @hydra.main(config_path="pkg://engram.configs", config_name="train", version_base="1.3")
     def composed(config: DictConfig) -> None:
-        nonlocal started, finished
-        started = True
+        nonlocal started, finished, jobs
+        started, jobs = True, jobs + 1
+        job = HydraConfig.get()
         try:
-            task(checked(config), config.name or _name(HydraConfig.get().runtime.choices))
+            task(checked(config), config.name or _name(config, job))
             finished = True
         except CONFIG_ERRORS as error:
-            if not finished:
-                _forget(record)
             # An exception would make Hydra add lines of its own.
-            raise SystemExit(_refuse(one_line(error))) from error
+            code = _refuse(one_line(error))
+            if job.mode != RunMode.MULTIRUN:
+                raise SystemExit(code) from error
+            failed.append(" ".join(job.overrides.task))
+        except SystemExit as ended:
+            is_failure = isinstance(ended.code, int) and ended.code <= _LAST_OF_FAILURES
+            if job.mode != RunMode.MULTIRUN or not is_failure:  # a signal ends all
+                raise
+            failed.append(" ".join(job.overrides.task))
 
     try:
         words = [word for word in arguments if not word.startswith("-")]
@@ -64,14 +80,32 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
             runs_dir = [word.partition("=")[2] for word in given if word.startswith("runs_dir=")] or ["runs"]
             record = Path(runs_dir[-1]) / f"grid-{datetime.now():%Y%m%d-%H%M%S-%f}"
             given.append(f"hydra.sweep.dir={record}")
-        sys.argv[1:] = given
+        sys.argv[1:] = [whole(word) for word in given]
         composed()
     except (*CONFIG_ERRORS, ValueError, OSError) as error:
         if started:
             raise
         _forget(record)
         return _refuse(one_line(error))
+    if failed:
+        if not finished:
+            _forget(record)
+        print(f"{program('train')}: {len(failed)} of {jobs} jobs failed:", *failed, sep="\n  ", file=sys.stderr)
+        return 1
     return 0
+
+
+def whole(word: str) -> str:
+    """Return an override `key=1e6` of a key that takes whole numbers with its numbers written out."""
+    key, equals, value = word.partition("=")
+    known = schema_keys(TrainConfig).get(key.lstrip("+"))
+    if known is None or int not in (known.kind, *get_args(known.kind)):
+        return word
+
+    def written_out(number: re.Match[str]) -> str:
+        return str(int(float(number[0]))) if float(number[0]).is_integer() else number[0]
+
+    return key + equals + re.sub(r"(?<![\w.])\d+(\.\d+)?[eE]\+?\d+(?![\w.])", written_out, value)
 
 
 def _refuse(message: str) -> int:
@@ -94,6 +128,9 @@ def _check_flags(arguments: Sequence[str]) -> None:
             raise CannotRun(f"{word}: no such option; write key=value, or one of {', '.join(('--help', *FLAGS))}")
 
 
-def _name(choices: dict[str, str]) -> str:
+def _name(config: DictConfig, job: HydraConf) -> str:
+    choices = job.runtime.choices
     task = choices["env"] if choices["experiment"] == "default" else choices["experiment"]
+    if any(word.startswith("env.id=") for word in job.overrides.task):
+        task = str(config.env.id).rpartition(":")[2]
     return f"{task}-{choices['memory']}-{choices['controller']}"

@@ -121,6 +121,7 @@ def learn(
         episodes=config.eval.episodes,
         seed=VALIDATION_SEED,
         request=request,
+        stop_at=config.eval.stop_at,
         print_line=partial(console.print, highlight=False, markup=False, soft_wrap=True),
     )
     progress = ProgressLine(config.total_timesteps, console)

@@ -53,6 +53,10 @@ def one_line(error: BaseException) -> str:
         own = f"; for one of your own, name its module: {group}.module=my_module" if group in CHOICES else ""
         return f"{group}={choice}: no such choice; {_suggest(choice, error.options)}{own}"
     if isinstance(error, OverrideParseException):
+        key, _, value = error.override.partition("=")
+        if value and not value.isascii():
+            quoted = f"'{key}=\"{value}\"'"
+            return f"cannot read '{error.override}'; with such letters a value needs quotes within quotes: {quoted}"
         return f"cannot read '{error.override}'; write group=choice, key=value or key=[value,value]"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark

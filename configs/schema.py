@@ -248,6 +248,10 @@ class EvalConfig:
     )
     every: int = option("environment steps between evaluations on the validation side", low=1)
     episodes: int = option("episodes of each of them", low=1)
+    stop_at: float | None = option(
+        "success (or return) in validation that ends the training once reached twice in a row; null: never",
+        None,
+    )
     final_episodes: int = option("episodes per line of the final evaluation on the test side; 0 leaves it out", low=0)
     test_settings: bool = option("let the final evaluation play the settings of env.test_settings, too")
     certificate: bool = option("let the final evaluation play every intervention of the certificate of memory", False)

@@ -37,6 +37,7 @@ class Validation(BaseCallback):
         episodes: episodes of each.
         seed: seed of the episodes.
         request: cuts an evaluation short when a stop is requested.
+        stop_at: success (or return) that, reached twice in a row, ends the training; None never ends it.
         print_line: called with one line or two per evaluation.
     """
 
@@ -52,6 +53,7 @@ class Validation(BaseCallback):
         seed: int,
         request: StopRequest,
         print_line: Callable[[str], None],
+        stop_at: float | None = None,
     ) -> None:
         super().__init__()
         self.env = SuccessTracker(env)
@@ -60,12 +62,14 @@ class Validation(BaseCallback):
         self.episodes = episodes
         self.seed = seed
         self.request = request
+        self.stop_at = stop_at
+        self.held = 0  # evaluations in a row that have reached it
         self.print_line = print_line
         self.best: float | None = None
         self.due = every
 
     def _on_step(self) -> bool:
-        return True
+        return self.held < 2
 
     def _on_rollout_end(self) -> None:
         if self.num_timesteps >= self.due:
@@ -74,7 +78,8 @@ class Validation(BaseCallback):
 
     def _on_training_end(self) -> None:
         if self.request.signal is None:
-            self._evaluate()
+            if self.held < 2:
+                self._evaluate()
             self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
             self.logger.record("time/parameters", sum(weights.numel() for weights in self.model.policy.parameters()))
             if (peak := peak_memory_mb()) is not None:
@@ -118,6 +123,11 @@ class Validation(BaseCallback):
         found = f"success {success:.3f}, " if self.env.knows_success else ""
         mark = "  (best so far)" if better else ""
         self.print_line(f"{self.num_timesteps:>11,} steps: validation {found}return {mean_return:.3f}{mark}")
+        self.held = self.held + 1 if self.stop_at is not None and score >= self.stop_at else 0
+        if self.held == 2:
+            self.print_line(
+                f"{'':>11}  twice in a row at least {self.stop_at:g} (eval.stop_at): the training ends here"
+            )
         if figures:
             self.print_line(f"{'':>11}  memory: {', '.join(_shown(figures))}")
         if figures.get("use", 1.0) < UNUSED:

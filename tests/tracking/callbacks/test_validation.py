@@ -58,7 +58,10 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
     """Return a function that trains through the given validation results, one after each rollout and one at the end."""
 
     def playing(
-        *results: tuple[float, float], request: StopRequest | None = None, knows_success: bool = True
+        *results: tuple[float, float],
+        request: StopRequest | None = None,
+        knows_success: bool = True,
+        stop_at: float | None = None,
     ) -> SimpleNamespace:
         model, request = Model(), request or StopRequest()
         left = [episodes(*result) for result in results]
@@ -72,12 +75,14 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
         monkeypatch.setattr("engram.tracking.callbacks.validation.evaluate", evaluated)
         printed: list[str] = []
         folder = RunFolder(tmp_path)
-        callback = Validation(env, folder, every=STEPS, episodes=4, seed=3, request=request, print_line=printed.append)
+        kwargs = {"every": STEPS, "episodes": 4, "seed": 3, "request": request, "stop_at": stop_at}
+        callback = Validation(env, folder, print_line=printed.append, **kwargs)
         callback.init_callback(model)
         callback.on_training_start({}, {})
         for _ in results[:-1]:
             model.num_timesteps += STEPS
-            callback.on_step()
+            if not callback.on_step():
+                break
             callback.on_rollout_end()
         model.num_timesteps += 1
         callback.on_training_end()
@@ -139,3 +144,12 @@ def test_an_unused_memory_is_said_and_logged(tmp_path: Path, monkeypatch: pytest
     printed.clear()
     callback._evaluate()
     assert not any(line.startswith("warning") for line in printed)
+
+
+@pytest.mark.parametrize("knows_success", [True, False])
+def test_a_level_held_twice_in_a_row_ends_the_training(play, knows_success: bool) -> None:
+    results = [(0.75, 0.75), (0.5, 0.5), (0.75, 0.75), (0.75, 0.75), (1.0, 1.0), (1.0, 1.0)]
+    kept = play(*results, stop_at=0.75, knows_success=knows_success)
+    assert len(kept.left) == 2  # the fourth was the last one, also at the end
+    assert ["the training ends" in line for line in kept.printed].count(True) == 1
+    assert play(*results, stop_at=None).left == []
