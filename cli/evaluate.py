@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")
     parser.add_argument("--checkpoint", choices=("best", "latest"), help="which weights (default: best)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto)")
+    parser.add_argument("--chance", type=float, help="success of a player that cannot recall (default: the config's)")
     parser.add_argument("--seed", type=int, help=f"of the episodes (default: {TEST_SEED})")
     parser.add_argument("--sizes", nargs="+", default=[], metavar="SIZE", help="other sizes, such as 13 17Random")
     parser.add_argument("--delays", nargs="+", default=[], type=int, metavar="DELAY", help="other delays, in steps")
@@ -128,6 +129,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.seed is not None and not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
     _check_options(options)
+    if options.chance is not None and not 0 <= options.chance <= 1:
+        raise CannotRun(f"--chance {options.chance}: must be from 0 to 1")
     check_device("--device ", options.device)
     runs, options.modules = split_modules(options.runs)
     import_modules(options.modules)
@@ -181,7 +184,7 @@ def _check_options(options: argparse.Namespace) -> None:
         ("--horizon", played, "one after the other, please; --horizon does nothing else"),
         (
             "--compare-only",
-            ("--explain", "--intact-only", *played, "--again", "--episodes", "--checkpoint", "--seed"),
+            ("--explain", "--intact-only", *played, "--again", "--episodes", "--checkpoint", "--seed", "--chance"),
             "--compare-only plays nothing",
         ),
         ("--intact-only", ("--certificate",), "a certificate is of what happens when the memory is not left alone"),
@@ -208,6 +211,8 @@ def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:
     folder, config, model, checkpoint = open_run(path, options.checkpoint, options.device, options.modules)
     check_writable(folder)
+    if options.chance is not None:
+        config.env.chance = options.chance
     episodes = options.episodes or config.eval.final_episodes or config.eval.episodes
     seed = TEST_SEED if options.seed is None else options.seed
     how: dict[str, Any] = {"checkpoint": checkpoint, "seed": seed, "console": stderr_console()}

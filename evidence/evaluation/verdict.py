@@ -32,7 +32,7 @@ LEADS: dict[Verdict, str] = {
     "makes no difference": "Wiping its memory makes no difference to what this agent achieves",
     "looks again": "This agent looks again instead of remembering",
     "has not solved the task": "This agent has not solved the task",
-    "chance is unknown": "Nothing is concluded without a chance level (env.chance)",
+    "chance is unknown": "Nothing is concluded without a chance level (--chance, or env.chance of the training)",
     "not the same episodes": "Nothing is concluded, for the episodes were not the same (env.split=true repeats them)",
     "inconclusive": "Too few episodes to tell",
 }

@@ -17,6 +17,7 @@ LENGTH = (
     "Effective memory length: the delay at which success falls below the middle between chance and an oracle; "
     "interval: where the ends of the 95 % interval of success do."
 )
+NO_CHANCE = "Without a chance level (--chance, or env.chance of the training) there is no effective memory length."
 Delay = Annotated[int, Field(ge=0)]
 Name = Literal["success", "wiped"]
 
@@ -54,7 +55,9 @@ class HorizonFile(MadeBy):
     chance: float | None = Field(None, description="success of a player that cannot recall; null if unknown")
     oracle: float | None = Field(None, description="success of a player that knows all")
     points: list[HorizonPoint] = Field(min_length=1, description="in order of their delays")
-    effective_length: int | None = Field(None, description="effective memory length; null if no delay was too long")
+    effective_length: int | None = Field(
+        None, description="effective memory length; null if no delay was too long, or without chance"
+    )
     effective_low: int | None = Field(None, description="lower end of its 95 % interval; null as above")
     effective_high: int | None = Field(None, description="upper end; null as above")
     run: str | None = Field(None, description="run folder")
@@ -89,8 +92,10 @@ class HorizonFile(MadeBy):
         """Return the curve with the effective length of its points: where success falls below the middle.
 
         Between two delays it is interpolated on a logarithmic axis. The interval is where the ends of the interval of
-        success fall below the same middle.
+        success fall below the same middle. Without a chance level there is none: a guess may look like a recall.
         """
+        if self.chance is None:
+            return self.model_copy(update=dict.fromkeys(("effective_length", "effective_low", "effective_high")))
 
         def length(key: str) -> int | None:
             successes = [getattr(point, key) or 0.0 for point in self.decisive]
@@ -102,6 +107,8 @@ class HorizonFile(MadeBy):
 
     def shown_length(self) -> tuple[str, str]:
         """Return the effective length and its interval, or that of each seed, for a table."""
+        if self.chance is None:
+            return "-", "-"
         delays = [point.delay for point in self.decisive]
 
         def shown(steps: int | None) -> str:
@@ -131,8 +138,8 @@ def read_horizon(run: RecordedRun) -> HorizonFile:
 
 
 def middle_of(chance: float | None) -> float:
-    """Return the success half-way between chance, 0 if unknown, and an oracle."""
-    return ((chance or 0.0) + ORACLE) / 2
+    """Return the success half-way between chance and an oracle; above all success if chance is unknown."""
+    return math.inf if chance is None else (chance + ORACLE) / 2
 
 
 def falls_below(delays: Sequence[int], successes: Sequence[float], middle: float) -> int | None:

@@ -47,7 +47,7 @@ def draw_horizon(
 def _line(axes: Axes, label: str, curve: HorizonFile, color: str, width: float) -> None:
     points = sorted((p for p in curve.points if p.delay > 0 and p.success is not None), key=lambda p: p.delay)
     delays, success = [p.delay for p in points], [float(p.success or 0) for p in points]
-    label = f"{label}\neffective length {curve.shown_length()[0]}"
+    label += "" if curve.chance is None else f"\neffective length {curve.shown_length()[0]}"
     axes.plot(delays, success, "o-", color=color, linewidth=width, markersize=2 + width, label=label)
     if curve.tells_interval:
         low, high = [float(p.success_low or 0) for p in points], [float(p.success_high or 0) for p in points]

@@ -10,7 +10,7 @@ from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig
 from engram.envs.split.balanced_episodes import balanced_seeds
 from engram.evidence.evaluation.run import PlannedCondition, play
-from engram.evidence.horizon.curve import ORACLE, HorizonFile, HorizonPoint, middle_of, rates
+from engram.evidence.horizon.curve import NO_CHANCE, ORACLE, HorizonFile, HorizonPoint, middle_of, rates
 from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.runs.files import Score, read_file
 from engram.evidence.runs.open import open_envs
@@ -171,12 +171,13 @@ def print_horizon(horizon: HorizonFile, console: Console) -> None:
         rows.append((f"{point.delay:,}", as_percent(point.estimate("success")), as_percent(point.estimate("wiped"))))
     low, high = horizon.trained or (0, 0)
     console.print(as_table([*rows], f"horizon (trained on delays of {low} to {high})", words=0))
+    if horizon.chance is None:
+        print_line(console, NO_CHANCE)
+        return
     steps, interval = horizon.shown_length()
     print_line(console, f"Effective memory length: {steps} steps (95 % interval over episodes: {interval}).")
     if any((point.wiped_low or 0.0) > middle_of(horizon.chance) for point in horizon.points):
-        print_line(console, "With the memory wiped it gets as far at some delays: there it does not need it.")
-    if horizon.chance is None:
-        print_line(console, "Chance is not known and taken as 0; env.chance sets it.")
+        print_line(console, "With its memory wiped, too, this agent is above that middle at some delays.")
 
 
 def trained_delays(config: TrainConfig) -> tuple[int, int]:

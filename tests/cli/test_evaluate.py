@@ -107,6 +107,21 @@ def test_a_certificate_has_every_intervention(run: Path, capsys: pytest.CaptureF
     assert {row["intervention"] for row in rows} == set(CERTIFICATE)
 
 
+def test_a_chance_level_can_be_given_where_the_training_knew_none(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = run / "config.yaml"
+    config.write_text(re.sub(r"(?m)^  chance: .*$", "  chance: null", config.read_text()))
+    few = [str(run), "--episodes", "3", "--no-test-settings"]
+    assert main(few) == 0
+    assert evaluation(run)["certificate"]["verdict"] == "chance is unknown"
+    assert main([*few, "--chance", "0.25"]) == 0
+    assert evaluation(run)["chance"] == 0.25
+    assert evaluation(run)["certificate"]["verdict"] != "chance is unknown"
+    assert main([*few, "--chance", "50"]) == 2
+    assert "--chance 50.0: must be from 0 to 1" in capsys.readouterr().err
+
+
 def test_only_the_intact_agent_is_played_where_that_is_asked_for(run: Path) -> None:
     assert main([str(run), "--episodes", "2", "--intact-only"]) == 0
     found = evaluation(run)
@@ -224,6 +239,7 @@ def test_runs_are_compared_as_they_were_evaluated(
         (["--explain", "0", "--horizon"], "--explain and --horizon: one after the other"),
         (["--intact-only", "--certificate"], "--intact-only and --certificate: a certificate is of what"),
         (["--compare-only", "--certificate"], "--compare-only and --certificate: --compare-only plays nothing"),
+        (["--compare-only", "--chance", "0.5"], "--compare-only and --chance: --compare-only plays nothing"),
         (["--compare-only", "--seed", "0"], "--compare-only and --seed: --compare-only plays nothing"),
         (["--compare-only", "--checkpoint", "best"], "--compare-only and --checkpoint: --compare-only plays"),
         (["--out", "elsewhere"], "--out: it names the files of a comparison"),

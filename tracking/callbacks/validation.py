@@ -133,7 +133,7 @@ class Validation(BaseCallback):
         if figures.get("use", 1.0) < UNUSED:
             self.print_line(
                 f"warning: the memory is not used (wiping it moves the action probabilities by {figures['use']:.4f});"
-                " if that stays so, the task does not need it or the agent has not found out how"
+                " if that stays so, this agent does without it or has not found out how to use it"
             )
 
 

@@ -51,8 +51,8 @@ def test_a_sentence_has_the_figures_that_it_rests_on() -> None:
         " 50.0% with another episode's memory after the cue (49 of 100 outcomes changed), chance is 50.0%."
     )
     assert certificate(None, **default).sentence == (
-        "Nothing is concluded without a chance level (env.chance): 99.0% intact, 45.0% wiped (54 of 100 outcomes"
-        " changed)."
+        "Nothing is concluded without a chance level (--chance, or env.chance of the training): 99.0% intact, 45.0%"
+        " wiped (54 of 100 outcomes changed)."
     )
 
 

@@ -65,10 +65,12 @@ def test_what_fails_at_delays_shorter_than_the_training_does_not_forget() -> Non
     assert curve(points[:1], (10, 20), 0.5).effective_length == 0  # nothing else was played
 
 
-def test_without_chance_the_middle_is_a_half() -> None:
-    points = [of(10, scored(0.7, 0.6, 0.8)), of(100, scored(0.6, 0.55, 0.7))]
-    assert curve(points, (5, 10), None).effective_length is None
-    assert curve(points, (5, 10), 0.5).effective_length == 0
+def test_without_chance_there_is_no_length() -> None:
+    points = [of(10, scored(0.7, 0.6, 0.8)), of(100, scored(0.4, 0.3, 0.5))]
+    assert curve(points, (5, 10), 0.2).effective_length == 22  # a third of a decade beyond 10
+    found = curve(points, (5, 10), None)
+    assert (found.effective_length, found.effective_low, found.effective_high) == (None, None, None)
+    assert found.shown_length() == ("-", "-")
 
 
 def test_delays_reach_from_below_the_training_to_far_beyond() -> None:
@@ -104,6 +106,8 @@ def test_the_curve_is_printed_with_its_effective_length() -> None:
     assert lines[-1].startswith("Effective memory length: 71 steps (95 % interval over episodes: ")
     # What is known of chance and of the wiped memory is said only where it matters.
     strong = [of(5, scored(1.0, 0.95, 1.0), scored(0.9, 0.8, 1.0))]
-    assert any(line.startswith("With the memory wiped") for line in printed(curve(strong, (5, 20), 0.5)))
-    assert printed(curve(strong, (5, 20), None))[-1].startswith("Chance is not known")
-    assert not any("Chance" in line or "With the memory" in line for line in lines)
+    assert any(line.startswith("With its memory wiped") for line in printed(curve(strong, (5, 20), 0.5)))
+    assert not any("chance level" in line or "With its memory" in line for line in lines)
+    without = printed(curve(strong, (5, 20), None))
+    assert without[-1].startswith("Without a chance level")
+    assert not any("Effective memory length" in line for line in without)
