@@ -329,4 +329,8 @@ class MemoryActorCritic(ActorCriticPolicy):
         """Return the actions that an observation [..., ...] allows, [..., A] bool, or None if it has no such key."""
         if not isinstance(self.observation_space, spaces.Dict) or ACTION_MASK not in self.observation_space.spaces:
             return None
-        return cast(tuple[Tensor, ...], observation)[self.leaf_of(ACTION_MASK)].bool()
+        masks = cast(tuple[Tensor, ...], observation)[self.leaf_of(ACTION_MASK)].bool()
+        axes = len(
+            self.observation_space[ACTION_MASK].shape or ()
+        )  # of several choices, [choices, n] or one after another
+        return masks.flatten(-axes) if axes > 1 else masks

@@ -72,7 +72,11 @@ class MemoryPolicy(MemoryActorCritic):
         for name, rows in (("state", len(state.previous_action)), ("episode_start", len(starts))):
             if rows != batch_size:
                 raise ValueError(f"{name} is of {rows} envs, the observation of {batch_size}")
-        masks = None if action_masks is None else torch.as_tensor(np.atleast_2d(action_masks), device=self.device)
+        masks = None
+        if action_masks is not None:
+            # Of several choices, [choices, n] or one behind the other.
+            rows = len(action_masks) if vectorized and np.ndim(action_masks) > 1 else 1
+            masks = torch.as_tensor(np.reshape(action_masks, (rows, -1)), device=self.device)
         if masks is not None and len(masks) != batch_size:
             raise ValueError(f"action_masks are of {len(masks)} envs, the observation of {batch_size}")
         starting = torch.as_tensor(starts, dtype=torch.bool, device=self.device)

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.configs import CannotRun, TrainConfig
 from engram.envs import make_env, measure_leakage
 from engram.envs.split.by_layout import Side
+from engram.envs.split.count import are_few, few_layouts
 from engram.envs.split.leakage import Leakage
 from engram.evidence.runs.open import env_arguments
 from engram.evidence.runs.settings import trained_setting
@@ -38,6 +39,14 @@ def check_leakage(config: TrainConfig) -> Leakage | None:
             " something; env.allow_overlap=true trains all the same"
         )
     return leaks
+
+
+def few_to_train_on(leaks: Leakage | None) -> str:
+    """Return a warning if the training side has few layouts, as far as that was measured; else an empty line."""
+    if leaks is None or leaks.by != "layout":
+        return ""
+    side = leaks.sides["train"]
+    return few_layouts(side.met) if are_few(side.met, side.resets) else ""
 
 
 def held_out(config: TrainConfig, env: VecEnv, leaks: Leakage | None) -> str:

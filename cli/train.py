@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.cli.final_evaluation import evaluate_trained
-from engram.cli.held_out import check_leakage, held_out
+from engram.cli.held_out import check_leakage, few_to_train_on, held_out
 from engram.cli.hydra import run
 from engram.cli.prepare import VALIDATION_SEED, prepare
 from engram.cli.record import make_folder, open_writer
@@ -56,6 +56,9 @@ def train(config: TrainConfig, name: str) -> None:
         print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
         if split := held_out(config, env, leaks):
             print_line(split)
+        few = few_to_train_on(leaks)
+        if few:
+            print_line(f"warning: {few}")
         if leaks is not None:
             write_json(folder.leakage, leaks.as_json())
             if leaks.shared:
@@ -77,7 +80,7 @@ def train(config: TrainConfig, name: str) -> None:
                 )
                 raise SystemExit(request.exit_code)
             request.raise_at_once()
-            if config.env.split:
+            if config.env.split and not few:
                 warn_if_few_layouts(env)
             env.close()
             validation_env.close()

@@ -46,7 +46,10 @@ def reset_infos(env: VecEnv) -> list[dict[str, Any]]:
 
 def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
     """Return the actions that the envs allow [B, A], or None if they have no `action_masks()`."""
-    return np.stack(env.env_method("action_masks")).astype(bool) if has_attribute(env, "action_masks") else None
+    if not has_attribute(env, "action_masks"):
+        return None
+    masks = np.stack(env.env_method("action_masks")).astype(bool)
+    return masks.reshape(len(masks), -1)  # of several choices, [choices, n] or one behind the other
 
 
 def succeeded(info: dict[str, Any]) -> bool:

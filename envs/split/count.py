@@ -20,8 +20,15 @@ def distinct_layouts(vec_env: VecEnv) -> int:
 def warn_if_few_layouts(vec_env: VecEnv) -> None:
     """Warn if fewer than 100 distinct layouts come up again and again: "held out" does not mean much then."""
     seen = distinct_layouts(vec_env)
-    if 0 < seen < _FEW and sum(vec_env.get_attr("episodes_begun")) > 3 * seen:
-        warnings.warn(
-            f"only {seen} distinct layouts were met: success on held-out ones is weak evidence for new mazes",
-            stacklevel=2,
-        )
+    if seen and are_few(seen, sum(vec_env.get_attr("episodes_begun"))):
+        warnings.warn(few_layouts(seen), stacklevel=2)
+
+
+def are_few(distinct: int, met: int) -> bool:
+    """Return whether so many distinct layouts, met so often in all, come up again and again and are fewer than 100."""
+    return distinct < _FEW and met > 3 * distinct
+
+
+def few_layouts(distinct: int) -> str:
+    """Return what that means, in a line."""
+    return f"only {distinct} distinct layouts were met: success on held-out ones is weak evidence for new mazes"

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.distributions import make_proba_distribution
 from stable_baselines3.common.vec_env import SubprocVecEnv
-from staggered import ACTIONS, ROWS, Masked, MaskedByObservation, agent, collect_one, rollouts, vec_env
+from staggered import ACTIONS, ROWS, VECTOR, Masked, MaskedByObservation, agent, collect_one, rollouts, vec_env
 
 from engram.agents.actions import PreviousAction, apply_masks
 
@@ -166,3 +166,39 @@ def test_a_mask_that_leaves_a_choice_without_an_action_is_refused(space, mask):
     masks[-1] = torch.tensor(mask)
     with pytest.raises(ValueError, match="allows no action at all"):
         apply_masks(drawn(space), masks)
+
+
+class Square(Masked):
+    """Its masks are of [choices, n]."""
+
+    def __init__(self, row=0, observation_space=VECTOR, action_space=None):
+        super().__init__(row, observation_space, spaces.MultiDiscrete([3, 3]))
+
+    def action_masks(self):
+        return super().action_masks().reshape(2, 3)
+
+
+class SquareByObservation(Square):
+    def __init__(self, row=0, action_space=None):
+        super().__init__(row, spaces.Dict({"seen": VECTOR, "action_mask": spaces.MultiBinary([2, 3])}))
+
+    def observe(self):
+        return {**super().observe(), "action_mask": Square.action_masks(self).astype(np.int8)}
+
+    action_masks = property()
+
+
+@pytest.mark.parametrize("env", [Square, SquareByObservation])
+def test_masks_of_several_choices_may_have_two_axes(env):
+    model = agent(vec_env(env=env))
+    rollouts(model, 3)  # the env asserts that nothing forbidden is done
+    if env is Square:
+        assert model.chunks.steps.action_masks.shape == (15, ROWS, 6)
+        play(agent(vec_env(env=Square)), vec_env(env=Square), told=True)
+    one = vec_env(1, env=env)
+    observation = one.reset()
+    single = {key: part[0] for key, part in observation.items()} if isinstance(observation, dict) else observation[0]
+    for choice in range(3):
+        allowed = np.array([np.arange(3) == choice, np.arange(3) == (choice + 1) % 3])
+        chosen, _ = model.predict(single, action_masks=allowed)
+        assert chosen.tolist() == [choice, (choice + 1) % 3]

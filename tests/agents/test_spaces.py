@@ -43,6 +43,11 @@ REFUSED = {
     "actions from 1": (VECTOR, spaces.Discrete(3, start=1), "action space Discrete must start at 0, not at 1"),
     "many actions from 1": (VECTOR, spaces.MultiDiscrete([2, 3], start=[1, 1]), "action space MultiDiscrete must"),
     "two-axis choices": (VECTOR, spaces.MultiDiscrete([[2, 3], [2, 2]]), "action space MultiDiscrete must"),
+    "two-axis bits": (
+        VECTOR,
+        spaces.MultiBinary([2, 3]),
+        r"MultiBinary has shape \(2, 3\); give it one axis, 6",
+    ),
     "tuple of actions": (VECTOR, spaces.Tuple((CHOICE, CHOICE)), "action space Tuple is not supported; use Discrete"),
     "endless actions": (VECTOR, spaces.Box(-np.inf, np.inf, (2,)), "action space Box needs finite bounds"),
     "whole actions": (

@@ -19,7 +19,7 @@ import torch
 from tiny_runs import TINY, composed, tiny_run
 
 from engram.agents import MemoryPPO
-from engram.cli.held_out import check_leakage, held_out
+from engram.cli.held_out import check_leakage, few_to_train_on, held_out
 from engram.cli.prepare import agent_arguments
 from engram.cli.train import train
 from engram.configs import CannotRun
@@ -318,3 +318,13 @@ def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path, subprocess: str
     assert re.fullmatch("after [0-9,]+ of 100,000,000 steps", read_run(folder).cut_short)
     assert not (folder / "evaluation.json").exists()
     assert list(folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+@pytest.mark.parametrize(
+    ("by", "met", "resets", "warned"), [("layout", 6, 300, True), ("layout", 250, 300, False), ("seed", 6, 300, False)]
+)
+def test_few_layouts_to_train_on_are_known_before(by: str, met: int, resets: int, warned: bool) -> None:
+    sides = {side: SideMet(resets, met, met) for side in SIDES}
+    line = few_to_train_on(Leakage(by, sides, "grid", 0))
+    assert line.startswith(f"only {met} distinct layouts were met") == warned
+    assert few_to_train_on(None) == ""

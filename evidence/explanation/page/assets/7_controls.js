@@ -120,5 +120,5 @@ function showAddressed() {
 new ResizeObserver(drawTracks).observe(plot);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTracks);
 window.addEventListener("hashchange", showAddressed);
-show(0);
+show(decisions.at(-1)?.step ?? 0); // what a reader came for
 showAddressed();
