@@ -39,6 +39,7 @@ class Episodes(NamedTuple):
     looked_again: NDArray[np.bool_]  # whether the cue came into sight again
     applied: NDArray[np.bool_]  # whether the intervention was done: some wait for an event that may not happen
     first_seen: NDArray[np.int64]  # checksum of the first observation: where it differs, it was another episode
+    acted: NDArray[np.uint64]  # checksum of the actions, in their order
     cue_known: bool  # whether the env reports when the cue is in sight; if not, `looked_again` is False
 
 
@@ -101,12 +102,13 @@ def evaluate(
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
-    records: list[list[tuple[bool, float, int, str, bool, bool, int] | None]] = [[] for _ in range(env.num_envs)]
+    records: list[list[tuple[bool, float, int, str, bool, bool, int, int] | None]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
     starts = np.ones(env.num_envs, dtype=bool)
     first_seen = [_checksum(observations, row) for row in range(env.num_envs)]
+    acted_so_far = np.zeros(env.num_envs, dtype=np.uint64)
     cue = CueTracker(env)
     if isinstance(intervention, str):
         intervention = make_intervention(intervention, model.policy, env.num_envs)
@@ -124,6 +126,7 @@ def evaluate(
         step = partial(_step, model, observations, starts, deterministic, masks)
         actions, after = step(acted)
         state = intervention.after(state, acted, after, step)
+        acted_so_far = _checksum_of_actions(acted_so_far, actions)
         observations, rewards, starts, infos = env.step(actions)
         looked_again = cue.step(infos, starts)
         returns += rewards
@@ -134,17 +137,23 @@ def evaluate(
             if len(records[row]) < quota:
                 # Monitor knows the return before any VecNormalize.
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
-                seen = layout_of(info), bool(looked_again[row]), bool(applied[row]), first_seen[row]
+                seen = (
+                    layout_of(info),
+                    bool(looked_again[row]),
+                    bool(applied[row]),
+                    first_seen[row],
+                    int(acted_so_far[row]),
+                )
                 records[row].append((succeeded(info), episode_return, int(lengths[row]), *seen))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)
-            returns[row], lengths[row] = 0.0, 0
+            returns[row], lengths[row], acted_so_far[row] = 0.0, 0, 0
             first_seen[row] = _checksum(observations, int(row))
         for row in np.flatnonzero(lengths >= limit) if limit is not None else ():
             if len(records[row]) < quota:
                 total -= quota - len(records[row]) - 1
-                seen = "", bool(looked_again[row]), bool(applied[row]), first_seen[row]
+                seen = "", bool(looked_again[row]), bool(applied[row]), first_seen[row], int(acted_so_far[row])
                 records[row].append((False, float(returns[row]), int(lengths[row]), *seen))
                 records[row] += [None] * (quota - len(records[row]))
                 finished, cut = finished + 1, cut + 1
@@ -155,14 +164,21 @@ def evaluate(
             stacklevel=2,
         )
     columns = zip(*(record for row in records for record in row if record is not None), strict=True)
-    successes, episode_returns, of_steps, layouts, seen_again, done_to, begun = (np.array(column) for column in columns)
-    layouts = layouts.astype(np.object_)
-    return Episodes(successes, episode_returns, of_steps, layouts, seen_again, done_to, begun, cue.cue_known)
+    successes, gained, of_steps, layouts, again, done_to, begun, did = (np.array(column) for column in columns)
+    layouts, did = layouts.astype(np.object_), did.astype(np.uint64)
+    return Episodes(successes, gained, of_steps, layouts, again, done_to, begun, did, cue.cue_known)
 
 
 def _checksum(observations: Any, row: int) -> int:
     parts = observations.values() if isinstance(observations, dict) else [observations]
     return crc32(b"".join(part[row].tobytes() for part in parts))
+
+
+def _checksum_of_actions(before: NDArray[np.uint64], actions: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return [B] checksums of one action more; as a polynomial of their bytes, which overflows on purpose."""
+    for column in np.ascontiguousarray(actions).reshape(len(before), -1).view(np.uint8).T:
+        before = before * np.uint64(1_099_511_628_211) + column + np.uint64(1)
+    return before
 
 
 def _step(

@@ -75,7 +75,7 @@ class Certificate:
             return f"Its memory was left alone: {figures}."
         lead = (LEADS if self.has_memory else LEADS | LEADS_WITHOUT)[self.verdict]
         in_part = self.verdict == "needs its memory" and wiped is not None and beats(wiped, self.chance)
-        return f"{lead}{', in part' if in_part else ''}: {figures}.{self._when_wiped_once()}"
+        return f"{lead}{', in part' if in_part else ''}: {figures}.{self._acted()}{self._when_wiped_once()}"
 
     def _rests_on(self) -> list[str]:
         """Return the names of what the verdict rests on."""
@@ -85,6 +85,13 @@ class Certificate:
         if not self.has_memory or self.verdict == "the controller's state suffices":
             names += ["controller_wiped", "both_wiped"]
         return [name for name in names if name in self.listed]
+
+    def _acted(self) -> str:
+        """Return in how many episodes wiping the memory made an agent act otherwise, where its outcomes do not tell."""
+        wiped = self.scores["wiped"]
+        if self.verdict != "makes no difference" or not wiped.acted_otherwise:
+            return ""
+        return f" It acted otherwise in {wiped.acted_otherwise} of {wiped.episodes} episodes, all the same."
 
     def _when_wiped_once(self) -> str:
         """Return what an agent does whose memory is lost once, if it tends to look again then."""

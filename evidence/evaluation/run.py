@@ -145,7 +145,7 @@ class PlayedConditions(NamedTuple):
     def as_csv(self) -> str:
         """Return the content of `episodes.csv`: one row for each episode."""
         rows: list[dict[str, Any]] = []
-        for condition, (success, gained, length, layout, again, applied, _, cue_known) in self.played.items():
+        for condition, (success, gained, length, layout, again, applied, _, _, cue_known) in self.played.items():
             known = {"success": self.scores[condition].success is not None, "looked_again": cue_known}
             columns = {"layout": layout, "success": success, "return": gained, "length": length}
             columns |= {"looked_again": again, "applied": applied}

@@ -60,4 +60,6 @@ def _compared(played: Episodes, intact: Episodes, by_success: bool) -> dict[str,
     elif len(a) > 1:
         low, high = mean_interval(a - b)
     ends = {"difference_low": low, "difference_high": high}
-    return {"difference": None if low is None else difference, **ends, "lost": lost, "gained": gained}
+    otherwise = int((played.acted != intact.acted).sum())
+    counts = {"lost": lost, "gained": gained, "acted_otherwise": otherwise}
+    return {"difference": None if low is None else difference, **ends, **counts}

@@ -54,7 +54,10 @@ def trained_on(layouts_in_both: Mapping[str, int | None]) -> list[str]:
 
 def _trained(run: RecordedRun) -> Any:
     """Return the steps of a training: those asked for, or if it did not come so far, those that it took."""
-    return (run.steps or "?") if run.cut_short else run.config.get("total_timesteps")
+    asked = run.config.get("total_timesteps")
+    if run.steps is None or not isinstance(asked, int):
+        return "?" if run.cut_short else asked
+    return min(run.steps, asked)
 
 
 def _differences(words: str, values: Mapping[str, Sequence[Any]]) -> Iterator[str]:

@@ -46,6 +46,7 @@ class Score(Model):
     difference_high: float | None = Field(None, description="upper end")
     lost: int | None = Field(None, description="episodes worse (success, else return) than the same episodes intact")
     gained: int | None = Field(None, description="episodes better than the same episodes intact")
+    acted_otherwise: int | None = Field(None, description="episodes with other actions than the same episodes intact")
 
     @property
     def changed(self) -> int | None:

@@ -38,6 +38,8 @@ class RecordedRun:
     """Steps of training that were taken; None if there is no record of them."""
     failed: bool = False
     """The training ended by an error."""
+    held: bool = False
+    """The training ended by itself, for the validation held `eval.stop_at`."""
 
     @property
     def seed(self) -> int:
@@ -48,7 +50,7 @@ class RecordedRun:
     def cut_short(self) -> str:
         """What there is of a training that failed, was stopped or goes on, "after 25,216 of 100,000 steps"; or ""."""
         asked = self.config.get("total_timesteps")
-        if not isinstance(asked, int) or (not self.failed if self.steps is None else self.steps >= asked):
+        if self.held or not isinstance(asked, int) or (not self.failed if self.steps is None else self.steps >= asked):
             return ""
         done = "?" if self.steps is None else f"{self.steps:,}"
         return f"{'failed ' if self.failed else ''}after {done} of {asked:,} steps"
@@ -109,8 +111,8 @@ def read_run(path: Path) -> RecordedRun:
     for key in ("env.id", "memory.name", "controller.name", "seed"):
         if config.get(key) in (None, MISSING):
             raise CannotRun(f"{file}: not the config of a run, for it has no {key}")
-    steps, failed = _how_far(RunFolder(path))
-    return RecordedRun(path, {key: value for key, value in config.items() if value != MISSING}, steps, failed)
+    known = {key: value for key, value in config.items() if value != MISSING}
+    return RecordedRun(path, known, *_how_far(RunFolder(path), known.get("eval.stop_at")))
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
@@ -150,14 +152,23 @@ def read_certificate(run: RecordedRun) -> CertificateFile:
     return read_file(path, CertificateFile, f"{run.evaluate_command} --certificate")
 
 
-def _how_far(folder: RunFolder) -> tuple[int | None, bool]:
-    """Return the steps that a training has taken, None if nothing tells them, and whether it failed."""
+def _how_far(folder: RunFolder, stop_at: float | None) -> tuple[int | None, bool, bool]:
+    """Return the steps that a training has taken, None if nothing tells them, whether it failed, and whether it held.
+
+    It has held a level, and ended by itself, if the last two validations reached it.
+    """
     steps: list[int] = []
+    scores: list[float] = []
     with suppress(OSError, ValueError, KeyError, TypeError):
         steps.append(int(json.loads(folder.failure.read_text(encoding="utf-8"))["timesteps"]))
     with suppress(OSError, ValueError, csv.Error), folder.metrics.open(newline="", encoding="utf-8") as file:
-        steps += [int(float(row[STEPS])) for row in csv.DictReader(file) if row.get(STEPS)]
-    return max(steps, default=None), folder.failure.is_file()
+        for row in csv.DictReader(file):
+            steps += [int(float(row[STEPS]))] if row.get(STEPS) else []
+            score = row.get("eval/success_rate") or row.get("eval/mean_return")
+            scores += [float(score)] if score else []
+    failed, last = folder.failure.is_file(), scores[-2:]
+    held = stop_at is not None and len(last) == 2 and min(last) >= stop_at and not failed
+    return max(steps, default=None), failed, held
 
 
 def _runs_below(top: str) -> list[Path]:

@@ -64,6 +64,29 @@ def test_episodes_that_begin_otherwise_are_told_apart(draws):
     assert (seen[0] == seen[1]).tolist() == [True, not draws] * 3
 
 
+@pytest.mark.parametrize(
+    "space", [gym.spaces.Discrete(3), gym.spaces.Box(-2, 2, (2,)), gym.spaces.MultiDiscrete([3, 5])]
+)
+def test_episodes_of_other_actions_are_told_apart(space):
+    env = vec_env(env=Staggered, action_space=space)
+    model = agent(env)
+    zeros = np.stack([np.zeros_like(space.sample()) for _ in range(ROWS)])
+
+    def acted(first, then):
+        """Play with some actions at the first and at the second step of the envs, and with none later."""
+        wanted = iter([first, then])
+        model.predict = lambda *args: (next(wanted, zeros), args[1])
+        return evaluate(model, vec_env(env=Staggered, action_space=space), n_episodes=6).acted
+
+    other = zeros.copy()
+    other[1] = 1
+    same, early, late = acted(zeros, zeros), acted(other, zeros), acted(zeros, other)
+    assert (same == acted(zeros, zeros)).all()
+    # Only the first episode of the second env, which has five steps.
+    assert (same != early).tolist() == (same != late).tolist() == [False, False, True, False, False, False]
+    assert early[2] != late[2]
+
+
 class Laid(Staggered):
     def step(self, action):
         observation, _, terminated, truncated, info = super().step(action)

@@ -205,6 +205,22 @@ def test_who_was_stopped_is_no_seed_of_those_who_were_not(tmp_path: Path) -> Non
     assert "episodic-lstm 100,000; episodic-lstm, after 25,216 of 100,000 steps 25,216;" in steps
 
 
+def test_who_ended_by_itself_at_a_level_came_to_the_end(tmp_path: Path) -> None:
+    config = {"total_timesteps": 100_000, "eval": {"stop_at": 0.9}}
+    runs = [fake_run(tmp_path, seed=seed, config=config) for seed in range(3)]
+    for run, success in zip(runs, (lambda step: step / 2200, lambda step: 0.95, lambda step: 0.85), strict=True):
+        add_metrics(run, success, steps=[500, 1000, 1500, 2000])  # validated at each
+    found = compare(runs)
+    assert {agent.label: agent.seeds for agent in found.agents} == {
+        "episodic-lstm": (1,),
+        "episodic-lstm, after 2,000 of 100,000 steps": (0, 2),  # one reached the level once, the other never
+    }
+    assert not any(line.startswith("Trained for different") for line in found.caveats)
+    add_metrics(runs[1], lambda _: 0.95, steps=[500, 1000])
+    (line,) = [line for line in compare(runs).caveats if line.startswith("Trained for different numbers of steps")]
+    assert "episodic-lstm 1,000;" in line
+
+
 @pytest.mark.parametrize("key", ["chance", "checkpoint", "intact"])
 def test_an_evaluation_of_an_older_format_is_refused_with_what_it_lacks(tmp_path: Path, key: str) -> None:
     run = fake_run(tmp_path)

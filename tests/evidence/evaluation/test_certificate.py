@@ -66,6 +66,15 @@ def test_without_a_memory_the_controller_is_what_there_is() -> None:
     )
 
 
+def test_outcomes_that_do_not_change_hide_no_actions_that_do() -> None:
+    def sentence(acted_otherwise: int) -> str:
+        wiped = scored(99).model_copy(update={"lost": 0, "gained": 0, "acted_otherwise": acted_otherwise})
+        return Certificate({"intact": scored(99), "wiped": wiped}, 0.5).sentence
+
+    assert sentence(61).endswith("chance is 50.0%. It acted otherwise in 61 of 100 episodes, all the same.")
+    assert sentence(0).endswith("chance is 50.0%.")
+
+
 def test_an_agent_that_goes_back_when_its_memory_is_taken_gets_a_sentence_for_it() -> None:
     scores = {"intact": scored(396, 400, again=(12, 1.0)), "wiped": scored(204, 400)}
     found = certificate(**scores, wiped_after_cue=scored(392, 400, again=(380, 1.0)))

@@ -29,6 +29,7 @@ def played(successes: int, n: int, again: tuple[int, ...] = (), cue_known: bool 
         looked,
         looked | True,
         np.arange(n),
+        np.arange(n),
         cue_known,
     )
 
@@ -150,6 +151,8 @@ def test_the_same_episodes_are_compared_as_pairs() -> None:
     assert score(elsewhere, True, intact).difference_high > 0
     assert (score(elsewhere, True, intact).lost, score(elsewhere, True, intact).gained) == (15, 10)
     assert (scored(30).difference, scored(30).changed) == (None, None)
+    acting = intact._replace(acted=np.where(np.arange(40) < 7, 99, intact.acted))
+    assert (score(acting, True, intact).changed, score(acting, True, intact).acted_otherwise) == (0, 7)
     # Returns, too: each is lower by nearly the same.
     lower = intact._replace(episode_return=intact.episode_return - np.linspace(0.1, 0.12, 40))
     found = score(lower, False, intact)
