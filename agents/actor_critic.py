@@ -137,6 +137,11 @@ class MemoryActorCritic(ActorCriticPolicy):
         self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared, constant=constant)
         self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
 
+    def observe(self, observations: State) -> None:
+        """Let the encoder take observations [T, B, ...] into account in normalizing, if it does that."""
+        if observe := getattr(self.features_extractor, "observe", None):
+            observe(tree_map(lambda leaf: leaf.flatten(0, 1), observations))
+
     @property
     def compared(self) -> tuple[bool, ...] | None:
         """Which leaves of an observation count when two are compared; None for all."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
 from engram.agents.encoders.images import FloatImageEncoder, ImageEncoder, is_float_image
+from engram.agents.encoders.running_norm import RunningNorm
 from engram.agents.encoders.symbols import CellTables, SymbolEncoder, is_symbol_grid
 from engram.agents.encoders.words import WordEncoder, is_text
 from engram.memory import State
@@ -32,18 +33,22 @@ class ObservationEncoder(BaseFeaturesExtractor):
     Args:
         observation_space: any space that SB3 supports.
         features_dim: D.
+        normalize: whether vectors (a Box that is no grid of symbols and no image) are shifted and scaled by what was
+            seen of them, see `RunningNorm`.
     """
 
-    def __init__(self, observation_space: spaces.Space[object], features_dim: int = 64) -> None:
+    def __init__(
+        self, observation_space: spaces.Space[object], features_dim: int = 64, normalize: bool = False
+    ) -> None:
         super().__init__(observation_space, features_dim)
+        self.normalize = normalize
         parts = [observation_space]
         if isinstance(observation_space, spaces.Dict):
             parts = [observation_space[key] for key in sorted(observation_space.spaces)]
         self.parts = nn.ModuleList(self._encoder_of(space, features_dim) for space in parts)
         self.join = nn.Linear(len(parts) * features_dim, features_dim) if len(parts) > 1 else nn.Identity()
 
-    @staticmethod
-    def _encoder_of(space: spaces.Space[object], features_dim: int) -> nn.Module:
+    def _encoder_of(self, space: spaces.Space[object], features_dim: int) -> nn.Module:
         if isinstance(space, spaces.Box) and is_image_space(space):
             return ImageEncoder(space, features_dim)
         if isinstance(space, spaces.Box) and is_float_image(space):
@@ -52,7 +57,9 @@ class ObservationEncoder(BaseFeaturesExtractor):
             return SymbolEncoder(space, features_dim)
         if isinstance(space, spaces.MultiDiscrete) and is_text(space):
             return WordEncoder(space, features_dim)
-        return nn.Sequential(nn.Flatten(), nn.Linear(get_flattened_obs_dim(space), features_dim), nn.ReLU())
+        size = get_flattened_obs_dim(space)
+        norm = [RunningNorm(size)] if self.normalize and isinstance(space, spaces.Box) else []
+        return nn.Sequential(nn.Flatten(), *norm, nn.Linear(size, features_dim), nn.ReLU())
 
     def forward(
         self, observations: Tensor | dict[str, Tensor], tables: Sequence[CellTables | None] | None = None
@@ -71,6 +78,13 @@ class ObservationEncoder(BaseFeaturesExtractor):
             for encode, part, table in zip(self.parts, inputs, tables or [None] * len(inputs), strict=True)
         ]
         return cast(Tensor, self.join(encoded[0] if len(encoded) == 1 else torch.cat(encoded, dim=1)))
+
+    def observe(self, observations: Tensor | Sequence[Tensor]) -> None:
+        """Take observations [X, ...] into account in normalizing; of a Dict in the order of its sorted keys."""
+        parts = [observations] if isinstance(observations, Tensor) else observations
+        for encode, part in zip(self.parts, parts, strict=True):
+            if isinstance(encode, nn.Sequential) and isinstance(encode[1], RunningNorm):
+                encode[1].observe(part.flatten(1))
 
     def tables(self) -> list[CellTables | None]:
         """Return what of each part's encoder can be worked out before any observation is seen, with these weights."""

@@ -33,7 +33,7 @@ from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
 from engram.agents.rollout.questions import declare_normalized
-from engram.agents.rollout.returns import generalized_advantages
+from engram.agents.rollout.returns import RewardScale, generalized_advantages
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
 from engram.agents.spaces import check_spaces
 from engram.memory import Controller, Memory
@@ -65,6 +65,8 @@ class MemoryPPO(PPO):
         novelty_fraction: share of the training over which the bonus falls linearly to zero.
         precision: "float32", or "bf16" to collect and to learn under autocast; what addresses a memory stays in full
             precision, and so does evaluation.
+        normalize_rewards: whether rewards are divided by the deviation of the discounted returns so far, for learning;
+            it is saved with the agent, and what is observed, logged and returned stays the env's own.
 
     Raises:
         ValueError: if a space is not supported, sizes do not fit, or a name is unknown.
@@ -114,6 +116,7 @@ class MemoryPPO(PPO):
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
         precision: str = "float32",
+        normalize_rewards: bool = False,
         **unknown: Never,  # type checkers refuse any; at run time the nearest name is suggested
     ) -> None:
         given = locals()
@@ -128,6 +131,8 @@ class MemoryPPO(PPO):
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
         self.precision = precision
+        self.normalize_rewards = normalize_rewards
+        self.reward_scale = RewardScale()
         stock = {name: given[name] for name in inspect.signature(PPO).parameters if name in given}
         stock["batch_size"] = fit_chunks(n_steps, getattr(env, "num_envs", 1), chunk_length, batch_size)[1]
         stock["policy_kwargs"] = with_architecture(policy_kwargs, {name: given[name] for name in ARCHITECTURE})
@@ -255,6 +260,9 @@ class MemoryPPO(PPO):
 
         steps = self.chunks.steps
         ended, rewards = steps.terminated | steps.truncated, steps.rewards
+        if self.normalize_rewards:
+            rewards = self.reward_scale.scaled(rewards, ended, self.gamma)
+            self.logger.record("rollout/reward_scale", self.reward_scale.factor)
         self.logger.record("novelty/coef", coef)
         if rollout.first_visits is not None:
             rate = first_visit_rate(rollout.first_visits, ended)
@@ -301,6 +309,7 @@ class MemoryPPO(PPO):
         with self._autocast():
             losses, completed = update(self.policy, self.chunks, numbers)
         self._n_updates += completed
+        self.policy.observe(self.chunks.steps.observation)  # not before: what was collected is learned as it was seen
         for name, value in metrics(losses, self.chunks).items():
             self.logger.record(f"train/{name}", value)
         if hasattr(self.policy, "log_std"):

@@ -174,6 +174,7 @@ class AutoEncoderConfig(PartConfig):
 
     name: str = option("name of the class", "auto")
     features_dim: int = option("features of an encoded observation", 64)
+    normalize: bool = option("shift and scale vectors by what was seen of them; saved with the agent", False)
 
 
 class Precision(Enum):
@@ -211,6 +212,7 @@ class PPOConfig:
     target_kl: float | None = option(
         "stop the epochs of a rollout beyond 1.5 times this divergence; null never stops", low=0
     )
+    normalize_rewards: bool = option("learn from rewards in units of the returns' deviation; saved", False)
     novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off", low=0)
     novelty_fraction: float = option("part of the training after which that bonus is zero", low=0, high=1)
     precision: Precision = option("float32, or bf16 by autocast", Precision.float32)
