@@ -36,7 +36,7 @@ from engram.evidence.horizon.compare import compare_horizons, print_horizons, wr
 from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.report.file_formats import help_text
 from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
-from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_run, read_runs
+from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_runs
 from engram.evidence.runs.result_files import check_writable
 from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
 from engram.evidence.runs.user_modules import import_modules, split_modules
@@ -143,22 +143,29 @@ def _run(options: argparse.Namespace) -> None:
     if options.out and not is_compared:
         raise CannotRun("--out: it names the files of a comparison; the results of one run are written to its folder")
     compared: list[RecordedRun] = []
-    if options.compare_only:  # what one folder lacks must not hide the others
+    if is_compared:  # what one folder lacks must not hide the others
         compared, wrong = read_runs(paths)
         for reason in wrong:
             print_line(stderr_console(), f"left out: {reason}")
-    elif is_compared:
-        compared = [read_run(path) for path in paths]
-    if compared:
         only_task(compared)  # reported now, and not after all have been played
+    failed: list[Path] = []
     if not options.compare_only:
-        for path in paths:
-            if len(paths) > 1:
-                stdout_console().print(path, highlight=False, soft_wrap=True)
-            _evaluate(path, options)
+        for path in [run.path for run in compared] if is_compared else paths:
+            try:
+                if len(paths) > 1:
+                    stdout_console().print(path, highlight=False, soft_wrap=True)
+                _evaluate(path, options)
+            except CannotRun as error:
+                if len(paths) == 1:
+                    raise
+                print_line(stderr_console(), f"left out: {error}")
+                failed.append(path)
+        compared = [run for run in compared if run.path not in failed]
     if compared:
         files = _compare_horizons(compared, options) if options.horizon is not None else _compare(compared, options)
         print(f"written to {', '.join(map(str, files))}")
+    if failed:
+        raise CannotRun(f"{len(failed)} of {len(paths)} runs could not be evaluated: {', '.join(map(str, failed))}")
 
 
 def _check_options(options: argparse.Namespace) -> None:

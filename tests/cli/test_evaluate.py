@@ -224,6 +224,24 @@ def test_runs_are_compared_as_they_were_evaluated(
     assert "no*" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_played_does_not_stop_the_others(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, dead, last = (as_another_seed(run, tmp_path / name, seed) for seed, name in enumerate("abc", start=7))
+    for checkpoint in dead.glob("*.zip"):
+        checkpoint.unlink()
+    (dead / "evaluation.json").unlink()
+    out = tmp_path / "compared"
+    played = ["--episodes", "2", "--intact-only", "--out", str(out)]
+    assert main([str(first), str(dead), str(last), *played]) == 2
+    said = capsys.readouterr()
+    assert f"left out: {dead}" in said.err
+    assert f"1 of 3 runs could not be evaluated: {dead}" in said.err.splitlines()[-1]
+    assert "Traceback" not in said.err
+    assert [evaluation(folder)["intact"]["episodes"] for folder in (first, last)] == [2, 2]
+    assert out.with_suffix(".json").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
