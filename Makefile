@@ -6,7 +6,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CODE := engram benchmarks docs/hooks.py train.py evaluate.py report.py
+CODE := engram benchmarks docs/hooks.py train.py evaluate.py report.py export.py
 
 # The agent of examples/agent, small enough for the repository.
 SMALL := experiment=tmaze_twenty memory.slots=32 memory.heads=2 memory.key_size=16 memory.value_size=16 \

@@ -87,10 +87,11 @@ def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:
     sizes = [part.logits.shape[-1] for part in parts]
     if masks.shape[-1] != sum(sizes):
         raise ValueError(f"action masks have {masks.shape[-1]} entries; the action space has {sum(sizes)} choices")
-    if not all(mask.any(-1).all() for mask in masks.split(sizes, dim=-1)):
+    exporting = torch.compiler.is_exporting()  # then no value can be looked at
+    if not exporting and not all(mask.any(-1).all() for mask in masks.split(sizes, dim=-1)):
         raise ValueError("an action mask allows no action at all; every choice needs one that is allowed")
     masked = [
-        Categorical(logits=part.logits.masked_fill(~mask, MASKED_LOGIT))
+        Categorical(logits=part.logits.masked_fill(~mask, MASKED_LOGIT), validate_args=False)
         for part, mask in zip(parts, masks.split(sizes, dim=-1), strict=True)
     ]
     if isinstance(distribution, CategoricalDistribution):

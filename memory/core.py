@@ -223,6 +223,15 @@ class Core(nn.Module):
         before = reset(state.memory, self.memory.initial_state(encoded.shape[1]), episode_starts[0])
         return self.memory.access(StepSequence(hidden, encoded, events, episode_starts), before, unrolled.decisions)
 
+    def to_export(self, state: CoreState, cache: Cache | None = None) -> CoreState:
+        """Return what a step outside of torch carries instead of a state; see `memory.interface.Memory.to_export`."""
+        return CoreState(state.controller, self.memory.to_export(state.memory, None if cache is None else cache.memory))
+
+    def from_export(self, carried: CoreState) -> tuple[CoreState, Cache]:
+        """Return the state and the cache from which `unroll` takes the step that `carried` is before."""
+        memory, kept = self.memory.from_export(carried.memory)
+        return CoreState(carried.controller, memory), self._blank_cache(acting=True)._replace(memory=kept)
+
     def _blank_cache(self, acting: bool) -> Cache:
         """Return what can be worked out before there is a state: for acting, since along a chunk it does not pay."""
         if not acting:

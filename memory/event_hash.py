@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engram.memory.exporting import bytes_of, sum_of, words_of
 from engram.memory.native.build import addresses, library
 from engram.memory.state import State, leaves
 
@@ -40,7 +41,7 @@ def event_hash(events: State, compared: Sequence[bool] | None = None) -> Tensor:
     parts = [leaf.contiguous() for leaf in (leaves(events) if compared is None else compress(leaves(events), compared))]
     compiled: Any = library(_SOURCE, torch.float32) if parts[0].is_cpu else None  # there are no floats in it
     if compiled is None:
-        return hash_of_bytes(torch.cat([_bytes_of(leaf) for leaf in parts], dim=2))
+        return hash_of_bytes(torch.cat([bytes_of(leaf) for leaf in parts], dim=2))
     sizes = [leaf.element_size() * math.prod(leaf.shape[2:]) for leaf in parts]
     factors, offsets = of_positions(-(-sum(sizes) // WORD), parts[0].device)
     hashes = torch.empty(parts[0].shape[:2], dtype=torch.int64)
@@ -69,16 +70,13 @@ def hash_of_all(events: State, known: Tensor, compared: Sequence[bool] | None) -
 def hash_of_bytes(joined: Tensor) -> Tensor:
     """Hash the bytes [X, Y, K] of events, see `event_hash`: the definition, which the C code is held to."""
     missing = -joined.shape[2] % WORD
-    words = (nn.functional.pad(joined, (0, missing)) if missing else joined).view(torch.int32)
-    factors, offsets = of_positions(words.shape[2], words.device)
+    words = words_of(nn.functional.pad(joined, (0, missing)) if missing else joined)
+    # What is traced are no numbers that could be kept.
+    at_positions = of_positions.__wrapped__ if torch.compiler.is_exporting() else of_positions
+    factors, offsets = at_positions(words.shape[2], words.device)
     mixed = (words * factors).add_(offsets)
     mixed ^= mixed >> 32
-    return mixed.sum(2)
-
-
-def _bytes_of(leaf: Tensor) -> Tensor:
-    """View a leaf [X, Y, ...] as its bytes [X, Y, K]."""
-    return (leaf.flatten(2) if leaf.dim() > 2 else leaf.unsqueeze(2)).view(torch.uint8)
+    return sum_of(mixed)
 
 
 @cache

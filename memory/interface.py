@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -188,6 +188,27 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
             decisions: the decisions recorded at the step; None to decide now.
         """
         return None
+
+    def to_export(self, state: MemoryState, cache: object = None) -> State:
+        """Return what a step outside of torch carries instead of a state, leaves [B, ...]; by default the state.
+
+        It may depend on the weights: outside of torch they stay.
+
+        Args:
+            state: before or after a step.
+            cache: that came with it, if there is one.
+
+        Raises:
+            ValueError: if this memory's steps cannot be taken outside of torch.
+        """
+        return state
+
+    def from_export(self, carried: State) -> tuple[MemoryState, object]:
+        """Return a state and the cache that belongs to it, from which `forward` takes the step after `carried`.
+
+        Both may lack what the step does not depend on.
+        """
+        return cast(MemoryState, carried), None
 
     def path(self) -> str:
         """Return which implementation runs, and why it is not a faster one (see `memory.paths`)."""

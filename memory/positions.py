@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from engram.memory.exporting import at_hand
+
 _TABLE = 1024
 """Steps whose embeddings are kept."""
 
@@ -44,6 +46,8 @@ class AgeBias(nn.Module):
 
     def bucket(self, age: Tensor) -> Tensor:
         """Sort ages [...] in steps into buckets; a negative one, of what is not there, into the first."""
+        if torch.compiler.is_exporting():
+            return (age.unsqueeze(-1) >= self.starts).sum(-1)
         return torch.bucketize(age.contiguous(), self.starts, right=True)
 
     def scaled(self) -> Tensor:
@@ -86,7 +90,7 @@ class StepEmbedding(nn.Module):
 
     def forward(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the embedding [..., E] of step numbers [...]; the angles are exact for any episode length."""
-        if dtype == torch.float32 and step.is_cpu and step.numel() and int(step.max()) < _TABLE:
+        if dtype == torch.float32 and at_hand(step) and step.numel() and int(step.max()) < _TABLE:
             return self._table.index_select(0, step.flatten()).view(*step.shape, -1)
         return self._embedded(step).to(dtype)
 

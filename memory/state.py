@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, TypeVar, cast
 import torch
 from torch import Tensor
 
+from engram.memory.exporting import at_hand
+
 State: TypeAlias = "Tensor | tuple[State, ...]"
 Tree = TypeVar("Tree", bound=Any)
 
@@ -72,7 +74,7 @@ def any_episode_start(episode_starts: Tensor) -> list[bool]:
     Args:
         episode_starts: [T, B] bool.
     """
-    if len(episode_starts) == 1 and not episode_starts.is_cpu:
+    if len(episode_starts) == 1 and not at_hand(episode_starts):
         return [True]
     starts: list[bool] = episode_starts.any(1).tolist()
     return starts

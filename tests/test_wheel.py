@@ -30,7 +30,19 @@ TINY = (
     "tracking=disabled",
 )
 # Modules of ours and of the standard library, as a user may name files of his own.
-NAMESAKES = ("agents", "configs", "envs", "evaluate", "evidence", "memory", "random", "report", "tracking", "train")
+NAMESAKES = (
+    "agents",
+    "configs",
+    "envs",
+    "evaluate",
+    "evidence",
+    "export",
+    "memory",
+    "random",
+    "report",
+    "tracking",
+    "train",
+)
 USERS_ENV = """\
 import gymnasium as gym
 from engram.envs.tasks.tmaze.env import TMaze
@@ -129,6 +141,7 @@ def test_train_evaluate_explain_report(installed: Installed) -> None:
     installed.ok("engram-evaluate", name, "--explain", "0")
     (page,) = (run / "explained").glob("*.html")
     assert "</html>" in page.read_text()
+    assert "policy.onnx" in installed.ok("engram-export", name, "--steps", "9")
     assert "report.html" in installed.ok("engram-report", "runs", "--out", "report")
     assert "</html>" in (installed.folder / "report" / "report.html").read_text()
 

@@ -13,7 +13,7 @@ def program(name: str) -> str:
     """Return the name of a command, as its messages begin: `train.py` or `engram-train`.
 
     Args:
-        name: train, evaluate or report.
+        name: train, evaluate, report or export.
     """
     return f"engram-{name}" if _is_installed() else f"{name}.py"
 

@@ -46,7 +46,11 @@ def look_up(where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> Tensor:
 def look_up_by_torch(where: Tensor, what: Tensor, bias: Tensor, cells: Tensor) -> Tensor:
     """Do what `look_up` does by operations in torch: the definition, which the C code is held to."""
     first = torch.arange(len(where), device=cells.device) * where.shape[1]
-    sums = functional.embedding_bag(cells + first, where.flatten(0, 1), mode="sum") + bias
+    places, table = cells + first, where.flatten(0, 1)
+    if torch.compiler.is_exporting():  # other runtimes take a bag's items one after the other
+        sums = functional.embedding(places, table).sum(1) + bias
+    else:
+        sums = functional.embedding_bag(places, table, mode="sum") + bias
     return torch.cat([sums, functional.embedding(cells, what).amax(1)], dim=1)
 
 

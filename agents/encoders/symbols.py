@@ -86,6 +86,8 @@ class SymbolEncoder(nn.Module):
         """Return the kinds that occur [U], and the cells [X, P] as numbers of these."""
         if not len(cells):  # a table has one row at least
             return cells.new_zeros(1), cells
+        if torch.compiler.is_exporting():  # how many there are must not depend on what is seen
+            return cells.flatten(), torch.arange(cells.numel()).view(cells.shape)
         if self.kinds > MOST_KINDS:
             kinds, cells = cells.unique(return_inverse=True)
             return kinds, cells

@@ -86,7 +86,11 @@ def free_list(usage: Tensor) -> Tensor:
     Returns:
         [B, N] int64.
     """
-    return (usage.detach() * _RESOLUTION).round().sort(dim=1, stable=True).indices
+    rounded = (usage.detach() * _RESOLUTION).round()
+    if torch.compiler.is_exporting():  # where sorting may not be stable
+        numbers = torch.arange(usage.shape[1])
+        return (rounded.long() * len(numbers) + numbers).sort(dim=1).indices
+    return rounded.sort(dim=1, stable=True).indices
 
 
 def allocation(usage: Tensor, order: Tensor) -> Tensor:

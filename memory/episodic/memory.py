@@ -36,6 +36,7 @@ from engram.memory.episodic.reach import Candidates, Reach, reach_of
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import slots_in_use, step_numbers
 from engram.memory.event_hash import event_hash, hash_of_all
+from engram.memory.exporting import at_hand
 from engram.memory.interface import (
     Encode,
     Memory,
@@ -45,7 +46,7 @@ from engram.memory.interface import (
     SlotAccess,
     StepSequence,
 )
-from engram.memory.state import State, concatenate, tree_map
+from engram.memory.state import State, concatenate, leaves, tree_map
 
 
 class ReadPlan(NamedTuple):
@@ -55,6 +56,18 @@ class ReadPlan(NamedTuple):
     birth: Tensor  # [P, M, E] embeddings of the steps at which the M = U + L candidates happened
     now: Tensor  # [P, L, E] embeddings of the steps' numbers
     reach: Reach  # [P, L, M]
+
+
+class ExportedSlots(NamedTuple):
+    """What a step with weights that stay carries: not the events, but what it takes of them (see `SlotCache`)."""
+
+    projected: Tensor  # [B, N, S]
+    log_gates: Tensor  # [B, N]
+    event_hash: Tensor  # [B, N] int64
+    birth: Tensor  # [B, N] int64
+    duplicates: Tensor  # [B, N]
+    rank: Tensor  # [B, N] int64
+    step: Tensor  # [B] int64
 
 
 class EpisodicMemory(Memory[EpisodicState]):
@@ -144,7 +157,9 @@ class EpisodicMemory(Memory[EpisodicState]):
         self, steps: StepSequence, state: EpisodicState, decisions: State | None = None, cache: object = None
     ) -> MemoryOutput:
         start = steps.episode_starts[0]
-        begins = not start.is_cpu or bool(start.any())  # elsewhere than on a CPU the answer would have to be waited for
+        begins = not at_hand(start) or bool(
+            start.any()
+        )  # elsewhere than on a CPU the answer would have to be waited for
         state = started(state, start) if begins else state
         if decisions is not None or len(steps.hidden) > 1 or torch.is_grad_enabled():  # a cache has no gradient
             return self._along(steps, state, cast("Tensor | None", decisions))
@@ -237,7 +252,7 @@ class EpisodicMemory(Memory[EpisodicState]):
             return self.attention.null_key.new_zeros(len(state.step), 0, self.attention.from_event.out_features)
         events, hashes = self._stored_events(state, used)
         flat = tree_map(lambda leaf: leaf.flatten(0, 1), events)
-        if hashes.is_cpu:
+        if at_hand(hashes):
             first, number = distinct(hashes.flatten())
             encoded = self.encode(tree_map(lambda leaf: leaf.index_select(0, first), flat))
             projected = self.attention.from_event(encoded).index_select(0, number)
@@ -254,6 +269,17 @@ class EpisodicMemory(Memory[EpisodicState]):
     def _cache_of(self, state: EpisodicState) -> SlotCache:
         """Encode the slots; what results can be used until the weights change."""
         return SlotCache.of(self._project_slots(state, slots_in_use(state.filled, 1)), state, self.attention)
+
+    def to_export(self, state: EpisodicState, cache: object = None) -> ExportedSlots:
+        if self.reads != "dense":
+            raise ValueError(f"read={self.reads}: a sparse read cannot be exported; train with memory.read=dense")
+        kept = self._cache_of(state) if cache is None else cast(SlotCache, cache)
+        return ExportedSlots(kept.projected, *kept.facts, state.step)
+
+    def from_export(self, carried: State) -> tuple[EpisodicState, SlotCache]:
+        slots = ExportedSlots(*(leaf.clone() for leaf in leaves(carried)))
+        state = self.initial_state(len(slots.step))._replace(step=slots.step)
+        return state, SlotCache(slots.projected, SlotFacts(*slots[1:-1]), None, self.slots)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engram.memory.episodic.reach import Reach, kinds
 from engram.memory.episodic.slots import NOT_WRITTEN
+from engram.memory.exporting import at_hand, bits_of
 from engram.memory.native.build import addresses, library
 from engram.memory.positions import AgeBias
 
@@ -58,7 +59,7 @@ class SlotFacts(NamedTuple):
 
     def start_episodes(self, starts: Tensor) -> None:
         """Empty the slots of rows [B] in which an episode starts."""
-        if starts.is_cpu:
+        if at_hand(starts):
             rows = starts.nonzero().squeeze(1)  # a mask as an index would take ten times as long
             self.rank.index_fill_(0, rows, _FREE)
             self.event_hash.index_fill_(0, rows, _NO_EVENT)
@@ -106,7 +107,7 @@ class SlotFacts(NamedTuple):
 
         new = (log_gate, event_hash, birth, _rank(gate, birth))
         slots = (self.log_gates, self.event_hash, self.birth, self.rank)
-        if written.is_cpu and bool(written.all()):
+        if at_hand(written) and bool(written.all()):
             for facts, fact in zip(slots, new, strict=True):
                 facts.scatter_(1, at, fact.unsqueeze(1))
         else:
@@ -130,7 +131,7 @@ def put(slot: Tensor, table: Tensor, rows: Tensor) -> None:
     """
     shape = (-1, 1, *[1] * (table.dim() - 2))
     at, new = slot, rows.unsqueeze(1)
-    if not (slot.is_cpu and int(slot.min()) >= 0):
+    if not (at_hand(slot) and int(slot.min()) >= 0):
         at = slot.clamp(min=0)
         held = table.gather(1, at.view(shape).expand(-1, 1, *table.shape[2:]))
         new = torch.where((slot >= 0).view(shape), new, held)
@@ -146,7 +147,7 @@ def _library(dtype: torch.dtype, *tensors: Tensor) -> Any:
 
 def _ordered(log_gates: Tensor) -> Tensor:
     """Return int64 numbers of 32 bits in the order of some gates, which are compared in single precision."""
-    bits = log_gates.float().view(torch.int32).long()
+    bits = bits_of(log_gates.float())
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 

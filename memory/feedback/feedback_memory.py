@@ -78,7 +78,7 @@ class FeedbackMemory(Memory[MemoryState]):
         self, hidden: Tensor, encoded: Tensor, state: MemoryState, decision: Tensor | None = None
     ) -> MemoryStep:
         """Take one step by the fused path where there is one; see `step`, which it is held to."""
-        if self.fused is None:
+        if self.fused is None or torch.compiler.is_exporting():
             return self.step(hidden, encoded, state, decision)
         with full_precision(hidden):
             vector = self.interface_vector(hidden)

@@ -55,9 +55,10 @@ def library(source: Path, dtype: torch.dtype, **sizes: int) -> ctypes.CDLL | Non
         sizes: further macros.
 
     Returns:
-        None where it is switched off, the type has no such code, or there is no compiler that can do it.
+        None where it is switched off, the type has no such code, there is no compiler that can do it, or a step is
+        traced for another runtime.
     """
-    return build(source, dtype, **sizes).library
+    return None if torch.compiler.is_exporting() else build(source, dtype, **sizes).library
 
 
 def why_not_native(source: Path, dtype: torch.dtype, **sizes: int) -> str:

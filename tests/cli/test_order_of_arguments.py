@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from engram.cli import evaluate, report
+from engram.cli import evaluate, export, report
 
 
 @pytest.mark.parametrize(
     ("main", "option"),
-    [(evaluate.main, ("--episodes", "3")), (report.main, ("--out", "page"))],
-    ids=["evaluate", "report"],
+    [
+        (evaluate.main, ("--episodes", "3")),
+        (report.main, ("--out", "page")),
+        (export.main, ("--steps", "7")),
+    ],
+    ids=["evaluate", "report", "export"],
 )
 def test_a_word_may_stand_behind_an_option(
     main: Callable[[list[str]], int],

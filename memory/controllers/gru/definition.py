@@ -42,7 +42,7 @@ class GRU(Controller[Tensor]):
         return hidden, hidden
 
     def run(self, projected: Tensor, state: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
-        if why_naive(type(self), GRU, NOT_IN_A_LOOP):
+        if torch.compiler.is_exporting() or why_naive(type(self), GRU, NOT_IN_A_LOOP):
             return self.run_naive(projected, state, episode_starts)
         begins = any_episode_start(episode_starts)
         initial = self.initial_state(len(state)) if any(begins) else state

@@ -64,7 +64,8 @@ class LSTM(Controller[LSTMState]):
 
     def why_naive(self) -> str:
         """Return why the step of this LSTM is not the one that is written out; empty if it is."""
-        return why_naive(type(self), LSTM, NOT_IN_A_LOOP)
+        exported = "a step is traced to be exported" if torch.compiler.is_exporting() else ""
+        return exported or why_naive(type(self), LSTM, NOT_IN_A_LOOP)
 
     def path(self) -> str:
         return f"{NAIVE}: {self.why_naive()}" if self.why_naive() else path(self.from_hidden.weight)

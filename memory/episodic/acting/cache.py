@@ -12,6 +12,7 @@ from engram.memory.episodic.acting.native import NativeStep
 from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import EpisodicState
 from engram.memory.episodic.slot_facts import SlotFacts
+from engram.memory.exporting import at_hand
 from engram.memory.interface import StepSequence
 from engram.memory.state import broadcast_like
 
@@ -50,7 +51,7 @@ class SlotCache(NamedTuple):
     def start_episodes(self, starts: Tensor) -> None:
         """Forget rows [B] in which an episode starts; a weight of zero times NaN is NaN, so they become zero."""
         self.facts.start_episodes(starts)
-        if starts.is_cpu:
+        if at_hand(starts):
             self.projected.index_fill_(0, starts.nonzero().squeeze(1), 0.0)
         else:
             self.projected.masked_fill_(broadcast_like(starts, self.projected), 0.0)

@@ -1,0 +1,1 @@
+"""The policy as a file that needs no torch."""

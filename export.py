@@ -1,0 +1,8 @@
+"""Writes the agent of a run to a file that runs without torch: `python export.py --help`."""
+
+import sys
+
+from engram.cli.export import main
+
+if __name__ == "__main__":
+    sys.exit(main())
