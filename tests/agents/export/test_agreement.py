@@ -85,6 +85,13 @@ def test_keys_that_do_not_count_when_events_are_compared(tmp_path):
     held(model, model.get_env(), tmp_path / "policy.onnx")
 
 
+def test_observations_that_the_agent_normalizes(tmp_path):
+    env = vec_env()
+    model = agent(env, "none", encoder_kwargs={"normalize": True})
+    model.learn(100)
+    held(model, env, tmp_path / "policy.onnx")
+
+
 def test_more_kinds_of_cells_than_a_table_has(tmp_path, monkeypatch):
     monkeypatch.setattr("engram.agents.encoders.symbols.MOST_KINDS", 7)
     env = vec_env(observation_space=OBSERVATIONS["grid"])
