@@ -92,7 +92,7 @@ def test_the_command_line_trains_and_what_it_leaves_is_evaluated_and_loaded(page
     # Moved since: the line says what is missing, and the module can be named.
     Path(f"{module}.py").rename("moved_since.py")
     part = key.partition(".")[0]
-    for script, more in (("evaluate.py", ["--intact-only"]), ("report.py", ["--out", "report"])):
+    for script, more in (("evaluate.py", ["--intact-only", "--episodes", "2"]), ("report.py", ["--out", "report"])):
         done = program(script, str(run), f"{part}.module={module}", *more)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert f"{script}: {part}.module='{module}' cannot be imported" in done.stderr

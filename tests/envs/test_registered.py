@@ -38,7 +38,7 @@ def test_without_a_version_the_latest_is_taken(module):
     [
         ("Engram-Room-v0", None, "did you mean Engram-RoomS"),
         ("CartPole-v7", None, "did you mean CartPole-v"),
-        ("popgym-RepeatPreviousEasy-v0", None, "the module that registers such ids is 'popgym'"),
+        ("popgym-NoSuchTask-v0", None, "the module that registers such ids is 'popgym'"),
         ("ALE/Pong-v5", None, "the module that registers such ids is 'ale_py'"),
         ("Zzz-v0", "json", "json registers no such id$"),
         ("json:Zzz-v0", None, "json registers no such id$"),
