@@ -32,6 +32,7 @@ from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.observation_check import ObservationCheck
 from engram.agents.rollout.questions import declare_normalized
 from engram.agents.rollout.returns import RewardScale, generalized_advantages
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
@@ -150,6 +151,7 @@ class MemoryPPO(PPO):
         self.rollout_buffer_class = OfMemoryPPO
         length, self.batch_size = fit_chunks(self.n_steps, self.n_envs, self.chunk_length, self.batch_size)
         self.chunks = ChunkBuffer(length)
+        self.check = ObservationCheck(self.observation_space)
         self.rollout_buffer: Any = RolloutView(self.chunks)
         self.novelty = EpisodicNovelty(self.policy.compared)
         self._state: AgentState | None = None
@@ -187,7 +189,7 @@ class MemoryPPO(PPO):
         return total_timesteps, callback
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "chunks", "novelty", "_state"]
+        return [*super()._excluded_save_params(), "chunks", "novelty", "check", "_state"]
 
     @classmethod
     def load(
@@ -247,7 +249,9 @@ class MemoryPPO(PPO):
         novelty = self.novelty if coef else None
         try:
             with self._autocast():
-                cursor, rollout = collect(self.policy, env, cursor, self.chunks, novelty, n_rollout_steps, on_step)
+                cursor, rollout = collect(
+                    self.policy, env, cursor, self.chunks, novelty, self.check, n_rollout_steps, on_step
+                )
         except BaseException:
             # A step failed, or was interrupted: nobody knows where the envs stand, so the next `learn` resets them.
             self._last_obs = self._state = None

@@ -15,7 +15,7 @@ from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
 from engram.agents.rollout.novelty import EpisodicNovelty
-from engram.agents.rollout.observation_check import WrongStep
+from engram.agents.rollout.observation_check import ObservationCheck, WrongStep
 from engram.agents.rollout.returns import next_values
 from engram.agents.rollout.stepping import stepper_of
 from engram.memory import Cache, State, tree_map
@@ -46,6 +46,7 @@ def collect(
     cursor: RolloutCursor,
     buffer: ChunkBuffer,
     novelty: EpisodicNovelty | None,
+    check: ObservationCheck,
     n_steps: int,
     on_step: Callable[[dict[str, Any]], bool],
 ) -> tuple[RolloutCursor, Rollout | None]:
@@ -57,6 +58,7 @@ def collect(
         cursor: where to go on.
         buffer: emptied and filled.
         novelty: is given every observation; None if first visits are worth nothing.
+        check: is shown every observation that comes as arrays.
         n_steps: T.
         on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.
 
@@ -67,7 +69,7 @@ def collect(
         WrongStep: if an observation or a reward is not finite, which would make all weights so, too, a choice or a
             symbol is not of its space, or a constant key changed.
     """
-    stepper = stepper_of(env, policy)
+    stepper = stepper_of(env, policy, check)
     observation = stepper.first(cursor.observations)
     episode_start = torch.as_tensor(cursor.episode_starts, dtype=torch.bool, device=policy.device)
     state = cursor.state

@@ -66,11 +66,11 @@ class SteppedByTensors(Protocol):
         """Return the infos of the episodes that ended since the last call."""
 
 
-def stepper_of(env: VecEnv, policy: MemoryPolicy) -> Stepper:
+def stepper_of(env: VecEnv, policy: MemoryPolicy, check: ObservationCheck) -> Stepper:
     """Step by tensors what can be; a wrapper, which sees arrays only, has no such method of its own."""
     if hasattr(type(env), "step_tensors"):
         return TensorStepper(cast(SteppedByTensors, env), policy)
-    return ArrayStepper(env, policy)
+    return ArrayStepper(env, policy, check)
 
 
 class ArrayStepper:
@@ -79,12 +79,13 @@ class ArrayStepper:
     Args:
         env: B envs.
         policy: for its space and device.
+        check: looks at every observation; it outlives a rollout, so that what it has warned of it does not repeat.
     """
 
-    def __init__(self, env: VecEnv, policy: MemoryPolicy) -> None:
+    def __init__(self, env: VecEnv, policy: MemoryPolicy, check: ObservationCheck) -> None:
         self.env, self.policy = env, policy
         self.has_masks = has_attribute(env, "action_masks")
-        self.check = ObservationCheck(policy.observation_space)
+        self.check = check
         self.resets_take_a_step = bool(getattr(innermost(env), "resets_take_a_step", False))
         self.told: dict[str, Any] = {}
 

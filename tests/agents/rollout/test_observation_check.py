@@ -89,3 +89,12 @@ def test_a_picture_is_not_compared_with_anything():
 def test_rows_are_the_envs_numbers():
     with pytest.raises(WrongStep, match=r"^env 7 showed"):
         ObservationCheck(spaces.Discrete(3)).look(np.array([0, 4]), np.array([2, 7]))
+
+
+def test_in_a_training_it_is_warned_of_once_not_once_a_rollout():
+    vec_env = DummyVecEnv([lambda: Faulty(VECTOR, 1.5)])
+    model = MemoryPPO("MemoryPolicy", vec_env, n_steps=8, batch_size=8, seed=0, device="cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.learn(32)
+    assert sum("outside of its space" in str(warning.message) for warning in caught) == 1

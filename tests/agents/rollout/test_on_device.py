@@ -64,8 +64,8 @@ def learn(env, rollouts=4, **kwargs):
 @pytest.mark.parametrize("task", TASKS)
 def test_training_by_tensors_is_training_by_arrays(task):
     (ours, *told), (plain, *expected) = learn(envs(task)), learn(Plain(envs(task)))
-    assert isinstance(stepper_of(ours.env, ours.policy), TensorStepper)
-    assert isinstance(stepper_of(plain.env, plain.policy), ArrayStepper)
+    assert isinstance(stepper_of(ours.env, ours.policy, ours.check), TensorStepper)
+    assert isinstance(stepper_of(plain.env, plain.policy, plain.check), ArrayStepper)
     assert torch.equal(weights(ours), weights(plain))
     assert ours.chunks.steps.truncated.any() or task == "sequence"
     assert ours.chunks.steps.terminated.any() or task not in ("T-Maze", "sequence")
