@@ -3,7 +3,8 @@
     python -m benchmarks.verdicts --out docs/tables/verdicts.json
 
 An agent of a kind is what it gets right in each episode under each intervention. For every kind the sentences are
-listed that are right for it; "too few episodes to tell" is never wrong.
+listed that are right for it; "too few episodes to tell" is never wrong. Where there are fewer different episodes than
+are played, each is one of these, drawn at random, and goes as it went before: so a greedy agent plays in few mazes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from benchmarks.arguments import count, make_parser
 from engram.evidence.evaluation.verdict import Verdict, verdict
 from engram.evidence.runs.files import LookedAgain, Score
 from engram.evidence.runs.result_files import made_by
+from engram.evidence.statistics import effective_number
 from engram.tracking.atomic import write_json
 
-EPISODES = (20, 50, 200)
+PLAYED = ((20, 20), (50, 50), (200, 200), (200, 20))
+"""Episodes that are played, and how many of them are different ones."""
 DEFAULT = ("intact", "wiped", "controller_wiped", "both_wiped")
 CERTIFICATE = (*DEFAULT, "reads_shuffled", "swapped_after_cue", "wiped_after_cue")
 REPLAY_ERROR = 0.005
@@ -98,28 +101,40 @@ KINDS = {
 }
 
 
-def said(kind: Kind, episodes: int, evaluations: int) -> dict[str, Counter[Verdict | None]]:
+def said(kind: Kind, episodes: int, different: int, evaluations: int) -> dict[str, Counter[Verdict | None]]:
     """Simulate evaluations of an agent, and count what is said of it by default and in a certificate.
 
     Args:
         kind: of the agent.
         episodes: of each evaluation.
+        different: of how many different ones they are.
         evaluations: how many.
     """
-    rng, shape = np.random.default_rng(0), (evaluations, episodes)
+    rng, shape = np.random.default_rng(0), (evaluations, different)
     drawn = kind.play(rng, shape)
+    times = np.ones(shape, np.int64)
+    if different < episodes:
+        times = rng.multinomial(episodes, np.full(different, 1 / different), size=evaluations)
+
+    def total(of: Right) -> NDArray[np.int64]:
+        counted: NDArray[np.int64] = (of * times).sum(1)
+        return counted
+
+    def independent(of: Right) -> NDArray[np.int64]:
+        return effective_number(of * times)
+
     intact = drawn["intact"]
-    counts = [rng.binomial(episodes, kind.looks_again, size=evaluations), intact.sum(1)]
+    counts = [total(rng.random(shape) < kind.looks_again), independent(np.ones_like(intact)), total(intact)]
     for name in CERTIFICATE[1:]:
         outcome = drawn.get(name)
         if outcome is None:
             outcome = intact ^ (rng.random(shape, np.float32) < REPLAY_ERROR)
-        counts += [outcome.sum(1), (intact & ~outcome).sum(1), (~intact & outcome).sum(1)]
+        counts += [total(outcome), total(intact & ~outcome), total(~intact & outcome), independent(intact ^ outcome)]
     found = {"default": Counter[Verdict | None](), "certificate": Counter[Verdict | None]()}
     for what, played in (("default", DEFAULT), ("certificate", CERTIFICATE)):
-        table = np.stack(counts[: 3 * len(played) - 1], axis=1)
-        for row, times in zip(*np.unique(table, axis=0, return_counts=True), strict=True):
-            found[what][verdict(_scores(played, episodes, row.tolist()), kind.chance)] += int(times)
+        table = np.stack(counts[: 4 * len(played) - 1], axis=1)
+        for row, often in zip(*np.unique(table, axis=0, return_counts=True), strict=True):
+            found[what][verdict(_scores(played, episodes, row.tolist()), kind.chance)] += int(often)
     return found
 
 
@@ -134,17 +149,22 @@ def wrong(kind: Kind, found: Mapping[str, Counter[Verdict | None]]) -> float:
 
 
 def _scores(played: Sequence[str], episodes: int, counts: Sequence[int]) -> dict[str, Score]:
-    again, successes, *of_others = counts
-    scores = {"intact": _score(episodes, successes, again=again)}
-    triples = zip(*[iter(of_others)] * 3, strict=True)
-    for name, (successes, lost, gained) in zip(played[1:], triples, strict=True):
-        scores[name] = _score(episodes, successes, lost, gained)
+    again, independent, successes, *of_others = counts
+    scores = {"intact": _score(episodes, independent, successes, again=again)}
+    for name, of_one in zip(played[1:], zip(*[iter(of_others)] * 4, strict=True), strict=True):
+        scores[name] = _score(episodes, independent, *of_one)
     return scores
 
 
 @cache
 def _score(
-    episodes: int, successes: int, lost: int | None = None, gained: int | None = None, again: int | None = None
+    episodes: int,
+    independent: int,
+    successes: int,
+    lost: int | None = None,
+    gained: int | None = None,
+    changed_independent: int | None = None,
+    again: int | None = None,
 ) -> Score:
     return Score(
         episodes=episodes,
@@ -157,7 +177,13 @@ def _score(
         looked_again=None if again is None else LookedAgain(episodes=again, success=None),
         lost=lost,
         gained=gained,
+        independent=independent,
+        changed_independent=changed_independent,
     )
+
+
+def _heading(episodes: int, different: int) -> str:
+    return f"{episodes} episodes" + (f", {different} different" if different < episodes else "")
 
 
 def main() -> None:
@@ -166,12 +192,12 @@ def main() -> None:
     parser.add_argument("--evaluations", type=count, default=10_000, help="of each kind (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    columns = ["this agent …", "is said", "with `--certificate`", *(f"{n} episodes" for n in EPISODES)]
+    columns = ["this agent …", "is said", "with `--certificate`", *(_heading(*of) for of in PLAYED)]
     rows = []
     for name, kind in KINDS.items():
         cells = []
-        for episodes in EPISODES:
-            found = said(kind, episodes, options.evaluations)
+        for episodes, different in PLAYED:
+            found = said(kind, episodes, different, options.evaluations)
             as_expected = found["certificate"][kind.certificate[0]] / found["certificate"].total()
             cells.append(f"{wrong(kind, found):.1%} ({as_expected:.0%})")
         rows.append([name, "; ".join(kind.default), "; ".join(kind.certificate), *cells])

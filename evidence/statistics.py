@@ -108,6 +108,22 @@ def surely_above(successes: int, n: int, level: float, error: float = 0.025) -> 
     return bool(binom.sf(successes - 1, n, level) <= error)
 
 
+def effective_number(times: ArrayLike) -> NDArray[np.int64]:
+    """Return how many independent outcomes tell as much as some that each count several times.
+
+    The mean of outcomes with these weights varies as one of so many with equal weights. Kish (1965), "Survey Sampling".
+
+    Args:
+        times: [..., outcomes] how often each counts; 0 if not at all.
+
+    Returns:
+        their effective number [...], to the nearest whole number.
+    """
+    weights = np.asarray(times, dtype=np.int64)
+    number: NDArray[np.int64] = np.rint(weights.sum(-1) ** 2 / np.maximum((weights**2).sum(-1), 1)).astype(np.int64)
+    return number
+
+
 def paired_difference_interval(
     both: int, only_a: int, only_b: int, neither: int, confidence: float = 0.95
 ) -> tuple[float, float]:

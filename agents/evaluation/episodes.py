@@ -25,6 +25,7 @@ from engram.agents.rollout.questions import (
     succeeded,
 )
 
+Record = tuple[bool, float, int, str, bool, bool, int, int, int]
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]
 """Gets observations, the agent's state, [B] which episodes start, [B] where the cue is in sight (None if unknown)."""
 
@@ -39,6 +40,7 @@ class Episodes(NamedTuple):
     looked_again: NDArray[np.bool_]  # whether the cue came into sight again
     applied: NDArray[np.bool_]  # whether the intervention was done: some wait for an event that may not happen
     first_seen: NDArray[np.int64]  # checksum of the first observation: where it differs, it was another episode
+    seen: NDArray[np.int64]  # checksum of all observations, in their order
     acted: NDArray[np.uint64]  # checksum of the actions, in their order
     cue_known: bool  # whether the env reports when the cue is in sight; if not, `looked_again` is False
 
@@ -102,12 +104,13 @@ def evaluate(
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
     quota = -(-n_episodes // env.num_envs)
-    records: list[list[tuple[bool, float, int, str, bool, bool, int, int] | None]] = [[] for _ in range(env.num_envs)]
+    records: list[list[Record | None]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
     observations: Any = env.reset()
     state = model.policy.initial_state(env.num_envs)
     starts = np.ones(env.num_envs, dtype=bool)
     first_seen = [_checksum(observations, row) for row in range(env.num_envs)]
+    seen_so_far = first_seen.copy()
     acted_so_far = np.zeros(env.num_envs, dtype=np.uint64)
     cue = CueTracker(env)
     if isinstance(intervention, str):
@@ -137,24 +140,23 @@ def evaluate(
             if len(records[row]) < quota:
                 # Monitor knows the return before any VecNormalize.
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
-                seen = (
-                    layout_of(info),
-                    bool(looked_again[row]),
-                    bool(applied[row]),
-                    first_seen[row],
-                    int(acted_so_far[row]),
-                )
-                records[row].append((succeeded(info), episode_return, int(lengths[row]), *seen))
+                seen = first_seen[row], seen_so_far[row], int(acted_so_far[row])
+                about = layout_of(info), bool(looked_again[row]), bool(applied[row])
+                records[row].append((succeeded(info), episode_return, int(lengths[row]), *about, *seen))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)
             returns[row], lengths[row], acted_so_far[row] = 0.0, 0, 0
-            first_seen[row] = _checksum(observations, int(row))
+        for each in range(env.num_envs):
+            seen_so_far[each] = _checksum(observations, each, 0 if starts[each] else seen_so_far[each])
+            if starts[each]:
+                first_seen[each] = seen_so_far[each]
         for row in np.flatnonzero(lengths >= limit) if limit is not None else ():
             if len(records[row]) < quota:
                 total -= quota - len(records[row]) - 1
-                seen = "", bool(looked_again[row]), bool(applied[row]), first_seen[row], int(acted_so_far[row])
-                records[row].append((False, float(returns[row]), int(lengths[row]), *seen))
+                seen = first_seen[row], seen_so_far[row], int(acted_so_far[row])
+                about = "", bool(looked_again[row]), bool(applied[row])
+                records[row].append((False, float(returns[row]), int(lengths[row]), *about, *seen))
                 records[row] += [None] * (quota - len(records[row]))
                 finished, cut = finished + 1, cut + 1
     if cut:
@@ -164,14 +166,14 @@ def evaluate(
             stacklevel=2,
         )
     columns = zip(*(record for row in records for record in row if record is not None), strict=True)
-    successes, gained, of_steps, layouts, again, done_to, begun, did = (np.array(column) for column in columns)
+    successes, gained, of_steps, layouts, again, done_to, begun, shown, did = (np.array(column) for column in columns)
     layouts, did = layouts.astype(np.object_), did.astype(np.uint64)
-    return Episodes(successes, gained, of_steps, layouts, again, done_to, begun, did, cue.cue_known)
+    return Episodes(successes, gained, of_steps, layouts, again, done_to, begun, shown, did, cue.cue_known)
 
 
-def _checksum(observations: Any, row: int) -> int:
+def _checksum(observations: Any, row: int, before: int = 0) -> int:
     parts = observations.values() if isinstance(observations, dict) else [observations]
-    return crc32(b"".join(part[row].tobytes() for part in parts))
+    return crc32(b"".join(part[row].tobytes() for part in parts), before)
 
 
 def _checksum_of_actions(before: NDArray[np.uint64], actions: NDArray[Any]) -> NDArray[np.uint64]:

@@ -75,7 +75,8 @@ class Certificate:
             return f"Its memory was left alone: {figures}."
         lead = (LEADS if self.has_memory else LEADS | LEADS_WITHOUT)[self.verdict]
         in_part = self.verdict == "needs its memory" and wiped is not None and beats(wiped, self.chance)
-        return f"{lead}{', in part' if in_part else ''}: {figures}.{self._acted()}{self._when_wiped_once()}"
+        more = self._repeats(), self._acted(), self._when_wiped_once()
+        return f"{lead}{', in part' if in_part else ''}: {figures}.{''.join(more)}"
 
     def _rests_on(self) -> list[str]:
         """Return the names of what the verdict rests on."""
@@ -85,6 +86,13 @@ class Certificate:
         if not self.has_memory or self.verdict == "the controller's state suffices":
             names += ["controller_wiped", "both_wiped"]
         return [name for name in names if name in self.listed]
+
+    def _repeats(self) -> str:
+        """Return what the episodes count for, where some repeat others."""
+        intact = self.scores["intact"]
+        if intact.independent is None or intact.independent == intact.episodes:
+            return ""
+        return f" Many of the {intact.episodes} episodes repeat others: together they count as {intact.independent}."
 
     def _acted(self) -> str:
         """Return in how many episodes wiping the memory made an agent act otherwise, where its outcomes do not tell."""

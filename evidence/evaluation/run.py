@@ -145,10 +145,10 @@ class PlayedConditions(NamedTuple):
     def as_csv(self) -> str:
         """Return the content of `episodes.csv`: one row for each episode."""
         rows: list[dict[str, Any]] = []
-        for condition, (success, gained, length, layout, again, applied, _, _, cue_known) in self.played.items():
-            known = {"success": self.scores[condition].success is not None, "looked_again": cue_known}
-            columns = {"layout": layout, "success": success, "return": gained, "length": length}
-            columns |= {"looked_again": again, "applied": applied}
+        for condition, of in self.played.items():
+            known = {"success": self.scores[condition].success is not None, "looked_again": of.cue_known}
+            columns = {"layout": of.layout, "success": of.success, "return": of.episode_return, "length": of.length}
+            columns |= {"looked_again": of.looked_again, "applied": of.applied}
             for number, row in enumerate(zip(*(column.tolist() for column in columns.values()), strict=True)):
                 cells = {name: cell for name, cell in zip(columns, row, strict=True) if known.get(name, True)}
                 rows.append({**asdict(condition), "episode": number, **dict.fromkeys(columns), **cells})

@@ -1,6 +1,7 @@
 """The verdict: from what was played, episode by episode the same, to what may be said of this agent."""
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Literal
 
 from engram.evidence.runs.files import Score
@@ -51,10 +52,11 @@ OTHERS = ("reads_shuffled", "swapped_after_cue")
 def verdict(scores: Mapping[str, Score], chance: float | None, has_memory: bool = True) -> Verdict | None:
     """Return what the scores show of this agent; None if its memory was never wiped.
 
-    Every statement rests on exact tests at a level of 2.5 % (`surely_above`). "Needs its memory" is said only if wiping
-    it costs success, and another episode's memory does, too: an agent that has never met an empty memory may break
-    without one whatever is in it. Where the exchange was not played, or shows nothing, only what was seen is said. Of a
-    return there is no chance level, so that no agent is said to need anything for it.
+    Every statement rests on exact tests at a level of 2.5 % (`surely_above`), in which repeats of an episode count
+    once. "Needs its memory" is said only if wiping it costs success, and another episode's memory does, too: an agent
+    that has never met an empty memory may break without one whatever is in it. Where the exchange was not played, or
+    shows nothing, only what was seen is said. Of a return there is no chance level, so that no agent is said to need
+    anything for it.
 
     Args:
         scores: by the name of the intervention; `intact` is there, others may be missing.
@@ -67,7 +69,8 @@ def verdict(scores: Mapping[str, Score], chance: float | None, has_memory: bool 
     if by_success and chance is None:
         return "chance is unknown"
     if not beats(intact, chance) and by_success and chance is not None:
-        return "has not solved the task" if _surely_below(intact, (1 + chance) / 2) else "inconclusive"
+        failures = intact.episodes - (intact.successes or 0)
+        return "has not solved the task" if _surely(failures, intact, (1 - chance) / 2) else "inconclusive"
     if scores["wiped"].changed is None:
         return "not the same episodes"
     wiped, others = scores["wiped"], [scores[name] for name in OTHERS if name in scores]
@@ -93,20 +96,21 @@ def verdict(scores: Mapping[str, Score], chance: float | None, has_memory: bool 
 
 def beats(score: Score, chance: float | None) -> bool:
     """Return whether success is surely above chance; nothing is above a chance that is unknown."""
-    return score.successes is not None and chance is not None and surely_above(score.successes, score.episodes, chance)
+    return score.successes is not None and chance is not None and _surely(score.successes, score, chance)
 
 
 def costs(score: Score | None) -> bool:
     """Return whether an intervention costs success, or return where success is not told.
 
     Success: of the episodes that only one of the two agents got right, the one left alone got more (an exact sign test,
-    McNemar 1947). Return: the whole interval of the mean difference is below zero.
+    McNemar 1947). Return: the whole interval of the mean difference is below zero, and enough episodes differ for such
+    a test to be sure.
     """
     if score is None or score.lost is None or score.changed is None:
         return False
     if score.success is None:
-        return score.difference_high is not None and score.difference_high < 0
-    return surely_above(score.lost, score.changed, 0.5)
+        return _return_surely(score, -1)
+    return _surely_more(score.lost, score)
 
 
 def gains(score: Score) -> bool:
@@ -114,22 +118,40 @@ def gains(score: Score) -> bool:
     if score.gained is None or score.changed is None:
         return False
     if score.success is None:
-        return score.difference_low is not None and score.difference_low > 0
-    return surely_above(score.gained, score.changed, 0.5)
+        return _return_surely(score, +1)
+    return _surely_more(score.gained, score)
 
 
 def changes(score: Score | None) -> bool:
     """Return whether surely more episodes than the margin end otherwise, be it better or worse."""
     changed = None if score is None else score.changed
-    return score is not None and changed is not None and surely_above(changed, score.episodes, MARGIN)
+    return score is not None and changed is not None and _surely(changed, score, MARGIN)
 
 
 def changes_nothing(score: Score | None) -> bool:
     """Return whether surely fewer do: not to see a difference is not to see that there is none."""
     if score is None or score.changed is None:
         return False
-    return surely_above(score.episodes - score.changed, score.episodes, 1 - MARGIN)
+    return _surely(score.episodes - score.changed, score, 1 - MARGIN)
 
 
-def _surely_below(score: Score, level: float) -> bool:
-    return surely_above(score.episodes - (score.successes or 0), score.episodes, 1 - level)
+def _surely(episodes: int, score: Score, level: float) -> bool:
+    """Return whether surely a larger share than the level are such episodes; repeats of one count once."""
+    n = score.episodes if score.independent is None else score.independent
+    return surely_above(episodes * n // score.episodes, n, level)
+
+
+def _surely_more(episodes: int, score: Score) -> bool:
+    """Return whether surely more than half of those that ended otherwise are such episodes; repeats count once."""
+    changed = score.changed or 0
+    n = changed if score.changed_independent is None else score.changed_independent
+    return surely_above(episodes * n // max(changed, 1), n, 0.5)
+
+
+def _return_surely(score: Score, sign: int) -> bool:
+    """Return whether the whole interval of the difference, as wide as without repeats, is on one side of zero."""
+    end = score.difference_high if sign < 0 else score.difference_low
+    if score.difference is None or end is None or score.changed is None or not _surely_more(score.changed, score):
+        return False
+    repeats = score.episodes / (score.independent or score.episodes)
+    return sign * (score.difference + sqrt(repeats) * (end - score.difference)) > 0

@@ -11,6 +11,7 @@ from engram.evidence.statistics import (
     END_WEIGHT,
     Estimate,
     aggregate_over_seeds,
+    effective_number,
     interval_over_seeds,
     mean_interval,
     paired_difference_interval,
@@ -182,6 +183,15 @@ def test_interval_of_the_probability_of_improvement() -> None:
         _, low, high = probability_of_improvement(rng.normal(1, 1, size=7), rng.normal(0, 1, size=5))
         covered += low <= truth <= high
     assert covered / 300 > 0.93
+
+
+def test_outcomes_that_count_several_times_vary_as_fewer_would() -> None:
+    assert effective_number([1] * 7) == effective_number([3] * 7) == 7
+    assert effective_number([]) == 0
+    sizes = [8, 3, 2, 1, 1]
+    rng = np.random.default_rng(8)
+    means = (rng.random((100_000, 5)) < 0.5) @ np.array(sizes) / sum(sizes)
+    assert effective_number(sizes) == round(0.25 / means.var()) == 3
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (7, 10), (97, 100), (500, 1000)])

@@ -64,6 +64,30 @@ def test_episodes_that_begin_otherwise_are_told_apart(draws):
     assert (seen[0] == seen[1]).tolist() == [True, not draws] * 3
 
 
+class Flashing(Drawing):
+    """What is drawn is seen at the second step; the first observation is always the same."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        return {"drawn": observation["drawn"] * 0}, info
+
+    def step(self, action):
+        return {"drawn": np.round(self.drawn)}, *super().step(action)[1:]
+
+
+def test_episodes_of_other_observations_are_told_apart():
+    env = DummyVecEnv([lambda: Flashing(False)] * 3)
+    model = MemoryPPO("MemoryPolicy", env, memory="none", n_steps=8, device="cpu", seed=0)
+    model.predict = lambda *args: (np.zeros(3, int), args[1])
+    drawn = []
+    found = evaluate(model, env, n_episodes=60, watch=lambda obs, *_: drawn.append(obs["drawn"].copy()))
+    assert len(set(found.first_seen)) == 1
+    # Three steps each, all envs at once: the second has what was drawn.
+    expected = np.stack(drawn[1::3], axis=1).reshape(60, 2)
+    assert len(set(found.seen)) == 4
+    assert len({(*row, seen) for row, seen in zip(expected.tolist(), found.seen.tolist(), strict=True)}) == 4
+
+
 @pytest.mark.parametrize(
     "space", [gym.spaces.Discrete(3), gym.spaces.Box(-2, 2, (2,)), gym.spaces.MultiDiscrete([3, 5])]
 )

@@ -66,6 +66,21 @@ def test_without_a_memory_the_controller_is_what_there_is() -> None:
     )
 
 
+def test_episodes_that_repeat_others_count_once_and_the_sentence_says_so() -> None:
+    def found(independent: int, changed: int) -> Certificate:
+        scores = compared({"intact": scored(99), "wiped": scored(45)})
+        counts = {"independent": independent, "changed_independent": changed}
+        return Certificate({name: score.model_copy(update=counts) for name, score in scores.items()}, 0.5)
+
+    assert "repeat" not in found(100, 54).sentence
+    # At least six are above chance, and at least eight changed (of which one for the better) are a cost.
+    verdicts = [found(*counts).verdict for counts in ((5, 9), (9, 5), (9, 8))]
+    assert verdicts == ["inconclusive", "depends on it", "does worse without it"]
+    assert found(9, 8).sentence.endswith(
+        "chance is 50.0%. Many of the 100 episodes repeat others: together they count as 9."
+    )
+
+
 def test_outcomes_that_do_not_change_hide_no_actions_that_do() -> None:
     def sentence(acted_otherwise: int) -> str:
         wiped = scored(99).model_copy(update={"lost": 0, "gained": 0, "acted_otherwise": acted_otherwise})

@@ -28,8 +28,7 @@ def played(successes: int, n: int, again: tuple[int, ...] = (), cue_known: bool 
         layouts,
         looked,
         looked | True,
-        np.arange(n),
-        np.arange(n),
+        *[np.arange(n)] * 3,
         cue_known,
     )
 
@@ -168,6 +167,22 @@ def test_the_same_episodes_are_compared_as_pairs() -> None:
     assert (score(others, True, intact).difference, score(others, True, intact).changed) == (None, None)
     one = played(1, 1)
     assert score(one, False, one).difference is None
+
+
+def test_episodes_that_went_the_same_way_count_once() -> None:
+    # Five episodes, of which the first was played 8 times, the others 3, 2, 1 and 1 times.
+    which = np.repeat(range(5), [8, 3, 2, 1, 1])
+    intact = played(15, 15)._replace(layout=which.astype(str), seen=which, acted=which, episode_return=which * 1.0)
+    assert score(played(15, 15), True).independent == 15
+    assert score(intact, True).independent == round(15**2 / (64 + 9 + 4 + 1 + 1)) == 3
+    wiped = intact._replace(success=which < 1, episode_return=np.linspace(2, 3, 15))
+    found = score(wiped, True, intact)
+    # What counts as a repeat is how the agent that was left alone went on.
+    assert (found.independent, found.lost, found.changed_independent) == (3, 7, round(7**2 / (9 + 4 + 1 + 1)))
+    # It went on otherwise if only one thing differs.
+    for one in ("seen", "acted", "layout"):
+        others = np.arange(15) if one != "layout" else np.arange(15).astype(str)
+        assert score(intact._replace(**{one: others}), True).independent == 15
 
 
 def printed(found: EvaluationResult) -> str:

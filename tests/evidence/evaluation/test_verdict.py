@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.verdicts import EPISODES, KINDS, said, wrong
+from benchmarks.verdicts import KINDS, PLAYED, said, wrong
 from engram.evidence.evaluation.verdict import LEADS, LEADS_WITHOUT, costs, verdict
 from engram.evidence.runs.files import LookedAgain, Score
 
@@ -38,15 +38,17 @@ def played(
 INTACT, SAME, WORSE, ASTRAY = played(207), played(207, 1, 1), played(110, 99, 2), played(103, 106, 2)
 
 
-@pytest.mark.parametrize("episodes", EPISODES)
+@pytest.mark.parametrize(("episodes", "different"), PLAYED)
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_simulated_agents_of_known_kind_next_to_nothing_wrong_is_said(kind: str, episodes: int) -> None:
-    assert wrong(KINDS[kind], said(KINDS[kind], episodes, evaluations=10_000)) <= LARGEST
+def test_of_simulated_agents_of_known_kind_next_to_nothing_wrong_is_said(
+    kind: str, episodes: int, different: int
+) -> None:
+    assert wrong(KINDS[kind], said(KINDS[kind], episodes, different, evaluations=10_000)) <= LARGEST
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_200_episodes_what_is_to_be_expected_is_said_nearly_always(kind: str) -> None:
-    found = said(KINDS[kind], 200, evaluations=500)
+    found = said(KINDS[kind], 200, 200, evaluations=500)
     for what, right in (("default", KINDS[kind].default), ("certificate", KINDS[kind].certificate)):
         assert found[what][right[0]] >= 0.93 * 500
 
@@ -129,7 +131,7 @@ def test_without_a_memory_only_the_controller_is_spoken_of() -> None:
 
 
 def returned(low: float, high: float, lost: int, gained: int) -> Score:
-    return played(None, lost, gained, difference_low=low, difference_high=high)
+    return played(None, lost, gained, difference=(low + high) / 2, difference_low=low, difference_high=high)
 
 
 @pytest.mark.parametrize("chance", [None, 0.5])
@@ -145,6 +147,17 @@ def test_of_returns_only_differences_are_told(chance: float | None) -> None:
     assert of(wiped=returned(0.1, 1.0, 50, 150)) == "does better without it"
     assert of(wiped=same, both_wiped=same) == "makes no difference"
     assert of(wiped=returned(-1.0, 0.1, 8, 4)) == "inconclusive"
+
+
+def test_a_return_that_repeats_one_is_a_single_one() -> None:
+    def of(independent: int, changed: int) -> str | None:
+        counts = {"independent": independent, "changed_independent": changed, "difference": -2.0}
+        same = returned(-3.0, -1.0, 200, 0).model_copy(update=counts)
+        return verdict({"intact": played(None), "wiped": same}, None)
+
+    assert of(N, N) == of(N // 3, 6) == "does worse without it"
+    # With a fourth of the episodes an interval is twice as wide; five that differ are not enough.
+    assert of(N // 4 - 1, 6) == of(N // 3, 5) == "depends on it"
 
 
 def test_every_sentence_can_be_right_for_some_kind_of_agent() -> None:

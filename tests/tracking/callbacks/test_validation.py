@@ -48,7 +48,7 @@ def episodes(success: float, episode_return: float) -> Episodes:
         np.full(4, "", dtype=object),
         won,
         won,
-        *np.zeros((2, 4), dtype=int),
+        *np.zeros((3, 4), dtype=int),
         False,
     )
 
