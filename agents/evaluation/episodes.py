@@ -43,6 +43,7 @@ class Episodes(NamedTuple):
     seen: NDArray[np.int64]  # checksum of all observations, in their order
     acted: NDArray[np.uint64]  # checksum of the actions, in their order
     cue_known: bool  # whether the env reports when the cue is in sight; if not, `looked_again` is False
+    cut: int = 0  # episodes that did not end within the bound of steps; their env has played no other since
 
 
 class CueTracker:
@@ -168,7 +169,7 @@ def evaluate(
     columns = zip(*(record for row in records for record in row if record is not None), strict=True)
     successes, gained, of_steps, layouts, again, done_to, begun, shown, did = (np.array(column) for column in columns)
     layouts, did = layouts.astype(np.object_), did.astype(np.uint64)
-    return Episodes(successes, gained, of_steps, layouts, again, done_to, begun, shown, did, cue.cue_known)
+    return Episodes(successes, gained, of_steps, layouts, again, done_to, begun, shown, did, cue.cue_known, cut)
 
 
 def _checksum(observations: Any, row: int, before: int = 0) -> int:

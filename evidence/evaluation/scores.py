@@ -45,6 +45,7 @@ def score(played: Episodes, knows_success: bool, intact: Episodes | None = None)
         return_high=return_high,
         fewest_per_layout=min(per_layout.values(), default=None),
         most_per_layout=max(per_layout.values(), default=None),
+        cut=played.cut,
         independent=_effective(went),
         **(_compared(played, alone, knows_success, went) if same_episodes else {}),
     )

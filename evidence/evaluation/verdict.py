@@ -20,6 +20,7 @@ Verdict = Literal[
     "has not solved the task",
     "chance is unknown",
     "not the same episodes",
+    "episodes were cut",
     "inconclusive",
 ]
 LEADS: dict[Verdict, str] = {
@@ -35,6 +36,7 @@ LEADS: dict[Verdict, str] = {
     "has not solved the task": "This agent has not solved the task",
     "chance is unknown": "Nothing is concluded without a chance level (--chance, or env.chance of the training)",
     "not the same episodes": "Nothing is concluded, for the episodes were not the same (env.split=true repeats them)",
+    "episodes were cut": "Nothing is concluded, for some episodes had no end and were cut (max_episode_steps sets one)",
     "inconclusive": "Too few episodes to tell",
 }
 LEADS_WITHOUT: dict[Verdict, str] = {
@@ -72,7 +74,7 @@ def verdict(scores: Mapping[str, Score], chance: float | None, has_memory: bool 
         failures = intact.episodes - (intact.successes or 0)
         return "has not solved the task" if _surely(failures, intact, (1 - chance) / 2) else "inconclusive"
     if scores["wiped"].changed is None:
-        return "not the same episodes"
+        return "episodes were cut" if intact.cut or scores["wiped"].cut else "not the same episodes"
     wiped, others = scores["wiped"], [scores[name] for name in OTHERS if name in scores]
     if not has_memory or changes_nothing(wiped):
         if any(map(changes, others)) and has_memory:

@@ -47,6 +47,7 @@ class Score(Model):
     lost: int | None = Field(None, description="episodes worse (success, else return) than the same episodes intact")
     gained: int | None = Field(None, description="episodes better than the same episodes intact")
     acted_otherwise: int | None = Field(None, description="episodes with other actions than the same episodes intact")
+    cut: int | None = Field(None, description="episodes that were cut at the bound of steps: their env knows no limit")
     independent: int | None = Field(None, description="what the episodes count for: repeats of one, intact, count once")
     changed_independent: int | None = Field(None, description="what those that are worse or better count for")
 

@@ -204,6 +204,7 @@ def test_an_episode_without_an_end_is_cut():
     with pytest.warns(UserWarning, match=r"1 of 10 episodes had not ended after 50 steps and were cut"):
         played = evaluate(small(), vec_env(env=Endless), 12, most_steps=50)
     assert len(played.length) == 10
+    assert played.cut == 1
     assert played.length.max() == 50
     assert not played.success[played.length == 50].any()
 

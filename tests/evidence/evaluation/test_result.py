@@ -163,6 +163,8 @@ def test_the_same_episodes_are_compared_as_pairs() -> None:
     rounded = intact._replace(episode_return=intact.episode_return * (1 + 1e-12))
     assert score(rounded, False, intact).changed == 0
     # Episodes that began otherwise are not the same, and nothing is compared.
+    cut = played(30, 39)._replace(cut=1)
+    assert (score(cut, True, intact).cut, score(cut, True, intact).changed) == (1, None)
     others = intact._replace(first_seen=np.append(intact.first_seen[:-1], 99))
     assert (score(others, True, intact).difference, score(others, True, intact).changed) == (None, None)
     one = played(1, 1)
