@@ -11,6 +11,7 @@ from minigrid.core.mission import MissionSpace
 from minigrid.minigrid_env import MiniGridEnv
 from minigrid.wrappers import (
     DictObservationSpaceWrapper,
+    DirectionObsWrapper,
     OneHotPartialObsWrapper,
     RGBImgObsWrapper,
     RGBImgPartialObsWrapper,
@@ -28,6 +29,19 @@ def changes_the_view(env: gym.Env[Any, Any]) -> bool:
     bare: Any = env.unwrapped
     own_draws = type(bare).gen_obs is MiniGridEnv.gen_obs
     return env.observation_space != bare.observation_space or not own_draws
+
+
+def check_values(env: gym.Env[Any, Any], name: str) -> None:
+    """Refuse MiniGrid's wrapper that shows a slope: it is infinite wherever the goal is straight above or below.
+
+    Raises:
+        ValueError: if it is there; the message says what to do.
+    """
+    if any(isinstance(one, DirectionObsWrapper) and one.type == "slope" for one in _wrappers(env)):
+        raise ValueError(
+            f"{name}: DirectionObsWrapper shows an infinite slope where the goal is straight above or below the agent,"
+            " and nothing can be learned from that; make it with type='angle'"
+        )
 
 
 class AsWrapped(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):

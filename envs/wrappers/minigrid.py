@@ -12,7 +12,7 @@ from minigrid.envs.memory import MemoryEnv
 from minigrid.minigrid_env import MiniGridEnv
 
 from engram.envs.wrappers.actions import ActionSubset
-from engram.envs.wrappers.as_wrapped import AsWrapped, changes_the_view
+from engram.envs.wrappers.as_wrapped import AsWrapped, changes_the_view, check_values
 from engram.envs.wrappers.cue import CueVisible
 from engram.envs.wrappers.flat_observation import flattened
 from engram.envs.wrappers.mission import MissionSeen, QuietReset, words_of_missions
@@ -58,6 +58,7 @@ def as_seen(
         env = QuietReset(env)
     wrapped = changes_the_view(env)
     if wrapped:
+        check_values(env, name)
         for argument, value in (("view_size", view_size), ("pixels", pixels)):
             if value is not None:
                 raise ValueError(f"{name}: {argument} is for MiniGrid's own view, but its wrappers show another one")

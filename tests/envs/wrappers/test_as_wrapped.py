@@ -67,6 +67,17 @@ def test_it_shows_what_the_wrapper_shows(name, env_id):
     assert is_image_space(space) == is_picture
 
 
+def test_a_slope_that_may_be_infinite_is_refused_and_an_angle_is_taken():
+    env = gym.make(EMPTY, disable_env_checker=True)
+    line = "MiniGrid-Empty-5x5-v0: DirectionObsWrapper shows an infinite slope .* make it with type='angle'"
+    with pytest.raises(ValueError, match=line):
+        adapt_env(wrappers.FullyObsWrapper(wrappers.DirectionObsWrapper(env)))
+    shown = adapt_env(wrappers.DirectionObsWrapper(env, type="angle"))
+    observation, _ = shown.reset(seed=3)
+    assert shown.observation_space.contains(observation)
+    assert observation["goal_direction"] == pytest.approx(np.pi / 4)
+
+
 def test_a_wrapper_of_ones_own_is_taken_at_its_word():
     class Inverted(gym.ObservationWrapper):
         def observation(self, observation):
