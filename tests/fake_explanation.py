@@ -69,6 +69,7 @@ def explanation(
         "episode": 2,
         "seed": 17,
         "layout": "room-11-4",
+        "texts": {"mission": "go to the red ball"},
         "success": True,
         "return": 0.94,
         "length": length,

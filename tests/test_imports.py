@@ -97,7 +97,7 @@ _RUN = {
 MAY_IMPORT["evidence/evaluation"] = _RUN
 MAY_IMPORT["evidence/horizon"] = _RUN | {"evidence/evaluation"}
 MAY_IMPORT["evidence/comparison"] = {"configs", "evidence", "evidence/runs", "tracking"}
-MAY_IMPORT["evidence/explanation"] = (_RUN | {"memory"}) - {"envs/split"}
+MAY_IMPORT["evidence/explanation"] = (_RUN | {"memory", "envs/wrappers"}) - {"envs/split"}
 MAY_IMPORT["evidence/report"] = MAY_IMPORT["evidence/comparison"] | {
     "evidence/comparison",
     "evidence/evaluation",

@@ -24,6 +24,8 @@ NUMBERS = 1024
 """How many numbers there are; those behind the vocabulary's are shared by all other words, by a hash."""
 
 _NUMBER_OF = {word: number for number, word in enumerate(VOCABULARY, start=1)}
+_word_of = dict(enumerate(VOCABULARY, start=1))
+"""The word of a number; where several share one, that of this process that was numbered last."""
 
 
 class Words(spaces.MultiDiscrete):
@@ -57,6 +59,10 @@ class Words(spaces.MultiDiscrete):
         numbers[: len(words)] = [number_of(word) for word in words]
         return numbers
 
+    def text_of(self, numbers: npt.NDArray[Any]) -> str:
+        """Return the words of some numbers, "…" for one that no word of this process has had."""
+        return " ".join(_word_of.get(number, "…") for number in numbers.tolist() if number)
+
     def __eq__(self, other: Any) -> bool:
         same: bool = super().__eq__(other)
         return same and self.constant_over_episode == getattr(other, "constant_over_episode", None)
@@ -73,4 +79,6 @@ def words_of(text: str) -> list[str]:
 def number_of(word: str) -> int:
     """Return the number of a word, from 1 on, the same on every machine."""
     known = 1 + len(VOCABULARY)
-    return _NUMBER_OF.get(word) or known + zlib.crc32(word.encode()) % (NUMBERS - known)
+    number = _NUMBER_OF.get(word) or known + zlib.crc32(word.encode()) % (NUMBERS - known)
+    _word_of[number] = word
+    return number

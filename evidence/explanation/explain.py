@@ -14,7 +14,7 @@ from engram.evidence.explanation.counterfactuals import as_json
 from engram.evidence.explanation.decisions import LEAST_CHANGE, find_decisions
 from engram.evidence.explanation.edits import WRITTEN, Replacement, event_sets, replacements, written_steps
 from engram.evidence.explanation.provenance import HeadRead, total_read_weight, trace_reads_to_writes
-from engram.evidence.explanation.rendering import as_png, caption, picture
+from engram.evidence.explanation.rendering import as_png, caption, picture, texts
 
 PICTURED = 3  # events of a set whose replacements have pictures on the page
 
@@ -51,6 +51,7 @@ def explain(
     content: dict[str, Any] = {
         **about,
         "layout": recording.layout,
+        "texts": texts(steps[0].raw_observation, space, constant=True) if steps else {},
         "success": recording.success,
         "return": recording.episode_return,
         "length": len(steps),

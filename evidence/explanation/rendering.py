@@ -14,6 +14,8 @@ from minigrid.core.grid import Grid
 from numpy.typing import NDArray
 from PIL import Image
 
+from engram.envs.wrappers.words import NUMBERS, Words
+
 Picture = NDArray[np.uint8]  # [H, W, 3]
 
 _TILE = 16
@@ -37,7 +39,8 @@ def picture(observation: Any, space: spaces.Space[Any]) -> Picture:
         for key, part in space.spaces.items():
             if isinstance(part, spaces.Box) and len(part.shape) == 3:
                 return picture(observation[key], part)
-        return _bars(np.concatenate([_levels(observation[key], part) for key, part in space.spaces.items()]))
+        drawn = {key: part for key, part in space.spaces.items() if not isinstance(part, Words)} or space.spaces
+        return _bars(np.concatenate([_levels(observation[key], part) for key, part in drawn.items()]))
     if _is_grid(space):
         return _grid(np.asarray(observation))
     if isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == np.uint8:
@@ -49,7 +52,7 @@ def picture(observation: Any, space: spaces.Space[Any]) -> Picture:
 
 
 def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...] = ()) -> str:
-    """Describe an observation in words if that is short: the objects of a grid, the channels that are on.
+    """Describe an observation in words if that is short: the objects of a grid, the channels that are on, its text.
 
     Args:
         observation, space: as for `picture`.
@@ -57,7 +60,10 @@ def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...
     """
     if isinstance(space, spaces.Dict):
         grids = [key for key, part in space.spaces.items() if _is_grid(part)]
-        return caption(observation[grids[0]], space.spaces[grids[0]]) if grids else ""
+        objects = caption(observation[grids[0]], space.spaces[grids[0]]) if grids else ""
+        return "; ".join(filter(None, (objects, *texts(observation, space).values())))
+    if isinstance(space, Words):
+        return space.text_of(observation)
     if _is_grid(space):
         seen = [(IDX_TO_OBJECT[kind], IDX_TO_COLOR[color]) for kind, color, _ in observation.reshape(-1, 3)]
         return ", ".join(dict.fromkeys(f"{color} {kind}" for kind, color in seen if kind not in _PLAIN))
@@ -70,6 +76,18 @@ def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...
             return ", ".join(channels[number] for number in on if number < len(channels))
         return ", ".join(f"channel {number}" for number in on) if np.isin(values, (0, 1)).all() else ""
     return ""
+
+
+def texts(observation: Any, space: spaces.Space[Any], constant: bool = False) -> dict[str, str]:
+    """Return the texts of an observation, such as a mission, by their keys.
+
+    Args:
+        observation, space: as for `picture`.
+        constant: those that are the same at all steps of an episode, or the others.
+    """
+    parts = space.spaces if isinstance(space, spaces.Dict) else {}
+    words = {key: part for key, part in parts.items() if isinstance(part, Words)}
+    return {k: part.text_of(observation[k]) for k, part in words.items() if part.constant_over_episode == constant}
 
 
 def as_png(image: Picture) -> str:
@@ -95,6 +113,8 @@ def _grid(symbols: NDArray[Any]) -> Picture:
 
 def _levels(observation: Any, space: spaces.Space[Any]) -> NDArray[np.float64]:
     """Return an observation as numbers in 0..1."""
+    if isinstance(space, Words):
+        return np.asarray(observation / NUMBERS, dtype=np.float64)
     flat = np.asarray(spaces.flatten(space, observation), dtype=np.float64).ravel()
     low, high = 0.0, 1.0
     if isinstance(space, spaces.Box) and np.isfinite(space.low).all() and np.isfinite(space.high).all():

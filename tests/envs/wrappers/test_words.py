@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from engram.envs.wrappers import words
 from engram.envs.wrappers.words import NUMBERS, VOCABULARY, Words, number_of, words_of
 
 
@@ -31,6 +32,13 @@ def test_a_text_is_filled_up_and_never_cut():
     assert space.numbers_of("go").tolist() == [number_of("go"), 0, 0, 0, 0]
     with pytest.raises(ValueError, match="has 6 words, where 5 at most were announced"):
         space.numbers_of("go to the red door now")
+
+
+def test_numbers_become_words_again_as_far_as_they_are_known():
+    space = Words(5)
+    assert space.text_of(space.numbers_of("Go to the Wombat!")) == "go to the wombat !"
+    unknown = next(number for number in range(len(VOCABULARY) + 1, NUMBERS) if number not in words._word_of)
+    assert space.text_of(np.array([1, unknown, 0, 0, 0])) == "red …"
 
 
 def test_spaces_are_equal_if_they_promise_the_same():

@@ -51,12 +51,14 @@ def test_the_page_holds_the_episode_as_it_was_given() -> None:
     page = Elements(render_page(made, "page.html"))
     assert json.loads(page.text("script", type="application/json")) == made
     assert page.text("title") == made["title"]
+    assert "mission: go to the red ball" in page.texts.values()
 
 
 def test_no_text_of_the_episode_leaves_its_place() -> None:
     texts = ("title", "env", "memory", "controller", "command", "run", "checkpoint", "git_commit", "layout")
     made = explanation(length=7, slots=5, heads=2, notes=[NASTY], **dict.fromkeys(texts, NASTY))
     made["steps"][3]["caption"] = NASTY
+    made["texts"] = {NASTY: NASTY}
     text = render_page(made, "page.html")
     page = Elements(text)
     assert json.loads(page.text("script", type="application/json")) == made

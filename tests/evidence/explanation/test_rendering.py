@@ -12,7 +12,8 @@ from gymnasium import spaces
 from PIL import Image
 
 from engram.envs import make_env
-from engram.evidence.explanation.rendering import as_png, caption, picture
+from engram.envs.wrappers.words import Words
+from engram.evidence.explanation.rendering import as_png, caption, picture, texts
 
 KEY, BALL, WALL, EMPTY = 5, 6, 2, 1
 RED, GREEN, YELLOW, GREY = 0, 1, 4, 5
@@ -51,6 +52,24 @@ def test_a_grid_shows_its_objects_where_they_are_and_the_agent_below_the_middle(
     agent = tile(bare, SIDE // 2, SIDE - 1)
     width = (agent[..., 0] > agent[..., 1] + 100).sum(1)  # of the arrow, row by row: it points up
     assert width[TILE // 4] < width[3 * TILE // 4]
+
+
+def test_texts_are_shown_as_words_those_of_the_whole_episode_apart() -> None:
+    mission, sign = Words(7, constant_over_episode=True), Words(5)
+    space = spaces.Dict({"image": GRID, "mission": mission, "sign": sign})
+    seen = {
+        "image": grid((1, 0, KEY, GREEN)),
+        "mission": mission.numbers_of("go to the red door"),
+        "sign": sign.numbers_of("Beware, wolves"),
+    }
+    assert texts(seen, space, constant=True) == {"mission": "go to the red door"}
+    assert caption(seen, space) == "green key; beware , wolves"
+    assert picture(seen, space).shape == (SIDE * TILE, SIDE * TILE, 3)
+    # Alone, too; and where there is something else to draw, no bars are drawn of words.
+    assert caption(seen["sign"], sign) == "beware , wolves"
+    assert picture(seen["sign"], sign).shape[1] == 5 * 12
+    left = spaces.Dict({"at": spaces.Box(0, 1, (3,)), "sign": sign})
+    assert picture({"at": np.zeros(3), "sign": seen["sign"]}, left).shape[1] == 3 * 12
 
 
 def test_what_is_hidden_is_darker_than_what_is_empty() -> None:

@@ -3,6 +3,7 @@
 
 The episode is the JSON in the page:
   title, env, memory, controller, run, command, checkpoint, layout: text; git_commit: text or null
+  texts: what there is to read at every step, such as the mission, by the key of the observation
   episode, seed, length, return: numbers; success: true, false or null; notes: list of text
   action_names: names of discrete actions, or null; heads, slots: numbers of read heads and of slots
   likelihood: "probability" or, for continuous actions, "log density"; replaces: whether events can be replaced
