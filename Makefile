@@ -9,8 +9,9 @@ STAMP := $(VENV)/.installed
 CODE := engram benchmarks docs/hooks.py train.py evaluate.py report.py export.py
 
 # The agent of examples/agent, small enough for the repository.
-SMALL := experiment=tmaze_twenty memory.slots=32 memory.heads=2 memory.key_size=16 memory.value_size=16 \
-	memory.step_embedding_size=16 controller.hidden_size=32 ppo.features_dim=32
+SMALL := experiment=tmaze_twenty memory.slots=64 memory.heads=2 memory.key_size=16 memory.value_size=16 \
+	memory.step_embedding_size=16 controller.hidden_size=32 ppo.features_dim=32 'env.kwargs.delay=[5,64]' \
+	total_timesteps=320000
 
 # Small recurrent steps are slower, not faster, with more threads per process.
 export OMP_NUM_THREADS ?= 1
