@@ -37,7 +37,7 @@ from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.report.file_formats import help_text
 from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_runs
-from engram.evidence.runs.result_files import check_writable
+from engram.evidence.runs.result_files import check_ours, check_writable
 from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.evidence.tables import print_line
@@ -143,11 +143,14 @@ def _run(options: argparse.Namespace) -> None:
     if options.out and not is_compared:
         raise CannotRun("--out: it names the files of a comparison; the results of one run are written to its folder")
     compared: list[RecordedRun] = []
+    out = options.out or Path("comparison" if options.horizon is None else "horizon")
     if is_compared:  # what one folder lacks must not hide the others
         compared, wrong = read_runs(paths)
         for reason in wrong:
             print_line(stderr_console(), f"left out: {reason}")
         only_task(compared)  # reported now, and not after all have been played
+        written = [out.with_name(out.name + suffix) for suffix in (".json", ".csv", ".png", ".svg")]
+        check_ours(written, written[0], b'"about"', b'"agents"')
     failed: list[Path] = []
     if not options.compare_only:
         for path in [run.path for run in compared] if is_compared else paths:
@@ -162,7 +165,7 @@ def _run(options: argparse.Namespace) -> None:
                 failed.append(path)
         compared = [run for run in compared if run.path not in failed]
     if compared:
-        files = _compare_horizons(compared, options) if options.horizon is not None else _compare(compared, options)
+        files = _compare(compared, out) if options.horizon is None else _compare_horizons(compared, out, options)
         print(f"written to {', '.join(map(str, files))}")
     if failed:
         raise CannotRun(f"{len(failed)} of {len(paths)} runs could not be evaluated: {', '.join(map(str, failed))}")
@@ -203,16 +206,16 @@ def _check_options(options: argparse.Namespace) -> None:
         raise CannotRun("--again: it belongs to --horizon")
 
 
-def _compare(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
+def _compare(runs: Sequence[RecordedRun], out: Path) -> tuple[Path, ...]:
     comparison = compare(runs)
     print_comparison(comparison, stdout_console())
-    return write_comparison(comparison, options.out or Path("comparison"))
+    return write_comparison(comparison, out)
 
 
-def _compare_horizons(runs: Sequence[RecordedRun], options: argparse.Namespace) -> tuple[Path, ...]:
+def _compare_horizons(runs: Sequence[RecordedRun], out: Path, options: argparse.Namespace) -> tuple[Path, ...]:
     horizons = compare_horizons(runs, options.horizon if options.compare_only else ())
     print_horizons(horizons, only_task(runs), stdout_console())
-    return write_horizons(horizons, options.out or Path("horizon"))
+    return write_horizons(horizons, out)
 
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:

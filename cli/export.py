@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engram.agents.export.agreement import agreement
-from engram.agents.export.onnx import export_onnx
+from engram.agents.export.onnx import METADATA, export_onnx
 from engram.cli.terminal import OneLineParser, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.runs.open import load_run
+from engram.evidence.runs.result_files import check_ours
 from engram.evidence.runs.user_modules import split_modules
 from engram.tracking.commands import command, program
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name one run, a --batch-size of at least 1, and no negative --steps")
     path = options.out or Path(names[0]) / "policy.onnx"
     try:
+        check_ours([path], path, METADATA.encode())
         run = load_run(
             names[0], n_envs=options.batch_size, checkpoint=options.checkpoint, device="cpu", modules=modules
         )

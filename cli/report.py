@@ -22,6 +22,7 @@ from engram.cli.terminal import OneLineParser, warn_in_one_line
 from engram.configs import CannotRun
 from engram.evidence.report.page import write_report
 from engram.evidence.runs.recorded_run import find_runs, read_runs
+from engram.evidence.runs.result_files import check_ours
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import command, command_line, program
 
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names, modules = split_modules(options.runs)
         import_modules(modules)
         runs, left_out = read_runs(find_runs(names))
+        there = options.out.iterdir() if options.out.is_dir() else ()
+        check_ours(there, options.out / "report.html", b'name="generator" content="engram"')
         page = write_report(runs, options.out, command=command_line(), title=options.title, left_out=left_out)
     except CannotRun as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """What goes with every file of results: may it be written, where are the earlier ones, how was it made."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,22 @@ def check_writable(folder: RunFolder) -> None:
     """
     if not os.access(folder.path, os.W_OK | os.X_OK):
         raise CannotRun(f"{folder.path}: nothing can be written there, and that is where the results go")
+
+
+def check_ours(files: Iterable[Path], mark: Path, *words: bytes) -> None:
+    """See, before anything is made, that what will be written takes the place of nothing that another has written.
+
+    Args:
+        files: that will be written, or those of the folder that they go to.
+        mark: the one by which ours are known, if any are there.
+        words: that are in it.
+
+    Raises:
+        CannotRun: if a file is there, and the mark is not, or not ours.
+    """
+    there = next((file for file in files if file.exists()), None)
+    if there is not None and not (mark.is_file() and all(word in mark.read_bytes() for word in words)):
+        raise CannotRun(f"--out: {there} is there and was not written by this command; move it, or name another --out")
 
 
 def what_made(path: Path) -> MadeBy:

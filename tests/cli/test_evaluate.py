@@ -220,6 +220,11 @@ def test_runs_are_compared_as_they_were_evaluated(
     said = capsys.readouterr()
     assert f"Left out: {other}: there is no evaluation.json" in " ".join(said.out.split())
     assert f"left out: {tmp_path / 'broken' / 'config.yaml'}" in said.err
+    figure = out.with_name(f"{out.name}.png").read_bytes()
+    out.with_name(f"{out.name}.json").write_text('{"about": "my garden"}')
+    assert main([str(run), str(other), "--compare-only", "--out", str(out)]) == 2
+    assert "was not written by this command" in capsys.readouterr().err
+    assert out.with_name(f"{out.name}.png").read_bytes() == figure
     assert main([str(tmp_path / "no*"), "--compare-only"]) == 2
     assert "no*" in capsys.readouterr().err
 

@@ -34,6 +34,17 @@ def test_a_file_elsewhere_and_no_check(run: Path, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out == f"written to {path}\n"
 
 
+def test_a_file_of_something_else_is_left_alone_and_an_earlier_one_is_not(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "robot.onnx"
+    assert [export.main([str(run), "--out", str(path), "--steps", "0"]) for _ in range(2)] == [0, 0]
+    path.write_bytes(b"the only copy of a thesis")
+    assert export.main([str(run), "--out", str(path)]) == 2
+    assert f"{path} is there and was not written by this command" in capsys.readouterr().err
+    assert path.read_bytes() == b"the only copy of a thesis"
+
+
 def test_what_does_not_agree_is_an_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "export_onnx", lambda *_: None)
     monkeypatch.setattr(export, "agreement", lambda *_: Agreement(40, 0.975, 1e-7, 1.0))

@@ -306,6 +306,23 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(
     assert "cannot be written (File exists)" in capsys.readouterr().err
 
 
+def test_a_folder_of_other_things_is_left_alone_and_an_earlier_report_is_not(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report"
+    out.mkdir()
+    assert main([str(runs), "--out", str(out)]) == 0
+    assert main([str(runs), "--out", str(out)]) == 0
+    capsys.readouterr()
+    (out / "report.html").write_text("mine")
+    before = {file: file.read_bytes() for file in out.iterdir()}
+    assert main([str(runs), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "was not written by this command; move it, or name another --out" in error
+    assert error.count("\n") == 1
+    assert {file: file.read_bytes() for file in out.iterdir()} == before
+
+
 def test_help_says_what_it_takes_and_writes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
