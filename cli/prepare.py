@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -43,7 +44,7 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
         n_envs = min(config.eval.n_envs, config.eval.episodes)
         validation_env = make_envs(config, task, "validation", n_envs, VALIDATION_SEED)
         validation_env.reset()
-    with refusing(""):
+    with refusing("", config):
         model = MemoryPPO("MemoryPolicy", env, **agent_arguments(config))
     try:
         model.policy.initial_state(config.env.n_envs)
@@ -75,12 +76,33 @@ def training_envs(config: TrainConfig, task: Setting) -> VecEnv:
 
 
 @contextmanager
-def refusing(what: str) -> Iterator[None]:
-    """Take a ValueError for a value that cannot be used, not for a bug: nothing but construction happens inside."""
+def refusing(what: str, config: TrainConfig | None = None) -> Iterator[None]:
+    """Take a ValueError for a value that cannot be used, not for a bug: nothing but construction happens inside.
+
+    Arguments of the agent are named as they are in a config, if one is given.
+    """
     try:
         yield
     except (ValueError, GymnasiumError) as error:
-        raise CannotRun(what + " ".join(str(error).split())) from error
+        line = " ".join(str(error).split())
+        raise CannotRun(what + (line if config is None else with_keys(line, config))) from error
+
+
+def with_keys(line: str, config: TrainConfig) -> str:
+    """Put the part of the config before the arguments that a line names: `slots=7` becomes `memory.slots=7`.
+
+    Of parts that have the same key, it is the one whose value stands in the line.
+    """
+    parts = {part: asdict(getattr(config, part)) for part in ("memory", "controller", "encoder", "ppo")}
+
+    def keyed(found: re.Match[str]) -> str:
+        name = found[1]
+        having = {part: keys[name] for part, keys in parts.items() if name in keys}
+        shown = [part for part, value in having.items() if re.search(rf"\b{name}='?{re.escape(str(value))}\b", line)]
+        owners = shown if len(having) > 1 else [*having]
+        return f"{owners[0]}.{name}=" if len(owners) == 1 else found[0]
+
+    return re.sub(r"(?<![\w.])(\w+)=", keyed, line)
 
 
 def agent_arguments(config: TrainConfig) -> dict[str, Any]:
