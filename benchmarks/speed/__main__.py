@@ -17,11 +17,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.arguments import make_parser
+from benchmarks.speed.old_commit import commit
 from benchmarks.speed.report.page import PAGE, RESULTS, write_page
 from benchmarks.speed.report.parts import NAMES, PARTS, Part
 from benchmarks.speed.report.result import ROOT, Result, made_by
 from benchmarks.speed.report.terminal import SpeedProgress, print_table
-from benchmarks.speed.session import Missing, Session
+from benchmarks.speed.session import BASE, Missing, Session
 from engram.cli.terminal import warn_in_one_line
 
 QUICK = ROOT / "build" / "speed"
@@ -37,7 +38,7 @@ def main() -> int:
     parser = make_parser("benchmarks.speed", __doc__, f"parts:\n{listed}")
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and cases; nothing published is replaced")
-    parser.add_argument("--base", default="e56b832", metavar="REF", help="commit for old_commit (default: %(default)s)")
+    parser.add_argument("--base", type=commit, metavar="REF", help=f"commit for old_commit (default: {BASE})")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page from the files there are")
     options = parser.parse_args()
     unknown = [name for name in options.parts if name not in NAMES]
@@ -51,7 +52,7 @@ def main() -> int:
     if not options.page:
         chosen = [part for part in PARTS if part.name in (options.parts or NAMES)]
         try:
-            failed = _measure(chosen, results, options.quick, options.base)
+            failed = _measure(chosen, results, options.quick, options.base or BASE)
         except KeyboardInterrupt:
             print("stopped; what was measured before is kept", file=sys.stderr)
             return 130

@@ -7,6 +7,7 @@ validations.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -80,6 +81,17 @@ def checked_out(ref: str) -> Iterator[Path]:
             yield checkout
         finally:
             _git("worktree", "remove", "--force", str(checkout))
+
+
+def commit(name: str) -> str:
+    """Read the name of a commit that there is, as far as git can tell."""
+    try:
+        _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    except OSError:
+        pass  # there is no git: the part is left out, and says so
+    except subprocess.CalledProcessError:
+        raise argparse.ArgumentTypeError(f"'{name}' is no commit of this repository") from None
+    return name
 
 
 def _git(*arguments: str) -> None:

@@ -9,6 +9,10 @@ from typing import NamedTuple, TypeVar
 Measured = TypeVar("Measured")
 
 
+BASE = "e56b832"
+"""The commit that the default experiment is compared with, if no other is named."""
+
+
 class Missing(Exception):
     """A part cannot run here; its text says why, in one line."""
 
@@ -19,7 +23,7 @@ class Session(NamedTuple):
     quick: bool
     tell: Callable[[str], None]
     """Is told in a few words what is being measured."""
-    base: str = "e56b832"
+    base: str = BASE
     """The commit to compare the default experiment with."""
 
     def rounds(self, full: int, quick: int = 1) -> int:

@@ -51,6 +51,7 @@ def test_an_unknown_option_is_one_line(script, monkeypatch, capsys):
         ("benchmarks.speed.envs", ["--n-envs", "2.5"], "--n-envs: '2.5' must be a whole number of at least 1"),
         ("benchmarks.speed.envs", ["CartPole-v1"], "CartPole-v1 is not one of "),
         ("benchmarks.speed.chunks", ["--device", "abacus"], "--device: abacus: "),
+        ("benchmarks.speed", ["old_commit", "--base", "nosuch"], "--base: 'nosuch' is no commit of this repository"),
         ("benchmarks.leakage", ["--seed", "2147483648"], "'2147483648' must be a whole number from 0 to 2,147,483,647"),
         ("benchmarks.players", ["Engram-Mace"], "Engram-Mace"),
         ("benchmarks.figures.tasks", ["--out", "/dev/null/here"], "--out /dev/null/here: "),
