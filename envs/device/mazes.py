@@ -75,6 +75,7 @@ class TensorMazes(TensorEnv):
         return self._observe()
 
     def step(self, actions: Tensor) -> TensorStep:
+        self.check_actions(actions)
         mazes, cells, headings, steps = self.walkers
         headings.add_(self._turns[actions]).remainder_(4)
         ahead = cells + self._ahead[headings] * self._goes[actions]

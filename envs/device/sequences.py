@@ -53,6 +53,7 @@ class TensorSequences(TensorEnv):
         return self._observe()
 
     def step(self, actions: Tensor) -> TensorStep:
+        self.check_actions(actions)
         lengths = self.lengths[self.episodes]
         answer = self._times - lengths + self._scored
         due = answer >= 0

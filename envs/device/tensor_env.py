@@ -1,7 +1,7 @@
 """What the envs on a device have in common."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
@@ -37,6 +37,7 @@ class TensorEnv(ABC):
     def __init__(self, env: gym.Env[Any, Any], n_envs: int, device: torch.device | str, seed: int | None):
         self.n_envs, self.device = n_envs, torch.device(device)
         self.observation_space, self.action_space = env.observation_space, env.action_space
+        self._n_actions = int(cast(gym.spaces.Discrete, env.action_space).n)
         self.layouts: list[str] = []
         """Keys of the layouts that can be drawn, by their numbers; empty if the task has none (see `layout_key`)."""
         self.generator = torch.Generator(self.device)
@@ -55,7 +56,19 @@ class TensorEnv(ABC):
 
         Args:
             actions: [B] int64.
+
+        Raises:
+            ValueError: on a CPU, if there is no such action; see `check_actions`.
         """
+
+    def check_actions(self, actions: Tensor) -> None:
+        """Refuse actions [B] that there are not, on a CPU.
+
+        Elsewhere to look at them would be to wait for the device at every step: there a T-Maze and a sequence task take
+        them for wrong ones, and a maze stops the device, or takes a negative one from the end.
+        """
+        if self.device.type == "cpu" and bool(((actions < 0) | (actions >= self._n_actions)).any()):
+            raise ValueError(f"actions={actions.tolist()!s:.80}: must be from 0 to {self._n_actions - 1}")
 
     def layout_numbers(self) -> Tensor:
         """Return the numbers of the layouts that are played now [B]; all 0 if the task has none."""

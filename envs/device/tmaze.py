@@ -67,6 +67,7 @@ class TensorTMaze(TensorEnv):
         return self._observe()
 
     def step(self, actions: Tensor) -> TensorStep:
+        self.check_actions(actions)
         answers, _, junctions, shortest, positions, steps, _ = self.corridors
         at_junction = positions == junctions
         chosen = at_junction & ((actions == UP) | (actions == DOWN))

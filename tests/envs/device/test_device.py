@@ -206,6 +206,17 @@ def test_a_step_keeps_its_tensors_where_they_are():
         assert [part.data_ptr() for part in state(ours)] == before
 
 
+@pytest.mark.parametrize("env_id", ["Engram-TMaze-v0", "Engram-Counting-v0", "Engram-RoomS11-v0"])
+def test_actions_that_there_are_not_are_refused_before_anything_moves(env_id):
+    ours = make_tensor_env(env_id, n_envs=3, seed=5, **({} if "TMaze" in env_id else {"episodes": 9}))
+    ours.reset()
+    n = int(ours.action_space.n)
+    for wrong in (n, -1):
+        with pytest.raises(ValueError, match=rf"actions=\[0, {wrong}, 0\]: must be from 0 to {n - 1}"):
+            ours.step(torch.tensor([0, wrong, 0]))
+    ours.step(torch.full((3,), n - 1))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
