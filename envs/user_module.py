@@ -1,10 +1,14 @@
 """Modules that a user names, such as `env.module=my_envs`: imported because they register something."""
 
-import importlib
+import importlib.util
 import os
 import sys
 import traceback
+from pathlib import Path
 
+_ROOT = Path(__file__).resolve().parents[1]
+# In a checkout its scripts find these folders before a module of the same name that is somebody's own.
+OUR_FOLDERS = ("agents", "benchmarks", "cli", "configs", "envs", "evidence", "memory", "tracking")
 # Modules that an extra of ours, of the same name, installs.
 _EXTRAS = ("popgym",)
 
@@ -18,12 +22,20 @@ def import_user_module(name: str) -> None:
         name: such as `my_envs` or `my_package.envs`.
 
     Raises:
-        ValueError: if there is no such module, or its own code fails; in one line, with file and line of its code.
+        ValueError: if there is no such module, or its own code fails; in one line, with file and line of its code. Or
+            if it is called as a folder of this checkout, which would be imported in its place.
     """
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.append(folder)
     wrong = f"module={name!r} cannot be imported"
+    first = name.partition(".")[0]
+    found = importlib.util.find_spec(first) if first in OUR_FOLDERS else None
+    if found is not None and str(_ROOT / first) in (found.submodule_search_locations or ()):
+        raise ValueError(
+            f"{wrong}: {first!r} is found in {_ROOT}, where it is Engram's own; give yours another name, "
+            f"such as my_{first}"
+        )
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,12 +1,16 @@
 """Ids are found as `gym.make` finds them, and those that are not are answered with their like."""
 
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import pytest
 
 from engram.envs import make_env
 from engram.envs.registered import full_id
+from engram.envs.user_module import OUR_FOLDERS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -25,6 +29,27 @@ def module(tmp_path, monkeypatch):
 def test_an_id_may_name_its_module(module):
     assert make_env(f"{module}:Own/Corridor-v3").spec.id == "Own/Corridor-v3"
     assert make_env("Own/Corridor-v0", module=module).spec.id == "Own/Corridor-v0"
+
+
+@pytest.mark.parametrize("folder", OUR_FOLDERS)
+def test_a_module_that_is_called_as_a_folder_of_the_checkout_is_not_taken_for_it(folder, tmp_path, monkeypatch):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
+    for name in (folder, f"{folder}.mine"):
+        with pytest.raises(ValueError, match=f"it is Engram's own; give yours another name, such as my_{folder}$"):
+            full_id("My-v0", name)
+    # Where the checkout is not on the path, as with a wheel, it is found.
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, folder, raising=False)
+    with pytest.raises(SystemExit, match="imported"):
+        full_id("My-v0", folder)
+
+
+def test_the_folders_are_those_of_the_checkout():
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"engram", "tests", "build"}
+    assert set(OUR_FOLDERS) == packages
 
 
 def test_without_a_version_the_latest_is_taken(module):
