@@ -53,7 +53,7 @@ class MemoryPPO(PPO):
         env: env, VecEnv, or a registered id; None only with `_init_setup_model=False`.
         n_steps: T, steps of every env in a rollout.
         batch_size: transitions in a minibatch, a multiple of the chunk length; by default a sixteenth of the rollout,
-            at most 256 and at least one chunk.
+            at most 256 and at least one chunk. Where it does not divide the rollout, minibatches are a little smaller.
         ent_coef: weight of the entropy bonus, a number or a schedule.
         policy_kwargs: arguments of the policy, see `MemoryActorCritic`: `features_dim`, `net_arch`, `memory`, ...
         memory, memory_kwargs: name in `memory.MEMORIES` or class, and its own arguments; by default "episodic".
@@ -135,9 +135,13 @@ class MemoryPPO(PPO):
         self.normalize_rewards = normalize_rewards
         self.reward_scale = RewardScale()
         stock = {name: given[name] for name in inspect.signature(PPO).parameters if name in given}
-        stock["batch_size"] = fit_chunks(n_steps, getattr(env, "num_envs", 1), chunk_length, batch_size)[1]
+        n_envs = getattr(env, "num_envs", 1)
+        fitting = fit_chunks(n_steps, n_envs, chunk_length, batch_size)[1]
+        # The whole rollout: of any other size stock PPO may warn of a truncated minibatch, which there is none of here.
+        stock["batch_size"] = max(2, n_steps * n_envs)
         stock["policy_kwargs"] = with_architecture(policy_kwargs, {name: given[name] for name in ARCHITECTURE})
         super().__init__(**{**stock, "_init_setup_model": False})
+        self.batch_size = fitting
         if _init_setup_model:
             self._setup_model()
 

@@ -88,13 +88,14 @@ class ChunkBuffer:
         return chunks.flatten(1, 2)
 
     def order(self, batch_size: int) -> Iterator[Tensor]:
-        """Yield the numbers of all chunks once, in random sets.
+        """Yield the numbers of all chunks once, in random sets that differ by one chunk in size at most.
 
         Args:
-            batch_size: transitions in a minibatch, a multiple of the chunk length; the last may be smaller.
+            batch_size: transitions in a minibatch, at most; a multiple of the chunk length.
         """
         n_chunks = self.advantages.numel() // self.chunk_length
-        yield from torch.randperm(n_chunks).to(self.advantages.device).split(batch_size // self.chunk_length)
+        n_sets = -(-n_chunks // (batch_size // self.chunk_length))
+        yield from torch.randperm(n_chunks).to(self.advantages.device).tensor_split(n_sets)
 
     def chunks(self, chosen: Tensor) -> Chunks:
         """Return the chunks with these numbers [M]."""
@@ -120,8 +121,8 @@ def fit_chunks(n_steps: int, n_envs: int, chunk_length: int | None, batch_size: 
         n_steps: steps of every env in a rollout.
         n_envs: envs that play side by side.
         chunk_length: steps of truncated back-propagation, a divisor of `n_steps`; None for the largest up to 64.
-        batch_size: transitions in a minibatch, a multiple of the chunk; None for a sixteenth of the rollout, at most
-            256 and at least one chunk.
+        batch_size: transitions in a minibatch, at most; a multiple of the chunk; None for a sixteenth of the rollout,
+            but 256 at most and one chunk at least.
 
     Returns:
         chunk length and batch size.

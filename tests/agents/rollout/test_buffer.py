@@ -1,5 +1,7 @@
 """An env that counts and a core that counts must agree in what the buffer stored."""
 
+import warnings
+
 import pytest
 import torch
 from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, minibatches, vec_env
@@ -91,7 +93,18 @@ def test_chunks_are_contiguous_and_every_transition_comes_exactly_once():
         assert torch.equal(counted[inside], time[0][inside])
         seen += chunk.advantages.flatten().tolist()
     assert sorted(seen) == sorted(label.flatten().tolist())
-    assert sizes == [2, 2, 2, 2, 1]  # 9 chunks: the last minibatch is smaller, and none is lost
+    assert sizes == [2, 2, 2, 2, 1]  # 9 chunks: a minibatch is smaller, and none is lost
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(1, [1] * 9), (4, [3, 3, 3]), (5, [5, 4]), (9, [9]), (11, [9])])
+def test_minibatches_differ_by_one_chunk_at_most_and_stock_ppo_warns_of_no_truncated_one(most, sizes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = agent(batch_size=most * CHUNK)
+    assert model.batch_size == most * CHUNK
+    collect_one(model)
+    model.chunks.set_targets(*[stored(model)[3]] * 2)
+    assert [chunk.advantages.shape[1] for chunk in minibatches(model.chunks, model.batch_size)] == sizes
 
 
 def test_the_order_of_chunks_is_random():
