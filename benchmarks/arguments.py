@@ -11,7 +11,6 @@ def make_parser(module: str, description: str | None, epilog: str | None = None)
         prog=f"python -m {module}",
         description=description,
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 

@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog=program("evaluate"),
         description=__doc__.replace("python evaluate.py", command("evaluate")),
         epilog=help_text(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders of them, or patterns")
     parser.add_argument("--episodes", type=int, help="per line of the table (default: as the run's config says)")

@@ -11,7 +11,6 @@ docs/how_to/export.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = OneLineParser(
         prog=program("export"),
         description=__doc__.replace("python export.py", command("export")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", nargs="+", metavar="RUN", help="the run folder")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where it is written (default: RUN/policy.onnx)")

@@ -13,7 +13,6 @@ has not been measured is listed on the page, with the command that measures it. 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = OneLineParser(
         prog=program("report"),
         description=__doc__.replace("python report.py", command("report")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", metavar="RUNS", help="run folders, folders of them, or patterns")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the report goes")

@@ -97,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
         prog=program,
         description=__doc__.replace(_AS_MODULE, program),
         epilog=_KEYS.replace(_AS_MODULE, program),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("id", nargs="?", help="of the task, as it is registered with Gymnasium")
     parser.add_argument("--list", action="store_true", help="list our tasks, and leave")
