@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from operator import index
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
+from gymnasium.vector import VectorEnv
+
 Value = TypeVar("Value")
 
 NOT_SUPPORTED = {"use_sde": False, "sde_sample_freq": -1, "rollout_buffer_class": None, "rollout_buffer_kwargs": None}
@@ -32,6 +34,16 @@ def refuse_unsupported(**given: Any) -> None:
     for key, value in given.items():
         if value != NOT_SUPPORTED[key]:
             raise ValueError(f"MemoryPPO has no {key}; leave it out")
+
+
+def refuse_vector_env(env: object) -> None:
+    """Refuse a vector environment of Gymnasium, which is no VecEnv.
+
+    Raises:
+        ValueError: if it is one; the message says what makes a VecEnv of it.
+    """
+    if isinstance(env, VectorEnv):
+        raise ValueError(f"{env} is a vector env of Gymnasium: put engram.envs.GymnasiumVecEnv around it")
 
 
 def refuse_unknown(whose: str, kwargs: Mapping[str, Any], known: Iterable[str]) -> None:

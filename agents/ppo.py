@@ -26,7 +26,14 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import engram
 from engram.agents.actor_critic import AgentState
-from engram.agents.arguments import NOT_SUPPORTED, check_numbers, refuse_unknown, refuse_unsupported, with_architecture
+from engram.agents.arguments import (
+    NOT_SUPPORTED,
+    check_numbers,
+    refuse_unknown,
+    refuse_unsupported,
+    refuse_vector_env,
+    with_architecture,
+)
 from engram.agents.learning.update import UpdateNumbers, metrics, update
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
@@ -167,6 +174,7 @@ class MemoryPPO(PPO):
         if isinstance(env, gym.Env | str):
             env = engram.adapt_env(env)
         else:
+            refuse_vector_env(env)
             declare_normalized(env)
         check_spaces(env.observation_space, env.action_space)
         return PPO._wrap_env(env, verbose, monitor_wrapper)
@@ -289,6 +297,7 @@ class MemoryPPO(PPO):
         return True
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_] | None = None) -> None:
+        infos = [{} if info.get("reset_only") else info for info in infos]  # a VecMonitor counts these steps, too
         super()._update_info_buffer(infos, dones)
         lengths = (int(info["episode"]["l"]) for info in infos if "episode" in info)
         self.longest_episode = max(self.longest_episode, *lengths, 0)

@@ -138,7 +138,7 @@ def evaluate(
         applied = intervention.applied
         for row in np.flatnonzero(starts):
             info = infos[row]
-            if len(records[row]) < quota:
+            if len(records[row]) < quota and not info.get("reset_only"):
                 # Monitor knows the return before any VecNormalize.
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
                 seen = first_seen[row], seen_so_far[row], int(acted_so_far[row])

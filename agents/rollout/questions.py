@@ -31,11 +31,8 @@ def innermost(env: VecEnv) -> VecEnv:
 
 def ends_by_itself(env: VecEnv) -> bool:
     """Return whether every episode is known to end: the env has a limit of steps, or says `always_ends`."""
-    if has_attribute(env, "always_ends") or has_attribute(env, "max_steps"):
-        return True
-    if not has_attribute(env, "spec"):
-        return False
-    return all(spec is not None and spec.max_episode_steps is not None for spec in env.get_attr("spec"))
+    # The last is Gymnasium's TimeLimit. Its spec knows of it, too, but a process may end of sending that.
+    return any(has_attribute(env, name) for name in ("always_ends", "max_steps", "_max_episode_steps"))
 
 
 def reset_infos(env: VecEnv) -> list[dict[str, Any]]:

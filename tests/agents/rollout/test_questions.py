@@ -6,12 +6,12 @@ import pytest
 import torch
 from small import SMALL, weights
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnvWrapper, VecNormalize
 from staggered import Staggered, vec_env
 
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
-from engram.agents.rollout.questions import layout_of, reset_infos, succeeded
+from engram.agents.rollout.questions import ends_by_itself, layout_of, reset_infos, succeeded
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, StateDrift
 
 
@@ -218,3 +218,15 @@ def test_only_the_keys_that_are_normalized_change_their_space():
     assert [model.observation_space[key].dtype for key in "ab"] == [np.int64, np.float32]
     plain = MemoryPPO("MemoryPolicy", VecNormalize(DummyVecEnv([Two]), norm_obs=False), **SMALL)
     assert plain.observation_space["b"].dtype == np.int64
+
+
+def test_a_process_is_asked_for_nothing_that_cannot_be_sent():
+    def make():
+        env = gym.make("CartPole-v1")
+        env.unwrapped.spec.kwargs["reward"] = lambda: 1.0
+        return env
+
+    env = SubprocVecEnv([make], start_method="fork")
+    assert ends_by_itself(env)
+    assert env.reset().shape == (1, 4)
+    env.close()
