@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -62,9 +63,14 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
                 raise SystemExit(code) from error
             failed.append(" ".join(job.overrides.task))
         except SystemExit as ended:
-            is_failure = isinstance(ended.code, int) and ended.code <= _LAST_OF_FAILURES
-            if job.mode != RunMode.MULTIRUN or not is_failure:  # a signal ends all
+            is_signal = isinstance(ended.code, int) and ended.code > _LAST_OF_FAILURES
+            if job.mode != RunMode.MULTIRUN or is_signal:  # which ends all
                 raise
+            failed.append(" ".join(job.overrides.task))
+        except Exception:
+            if job.mode != RunMode.MULTIRUN:
+                raise
+            traceback.print_exc()
             failed.append(" ".join(job.overrides.task))
 
     try:

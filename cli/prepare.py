@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig, own_keys
 from engram.envs import TensorVecEnv, make_tensor_env
+from engram.envs.closing import close
 from engram.evidence.runs.open import check_device, env_arguments, make_envs, open_envs
 from engram.evidence.runs.settings import Setting, evaluated_settings, settings_of_delays, trained_setting
 
@@ -52,7 +53,7 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
         raise CannotRun(f"the memory of {config.env.n_envs} envs cannot be held: {error}".splitlines()[0]) from error
     with refusing("env: "):
         for test_env in open_envs(config, evaluated_settings(config), 1, model):
-            test_env.close()
+            close(test_env)
     if config.eval.horizon:
         settings_of_delays(config.env, config.eval.horizon, "eval.horizon")
     return env, validation_env, model

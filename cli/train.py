@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from functools import partial
 
@@ -15,6 +14,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
+from engram.cli.ending import end_early
 from engram.cli.final_evaluation import evaluate_trained
 from engram.cli.held_out import check_leakage, few_to_train_on, held_out
 from engram.cli.hydra import run
@@ -23,14 +23,13 @@ from engram.cli.record import make_folder, open_writer
 from engram.cli.terminal import stderr_console, warn_in_one_line
 from engram.configs import CannotRun, TrainConfig
 from engram.envs import warn_if_few_layouts
+from engram.envs.closing import close
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, ProgressLine, StateDrift, StopOnRequest, Validation
-from engram.tracking.commands import command, program
-from engram.tracking.failure import record_failure
+from engram.tracking.commands import program
+from engram.tracking.failure import failure_line
 from engram.tracking.writers import MetricsFile
-
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
 
 
 def train(config: TrainConfig, name: str) -> None:
@@ -45,8 +44,11 @@ def train(config: TrainConfig, name: str) -> None:
         SystemExit: if the training was stopped by a signal, after the model was saved.
     """
     torch.set_num_threads(config.torch_threads)
-    env, validation_env, model = prepare(config)
-    leaks = check_leakage(config)
+    try:
+        env, validation_env, model = prepare(config)
+        leaks = check_leakage(config)
+    except (SystemExit, GeneratorExit) as error:  # of an env
+        raise CannotRun(f"env: {failure_line(error)}") from error
     console = stderr_console()
     print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     with StopRequest() as request:
@@ -70,41 +72,32 @@ def train(config: TrainConfig, name: str) -> None:
         model.set_logger(Logger(str(folder.path), [*writers, wandb_writer] if wandb_writer else writers))
         try:
             learn(config, model, validation_env, folder, request, console)
-            if request.signal is not None:
-                model.logger.record(
-                    "time/total_timesteps", model.num_timesteps
-                )  # a row for what was done since the last
+            if request.signal is None:
+                request.raise_at_once()
+                if config.env.split and not few:
+                    warn_if_few_layouts(env)
+                close(env)
+                close(validation_env)
+                if config.eval.final_episodes:
+                    evaluate_trained(config, folder, console, wandb_writer)
+                print(f"everything is in {folder.path}")
+            else:
+                # A row for what was done since the last.
+                model.logger.record("time/total_timesteps", model.num_timesteps)
                 model.logger.dump(model.num_timesteps)
                 print_line(
                     f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}"
                 )
-                raise SystemExit(request.exit_code)
-            request.raise_at_once()
-            if config.env.split and not few:
-                warn_if_few_layouts(env)
-            env.close()
-            validation_env.close()
-            if config.eval.final_episodes:
-                evaluate_trained(config, folder, console, wandb_writer)
-            print(f"everything is in {folder.path}")
-        except KeyboardInterrupt:
-            print_line(f"interrupted; to evaluate what there is: {command('evaluate')} {folder.path}")
-            raise SystemExit(request.exit_code) from None
         except CannotRun:
             raise
-        except Exception as error:  # of an env, mostly: whatever goes wrong in it
-            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-                print_line(f"cannot write to {folder.path} ({error.strerror}); what was saved before is still there")
-                raise SystemExit(1) from error
-            line = record_failure(folder, error, model.num_timesteps)
-            folder.save_model(model, "latest")
-            print_line(f"failed after {model.num_timesteps:,} steps: {line}")
-            print_line(f"the agent is in {folder.checkpoint('latest')}, the traceback in {folder.traceback}")
-            raise SystemExit(1) from error
+        except BaseException as error:  # whatever an env does, and be it to leave
+            raise SystemExit(end_early(error, model, folder, request, print_line)) from error
         finally:
             if wandb_writer:
-                wandb_writer.exit_code = int(sys.exc_info()[0] is not None)
+                wandb_writer.exit_code = int(sys.exc_info()[0] is not None or request.signal is not None)
             model.logger.close()
+        if request.signal is not None:
+            raise SystemExit(request.exit_code)
 
 
 def learn(

@@ -14,6 +14,7 @@ from engram.envs.arguments import check_kinds
 from engram.envs.batched.grid import GridVecEnv
 from engram.envs.batched.sequences import SequenceVecEnv
 from engram.envs.batched.tmaze import TMazeVecEnv
+from engram.envs.closing import close
 from engram.envs.device.mazes import TensorMazes
 from engram.envs.device.sequences import TensorSequences
 from engram.envs.device.tensor_env import TensorEnv
@@ -166,7 +167,7 @@ def make_vec_env(
     )
     vec_env: VecEnv
     if subprocess:
-        make().close()  # raises errors of the user here, not in another process
+        close(make())  # raises errors of the user here, not in another process
         vec_env = SubprocVecEnv([partial(_make_ignoring_ctrl_c, make)] * n_envs)
     else:
         first = make()

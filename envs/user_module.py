@@ -47,12 +47,12 @@ def import_user_module(name: str) -> None:
         elif name.endswith(".py"):
             hint = "; leave out .py"
         raise ValueError(f"{wrong}: {error}, neither in {folder} nor installed{hint}") from error
-    except Exception as error:  # it is the user's code: whatever goes wrong in it
+    except (Exception, SystemExit) as error:  # it is the user's code: whatever goes wrong in it
         reason = " ".join(str(error).split())
         raise ValueError(f"{wrong}: {type(error).__name__}: {reason}{_where(error)}") from error
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """Name the line of the user's code at which an import failed."""
     if isinstance(error, SyntaxError):
         return ""  # its message has it

@@ -89,6 +89,7 @@ _RUN = {
     "agents/evaluation",
     "agents/rollout",
     "configs",
+    "envs",
     "envs/split",
     "evidence",
     "evidence/runs",

@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[BufferedWriter]:
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with draft.open("wb") as file:
+        with naming(path), draft.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -31,10 +31,21 @@ def replacing(path: Path) -> Iterator[BufferedWriter]:
         draft.unlink(missing_ok=True)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name a file in errors of writing it: of a disk that is full the system does not say which file it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all; what UTF-8 has no form for is escaped."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ _TOP = Path(__file__).resolve().parent.parent
 _AROUND = ("site-packages", *(str(_TOP / name) for name in ("agents", "cli", "memory", "tracking")))
 
 
-def record_failure(folder: RunFolder, error: Exception, timesteps: int) -> str:
+def record_failure(folder: RunFolder, error: BaseException, timesteps: int) -> str:
     """Leave a mark of failure in a run folder, with the traceback beside it, and return what happened in a line.
 
     Args:
@@ -20,15 +20,24 @@ def record_failure(folder: RunFolder, error: Exception, timesteps: int) -> str:
         error: what was raised.
         timesteps: steps that were taken before.
     """
-    line = " ".join(str(error).split())
-    if type(error).__module__.partition(".")[0] != __name__.partition(".")[0]:  # ours say all that is to be said
-        line = f"{type(error).__name__}: {line} ({_where(error)})"
+    line = failure_line(error)
     write_json(folder.failure, {"error": line, "timesteps": timesteps})
     write_text(folder.traceback, "".join(traceback.format_exception(error)))
     return line
 
 
-def _where(error: Exception) -> str:
+def failure_line(error: BaseException) -> str:
+    """Return in a line what was raised and where, whatever its message is made of."""
+    try:
+        line = " ".join(str(error).split()).encode(errors="backslashreplace").decode()
+    except Exception as own:  # the message is the env's code, too
+        line = f"(its message cannot be shown: {type(own).__name__})"
+    if type(error).__module__.partition(".")[0] == __name__.partition(".")[0]:  # ours say all that is to be said
+        return line
+    return f"{type(error).__name__}{': ' if line else ''}{line} ({_where(error)})"
+
+
+def _where(error: BaseException) -> str:
     """Name the innermost line of an env's code, or a user's; of any code if there is none."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not any(part in frame.filename for part in _AROUND)]

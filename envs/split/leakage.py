@@ -11,6 +11,7 @@ import numpy as np
 from minigrid.core.constants import OBJECT_TO_IDX
 from minigrid.minigrid_env import MiniGridEnv
 
+from engram.envs.closing import close
 from engram.envs.split.by_layout import SIDES, Side, has_layouts
 
 _MOVABLE = [OBJECT_TO_IDX[kind] for kind in ("key", "ball", "box")]
@@ -98,7 +99,7 @@ def measure_leakage(make: Callable[[Side], gym.Env[Any, Any]], *, seed: int, res
             if fingerprint:
                 found.setdefault(fingerprint, set()).add(side)
     for env in envs.values():
-        env.close()
+        close(env)
     sides = {side: SideMet(counts.total(), len(counts), _estimate(counts)) for side, counts in met.items()}
     checked_by = "grid" if is_grid else None if by_layout else "episode"
     return Leakage("layout" if by_layout else "seed", sides, checked_by, sum(len(of) > 1 for of in found.values()))

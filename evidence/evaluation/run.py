@@ -13,6 +13,7 @@ from engram.agents.evaluation.interventions import INTERVENTIONS
 from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.agents.rollout.questions import reset_infos
 from engram.configs import TrainConfig
+from engram.envs.closing import close
 from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
 from engram.evidence.evaluation.result import WIPED, EvaluationResult
@@ -69,7 +70,7 @@ def evaluate_run(
             plan.append(PlannedCondition(condition, env, setting.episodes or episodes))
     played = play_conditions(model, plan, seed=seed, console=console)
     for env in envs.values():
-        env.close()
+        close(env)
 
     known = None
     if folder.layouts.is_file():

@@ -14,6 +14,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.counterfactual import holds_events
 from engram.agents.evaluation.recording import record
 from engram.configs import CannotRun, TrainConfig
+from engram.envs.closing import close
 from engram.evidence.explanation.explain import explain
 from engram.evidence.explanation.film import MOST_FRAMES, write_film
 from engram.evidence.explanation.page import PageTooLarge, render_page
@@ -87,7 +88,7 @@ def explain_episode(
             bar.update(task, completed=done, total=total)
 
         content = explain(model, recording, about, channels, names, donors, on_progress)
-    env.close()
+    close(env)
     notes = [
         f"episode {number} of the {evaluated.total:,} of {program('evaluate')} --seed {seed} --episodes {episodes}"
     ]
@@ -115,7 +116,7 @@ def film_episode(folder: RunFolder, config: TrainConfig, model: MemoryPPO, *, se
     env.seed(seed)
     recording = record(model.policy, env, MOST_FRAMES)
     names = _names(env, "action_names")
-    env.close()
+    close(env)
     write_film(recording, model.observation_space, folder.film, names)
 
 

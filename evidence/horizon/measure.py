@@ -8,6 +8,7 @@ from rich.console import Console
 
 from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig
+from engram.envs.closing import close
 from engram.envs.split.balanced_episodes import balanced_seeds
 from engram.evidence.evaluation.run import PlannedCondition, play
 from engram.evidence.horizon.curve import NO_CHANCE, ORACLE, HorizonFile, HorizonPoint, middle_of, rates
@@ -129,7 +130,7 @@ def measure_delays(
 
                 planned = PlannedCondition(Condition(f"delay {delay}", name), env, number)
                 _, scores[name] = play(model, planned, balanced_seeds(env, number, seed), seed=seed, watch=on_step)
-                env.close()
+                close(env)
                 done = until
                 bar.update(task, completed=done)
             yield delay, scores

@@ -8,6 +8,7 @@ from typing import Any
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.recording import Recording, record
 from engram.configs import TrainConfig
+from engram.envs.closing import close
 from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.settings import Condition, trained_setting
@@ -32,7 +33,7 @@ class EvaluatedEpisodes:
         self._dealt = balanced_seeds(several, episodes, seed)
         self._in_each = -(-episodes // several.num_envs)
         self.total = self._in_each * several.num_envs
-        several.close()
+        close(several)
         (self.env,) = open_envs(config, [setting], 1, model)
         self._model, self._seed = model, seed
 

@@ -31,7 +31,9 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
     return running
 
 
-@pytest.mark.parametrize("failure", [CannotRun("no such maze"), SystemExit(1)])
+@pytest.mark.parametrize(
+    "failure", [CannotRun("no such maze"), SystemExit(1), RuntimeError("a bug"), OSError("a disk")]
+)
 def test_a_failed_job_does_not_stop_the_others_and_is_named(
     ran: Callable[..., tuple[int, list[tuple[str, TrainConfig]]]],
     capsys: pytest.CaptureFixture[str],

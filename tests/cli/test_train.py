@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import json
 import math
 import os
@@ -30,7 +29,6 @@ from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.recorded_run import read_run
 from engram.evidence.runs.settings import trained_setting
 from engram.memory.native import build
-from engram.tracking import RunFolder
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,25 +185,6 @@ def test_saved_agent_acts() -> None:
     observation = model.observation_space.sample()
     action, _ = model.predict(observation[None])
     assert model.action_space.contains(action[0])
-
-
-def test_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saves: list[str] = []
-    save = RunFolder.save_model
-
-    def full(folder: RunFolder, model: MemoryPPO, name: str) -> None:
-        if len(saves) == 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(folder, model, name)
-        saves.append(name)
-
-    monkeypatch.setattr(RunFolder, "save_model", full)
-    with pytest.raises(SystemExit) as stopped:
-        train(composed(*TINY, f"runs_dir={tmp_path}"), "full")
-    assert stopped.value.code == 1
-    (folder,) = tmp_path.glob("full/*")
-    assert MemoryPPO.load(folder / "best.zip", device="cpu").num_timesteps > 0
-    assert (folder / "layouts.txt").read_text()
 
 
 def test_a_reward_that_is_not_finite_is_one_line(

@@ -9,7 +9,7 @@ from typing import Any
 
 from stable_baselines3.common.logger import Figure, HParam, Image, KVWriter, Video, filter_excluded_keys
 
-from engram.tracking.atomic import write_text
+from engram.tracking.atomic import naming, write_text
 
 STEP = "global_step"
 MEDIA = (Figure, HParam, Image, Video)
@@ -39,7 +39,7 @@ class MetricsFile(KVWriter):
                 self.path, _lines([dict(zip(self.columns, self.columns, strict=True)), *rows, row], self.columns)
             )
         else:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
+            with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(_lines([row], self.columns))
 
     def close(self) -> None:
