@@ -92,7 +92,7 @@ class Certificate:
         intact = self.scores["intact"]
         if intact.independent is None or intact.independent == intact.episodes:
             return ""
-        return f" Many of the {intact.episodes} episodes repeat others: together they count as {intact.independent}."
+        return f" Some of the {intact.episodes} episodes repeat others: together they count as {intact.independent}."
 
     def _acted(self) -> str:
         """Return in how many episodes wiping the memory made an agent act otherwise, where its outcomes do not tell."""

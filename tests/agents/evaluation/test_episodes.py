@@ -65,14 +65,15 @@ def test_episodes_that_begin_otherwise_are_told_apart(draws):
 
 
 class Flashing(Drawing):
-    """What is drawn is seen at the second step; the first observation is always the same."""
+    """What is drawn is seen at the second step alone; all other observations are the same."""
 
     def reset(self, *, seed=None, options=None):
         observation, info = super().reset(seed=seed)
         return {"drawn": observation["drawn"] * 0}, info
 
     def step(self, action):
-        return {"drawn": np.round(self.drawn)}, *super().step(action)[1:]
+        observation, *outcome = super().step(action)
+        return {"drawn": np.round(self.drawn) if self.left == 2 else observation["drawn"]}, *outcome
 
 
 def test_episodes_of_other_observations_are_told_apart():

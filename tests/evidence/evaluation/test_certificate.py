@@ -77,7 +77,7 @@ def test_episodes_that_repeat_others_count_once_and_the_sentence_says_so() -> No
     verdicts = [found(*counts).verdict for counts in ((5, 9), (9, 5), (9, 8))]
     assert verdicts == ["inconclusive", "depends on it", "does worse without it"]
     assert found(9, 8).sentence.endswith(
-        "chance is 50.0%. Many of the 100 episodes repeat others: together they count as 9."
+        "chance is 50.0%. Some of the 100 episodes repeat others: together they count as 9."
     )
 
 

@@ -172,19 +172,19 @@ def test_the_same_episodes_are_compared_as_pairs() -> None:
 
 
 def test_episodes_that_went_the_same_way_count_once() -> None:
-    # Five episodes, of which the first was played 8 times, the others 3, 2, 1 and 1 times.
-    which = np.repeat(range(5), [8, 3, 2, 1, 1])
-    intact = played(15, 15)._replace(layout=which.astype(str), seen=which, acted=which, episode_return=which * 1.0)
-    assert score(played(15, 15), True).independent == 15
-    assert score(intact, True).independent == round(15**2 / (64 + 9 + 4 + 1 + 1)) == 3
-    wiped = intact._replace(success=which < 1, episode_return=np.linspace(2, 3, 15))
+    # Six episodes, of which the first was played 8 times, the others 3, 2, 1, 1 and 1 times.
+    which = np.repeat(range(6), [8, 3, 2, 1, 1, 1])
+    intact = played(16, 16)._replace(layout=which.astype(str), seen=which, acted=which, episode_return=which * 1.0)
+    assert score(played(16, 16), True).independent == 16
+    assert score(intact, True).independent == round(16**2 / (64 + 9 + 4 + 1 + 1 + 1)) == 3
+    wiped = intact._replace(success=which < 1, episode_return=np.linspace(2, 3, 16))
     found = score(wiped, True, intact)
     # What counts as a repeat is how the agent that was left alone went on.
-    assert (found.independent, found.lost, found.changed_independent) == (3, 7, round(7**2 / (9 + 4 + 1 + 1)))
+    assert (found.independent, found.lost, found.changed_independent) == (3, 8, 8**2 / (9 + 4 + 1 + 1 + 1))
     # It went on otherwise if only one thing differs.
     for one in ("seen", "acted", "layout"):
-        others = np.arange(15) if one != "layout" else np.arange(15).astype(str)
-        assert score(intact._replace(**{one: others}), True).independent == 15
+        others = np.arange(16) if one != "layout" else np.arange(16).astype(str)
+        assert score(intact._replace(**{one: others}), True).independent == 16
 
 
 def printed(found: EvaluationResult) -> str:
