@@ -43,7 +43,7 @@ def test_a_module_that_is_called_as_a_folder_of_the_checkout_is_not_taken_for_it
     # Where the checkout is not on the path, as with a wheel, it is found.
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, folder, raising=False)
-    with pytest.raises(SystemExit, match="imported"):
+    with pytest.raises(ValueError, match="SystemExit: imported"):
         full_id("My-v0", folder)
 
 
