@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from engram.agents.encoders.look_ups import look_up
 
+MOST_IDS = 64
+"""Numbers from 0 on up to which they are ids, and not amounts."""
 MOST_KINDS = 1024
 """Kinds of cells up to which a table of all of them is smaller than finding out which ones are there."""
 
@@ -23,7 +25,7 @@ def is_symbol_grid(space: spaces.Space[object]) -> bool:
         and np.issubdtype(space.dtype, np.integer)
         and len(space.shape) == 3
         and not is_image_space(space)
-        and bool(space.low.min() >= 0 and space.high.max() < 64)
+        and bool(space.low.min() >= 0 and space.high.max() < MOST_IDS)
     )
 
 

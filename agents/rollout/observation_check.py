@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.preprocessing import is_image_space
 
-from engram.agents.encoders.symbols import is_symbol_grid
+from engram.agents.encoders.symbols import MOST_IDS, is_symbol_grid
+
+_LOOKS = 16
+"""At a picture, before it is said that it may be none."""
 
 
 class WrongStep(ValueError):
@@ -24,13 +28,15 @@ class _Part(NamedTuple):
     high: NDArray[Any]
     is_bounded: bool
     is_strict: bool  # whether what is out of bounds cannot be encoded at all
+    is_picture: bool = False
 
 
 class ObservationCheck:
     """Looks at every observation of B envs.
 
     Numbers have to be finite; choices and symbols have to be those of their space. A float that is out of its bounds
-    can be learned from all the same: it is warned of once for each key.
+    can be learned from all the same: it is warned of once for each key. So are small numbers that are announced as the
+    bytes of a picture: symbols, most likely, whose space has not been given their bounds.
 
     Args:
         space: of the observations.
@@ -40,6 +46,7 @@ class ObservationCheck:
         named = space.spaces.items() if isinstance(space, spaces.Dict) else [("", space)]
         self._parts = [_part(key, part) for key, part in named]
         self._warned: set[str] = set()
+        self._highest = {part.key: [0] for part in self._parts if part.is_picture}  # at each look, until it is known
 
     def look(self, observations: Any, rows: NDArray[np.int64] | None = None) -> None:
         """Check observations [B, ...].
@@ -59,6 +66,8 @@ class ObservationCheck:
             if np.issubdtype(shown.dtype, np.floating) and not np.isfinite(shown).all():
                 row, value = _first(~np.isfinite(shown), shown, rows)
                 raise WrongStep(f"env {row} showed {_name(part)} of {value}: nothing can be learned from it")
+            if part.key in self._highest:
+                self._look_for_symbols(part, shown)
             if not part.is_bounded:
                 continue
             outside = (shown < part.low) | (shown > part.high)
@@ -71,6 +80,19 @@ class ObservationCheck:
             if part.key not in self._warned:
                 self._warned.add(part.key)
                 warnings.warn(f"{line}; this is said once", stacklevel=2)
+
+    def _look_for_symbols(self, part: _Part, shown: NDArray[Any]) -> None:
+        self._highest[part.key].append(int(shown.max()))
+        most, looks = max(self._highest[part.key]), len(self._highest[part.key])
+        if most >= MOST_IDS or looks > _LOOKS:
+            del self._highest[part.key]
+        if 0 < most < MOST_IDS and looks > _LOOKS:
+            warnings.warn(
+                f"{_name(part)} has not been above {most} so far, and all are read as a picture, of shape "
+                f"{shown.shape[1:]}: if they are symbols, give the space their true bounds, or let make_vec_env or "
+                "MemoryPPO show a MiniGrid env; this is said once",
+                stacklevel=3,
+            )
 
 
 def _part(key: str, space: spaces.Space[Any]) -> _Part:
@@ -87,7 +109,7 @@ def _part(key: str, space: spaces.Space[Any]) -> _Part:
                 least, most = np.iinfo(space.dtype).min, np.iinfo(space.dtype).max
             # Of a picture, or of what may be any number, nothing can be outside.
             is_bounded = not (np.all(space.low == least) and np.all(space.high == most))
-            return _Part(key, space.low, space.high, is_bounded, is_symbol_grid(space))
+            return _Part(key, space.low, space.high, is_bounded, is_symbol_grid(space), is_image_space(space))
     return _Part(key, np.array(0), np.array(0), False, False)
 
 

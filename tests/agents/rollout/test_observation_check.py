@@ -98,3 +98,18 @@ def test_in_a_training_it_is_warned_of_once_not_once_a_rollout():
         warnings.simplefilter("always")
         model.learn(32)
     assert sum("outside of its space" in str(warning.message) for warning in caught) == 1
+
+
+@pytest.mark.parametrize("most", [0, 10, 63, 64, 255])
+def test_small_numbers_that_are_announced_as_a_picture_are_warned_of_once(most):
+    check = ObservationCheck(spaces.Dict({"sight": spaces.Box(0, 255, (9, 8, 3), np.uint8), "other": VECTOR}))
+    seen = {"sight": np.zeros((2, 9, 8, 3), np.uint8), "other": np.zeros((2, 4), np.float32)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for look in range(100):
+            seen["sight"][1, 2, 3, 1] = most if look == 7 else 0
+            check.look(seen)
+    lines = [str(warning.message) for warning in caught]
+    assert len(lines) == (most in (10, 63))
+    assert all(f"under 'sight' has not been above {most} so far" in line for line in lines)
+    assert all("are read as a picture" in line for line in lines)

@@ -1,9 +1,12 @@
 """A MiniGrid env behind wrappers is shown as they show it."""
 
+import warnings
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import WrapperSpec
+from gymnasium.wrappers import FilterObservation, FlattenObservation, FrameStackObservation
 from minigrid import wrappers
 from stable_baselines3.common.preprocessing import is_image_space
 
@@ -76,6 +79,52 @@ def test_a_slope_that_may_be_infinite_is_refused_and_an_angle_is_taken():
     observation, _ = shown.reset(seed=3)
     assert shown.observation_space.contains(observation)
     assert observation["goal_direction"] == pytest.approx(np.pi / 4)
+
+
+def test_a_picture_that_would_have_another_shape_is_refused():
+    env = gym.make(EMPTY, disable_env_checker=True)
+    for behind, side in (wrappers.ViewSizeWrapper(env, 3), 3), (wrappers.FullyObsWrapper(env), 5):
+        line = f"{EMPTY}: RGBImgPartialObsWrapper draws the env's own view of 7 x 7 cells, but behind it are {side} x"
+        with pytest.raises(ValueError, match=line):
+            adapt_env(wrappers.RGBImgPartialObsWrapper(behind, tile_size=6))
+    small = gym.make(EMPTY, disable_env_checker=True, agent_view_size=3)
+    assert adapt_env(wrappers.RGBImgPartialObsWrapper(small, tile_size=6)).reset()[0]["image"].shape == (18, 18, 3)
+
+
+def test_one_hot_is_of_symbols():
+    env = gym.make(EMPTY, disable_env_checker=True)
+    line = "OneHotPartialObsWrapper is for symbols, but behind it is RGBImgObsWrapper; leave one"
+    with pytest.raises(ValueError, match=line):
+        adapt_env(wrappers.OneHotPartialObsWrapper(wrappers.RGBImgObsWrapper(env)))
+
+
+@pytest.mark.parametrize(
+    "drawn", [wrappers.RGBImgObsWrapper, wrappers.OneHotPartialObsWrapper, wrappers.SymbolicObsWrapper]
+)
+def test_symbols_drawn_over_something_else_are_symbols(drawn):
+    env = adapt_env(wrappers.ViewSizeWrapper(drawn(gym.make(EMPTY, disable_env_checker=True)), 3))
+    assert env.observation_space["image"] == make_env(EMPTY, view_size=3).observation_space
+    assert env.observation_space.contains(env.reset(seed=1)[0])
+
+
+@pytest.mark.parametrize("keys", [["image"], ["image", "mission"]])
+def test_choosing_keys_leaves_symbols_what_they_are(keys):
+    env = adapt_env(FilterObservation(gym.make(FETCH, disable_env_checker=True), keys))
+    assert env.observation_space["image"] == make_env(FETCH).observation_space["image"]
+    assert sorted(env.reset(seed=0)[0]) == keys
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "shape"), [(FlattenObservation, (147,)), (lambda env: FrameStackObservation(env, 2), (2, 7, 7, 3))]
+)
+def test_symbols_that_are_read_as_amounts_are_warned_of(wrapper, shape):
+    image, picture = wrappers.ImgObsWrapper, wrappers.RGBImgObsWrapper
+    with pytest.warns(UserWarning, match=r"^MiniGrid's symbols .* and are read as amounts: leave out") as caught:
+        adapt_env(wrapper(image(gym.make(EMPTY, disable_env_checker=True))))
+    assert str(shape) in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        adapt_env(wrapper(image(picture(gym.make(EMPTY, disable_env_checker=True)))))
 
 
 def test_a_wrapper_of_ones_own_is_taken_at_its_word():
