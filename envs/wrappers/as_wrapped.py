@@ -168,6 +168,6 @@ def _image_of(space: spaces.Space[Any]) -> spaces.Box | None:
 
 
 def _all_of_minigrid(env: gym.Env[Any, Any]) -> bool:
-    """Return whether all that changes the view is MiniGrid's, or chooses keys, so that it is known what an image holds."""
+    """Return whether all that changes the view is MiniGrid's, or chooses keys: then it is known what an image holds."""
     changing = (one for one in _wrappers(env) if one.observation_space != one.env.observation_space)
     return all(type(one).__module__.startswith("minigrid.") or isinstance(one, FilterObservation) for one in changing)
