@@ -41,6 +41,7 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "view_size": (is_int, "a whole number, or None"),
     "useful_actions": (_names, "a list of names, or None"),
     "pixels": (is_int, "a whole number, or None"),
+    "odometry": (_truth, "true or false"),
     "previous_reward": (_truth, "true or false"),
     "random_actions": (is_number, "a number"),
     "reward_scale": (is_number, "a number"),

@@ -42,6 +42,7 @@ def make_env(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     pixels: int | None = None,
+    odometry: bool = False,
     previous_reward: bool = False,
     random_actions: float = 0.0,
     reward_scale: float = 1.0,
@@ -62,6 +63,7 @@ def make_env(
         view_size: side of a MiniGrid agent's view in cells, odd; None keeps that of the environment.
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
         pixels: side of a cell in pixels, if a MiniGrid agent is to see an RGB image; None keeps the symbols.
+        odometry: whether a MiniGrid agent also gets what its own steps add up to since the start (see `OdometrySeen`).
         previous_reward: whether the observation holds the reward of the previous step.
         random_actions: probability that at a step a random action begins, which is repeated for a while; where mazes
             are few, this leads the agent to places that its own policy avoids. For Discrete actions.
@@ -77,11 +79,13 @@ def make_env(
     env = make_registered(env_id, dict(kwargs or {}), module)
     bare = env.unwrapped
     if is_minigrid(env):
-        env = as_seen(env, env_id, view_size, useful_actions, pixels)
+        env = as_seen(env, env_id, view_size, useful_actions, pixels, odometry)
     elif view_size is not None or useful_actions is not None:
         raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
     elif pixels is not None:
         raise ValueError(f"{env_id}: pixels is for MiniGrid environments only")
+    elif odometry:
+        raise ValueError(f"{env_id}: odometry is for MiniGrid environments only")
     else:
         env = flattened(env)
     if random_actions:
@@ -128,6 +132,7 @@ def make_vec_env(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     pixels: int | None = None,
+    odometry: bool = False,
     previous_reward: bool = False,
     random_actions: float = 0.0,
     reward_scale: float = 1.0,
@@ -142,8 +147,8 @@ def make_vec_env(
         n_envs: how many, at least 1.
         seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
         subprocess: whether each runs in a process of its own, which pays only where a step is slow.
-        env_id, split, view_size, useful_actions, pixels, previous_reward, random_actions, reward_scale, kwargs,
-            module, monitor: as in ``make_env``.
+        env_id, split, view_size, useful_actions, pixels, odometry, previous_reward, random_actions, reward_scale,
+            kwargs, module, monitor: as in ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if ``n_envs`` is below 1.
@@ -158,6 +163,7 @@ def make_vec_env(
         view_size=view_size,
         useful_actions=useful_actions,
         pixels=pixels,
+        odometry=odometry,
         previous_reward=previous_reward,
         random_actions=random_actions,
         reward_scale=reward_scale,
@@ -187,6 +193,7 @@ def make_tensor_env(
     split: Side | None = None,
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
+    odometry: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     episodes: int = 4096,
@@ -198,13 +205,19 @@ def make_tensor_env(
         device: a torch device.
         seed: of all episodes; None is a new one every time.
         episodes: that mazes and sequence tasks draw beforehand, by the single env, and play in random order.
-        env_id, split, view_size, useful_actions, kwargs, module: as in ``make_env``.
+        env_id, split, view_size, useful_actions, odometry, kwargs, module: as in ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if the task has no such form.
     """
     env = make_env(
-        env_id, split=split, view_size=view_size, useful_actions=useful_actions, kwargs=kwargs, module=module
+        env_id,
+        split=split,
+        view_size=view_size,
+        useful_actions=useful_actions,
+        odometry=odometry,
+        kwargs=kwargs,
+        module=module,
     )
     bare = env.unwrapped
     if isinstance(bare, TMaze):

@@ -58,8 +58,9 @@ class SteppedByTensors(Protocol):
         """Take one step; `actions` are [B].
 
         Returns:
-            what has the attributes `observations` [B, ...], `rewards` [B] float32, `terminated`, `truncated` [B] bool,
-            `final_observations` [B, ...] (what the step led to, before the next episode began), and `cue_visible`.
+            what has the attributes `observations` [B, ...] (of a Dict by key), `rewards` [B] float32, `terminated`,
+            `truncated` [B] bool, `final_observations` [B, ...] (what the step led to, before the next episode began),
+            and `cue_visible`.
         """
 
     def ended_episodes(self) -> list[dict[str, Any]]:
@@ -185,7 +186,10 @@ class TensorStepper:
         )
 
     def stands(self) -> tuple[Any, NDArray[np.bool_]]:
-        return self.told["new_obs"].cpu().numpy(), self.told["dones"].cpu().numpy()
+        seen, ended = self.told["new_obs"], self.told["dones"].cpu().numpy()
+        if isinstance(seen, dict):
+            return {key: part.cpu().numpy() for key, part in seen.items()}, ended
+        return seen.cpu().numpy(), ended
 
     def ended_episodes(self) -> list[dict[str, Any]]:
         return self.env.ended_episodes()

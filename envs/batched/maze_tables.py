@@ -15,11 +15,12 @@ from engram.envs.tasks.mazes.grid_task import GridTask
 from engram.envs.visibility import Cell
 from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.cue import CueVisible
+from engram.envs.wrappers.odometry import OdometrySeen
 from engram.envs.wrappers.symbols import SYMBOLS, SymbolView
 
 OPEN, JUDGED = 1, 2
 """What a step onto a cell means: nothing else, or that it may pay or end the episode. 0 is for what is in the way."""
-_WRAPPERS = (WRAPPERS[0], SymbolView, CueVisible, ActionSubset, *WRAPPERS[1:])
+_WRAPPERS = (WRAPPERS[0], SymbolView, CueVisible, ActionSubset, OdometrySeen, *WRAPPERS[1:])
 _IS_OPEN = np.isin(SYMBOLS[:, 0], [OBJECT_TO_IDX[name] for name in ("empty", "floor", "goal")])  # by code
 
 
@@ -60,8 +61,13 @@ class MazeTables:
 
     def place(self, number: int) -> Cell:
         """Return the cell of a number."""
-        x, y = divmod(number % self.area, self._rows)
+        x, y = self.columns_and_rows(number)
         return x - self._margin, y - self._margin
+
+    def columns_and_rows(self, numbers: Any) -> tuple[Any, Any]:
+        """Return the columns and rows of cells in their mazes, margins included, by a number, an array or a tensor."""
+        inside = numbers % self.area
+        return inside // self._rows, inside % self._rows
 
 
 def has_tables(env: Env) -> bool:

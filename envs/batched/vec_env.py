@@ -70,8 +70,8 @@ class BatchedVecEnv(DummyVecEnv):
         """
 
     @abstractmethod
-    def _observe(self) -> tuple[npt.NDArray[Any], Bools]:
-        """Return new arrays of what is observed, and of where the cue is in sight [B]."""
+    def _observe(self) -> tuple[Any, Bools]:
+        """Return new arrays of what is observed, by key if it is a Dict, and of where the cue is in sight [B]."""
 
     @property
     def envs(self) -> list[Env]:

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from engram.envs.batched.maze_tables import MazeTables, has_tables
 from engram.envs.batched.sight import CUE
-from engram.envs.device.tensor_env import TensorEnv, TensorStep, bank_seeds
+from engram.envs.batched.vec_env import find
+from engram.envs.device.tensor_env import Observations, TensorEnv, TensorStep, bank_seeds
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.visibility import Cell
+from engram.envs.wrappers.odometry import PLACES, TURNS, OdometrySeen, from_start
 from engram.envs.wrappers.symbols import EMPTY
 
 _RIGHT = 3
@@ -34,7 +36,8 @@ class TensorMazes(TensorEnv):
     Arguments are those of `TensorEnv`, and `episodes`, how many there are in the bank.
 
     Raises:
-        ValueError: if the env is none of these mazes, or is wrapped in more than the view, the actions and the split.
+        ValueError: if the env is none of these mazes, or is wrapped in more than the view, the actions, odometry
+            and the split.
     """
 
     def __init__(
@@ -68,9 +71,12 @@ class TensorMazes(TensorEnv):
         )
         self._spread, self._masks, self._palette = map(self._tensor, (lights.spread, lights.masks, lights.palette))
         self._turns, self._goes = self._tensor(tables.turns), self._tensor(tables.goes)
+        self._has_odometry = find(env, OdometrySeen) is not None
+        self._columns_and_rows = tables.columns_and_rows
+        self._places, self._headings = self._tensor(PLACES), self._tensor(TURNS)
         self.walkers = Walkers(*torch.zeros((4, n_envs), dtype=torch.int64, device=self.device))
 
-    def reset(self) -> tuple[Tensor, Tensor]:
+    def reset(self) -> tuple[Observations, Tensor]:
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))
         return self._observe()
 
@@ -103,7 +109,18 @@ class TensorMazes(TensorEnv):
         for now, new in zip(self.walkers, drawn, strict=True):
             now.copy_(torch.where(rows, new, now))
 
-    def _observe(self) -> tuple[Tensor, Tensor]:
+    def _observe(self) -> tuple[Observations, Tensor]:
+        """Return the observations, and where the cue is in sight [B]."""
+        images, cue_visible = self._look()
+        if not self._has_odometry:
+            return images, cue_visible
+        mazes, cells, headings, _ = self.walkers
+        (x, y), (first_x, first_y) = map(self._columns_and_rows, (cells, self._starts[mazes]))
+        ahead, right, turns = from_start(x - first_x, y - first_y, headings, self._first_headings[mazes])
+        axes = (self._places[axis % len(self._places)] for axis in (ahead, right))
+        return {"image": images, "odometry": torch.cat([*axes, self._headings[turns]], dim=1)}, cue_visible
+
+    def _look(self) -> tuple[Tensor, Tensor]:
         """See as `Sight.look` does; return the images [B, V, V, 3] and where the cue is in sight [B]."""
         _, cells, headings, _ = self.walkers
         half = self._size // 2

@@ -8,15 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Observations = Tensor | dict[str, Tensor]
+"""[B, ...], by key if the space is a Dict."""
+
 
 class TensorStep(NamedTuple):
     """What a step of B envs returns; where an episode ended, the next one has begun."""
 
-    observations: Tensor  # [B, ...] what the agent sees next
+    observations: Observations  # [B, ...] what the agent sees next
     rewards: Tensor  # [B] float32
     terminated: Tensor  # [B] bool
     truncated: Tensor  # [B] bool, ended by the time limit and not terminated
-    final_observations: Tensor  # [B, ...] what this step led to: where an episode ended, its last observation
+    final_observations: Observations  # [B, ...] what this step led to: where an episode ended, its last one
     successes: Tensor  # [B] bool, the episode ended in success
     cue_visible: Tensor  # [B] bool, in `observations`
 
@@ -47,7 +50,7 @@ class TensorEnv(ABC):
             self.generator.manual_seed(seed)
 
     @abstractmethod
-    def reset(self) -> tuple[Tensor, Tensor]:
+    def reset(self) -> tuple[Observations, Tensor]:
         """Begin an episode in every env; return the observations [B, ...] and where the cue is in sight [B]."""
 
     @abstractmethod

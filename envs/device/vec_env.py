@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 from torch import Tensor
 
-from engram.envs.device.tensor_env import TensorEnv, TensorStep
+from engram.envs.device.tensor_env import Observations, TensorEnv, TensorStep
 
 
 class TensorVecEnv(VecEnv):
@@ -46,7 +46,7 @@ class TensorVecEnv(VecEnv):
         self._returns.zero_()
         self._lengths.zero_()
         self._steps.clear()
-        return _array(observations)
+        return _arrays(observations)
 
     def step_tensors(self, actions: Tensor) -> TensorStep:
         """Take one step in every env, and ask nothing of the device; `actions` are [B] int64."""
@@ -82,9 +82,8 @@ class TensorVecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         self.ended_episodes()  # what steps by tensors have left is of no step by arrays
         step = self.step_tensors(self._actions)
-        terminated, truncated, final = (
-            _array(part) for part in (step.terminated, step.truncated, step.final_observations)
-        )
+        terminated, truncated = _array(step.terminated), _array(step.truncated)
+        final: Any = _arrays(step.final_observations)
         dones = terminated | truncated
         infos: list[dict[str, Any]] = [
             {"cue_visible": visible, "TimeLimit.truncated": cut}
@@ -92,8 +91,9 @@ class TensorVecEnv(VecEnv):
         ]
         for row, episode in zip(np.flatnonzero(dones).tolist(), self.ended_episodes(), strict=True):
             self.reset_infos[row] = {"cue_visible": infos[row].pop("cue_visible")}
-            infos[row] |= {**episode, "terminal_observation": final[row]}
-        return _array(step.observations), _array(step.rewards), dones, infos
+            last = {key: part[row] for key, part in final.items()} if isinstance(final, dict) else final[row]
+            infos[row] |= {**episode, "terminal_observation": last}
+        return _arrays(step.observations), _array(step.rewards), dones, infos
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed all draws from now on; a bank of episodes stays as it is."""
@@ -126,6 +126,12 @@ class TensorVecEnv(VecEnv):
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
         return [wrapper_class is Monitor for _ in self._get_indices(indices)]
+
+
+def _arrays(observations: Observations) -> VecEnvObs:
+    if isinstance(observations, dict):
+        return {key: _array(part) for key, part in observations.items()}
+    return _array(observations)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

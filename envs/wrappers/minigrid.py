@@ -16,6 +16,7 @@ from engram.envs.wrappers.as_wrapped import AsWrapped, changes_the_view, check_v
 from engram.envs.wrappers.cue import CueVisible
 from engram.envs.wrappers.flat_observation import flattened
 from engram.envs.wrappers.mission import MissionSeen, QuietReset, words_of_missions
+from engram.envs.wrappers.odometry import OdometrySeen
 from engram.envs.wrappers.pixels import PixelView
 from engram.envs.wrappers.symbols import SymbolView
 
@@ -40,13 +41,14 @@ def as_seen(
     view_size: int | None = None,
     useful_actions: Sequence[str] | None = None,
     pixels: int | None = None,
+    odometry: bool = False,
 ) -> gym.Env[Any, Any]:
     """Show a MiniGrid environment's symbols, or what its own wrappers show; with its mission where that changes.
 
     Args:
         env: as it was made.
         name: its id, for messages.
-        view_size, useful_actions, pixels: as in ``make_env``.
+        view_size, useful_actions, pixels, odometry: as in ``make_env``.
 
     Raises:
         ValueError: if an argument does not fit, or this build of MiniGrid lacks a file that it needs.
@@ -73,7 +75,9 @@ def as_seen(
         env = ActionSubset(env, useful_actions)
     if pixels is not None:
         env = PixelView(env, pixels)
-    return env if wrapped or words is None else MissionSeen(env, words)
+    if not wrapped and words is not None:
+        env = MissionSeen(env, words)
+    return OdometrySeen(env) if odometry else env
 
 
 def _check_files(name: str, env: MiniGridEnv) -> None:

@@ -19,6 +19,7 @@ TASKS = {
     "active T-Maze": ("Engram-TMazeActive-v0", {"delay": (2, 6), "offset": (1, 1), "penalty": 0.5}),
     "sequence": ("Engram-Binding-v0", {"cues": 2, "answers": 2, "delay": (0, 2)}),
     "maze": ("Engram-RoomS11-v0", {"max_steps": 7}),
+    "maze with odometry": ("Engram-RoomS11-v0", {"max_steps": 9}, {"odometry": True}),
 }
 
 
@@ -46,10 +47,9 @@ class Rates(BaseCallback):
 
 
 def envs(task, device="cpu", n_envs=N_ENVS):
-    env_id, kwargs = TASKS[task]
-    return TensorVecEnv(
-        make_tensor_env(env_id, n_envs=n_envs, device=device, seed=3, kwargs=kwargs, episodes=17, split="train")
-    )
+    env_id, kwargs, *others = TASKS[task]
+    arguments = {"kwargs": kwargs, "episodes": 17, "split": "train", **(others[0] if others else {})}
+    return TensorVecEnv(make_tensor_env(env_id, n_envs=n_envs, device=device, seed=3, **arguments))
 
 
 def learn(env, rollouts=4, **kwargs):

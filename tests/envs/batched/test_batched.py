@@ -2,10 +2,12 @@
 
 import gymnasium as gym
 import pytest
+from minigrid.minigrid_env import MiniGridEnv
 from side_by_side import assert_same_play, both
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from engram.envs import make_vec_env
+from engram.envs import make_env, make_vec_env
+from engram.envs.batched.grid import GridVecEnv
 
 IDS = [env_id for env_id in gym.registry if env_id.startswith(("Engram-", "MiniGrid-Memory"))]
 BATCHED = [env_id for env_id in IDS if type(make_vec_env(env_id)) is not DummyVecEnv]
@@ -25,6 +27,17 @@ def test_all_tasks_but_those_of_control_are_batched():
         "Engram-PositionCartPole-v0",
         "Engram-PositionPendulum-v0",
     }
+
+
+MAZES = [env_id for env_id in BATCHED if isinstance(make_env(env_id).unwrapped, MiniGridEnv)]
+
+
+@pytest.mark.parametrize("env_id", MAZES)
+def test_it_feels_its_steps_as_its_definition_does(env_id):
+    ours, definition = both(env_id, n_envs=3, seed=5, odometry=True)
+    assert type(ours) is GridVecEnv
+    assert set(ours.observation_space) == {"image", "odometry"}
+    assert_same_play(ours, definition, 100 if "S51" in env_id else 500, chances=chances(env_id))
 
 
 @pytest.mark.parametrize("env_id", BATCHED)

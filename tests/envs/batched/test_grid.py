@@ -1,12 +1,15 @@
 """Batched mazes: with every view, wrapper and number of actions, played to all ends, and what is left to others."""
 
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from grid_probes import CARRIED_ELSEWHERE
 from side_by_side import action_towards_a_choice, assert_same_play, assert_same_step, both
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from engram.envs import make_vec_env
+from engram.envs import make_env, make_vec_env
 from engram.envs.batched.grid import GridVecEnv
 from engram.envs.split.by_layout import SplitByLayout
 from engram.envs.tasks.mazes.match import Match
@@ -28,18 +31,20 @@ gym.register("MatchWithALimit-v0", Match, max_episode_steps=9)
 
 
 @pytest.mark.parametrize(
-    "env_id",
+    ("env_id", "odometry"),
     [
-        "Engram-MatchS9-v0",
-        "Engram-RoomS11-v0",
-        "Engram-MazeMatch-S9-v0",
-        "Engram-MazeSequence-S13-v0",
-        "Engram-MazeReturn-S9-v0",
-        "MiniGrid-MemoryS13Random-v0",
+        ("Engram-MatchS9-v0", False),
+        ("Engram-RoomS11-v0", False),
+        ("Engram-MazeMatch-S9-v0", False),
+        ("Engram-MazeSequence-S13-v0", True),
+        ("Engram-MazeReturn-S9-v0", False),
+        ("Engram-MazeReturn-S9-v0", True),  # which carries the agent to the start
+        (CARRIED_ELSEWHERE, True),
+        ("MiniGrid-MemoryS13Random-v0", True),
     ],
 )
-def test_a_player_that_goes_where_it_is_judged_meets_the_same(env_id):
-    ours, definition = both(env_id, n_envs=3, seed=1)
+def test_a_player_that_goes_where_it_is_judged_meets_the_same(env_id, odometry):
+    ours, definition = both(env_id, n_envs=3, seed=1, odometry=odometry)
     assert isinstance(ours, GridVecEnv)
     rng, ends = np.random.default_rng(0), set()
     assert_same_step(ours.reset(), definition.reset())
@@ -77,6 +82,7 @@ def test_every_view_and_all_actions(env_id, view_size):
         {"random_actions": 0.2},
         {"kwargs": {"max_steps": 40}},
         {"random_actions": 0.1, "reward_scale": 0.7, "split": "validation", "kwargs": {"max_steps": 60}},
+        {"random_actions": 0.1, "odometry": True},
     ],
 )
 @pytest.mark.parametrize("env_id", ["Engram-RoomS11-v0", "MiniGrid-MemoryS7-v0"])
@@ -129,6 +135,7 @@ def test_seeds_may_be_dealt_between_resets():
         ("Hurried-v0", {}),
         ("MatchWithALimit-v0", {}),
         ("Engram-MatchS9-v0", {"pixels": 8}),
+        ("Engram-MatchS9-v0", {"pixels": 8, "odometry": True}),
         ("Engram-MatchS9-v0", {"previous_reward": True}),
         ("Engram-MazeReturn-S13-v0", {"view_size": 11}),
         ("MiniGrid-DoorKey-5x5-v0", {}),
@@ -148,6 +155,8 @@ def test_envs_that_it_cannot_step_are_refused():
         vec("Engram-MatchS9-v0", "MiniGrid-Empty-5x5-v0")
     with pytest.raises(ValueError, match="mazes of different sizes"):
         vec("Engram-MatchS9-v0", "Engram-MatchS13-v0")
+    with pytest.raises(ValueError, match=r"\(1 of 2 with odometry\)"):
+        GridVecEnv([partial(make_env, "Engram-MatchS9-v0", odometry=odometry) for odometry in (False, True)])
 
 
 def test_a_step_before_the_first_reset_is_refused():

@@ -66,9 +66,21 @@ def chances(env_id, actions):
 
 
 def assert_same(ours, expected):
+    """Compare one row of tensors with what a single env returned; of a Dict every key."""
+    if isinstance(ours, dict):
+        assert set(ours) == set(expected)
+        for key, part in ours.items():
+            assert_same(part, expected[key])
+        return
     expected = torch.as_tensor(expected)
     assert ours.dtype == expected.dtype
     assert torch.equal(ours, expected)
+
+
+def row_of(observations, row):
+    return (
+        {key: part[row] for key, part in observations.items()} if isinstance(observations, dict) else observations[row]
+    )
 
 
 def assert_same_layout(ours, row, info):
@@ -85,7 +97,7 @@ def assert_same_play(env_id, split=None, purposeful=False, **arguments):
     observations, cue_visible = ours.reset()
     for row, single in enumerate(singles):
         expected, info = begin(single, ours, row)
-        assert_same(observations[row], expected)
+        assert_same(row_of(observations, row), expected)
         assert bool(cue_visible[row]) == info["cue_visible"]
         assert_same_layout(ours, row, info)
     rng, ends = np.random.default_rng(0), Counter()
@@ -99,7 +111,7 @@ def assert_same_play(env_id, split=None, purposeful=False, **arguments):
         for row, single in enumerate(singles):
             expected, reward, terminated, truncated, info = single.step(actions[row])
             truncated = truncated and not terminated
-            assert_same(step.final_observations[row], expected)
+            assert_same(row_of(step.final_observations, row), expected)
             assert_same(step.rewards[row], np.float32(reward))
             assert (step.terminated[row].item(), step.truncated[row].item()) == (terminated, truncated)
             assert step.successes[row].item() == info.get("is_success", False)
@@ -107,7 +119,7 @@ def assert_same_play(env_id, split=None, purposeful=False, **arguments):
                 ends[info["is_success"], truncated] += 1
                 expected, info = begin(single, ours, row)
                 assert_same_layout(ours, row, info)
-            assert_same(step.observations[row], expected)
+            assert_same(row_of(step.observations, row), expected)
             assert step.cue_visible[row].item() == info["cue_visible"]
     return ends
 
@@ -127,6 +139,8 @@ def test_a_player_that_goes_where_it_is_judged_is_paid_the_same(env_id):
     [
         {"env_id": "MiniGrid-MemoryS13Random-v0", "view_size": 9, "useful_actions": ("toggle", "forward", "left")},
         {"env_id": "Engram-MazeMatch-S9-v0", "split": "test"},
+        {"env_id": "Engram-MazeMatch-S13-v0", "odometry": True},
+        {"env_id": "MiniGrid-MemoryS13Random-v0", "odometry": True, "useful_actions": ("right", "done", "forward")},
         {"env_id": "Engram-Binding-v0", "split": "validation", "kwargs": {"cues": 2, "answers": 2}},
         {"env_id": "MiniGrid-MemoryS7-v0", "split": "train", "kwargs": {"max_steps": 9}},
     ],
@@ -222,6 +236,10 @@ def test_actions_that_there_are_not_are_refused_before_anything_moves(env_id):
     [
         ({"env_id": "Engram-MazeReturn-S9-v0"}, "Engram-MazeReturn-S9-v0 has no form on a device"),
         ({"env_id": "Engram-MatchS13-v0", "view_size": 11}, "with a view of at most 9"),
+        (
+            {"env_id": "Engram-TMaze-v0", "odometry": True},
+            "Engram-TMaze-v0: odometry is for MiniGrid environments only",
+        ),
         ({"env_id": "CartPole-v1"}, "CartPole-v1 has no form on a device"),
         ({"env_id": "Engram-TMaze-v0", "kwargs": {"noise": 2}}, "without noise and distractors"),
         ({"env_id": "Engram-TMaze-v0", "split": "test", "kwargs": {"delay": (5, 5)}}, "no layout on the test side"),

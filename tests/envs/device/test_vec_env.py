@@ -15,17 +15,38 @@ TASKS = [
     ("Engram-TMaze-v0", {"delay": (2, 6)}),
     ("Engram-Binding-v0", {"cues": 2, "answers": 2, "delay": (0, 2)}),
     ("Engram-RoomS11-v0", {"max_steps": 13}),
+    ("Engram-RoomS11-v0", {"max_steps": 14}, {"odometry": True}),
 ]
 
 
-def made(env_id, kwargs, seed=3):
-    return TensorVecEnv(make_tensor_env(env_id, n_envs=N_ENVS, seed=seed, kwargs=kwargs, episodes=17, split="train"))
+def made(env_id, kwargs, arguments=None, seed=3):
+    arguments = {
+        "n_envs": N_ENVS,
+        "seed": seed,
+        "kwargs": kwargs,
+        "episodes": 17,
+        "split": "train",
+        **(arguments or {}),
+    }
+    return TensorVecEnv(make_tensor_env(env_id, **arguments))
 
 
-@pytest.mark.parametrize(("env_id", "kwargs"), TASKS)
-def test_arrays_and_infos_say_what_the_tensors_do(env_id, kwargs):
-    by_arrays, by_tensors = made(env_id, kwargs), made(env_id, kwargs)
-    np.testing.assert_array_equal(by_arrays.reset(), by_tensors.reset())
+def assert_same_arrays(ours, expected):
+    """Compare observations, or rows of them; of a Dict every key."""
+    if isinstance(ours, dict):
+        assert list(ours) == list(expected)
+        for key, part in ours.items():
+            assert_same_arrays(part, expected[key])
+        return
+    assert isinstance(ours, np.ndarray)
+    np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_arrays_and_infos_say_what_the_tensors_do(task):
+    by_arrays, by_tensors, env_id = made(*task), made(*task), task[0]
+    first = by_arrays.reset()
+    assert_same_arrays(first, by_tensors.reset())
     assert by_arrays.reset_infos == by_tensors.reset_infos
     rng = np.random.default_rng(0)
     paid, steps, told, truncated = np.zeros(N_ENVS), np.zeros(N_ENVS, dtype=int), [], []
@@ -34,7 +55,7 @@ def test_arrays_and_infos_say_what_the_tensors_do(env_id, kwargs):
         playing = by_tensors.env.layout_numbers().tolist()
         step = by_tensors.step_tensors(torch.as_tensor(actions))
         observations, rewards, dones, infos = by_arrays.step(actions)
-        np.testing.assert_array_equal(observations, step.observations)
+        assert_same_arrays(observations, step.observations)
         np.testing.assert_array_equal(rewards, step.rewards)
         np.testing.assert_array_equal(dones, step.terminated | step.truncated)
         paid, steps = paid + rewards, steps + 1
@@ -46,7 +67,9 @@ def test_arrays_and_infos_say_what_the_tensors_do(env_id, kwargs):
                 assert set(info) == {"cue_visible", "TimeLimit.truncated"}
                 continue
             truncated.append(info.pop("TimeLimit.truncated"))
-            np.testing.assert_array_equal(info.pop("terminal_observation"), step.final_observations[row])
+            final = step.final_observations
+            last = {key: part[row] for key, part in final.items()} if isinstance(final, dict) else final[row]
+            assert_same_arrays(info.pop("terminal_observation"), last)
             assert info["is_success"] is info["episode"]["is_success"] is bool(step.successes[row])
             assert (info["episode"]["r"], info["episode"]["l"]) == (round(paid[row], 6), steps[row])
             assert info.get("layout") == (by_tensors.env.layouts or {playing[row]: None})[playing[row]]
