@@ -18,7 +18,15 @@ from torch.distributions import Categorical
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
-from engram.agents.spaces import ACTION_MASK, blank_observation, check_keys, check_spaces, constants_of
+from engram.agents.spaces import (
+    ACTION_MASK,
+    blank_observation,
+    check_keys,
+    check_spaces,
+    constants_of,
+    leaves_without,
+    sights_of,
+)
 from engram.memory import Cache, Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
 
 
@@ -61,7 +69,8 @@ class MemoryActorCritic(ActorCriticPolicy):
         encoder: name in `agents.ENCODERS`, or class, of what encodes an observation; "auto" chooses by the space.
         encoder_kwargs: its own arguments.
         ignored_keys: keys of a Dict observation that do not count when events are compared, such as a place or a clock
-            by which no two would be equal: for the memory's rule of the newer equal, and for the novelty bonus.
+            by which no two would be equal: for the memory's rule of the newer equal, and for the novelty bonus. The
+            bonus leaves out keys whose spaces say `tells_place`, too (see `sights_of`).
         constant_keys: keys of a Dict observation that never change within an episode, such as a mission: an episodic
             memory stores them once for each episode, and they do not count when events are compared.
         features_extractor_class, features_extractor_kwargs: SB3's names for `encoder` and `encoder_kwargs`.
@@ -144,9 +153,13 @@ class MemoryActorCritic(ActorCriticPolicy):
 
     @property
     def compared(self) -> tuple[bool, ...] | None:
-        """Which leaves of an observation count when two are compared; None for all."""
-        left_out = {*self.ignored_keys, *self.constant_keys}
-        return tuple(not is_in for is_in in self._are_in(left_out)) if left_out else None
+        """Which leaves of an observation count when a memory compares two; None for all."""
+        return leaves_without(self.observation_space, {*self.ignored_keys, *self.constant_keys})
+
+    @property
+    def sights(self) -> tuple[bool, ...] | None:
+        """Which leaves of an observation count when it is asked whether it is new; None for all."""
+        return sights_of(self.observation_space, {*self.ignored_keys, *self.constant_keys})
 
     def leaf_of(self, key: str) -> int:
         """Return which leaf of a Dict observation is that of a key."""

@@ -164,7 +164,7 @@ class MemoryPPO(PPO):
         self.chunks = ChunkBuffer(length)
         self.check = ObservationCheck(self.observation_space)
         self.rollout_buffer: Any = RolloutView(self.chunks)
-        self.novelty = EpisodicNovelty(self.policy.compared)
+        self.novelty = EpisodicNovelty(self.policy.sights)
         self._state: AgentState | None = None
         self.policy.starts_told.longest_episode = self.longest_episode
 
@@ -254,7 +254,7 @@ class MemoryPPO(PPO):
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
         coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
         if self._state is None or len(self._state.previous_action) != env.num_envs or not coef:
-            self.novelty = EpisodicNovelty(self.policy.compared)
+            self.novelty = EpisodicNovelty(self.policy.sights)
         if self._state is None or len(self._state.previous_action) != env.num_envs:
             self._state = self.policy.initial_state(env.num_envs)
         cursor = RolloutCursor(self._last_obs, starts, self._state)

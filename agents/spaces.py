@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -74,6 +74,23 @@ def constants_of(space: spaces.Space[Any]) -> list[str]:
     return [key for key, part in parts.items() if getattr(part, "constant_over_episode", False)]
 
 
+def leaves_without(space: spaces.Space[Any], keys: Collection[str]) -> tuple[bool, ...] | None:
+    """Return which leaves of an observation are of none of some keys of a Dict; None if there are no keys."""
+    return tuple(key not in keys for key in sorted(cast(spaces.Dict, space).spaces)) if keys else None
+
+
+def sights_of(space: spaces.Space[Any], ignored_keys: Collection[str]) -> tuple[bool, ...] | None:
+    """Return which leaves of an observation count when it is asked whether a sight is new; None for all.
+
+    These are all but those of ignored keys, and of keys whose spaces say that they tell where one is, not what is seen
+    (`tells_place`). Where nothing else is left, places count.
+    """
+    parts = space.spaces if isinstance(space, spaces.Dict) else {}
+    places = {key for key, part in parts.items() if getattr(part, "tells_place", False)}
+    sights = leaves_without(space, {*ignored_keys, *places})
+    return sights if sights is None or any(sights) else leaves_without(space, ignored_keys)
+
+
 def _check_shape(name: str, space: spaces.Space[Any]) -> None:
     if isinstance(space, spaces.Box) and not space.shape:
         raise ValueError(f"{name} has shape (); give it one axis at least, such as (1,)")
@@ -121,6 +138,13 @@ def observation_tree(observations: Any, space: spaces.Space[Any], device: torch.
         return tuple(observation_tree(observations[key], space[key], device) for key in sorted(space.spaces))
     # A copy: an env may fill the same array again at its next step.
     return torch.asarray(observations, dtype=_dtype(space), device=device, copy=True)
+
+
+def as_observed(observation: State, space: spaces.Space[Any]) -> Any:
+    """Return a tree of tensors as arrays again, of a Dict by key: what `observation_tree` was given."""
+    if isinstance(space, spaces.Dict):
+        return {key: as_observed(part, space[key]) for key, part in zip(sorted(space.spaces), observation, strict=True)}
+    return cast(torch.Tensor, observation).cpu().numpy()
 
 
 def blank_observation(space: spaces.Space[Any]) -> State:

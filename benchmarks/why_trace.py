@@ -13,7 +13,7 @@ their place.
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.event_interventions import CueDeleted, CueReplaced, OthersDeleted
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.recording import Recording, record
+from engram.agents.rollout.questions import other_cue
 from engram.cli.terminal import stdout_console
 from engram.configs import CannotRun
 from engram.evidence.explanation.counterfactuals import Counterfactuals
@@ -73,18 +74,13 @@ def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, co
 
 def plays(model: MemoryPPO, env: VecEnv, episodes: int, seed: int) -> dict[str, Any]:
     """Measure the success with events deleted or replaced, and how often that of the very same episode changes."""
-
-    def other(row: int, observation: NDArray[Any]) -> NDArray[Any]:
-        (seen,) = env.env_method("other_cue", observation, indices=[row])
-        return np.asarray(seen)
-
     done: dict[str, Intervention] = {
         "intact": Intervention(model.policy, env.num_envs),
         "cue deleted": CueDeleted(model.policy, env.num_envs),
         "as many others deleted": OthersDeleted(model.policy, env.num_envs),
     }
     if env.has_attr("other_cue"):
-        done["other cue in its place"] = CueReplaced(model.policy, env.num_envs, other)
+        done["other cue in its place"] = CueReplaced(model.policy, env.num_envs, partial(other_cue, env))
     found: dict[str, Any] = {}
     intact = None
     for name, intervention in done.items():

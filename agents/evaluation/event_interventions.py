@@ -7,19 +7,19 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import Event
 from engram.agents.evaluation.intervention import Flags, Intervention, with_memory
 from engram.agents.policy import MemoryPolicy
+from engram.agents.spaces import as_observed, observation_tree
 from engram.memory.episodic.edit import delete_events, happened_at, replace_events
 from engram.memory.episodic.event_log import EpisodicState
 from engram.memory.episodic.memory import EpisodicMemory
-from engram.memory.state import tree_map
+from engram.memory.state import leaves, tree_map
 
-OtherCue = Callable[[int, NDArray[Any]], NDArray[Any]]
+OtherCue = Callable[[int, Any], Any]
 """From the number of an env and an observation to the same observation with the other cue."""
 
 
@@ -111,7 +111,7 @@ class CueReplaced(CueEvents):
 
     Args:
         policy, n_envs, seed: see `CueEvents`.
-        other: gives the observation with the other cue; for observations that are a single array.
+        other: gives the observation with the other cue.
     """
 
     def __init__(self, policy: MemoryPolicy, n_envs: int, other: OtherCue, seed: int = 0) -> None:
@@ -129,9 +129,11 @@ class CueReplaced(CueEvents):
                 continue
             self.replaced[row].add(birth)
             event: Event = tree_map(lambda leaf, slot=slot: leaf[:, slot].clone(), cast(Event, memory.events))
-            observation = cast(Tensor, event.observation)
-            new = self.other(row, observation[row].cpu().numpy())
-            observation[row] = torch.as_tensor(new, device=observation.device).to(observation.dtype)
+            space = self.policy.observation_space
+            seen = as_observed(tree_map(lambda leaf, row=row: leaf[row], event.observation), space)
+            new = observation_tree(self.other(row, seen), space, self.policy.device)
+            for leaf, changed in zip(leaves(event.observation), leaves(new), strict=True):
+                leaf[row] = changed
             here = torch.zeros_like(shows_cue)
             here[row, slot] = True
             memory = replace_events(memory, here, event, self.policy.core.memory.compared)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
-from engram.agents.rollout.questions import env_action_masks, has_attribute, layout_of, reset_infos, succeeded
+from engram.agents.rollout.questions import env_action_masks, layout_of, other_cue, reset_infos, succeeded
 from engram.agents.spaces import observation_tree
 from engram.memory import SlotAccess, State, tree_map
 
@@ -72,7 +72,6 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
     start = state = policy.initial_state(1)
     info: dict[str, Any] = reset_infos(env)[0]
     steps: list[RecordedStep] = []
-    has_other_cue = has_attribute(env, "other_cue")
     done, success = False, None
     while not done and len(steps) < most_steps:
         world = _scene(env)
@@ -87,7 +86,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
         action = distribution.get_actions(deterministic=deterministic)
         access = policy.core.access(events, state.core, starting.unsqueeze(0), unrolled)
         raw, cue = _first(observations), info.get("cue_visible")
-        other = env.env_method("other_cue", raw)[0] if cue and has_other_cue and not isinstance(raw, dict) else None
+        other = other_cue(env, 0, raw) if cue else None
         observations, rewards, dones, infos = env.step(policy.env_actions(action))
         info, done = infos[0], bool(dones[0])
         steps.append(

@@ -13,6 +13,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
+_SCENE = ("image", "observation")
+
 
 def has_attribute(env: VecEnv, name: str) -> bool:
     """Return whether all envs have an attribute."""
@@ -47,6 +49,21 @@ def env_action_masks(env: VecEnv) -> NDArray[np.bool_] | None:
         return None
     masks = np.stack(env.env_method("action_masks")).astype(bool)
     return masks.reshape(len(masks), -1)  # of several choices, [choices, n] or one behind the other
+
+
+def other_cue(env: VecEnv, row: int, observation: Any) -> Any | None:
+    """Return an observation of one env with the other cue in place of its own, or None if the env does not know it.
+
+    Of a Dict the part changes that shows the scene, as the wrappers of `make_env` call it; what else there is stays.
+    """
+    if not has_attribute(env, "other_cue"):
+        return None
+    if not isinstance(observation, dict):
+        return env.env_method("other_cue", observation, indices=[row])[0]
+    scene = next((key for key in _SCENE if key in observation), None)
+    if scene is None:
+        return None
+    return {**observation, scene: env.env_method("other_cue", observation[scene], indices=[row])[0]}
 
 
 def succeeded(info: dict[str, Any]) -> bool:

@@ -7,14 +7,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
-from engram.agents.spaces import observation_tree
+from engram.agents.spaces import observation_tree, sights_of
 
 
 class FirstVisits(VecEnvWrapper):
@@ -27,9 +26,7 @@ class FirstVisits(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv, ignored_keys: Collection[str] = ()) -> None:
         super().__init__(venv)
-        space = self.observation_space
-        keys = sorted(space.spaces) if isinstance(space, spaces.Dict) else [""]
-        self.novelty = EpisodicNovelty([key not in ignored_keys for key in keys])
+        self.novelty = EpisodicNovelty(sights_of(self.observation_space, ignored_keys))
         self.ended: list[torch.Tensor] = []
 
     def reset(self) -> Any:

@@ -109,7 +109,7 @@ def replacements(
     found: list[Replacement | None] = []
     for time, step in enumerate(recording.steps):
         if step.other_cue is not None and _content(step.other_cue) != _content(step.raw_observation):
-            tensors, _ = policy.obs_to_tensor(step.other_cue[None])
+            tensors, _ = policy.obs_to_tensor(_batch_of_one(step.other_cue))
             observation = observation_tree(tensors, policy.observation_space, policy.device)
             found.append(Replacement(observation, step.other_cue, "the other cue"))
             continue
@@ -121,6 +121,12 @@ def replacements(
         name, when, other = candidates[usable[np.abs(kinds[usable, 0] - time).argmin()]]
         found.append(Replacement(other.observation, other.raw_observation, f"{name}, step {when}"))
     return found
+
+
+def _batch_of_one(observation: Any) -> Any:
+    if isinstance(observation, dict):
+        return {key: part[None] for key, part in observation.items()}
+    return observation[None]
 
 
 def _content(observation: Any) -> bytes:

@@ -43,6 +43,21 @@ class Cued(gym.Env):
         return observation, float(action[0]), over, False, info
 
 
+class CuedInDict(Cued):
+    """Shows the same under one key of a Dict, and the time under another."""
+
+    key = "image"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        parts = {self.key: Cued.observation_space, "clock": spaces.Box(0, 99, (1,), np.float32)}
+        self.observation_space = spaces.Dict(parts)
+
+    def observe(self):
+        observation, info = super().observe()
+        return {self.key: observation, "clock": observation[2:3]}, info
+
+
 class WithoutCueInfo(Cued):
     """Does not report whether the cue is in sight."""
 

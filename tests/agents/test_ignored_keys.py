@@ -103,3 +103,37 @@ def test_what_cannot_be_ignored_is_refused(space, keys, message):
 
     with pytest.raises(ValueError, match=message):
         agent(vec_env(1, env=lambda row, **_: Silent()), policy_kwargs={"features_dim": 11, "ignored_keys": keys})
+
+
+class Place(spaces.Box):
+    """A space that says that it tells a place."""
+
+    tells_place = True
+
+
+class Walking(Staggered):
+    """Two sights, and a place that never comes again."""
+
+    def __init__(self, row=0, action_space=None):
+        super().__init__(row, spaces.Dict({"sight": spaces.Discrete(2), "place": Place(-1, 1, (1,), np.float32)}))
+
+    def observe(self):
+        return {"sight": np.int64(self.time % 2), "place": np.array([self.time / 64], np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("ignored_keys", "by_memory", "by_novelty"),
+    [
+        ((), None, (False, True)),  # a corridor is no news at another place, but another event
+        (("place",), (False, True), (False, True)),
+        (("sight",), (True, False), (True, False)),  # nothing but the place is left: first visits are of places
+    ],
+)
+def test_a_place_tells_events_apart_and_is_no_new_sight(ignored_keys, by_memory, by_novelty):
+    policy = {"features_dim": 11, "ignored_keys": ignored_keys}
+    model = agent(vec_env(env=Walking), memory_kwargs=MEMORIES[0][1], policy_kwargs=policy)
+    memory = model.policy.core.memory.compared
+    assert (memory and memory[:-1]) == by_memory  # the last is the action before
+    assert model.novelty.compared == by_novelty
+    collect_one(model)
+    assert model.novelty.compared == by_novelty

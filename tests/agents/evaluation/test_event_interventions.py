@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from cued import SCRIPTS, Watched, WithoutCueInfo, cued, cued_agent, scripted, stored
+from cued import SCRIPTS, CuedInDict, Watched, WithoutCueInfo, cued, cued_agent, scripted, stored
 from staggered import ROWS
 
 from engram.agents.evaluation.episodes import evaluate
@@ -97,6 +97,20 @@ def test_events_show_the_other_cue_from_the_next_step_on(row):
             assert stored(memory) == expected
             assert memory.birth[memory.filled].tolist() == list(range(time))  # as if it had happened then
             assert torch.equal(event_hash(memory.events)[memory.filled], memory.event_hash[memory.filled])
+
+
+def test_of_a_dict_the_part_with_the_cue_is_replaced_and_the_others_stay():
+    model = cued_agent(cued(env=CuedInDict))
+    replaced = CueReplaced(model.policy, ROWS, lambda row, seen: {**seen, "image": other(row, seen["image"])})
+    watched = Watched(replaced)
+    evaluate(model, cued(env=CuedInDict), 12, intervention=watched)
+    for row in range(ROWS):
+        for episode, memories in episodes_of(watched, row).items():
+            for time, memory in enumerate(memories, start=1):
+                clock, image = (part[memory.filled] for part in memory.events.observation)
+                assert image.tolist() == [[*seen[:CUE], 2 * seen[CUE]] for seen in observed(row, episode)[:time]]
+                assert clock.flatten().tolist() == list(range(time))
+                assert torch.equal(event_hash(memory.events)[memory.filled], memory.event_hash[memory.filled])
 
 
 def test_every_event_is_replaced_once_only():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from cued import Cued, cued
+from cued import Cued, CuedInDict, cued
 from own_memories import OWN_MEMORIES
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import ACTIONS, OBSERVATIONS, Masked, Staggered, agent, vec_env
@@ -84,6 +84,32 @@ def test_where_the_cue_is_in_sight_the_other_one_is_recorded_too():
     assert [step.other_cue.tolist() for step in recording.steps if step.cue] == [[0, 0, t, 2 + t] for t in (1, 2, 4)]
     without = record(agent(cued()).policy, cued((("0110100",),)), most_steps=99)
     assert all(step.other_cue is None for step in without.steps)
+
+
+class WithOtherCueUnder(CuedInDict):
+    """Its `other_cue` knows nothing of the Dict, as that of a task below the wrappers of `make_env`."""
+
+    def other_cue(self, observation):
+        return observation * np.float32([1, 1, 1, 2 + self.time])
+
+
+class WithOtherCueElsewhere(WithOtherCueUnder):
+    key = "sight"
+
+
+def test_of_a_dict_the_cue_changes_where_the_scene_is_shown():
+    def recorded(env):
+        return record(agent(cued(env=env)).policy, cued((("0110100",),), env), most_steps=99).steps
+
+    steps = recorded(WithOtherCueUnder)
+    assert [step.other_cue is not None for step in steps] == [step.cue for step in steps]
+    for step in filter(lambda step: step.cue, steps):
+        (time,) = step.raw_observation["clock"].tolist()
+        assert step.raw_observation["image"].tolist() == [0, 0, time, 1]
+        assert step.other_cue["image"].tolist() == [0, 0, time, 2 + time]
+        assert step.other_cue["clock"].tolist() == [time]
+    # Where no part is known to show the scene, the env is not asked.
+    assert all(step.other_cue is None for step in recorded(WithOtherCueElsewhere))
 
 
 def test_what_the_env_does_not_report_is_unknown():
