@@ -139,4 +139,6 @@ def _name(config: DictConfig, job: HydraConf) -> str:
     task = choices["env"] if choices["experiment"] == "default" else choices["experiment"]
     if any(word.startswith("env.id=") for word in job.overrides.task):
         task = str(config.env.id).rpartition(":")[2]
+    if config.env.odometry:
+        task += "-odometry"
     return f"{task}-{choices['memory']}-{choices['controller']}"

@@ -50,6 +50,9 @@ class EnvConfig:
         "names of the actions to keep in a MiniGrid env; null keeps them all", None
     )
     pixels: int | None = option("show a MiniGrid view as an image, with so many pixels a cell; null: symbols", None)
+    odometry: bool = option(
+        "let the agent of a MiniGrid env feel its own steps: place and heading relative to the start", False
+    )
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)
@@ -278,7 +281,9 @@ class TrainConfig:
     device: str = option("auto (CUDA if it is there), cpu, cuda, cuda:1, ...")
     torch_threads: int = option("threads of torch; small recurrent steps are slower with more than one", low=1)
     runs_dir: str = option("folder in which the run folders are made")
-    name: str | None = option("first part of the run folder's name; null: experiment (or env), memory and controller")
+    name: str | None = option(
+        "first part of the run folder's name; null: experiment (or env), odometry if on, memory and controller"
+    )
 
 
 CHOICES: dict[str, dict[str, type[PartConfig]]] = {

@@ -226,6 +226,7 @@ def finish(config: TrainConfig, folder: RunFolder) -> None:
         "run": str(folder.path),
         "algorithm": "RecurrentPPO of sb3-contrib",
         "env": trained.env_id,
+        "odometry": config.env.odometry,
         "split": "test" if trained.split else None,
         "chance": config.env.chance,
         "checkpoint": "best",

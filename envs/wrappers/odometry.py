@@ -37,6 +37,13 @@ class Odometry(spaces.Box):
     def __init__(self) -> None:
         super().__init__(-1, 1, (2 * PLACES.shape[1] + TURNS.shape[1],), np.float32)
 
+    def in_words(self, odometry: npt.NDArray[Any]) -> str:
+        """Return what odometry tells, such as "3 ahead, 2 left of the start, facing back"."""
+        ahead, right, turns = decoded(odometry)
+        ways = (ahead, "ahead"), (-ahead, "back"), (-right, "left"), (right, "right")
+        place = ", ".join(f"{cells} {way}" for cells, way in ways if cells > 0)
+        return f"{f'{place} of' if place else 'at'} the start, facing {('ahead', 'right', 'back', 'left')[turns]}"
+
 
 class OdometrySeen(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Adds to the observation of a MiniGrid environment what the agent's own steps add up to since the start.

@@ -81,6 +81,7 @@ def evaluate_run(
     about = {
         "run": str(folder.path),
         "env": trained.env_id,
+        "odometry": config.env.odometry,
         "split": "test" if trained.split else None,
         "chance": config.env.chance,
         "memory": config.memory.name,

@@ -5,7 +5,7 @@ from rich.console import Console
 from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate, acts
 from engram.evidence.evaluation.result import WIPED, EvaluationResult
 from engram.evidence.runs.files import Score
-from engram.evidence.runs.settings import Condition
+from engram.evidence.runs.settings import Condition, task_name
 from engram.evidence.statistics import Metric
 from engram.evidence.tables import Rows, as_number, as_percent, as_table, print_line
 
@@ -33,7 +33,7 @@ def print_result(result: EvaluationResult, console: Console) -> None:
         shown = (_shown(score, "success"), f"{score.mean_return:.3f}") if by_success else (_shown(score, "return"),)
         rows.append((setting, WIPED[name], actions, *shown, f"{score.mean_length:.1f}"))
         before = condition.setting
-    console.print(as_table(rows, result.about["env"], words=3))
+    console.print(as_table(rows, task_name(result.about["env"], result.about.get("odometry", False)), words=3))
     for line in (certificate.sentence, _layouts(result.scores[Condition()]), INTERVALS):
         if line:
             print_line(console, line)

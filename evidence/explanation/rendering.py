@@ -14,6 +14,7 @@ from minigrid.core.grid import Grid
 from numpy.typing import NDArray
 from PIL import Image
 
+from engram.envs.wrappers.odometry import Odometry
 from engram.envs.wrappers.words import NUMBERS, Words
 
 Picture = NDArray[np.uint8]  # [H, W, 3]
@@ -52,7 +53,7 @@ def picture(observation: Any, space: spaces.Space[Any]) -> Picture:
 
 
 def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...] = ()) -> str:
-    """Describe an observation in words if that is short: the objects of a grid, the channels that are on, its text.
+    """Describe an observation in words if that is short: objects of a grid, channels that are on, texts, odometry.
 
     Args:
         observation, space: as for `picture`.
@@ -61,7 +62,8 @@ def caption(observation: Any, space: spaces.Space[Any], channels: tuple[str, ...
     if isinstance(space, spaces.Dict):
         grids = [key for key, part in space.spaces.items() if _is_grid(part)]
         objects = caption(observation[grids[0]], space.spaces[grids[0]]) if grids else ""
-        return "; ".join(filter(None, (objects, *texts(observation, space).values())))
+        steps = [part.in_words(observation[key]) for key, part in space.spaces.items() if isinstance(part, Odometry)]
+        return "; ".join(filter(None, (objects, *steps, *texts(observation, space).values())))
     if isinstance(space, Words):
         return space.text_of(observation)
     if _is_grid(space):

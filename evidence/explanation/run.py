@@ -21,7 +21,7 @@ from engram.evidence.explanation.page import PageTooLarge, render_page
 from engram.evidence.runs.evaluated_episodes import EvaluatedEpisodes, against_its_row, last_evaluation
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.result_files import made_by, print_where_kept
-from engram.evidence.runs.settings import trained_setting
+from engram.evidence.runs.settings import task_name, trained_setting
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_text
 from engram.tracking.commands import program
@@ -56,7 +56,7 @@ def explain_episode(
     Raises:
         CannotRun: if there is no such episode, or its page would be too large.
     """
-    setting, last = trained_setting(config.env), last_evaluation(folder)
+    task, last = task_name(config.env.id, config.env.odometry), last_evaluation(folder)
     episodes = episodes or last.get("episodes") or config.eval.final_episodes or config.eval.episodes
     evaluated = EvaluatedEpisodes(config, model, episodes, seed)
     if not 0 <= number < evaluated.total:
@@ -65,14 +65,14 @@ def explain_episode(
     env = evaluated.env
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"episode {number}", total=None)
+        shown = bar.add_task(f"episode {number}", total=None)
         recording = evaluated.play(number, MOST_STEPS)
         others = [(number + 1 + place) % evaluated.total for place in range(min(DONORS, evaluated.total - 1))]
         lenders = others if holds_events(model.policy) else []
         donors = {f"episode {other}": evaluated.play(other, MOST_STEPS) for other in lenders}
         about = {
-            "title": f"{setting.env_id}, episode {number}",
-            "env": setting.env_id,
+            "title": f"{task}, episode {number}",
+            "env": task,
             "memory": config.memory.name,
             "controller": config.controller.name,
             "run": str(folder.path),
@@ -82,10 +82,10 @@ def explain_episode(
             **made_by(),
         }
         channels, names = _names(env, "channel_names"), _names(env, "action_names")
-        bar.update(task, description="counterfactuals")
+        bar.update(shown, description="counterfactuals")
 
         def on_progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            bar.update(shown, completed=done, total=total)
 
         content = explain(model, recording, about, channels, names, donors, on_progress)
     close(env)

@@ -98,6 +98,7 @@ class About(MadeBy):
 
     run: str | None = Field(None, description="run folder")
     env: str = Field(description="id of the env")
+    odometry: bool = Field(False, description="whether agents of this MiniGrid env felt their own steps")
     split: str | None = Field(None, description="'test' if only layouts of the test side were shown")
     chance: float | None = Field(description="success of a player that cannot recall; null if unknown")
     memory: str = Field(description="name of the memory")

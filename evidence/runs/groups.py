@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from engram.configs import CannotRun
 from engram.evidence.runs.recorded_run import RecordedRun
+from engram.evidence.runs.settings import task_name
 
 Found = TypeVar("Found")
-TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.useful_actions", "env.pixels")
+TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.useful_actions", "env.pixels", "env.odometry")
 # What changes neither the agent nor which of its weights are kept.
 BESIDE = (
     "seed",
@@ -34,9 +35,14 @@ def tasks(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
     """Sort runs by what they were trained and evaluated on.
 
     Returns:
-        name of the task -> its runs; the name is the id of the env, and what differs where the id is the same.
+        name of the task -> its runs; the name is the id of the env, with odometry or without, and what differs where
+        these are the same.
     """
-    return _named(runs, lambda run: run.config["env.id"], lambda key: _within(key, TASK))
+
+    def name(run: RecordedRun) -> str:
+        return task_name(run.config["env.id"], run.config["env.odometry"])
+
+    return _named(runs, name, lambda key: _within(key, TASK))
 
 
 def agents(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:

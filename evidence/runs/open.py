@@ -31,6 +31,7 @@ def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str
         "view_size": config.env.view_size,
         "useful_actions": config.env.useful_actions,
         "pixels": config.env.pixels,
+        "odometry": config.env.odometry,
         "previous_reward": config.env.previous_reward,
         "random_actions": config.env.random_actions if side == "train" else 0.0,
         "reward_scale": config.env.reward_scale if side == "train" else 1.0,

@@ -32,6 +32,11 @@ class Setting:
     episodes: int | None = None
 
 
+def task_name(env_id: str, odometry: bool) -> str:
+    """Return what a task is called in results: the id of the env, and that its agents had odometry."""
+    return f"{env_id} with odometry" if odometry else env_id
+
+
 def trained_setting(env: EnvConfig) -> Setting:
     """Return the setting that was trained on."""
     return Setting(AS_TRAINED, env.id, env.split, env.kwargs)

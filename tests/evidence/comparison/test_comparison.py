@@ -166,6 +166,10 @@ def test_runs_of_different_tasks_are_refused_and_both_are_named(tmp_path: Path) 
     longer = fake_run(tmp_path, seed=2, name="longer", kwargs={"delay": [50, 90]})
     with pytest.raises(CannotRun, match=r"delay=\[5,30\], .*delay=\[50,90\]"):
         compare([one, longer])
+    # And so it is with what the agents feel.
+    feeling = fake_run(tmp_path, seed=3, name="feeling", odometry=True)
+    with pytest.raises(CannotRun, match=r"on Engram-TMaze-v0, .* on Engram-TMaze-v0 with odometry"):
+        compare([one, feeling])
 
 
 def test_a_run_that_was_not_evaluated_is_refused_with_the_command(tmp_path: Path) -> None:

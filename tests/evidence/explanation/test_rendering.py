@@ -12,6 +12,7 @@ from gymnasium import spaces
 from PIL import Image
 
 from engram.envs import make_env
+from engram.envs.wrappers.odometry import Odometry, encoded
 from engram.envs.wrappers.words import Words
 from engram.evidence.explanation.rendering import as_png, caption, picture, texts
 
@@ -128,6 +129,20 @@ def test_of_a_dict_the_picture_is_what_is_shown() -> None:
     assert np.array_equal(picture({"at": 6, "view": seen}, space), picture(seen, GRID))
     assert caption({"at": 6, "view": seen}, space) == "yellow ball"
     assert caption({"at": 6}, spaces.Dict({"at": spaces.Discrete(7)})) == ""
+
+
+def test_odometry_is_captioned_in_words() -> None:
+    env = make_env("Engram-MatchS9-v0", odometry=True)
+    space = spaces.Dict({"image": env.observation_space["image"], "odometry": Odometry()})
+
+    def words(*felt: int) -> str:
+        return caption({"image": np.zeros((3, 3, 3), np.uint8), "odometry": encoded(*felt)}, space)
+
+    assert words(0, 0, 0) == "at the start, facing ahead"
+    assert words(3, -2, 2) == "3 ahead, 2 left of the start, facing back"
+    assert words(-1, 0, 3) == "1 back of the start, facing left"
+    observation, _ = env.reset(seed=0)
+    assert caption(observation, env.observation_space).endswith("at the start, facing ahead")
 
 
 def test_a_grid_is_captioned_by_its_objects_each_once() -> None:
