@@ -113,8 +113,8 @@ def from_start(dx: Any, dy: Any, heading: Any, first: Any) -> tuple[Any, Any, An
 
 def encoded(ahead: Any, right: Any, turns: Any) -> npt.NDArray[np.float32]:
     """Return the odometry of places and headings as `from_start` returns them, [..., 22]."""
-    parts = PLACES[ahead % _SPAN], PLACES[right % _SPAN], TURNS[turns]
-    return np.concatenate(parts, axis=-1)
+    axes = (PLACES.take(axis, 0, mode="wrap") for axis in (ahead, right))
+    return np.concatenate([*axes, TURNS.take(turns, 0)], axis=-1)
 
 
 def decoded(odometry: npt.NDArray[Any]) -> tuple[int, int, int]:
