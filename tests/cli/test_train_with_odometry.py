@@ -77,7 +77,7 @@ def test_a_run_without_memory_has_it_too(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("on_device", [False, True])
 def test_training_keeps_the_fast_envs(on_device: bool) -> None:
-    config = composed(*MAZE, f"env.on_device={str(on_device).lower()}")
+    config = composed("env=room", "env.odometry=true", *OF_AGENT, f"env.on_device={str(on_device).lower()}")
     env: Any = training_envs(config, trained_setting(config.env))
     assert isinstance(env, TensorVecEnv if on_device else GridVecEnv)
     assert isinstance(env.observation_space, spaces.Dict)
