@@ -28,15 +28,17 @@ class _Part(NamedTuple):
     high: NDArray[Any]
     is_bounded: bool
     is_strict: bool  # whether what is out of bounds cannot be encoded at all
+    is_whole: bool  # whether what is stored is whole numbers
     is_picture: bool = False
 
 
 class ObservationCheck:
     """Looks at every observation of B envs.
 
-    Numbers have to be finite; choices and symbols have to be those of their space. A float that is out of its bounds
-    can be learned from all the same: it is warned of once for each key. So are small numbers that are announced as the
-    bytes of a picture: symbols, most likely, whose space has not been given their bounds.
+    Numbers have to be finite, and whole where they are stored so; choices and symbols have to be those of their space.
+    A float that is out of its bounds can be learned from all the same: it is warned of once for each key. So are small
+    numbers that are announced as the bytes of a picture: symbols, most likely, whose space has not been given their
+    bounds.
 
     Args:
         space: of the observations.
@@ -66,6 +68,9 @@ class ObservationCheck:
             if np.issubdtype(shown.dtype, np.floating) and not np.isfinite(shown).all():
                 row, value = _first(~np.isfinite(shown), shown, rows)
                 raise WrongStep(f"env {row} showed {_name(part)} of {value}: nothing can be learned from it")
+            if part.is_whole and np.issubdtype(shown.dtype, np.floating) and (shown != np.floor(shown)).any():
+                row, value = _first(shown != np.floor(shown), shown, rows)
+                raise WrongStep(f"env {row} showed {_name(part)} of {value}, where its space has whole numbers only")
             if part.key in self._highest:
                 self._look_for_symbols(part, shown)
             if not part.is_bounded:
@@ -98,19 +103,20 @@ class ObservationCheck:
 def _part(key: str, space: spaces.Space[Any]) -> _Part:
     match space:
         case spaces.Discrete():
-            return _Part(key, np.array(0), np.array(space.n - 1), True, True)
+            return _Part(key, np.array(0), np.array(space.n - 1), True, True, True)
         case spaces.MultiDiscrete():
-            return _Part(key, np.zeros_like(space.nvec), space.nvec - 1, True, True)
+            return _Part(key, np.zeros_like(space.nvec), space.nvec - 1, True, True, True)
         case spaces.MultiBinary():
-            return _Part(key, np.array(0), np.array(1), True, True)
+            return _Part(key, np.array(0), np.array(1), True, True, True)
         case spaces.Box():
             least, most = -np.inf, np.inf
-            if np.issubdtype(space.dtype, np.integer):
+            is_whole = np.issubdtype(space.dtype, np.integer)
+            if is_whole:
                 least, most = np.iinfo(space.dtype).min, np.iinfo(space.dtype).max
             # Of a picture, or of what may be any number, nothing can be outside.
             is_bounded = not (np.all(space.low == least) and np.all(space.high == most))
-            return _Part(key, space.low, space.high, is_bounded, is_symbol_grid(space), is_image_space(space))
-    return _Part(key, np.array(0), np.array(0), False, False)
+            return _Part(key, space.low, space.high, is_bounded, is_symbol_grid(space), is_whole, is_image_space(space))
+    return _Part(key, np.array(0), np.array(0), False, False, False)
 
 
 def _first(wrong: NDArray[np.bool_], shown: NDArray[Any], rows: NDArray[np.int64] | None) -> tuple[int, str]:

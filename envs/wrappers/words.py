@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zlib
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ NUMBERS = 1024
 _NUMBER_OF = {word: number for number, word in enumerate(VOCABULARY, start=1)}
 _word_of = dict(enumerate(VOCABULARY, start=1))
 """The word of a number; where several share one, that of this process that was numbered last."""
+_warned: set[str] = set()
+"""What has shown texts that were cut."""
 
 
 class Words(spaces.MultiDiscrete):
@@ -44,17 +47,23 @@ class Words(spaces.MultiDiscrete):
         self.length = length
         self.constant_over_episode = constant_over_episode
 
-    def numbers_of(self, text: str) -> npt.NDArray[np.int16]:
-        """Return the numbers of a text's words, (length,).
+    def numbers_of(self, text: str, name: str = "the mission") -> npt.NDArray[np.int16]:
+        """Return the numbers of a text's words, (length,); more are cut, which is warned of once for each name.
 
-        Raises:
-            ValueError: if it has more words.
+        Args:
+            text: any text.
+            name: of what shows it, for the warning.
         """
         words = words_of(text)
         if len(words) > self.length:
-            raise ValueError(
-                f"the text {text!r:.80} has {len(words)} words, where {self.length} at most were announced"
-            )
+            if name not in _warned:
+                _warned.add(name)
+                warnings.warn(
+                    f"{name} has {len(words)} words, of which only the first {self.length} are seen: {text!r:.80}; this"
+                    " is said once",
+                    stacklevel=2,
+                )
+            words = words[: self.length]
         numbers = np.zeros(self.length, dtype=np.int16)
         numbers[: len(words)] = [number_of(word) for word in words]
         return numbers

@@ -113,3 +113,13 @@ def test_small_numbers_that_are_announced_as_a_picture_are_warned_of_once(most):
     assert len(lines) == (most in (10, 63))
     assert all(f"under 'sight' has not been above {most} so far" in line for line in lines)
     assert all("are read as a picture" in line for line in lines)
+
+
+@pytest.mark.parametrize("space", [spaces.Discrete(3), spaces.MultiDiscrete([3, 4]), spaces.MultiBinary(5), GRID])
+def test_a_fraction_of_a_whole_number_is_named_instead_of_cut(space):
+    seen = np.zeros((3, *space.shape), np.float32)
+    check = ObservationCheck(space)
+    check.look(seen)
+    seen[2] = 0.5
+    with pytest.raises(WrongStep, match=r"^env 2 showed a value of 0.5, where its space has whole numbers only$"):
+        check.look(seen)

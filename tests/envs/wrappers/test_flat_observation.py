@@ -1,3 +1,4 @@
+import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from engram.agents.spaces import check_spaces
+from engram.envs import adapt_env
 from engram.envs.wrappers.flat_observation import FlatObservation, flat_space
+from engram.envs.wrappers.words import number_of, words_of
 
 CHOICE = spaces.Discrete(2)
 BOX = spaces.Box(-1.0, 1.0, (3,))
+GRID = spaces.Box(0, 7, (2, 3), np.uint8)
 NUMBER = spaces.Box(np.float32(-2.0), np.float32(5.0), ())
 
 
@@ -162,3 +166,94 @@ def test_what_no_agent_can_read_is_refused_in_one_line(space, message):
     with pytest.raises(ValueError, match=message) as error:
         FlatObservation(Showing(space))
     assert "\n" not in str(error.value)
+
+
+TEXTS = [
+    (4, "Go!", "Go!!"),
+    (5, "+-=0123456789", "3+4=7"),
+    (4, "()-1", "(-1)"),
+    (10, "äöüß€", "€ä€ö€ü€ß€ä"),
+    (6, "ab ", "a b ab"),
+    (3, "?", "???"),
+]
+
+
+@pytest.mark.parametrize(("length", "charset", "text"), TEXTS)
+def test_any_text_of_its_space_is_read_whole(length, charset, text):
+    space = spaces.Text(length, charset=charset)
+    assert space.contains(text)
+    env = FlatObservation(Showing(space))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for shown in [text, *(space.sample() for _ in range(30))]:
+            env.unwrapped.shown = shown
+            words = [number_of(word) for word in words_of(shown)]
+            assert env.reset()[0].tolist() == words + [0] * (length - len(words))
+
+
+WRONG = {
+    "no text": (spaces.Text(5), None, "is None, where its space Text announces a text"),
+    "bytes": (spaces.Text(5), b"go", "is b'go', where its space Text announces a text"),
+    "no choice": (CHOICE, None, "is None, where its space Discrete announces numbers"),
+    "a fraction of a choice": (CHOICE, 0.5, "is 0.5, where its space Discrete announces whole numbers from 0 to 1"),
+    "a choice of nan": (CHOICE, float("nan"), "is nan, where its space Discrete announces whole numbers from 0 to 1"),
+    "below the first choice": (spaces.Discrete(4, start=3), 2, "is 2, where .* announces whole numbers from 3 to 6"),
+    "above the last choice": (spaces.Discrete(4, start=3), np.int64(7), "is 7, where .* whole numbers from 3 to 6"),
+    "one of several choices": (
+        spaces.MultiDiscrete([3, 5], start=[1, -2]),
+        np.array([3, 3]),
+        "is 3, where its space MultiDiscrete announces whole numbers from -2 to 2",
+    ),
+    "a bit": (
+        spaces.MultiBinary(3),
+        [0, 2, 1],
+        "is 2, where its space MultiBinary announces whole numbers from 0",
+    ),
+    "a fraction in a grid": (
+        GRID,
+        np.full((2, 3), 1.5),
+        "is 1.5, where its space Box announces whole numbers from 0",
+    ),
+    "a byte": (GRID, np.full((2, 3), -1), "is -1, where its space Box announces whole numbers from 0 to 255"),
+    "a shape": (BOX, np.zeros(4), r"is an array of shape \(4,\), where its space Box announces the shape \(3,\)"),
+    "no shape": (BOX, [[0.0], [1.0, 2.0]], "is .*, where its space Box announces numbers"),
+    "one number of three": (BOX, 0.0, r"is an array of shape \(\), where its space Box announces the shape \(3,\)"),
+    "no numbers": (BOX, None, "is None, where its space Box announces numbers"),
+}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_storing_would_change_is_named_by_key_and_value(wrong, nested):
+    space, shown, line = WRONG[wrong]
+    if nested:
+        space, shown = spaces.Dict({"a": spaces.Tuple((CHOICE, space))}), {"a": (1, shown)}
+    env = adapt_env(Showing(space))
+    env.unwrapped._observe = lambda: shown
+    name = "the part 'a/1' of the observation" if nested else "the observation"
+    with pytest.raises(ValueError, match=f"^{name} {line}") as error:
+        env.reset()
+    assert "\n" not in str(error.value)
+
+
+def test_a_part_that_is_missing_is_named():
+    env = adapt_env(Showing(spaces.Dict({"a": BOX, "b": CHOICE}), {"a": np.zeros(3), "c": 1}))
+    with pytest.raises(ValueError, match=r"^the part 'b' of the observation is not there; there are the keys a, c$"):
+        env.reset()
+
+
+@pytest.mark.parametrize(
+    ("space", "shown"),
+    [
+        (CHOICE, True),
+        (CHOICE, np.array([1])),
+        (CHOICE, 1.0),
+        (BOX, [0, 1, 2]),
+        (BOX, np.zeros((1, 3))),
+        (GRID, np.full((2, 3), 4.0)),
+        (spaces.MultiBinary(3), [True, False, True]),
+    ],
+)
+def test_other_ways_to_show_the_same_are_taken(space, shown):
+    vec_env = DummyVecEnv([lambda: adapt_env(Showing(space, shown))])
+    np.testing.assert_array_equal(vec_env.reset(), np.array(shown).reshape(1, *space.shape))

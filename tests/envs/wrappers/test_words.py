@@ -1,5 +1,7 @@
 """Texts as numbers of their words."""
 
+import warnings
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -24,14 +26,18 @@ def test_marks_are_words_and_letters_are_small():
     assert words_of("") == []
 
 
-def test_a_text_is_filled_up_and_never_cut():
+def test_a_text_is_filled_up_and_cut_with_one_warning():
     space = Words(5)
     numbers = space.numbers_of("go to the red door")
     assert space.contains(numbers)
     assert numbers.tolist() == [number_of(word) for word in ("go", "to", "the", "red", "door")]
     assert space.numbers_of("go").tolist() == [number_of("go"), 0, 0, 0, 0]
-    with pytest.raises(ValueError, match="has 6 words, where 5 at most were announced"):
-        space.numbers_of("go to the red door now")
+    for name in ("the part 'order'", "the part 'wish'"):
+        with pytest.warns(UserWarning, match=f"^{name} has 6 words, of which only the first 5 are seen: 'go to"):
+            assert space.numbers_of("go to the red door now", name).tolist() == numbers.tolist()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            Words(3).numbers_of("go to the red door now", name)
 
 
 def test_numbers_become_words_again_as_far_as_they_are_known():
