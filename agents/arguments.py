@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from operator import index
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar
+from typing import Any, TypeVar
 
 from gymnasium.vector import VectorEnv
 
@@ -13,16 +12,6 @@ Value = TypeVar("Value")
 
 NOT_SUPPORTED = {"use_sde": False, "sde_sample_freq": -1, "rollout_buffer_class": None, "rollout_buffer_kwargs": None}
 """Arguments of stock PPO that have no meaning here, and their defaults."""
-RANGES = {
-    "gamma": (0.0, 1.0),
-    "gae_lambda": (0.0, 1.0),
-    "novelty_coef": (0.0, float("inf")),
-    "vf_coef": (0.0, float("inf")),
-    "max_grad_norm": (0.0, float("inf")),
-    "target_kl": (0.0, float("inf")),
-}
-PRECISIONS = ("float32", "bf16")
-SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "ent_coef")
 
 
 def refuse_unsupported(**given: Any) -> None:
@@ -89,27 +78,3 @@ def with_architecture(policy_kwargs: Mapping[str, Any] | None, given: Mapping[st
         if agreed is not None:
             merged[name] = agreed
     return merged
-
-
-def check_numbers(numbers: Mapping[str, Any]) -> None:
-    """Refuse what is no number or out of its range; None stands for no limit where there is a range.
-
-    Raises:
-        ValueError: if a value is of the wrong type or out of range.
-    """
-    for key in SCHEDULES:
-        value = numbers[key]
-        if value is not None and not callable(value) and not isinstance(value, SupportsFloat):
-            raise ValueError(f"{key}={value!r} must be a number, or a function of the share of training that is left")
-    for key, (low, high) in RANGES.items():
-        value = numbers[key]
-        bounds = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
-        if value is not None and (not isinstance(value, SupportsFloat) or not low <= float(value) <= high):
-            raise ValueError(f"{key}={value!r} must be a number {bounds}")
-    if numbers["precision"] not in PRECISIONS:
-        raise ValueError(f"precision={numbers['precision']!r} must be one of {', '.join(PRECISIONS)}")
-    n_epochs, fraction = numbers["n_epochs"], numbers["novelty_fraction"]
-    if not isinstance(n_epochs, SupportsIndex) or index(n_epochs) < 1:
-        raise ValueError(f"n_epochs={n_epochs!r} must be a whole number of at least 1")
-    if not isinstance(fraction, SupportsFloat) or not 0 < float(fraction) <= 1:
-        raise ValueError(f"novelty_fraction={fraction!r} must be a number above 0 and at most 1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Never, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from engram.agents.actor_critic import AgentState, MemoryActorCritic
 from engram.agents.spaces import observation_tree
 from engram.agents.starts_told import StartsTold
 from engram.memory import Cache, State
+
+LOAD_BY_ITS_OWN = "this agent has a memory: load it by engram.MemoryPPO.load"
 
 
 class MemoryPolicy(MemoryActorCritic):
@@ -125,6 +127,11 @@ class MemoryPolicy(MemoryActorCritic):
         if isinstance(self.action_space, spaces.Box):
             actions = actions.flatten(1)
         return values.unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
+
+    @property
+    def lstm_actor(self) -> Never:
+        """Refuse: sb3-contrib's RecurrentPPO asks for it first where it is to load one of our agents."""
+        raise ValueError(LOAD_BY_ITS_OWN)
 
     @staticmethod
     def _batch_size(observation: State) -> int:

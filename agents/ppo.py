@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-import warnings
 from contextlib import AbstractContextManager, nullcontext
 from io import BufferedIOBase
+from operator import index
 from pathlib import Path
 from typing import Any, ClassVar, Never, Self, cast
 
@@ -21,28 +21,29 @@ from stable_baselines3.common.logger import HumanOutputFormat, Logger
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
-from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 import engram
 from engram.agents.actor_critic import AgentState
 from engram.agents.arguments import (
     NOT_SUPPORTED,
-    check_numbers,
     refuse_unknown,
     refuse_unsupported,
     refuse_vector_env,
     with_architecture,
 )
-from engram.agents.learning.update import UpdateNumbers, metrics, update
+from engram.agents.learning.update import metrics, numbers_now, update
+from engram.agents.loading import naming_missing_classes, refuse_changes
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
-from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.rollout.novelty import EpisodicNovelty
 from engram.agents.rollout.observation_check import ObservationCheck
 from engram.agents.rollout.questions import declare_normalized
-from engram.agents.rollout.returns import RewardScale, generalized_advantages
+from engram.agents.rollout.returns import RewardScale
+from engram.agents.rollout.targets import targets_of
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
+from engram.agents.settings import SCHEDULES, check_settings, number_now, plain
 from engram.agents.spaces import check_spaces
 from engram.memory import Controller, Memory
 
@@ -130,7 +131,7 @@ class MemoryPPO(PPO):
         given = locals()
         refuse_unknown("MemoryPPO", unknown, inspect.signature(MemoryPPO).parameters.keys() - NOT_SUPPORTED.keys())
         refuse_unsupported(**{name: given[name] for name in NOT_SUPPORTED})
-        check_numbers(given)
+        check_settings(given)
         if env is None and _init_setup_model:
             raise ValueError("env=None: the agent is built for the spaces of an env; give one")
         if env is not None:
@@ -153,10 +154,11 @@ class MemoryPPO(PPO):
             self._setup_model()
 
     def _setup_model(self) -> None:
-        # Checked here, too: `load` may have been given other numbers.
-        check_numbers(vars(self))
         if not issubclass(self.policy_class, MemoryPolicy):
             raise ValueError(f"an agent of {self.policy_class.__name__} has no memory: load it by its own algorithm")
+        check_settings(vars(self))  # here, too: `load` may have been given others
+        for name in SCHEDULES:
+            setattr(self, name, plain(getattr(self, name)))
         self.rollout_buffer_class: Any = NoBuffer
         super()._setup_model()
         self.rollout_buffer_class = OfMemoryPPO
@@ -186,7 +188,12 @@ class MemoryPPO(PPO):
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; a resumed run goes on with other mazes instead of replaying its first ones."""
-        super().set_random_seed(None if seed is None else (seed + self.num_timesteps) % 2**32)
+        super().set_random_seed(None if seed is None else (index(seed) + self.num_timesteps) % 2**32)
+
+    def _setup_lr_schedule(self) -> None:
+        self.learning_rate = plain(self.learning_rate)
+        super()._setup_lr_schedule()
+        self._rate_of_schedule = self.learning_rate  # another one later was set by a callback
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         # SB3's own logger makes a folder, in the temporary one if no other is named, even where it writes no file.
@@ -201,7 +208,7 @@ class MemoryPPO(PPO):
         return total_timesteps, callback
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "chunks", "novelty", "check", "_state"]
+        return [*super()._excluded_save_params(), "chunks", "novelty", "check", "_state", "_rate_of_schedule"]
 
     @classmethod
     def load(
@@ -223,25 +230,17 @@ class MemoryPPO(PPO):
             ImportError: if a class of the policy cannot be imported.
             ValueError: if what the saved agent is made of was given, too, or a name is unknown.
         """
-        for name in ARCHITECTURE:
-            if name in kwargs:
-                raise ValueError(f"{name} belongs to the saved agent and cannot be changed by load; leave it out")
-        with warnings.catch_warnings():
-            # Stock PPO goes on without the policy's arguments, and fails where nobody would look for them.
-            warnings.filterwarnings("error", "Could not deserialize object policy")
-            try:
-                return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
-            except (ImportError, UserWarning) as error:
-                reason = str(error).rpartition("Exception: ")[2]
-                raise ImportError(
-                    f"{path}: the agent is made of a class that cannot be imported ({reason}); "
-                    "the folder of its module has to be on the path (PYTHONPATH)"
-                ) from error
+        refuse_changes(kwargs, inspect.signature(MemoryPPO).parameters.keys() - NOT_SUPPORTED.keys())
+        with naming_missing_classes(path):
+            return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the chunk buffer with `n_rollout_steps` steps of every env; False if a callback ended the training."""
         self.policy.set_training_mode(False)
         callback.on_rollout_start()
+        check_settings(vars(self))  # which the callback may have changed
+        length, _ = fit_chunks(n_rollout_steps, env.num_envs, self.chunk_length, self.batch_size)
+        self.chunks.chunk_length = length
 
         def on_step(names: dict[str, Any]) -> bool:
             self.num_timesteps += env.num_envs
@@ -274,23 +273,18 @@ class MemoryPPO(PPO):
         self._update_info_buffer(rollout.episodes, np.ones(len(rollout.episodes), dtype=bool))
         callback.update_locals({"episodes": rollout.episodes})
 
-        steps = self.chunks.steps
-        ended, rewards = steps.terminated | steps.truncated, steps.rewards
-        if self.normalize_rewards:
-            rewards = self.reward_scale.scaled(rewards, ended, self.gamma)
-            self.logger.record("rollout/reward_scale", self.reward_scale.factor)
-        self.logger.record("novelty/coef", coef)
-        if rollout.first_visits is not None:
-            rate = first_visit_rate(rollout.first_visits, ended)
-            bonus = novelty_bonus(rollout.first_visits, rate, coef)
-            rewards = rewards + bonus
-            self.logger.record("novelty/rate", rate)
-            self.logger.record("novelty/bonus", bonus.mean().item())
-        advantages = generalized_advantages(
-            rewards, steps.values, rollout.following, ended, self.gamma, self.gae_lambda
+        targets = targets_of(
+            self.chunks.steps,
+            rollout,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            novelty_coef=coef,
+            reward_scale=self.reward_scale if self.normalize_rewards else None,
         )
-        self.chunks.set_targets(advantages, advantages + steps.values)
+        self.chunks.set_targets(targets.advantages, targets.returns)
 
+        for name, value in targets.figures.items():
+            self.logger.record(name, value)
         for name, value in rollout.trace.items():
             self.logger.record(f"memory/{name}", value)
         callback.on_rollout_end()
@@ -306,23 +300,13 @@ class MemoryPPO(PPO):
     def train(self) -> None:
         """Update the policy on the rollout: `n_epochs` passes over minibatches of chunks."""
         self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        progress = self._current_progress_remaining
         # As they are now: a callback may have set them.
-        clip_range, entropy_coef = (FloatSchedule(number)(progress) for number in (self.clip_range, self.ent_coef))
-        value_range = None if self.clip_range_vf is None else FloatSchedule(self.clip_range_vf)(progress)
-
-        numbers = UpdateNumbers(
-            self.n_epochs,
-            self.batch_size,
-            clip_range,
-            value_range,
-            entropy_coef,
-            self.vf_coef,
-            self.normalize_advantage,
-            self.max_grad_norm,
-            self.target_kl,
-        )
+        numbers = numbers_now(vars(self), self._current_progress_remaining)
+        fit_chunks(len(self.chunks.steps.rewards), self.n_envs, self.chunks.chunk_length, self.batch_size)
+        if self.learning_rate != self._rate_of_schedule:
+            self._setup_lr_schedule()
+        number_now("learning_rate", self.lr_schedule, self._current_progress_remaining)
+        self._update_learning_rate(self.policy.optimizer)
         with self._autocast():
             losses, completed = update(self.policy, self.chunks, numbers)
         self._n_updates += completed
@@ -331,10 +315,10 @@ class MemoryPPO(PPO):
             self.logger.record(f"train/{name}", value)
         if hasattr(self.policy, "log_std"):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
-        self.logger.record("train/ent_coef", entropy_coef)
-        self.logger.record("train/clip_range", clip_range)
-        if value_range is not None:
-            self.logger.record("train/clip_range_vf", value_range)
+        self.logger.record("train/ent_coef", numbers.ent_coef)
+        self.logger.record("train/clip_range", numbers.clip_range)
+        if numbers.clip_range_vf is not None:
+            self.logger.record("train/clip_range_vf", numbers.clip_range_vf)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors

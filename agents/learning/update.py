@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from stable_baselines3.common.utils import explained_variance
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engram.agents.learning.losses import PPOLoss, clipped_values, normalized, ppo_loss
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer
+from engram.agents.settings import SCHEDULES, check_settings, number_now
 from engram.memory import Replay, State, tree_map
 
 
@@ -27,6 +28,23 @@ class UpdateNumbers(NamedTuple):
     normalize_advantage: bool
     max_grad_norm: float
     target_kl: float | None
+
+
+def numbers_now(settings: Mapping[str, Any], progress: float) -> UpdateNumbers:
+    """Return the numbers of an update as they are at the moment: a callback may have set them.
+
+    Args:
+        settings: the attributes of MemoryPPO.
+        progress: share of the training that is left.
+
+    Raises:
+        ValueError: if one is out of range.
+    """
+    check_settings(settings)
+    now = {name: settings[name] for name in UpdateNumbers._fields}
+    for name in SCHEDULES.keys() & now.keys():
+        now[name] = None if now[name] is None else number_now(name, now[name], progress)
+    return UpdateNumbers(**now)
 
 
 class Lesson(NamedTuple):

@@ -15,7 +15,7 @@ from stable_baselines3 import PPO
 from tiny_runs import TINY, composed, tiny_run
 
 from engram.agents import MemoryPPO
-from engram.agents.arguments import RANGES
+from engram.agents.settings import RANGES
 from engram.cli.help import choices, help_text
 from engram.configs import CannotRun, TrainConfig, load
 from engram.configs.keys import own_keys, schema_keys

@@ -1,0 +1,52 @@
+"""What a rollout is learned towards: the rewards that count, their advantages, and the returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from engram.agents.rollout.buffer import Transition
+from engram.agents.rollout.collect import Rollout
+from engram.agents.rollout.novelty import first_visit_rate, novelty_bonus
+from engram.agents.rollout.returns import RewardScale, generalized_advantages
+
+
+class Targets(NamedTuple):
+    """Of T steps of B envs."""
+
+    advantages: Tensor  # [T, B]
+    returns: Tensor  # [T, B]
+    figures: dict[str, float]  # name -> what is logged
+
+
+def targets_of(
+    steps: Transition,
+    rollout: Rollout,
+    *,
+    gamma: float,
+    gae_lambda: float,
+    novelty_coef: float,
+    reward_scale: RewardScale | None,
+) -> Targets:
+    """Return what a rollout is learned towards.
+
+    Args:
+        steps: leaves [T, B, ...].
+        rollout: what else is known of them.
+        gamma, gae_lambda: of the generalized advantages.
+        novelty_coef: bonus of a first visit, as it is now.
+        reward_scale: takes the rollout into account, and scales its rewards; None to learn from them as they are.
+    """
+    ended, rewards = steps.terminated | steps.truncated, steps.rewards
+    figures = {"novelty/coef": novelty_coef}
+    if reward_scale is not None:
+        rewards = reward_scale.scaled(rewards, ended, gamma)
+        figures["rollout/reward_scale"] = reward_scale.factor
+    if rollout.first_visits is not None:
+        rate = first_visit_rate(rollout.first_visits, ended)
+        bonus = novelty_bonus(rollout.first_visits, rate, novelty_coef)
+        rewards = rewards + bonus
+        figures |= {"novelty/rate": rate, "novelty/bonus": bonus.mean().item()}
+    advantages = generalized_advantages(rewards, steps.values, rollout.following, ended, gamma, gae_lambda)
+    return Targets(advantages, advantages + steps.values, figures)
