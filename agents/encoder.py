@@ -12,7 +12,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
-from engram.agents.encoders.images import FloatImageEncoder, ImageEncoder, is_float_image
+from engram.agents.encoders.images import FloatImageEncoder, ImageEncoder, is_float_image, warn_if_image
 from engram.agents.encoders.running_norm import RunningNorm
 from engram.agents.encoders.symbols import CellTables, SymbolEncoder, is_symbol_grid
 from engram.agents.encoders.words import WordEncoder, is_text
@@ -57,6 +57,7 @@ class ObservationEncoder(BaseFeaturesExtractor):
             return SymbolEncoder(space, features_dim)
         if isinstance(space, spaces.MultiDiscrete) and is_text(space):
             return WordEncoder(space, features_dim)
+        warn_if_image(space)
         size = get_flattened_obs_dim(space)
         norm = [RunningNorm(size)] if self.normalize and isinstance(space, spaces.Box) else []
         return nn.Sequential(nn.Flatten(), *norm, nn.Linear(size, features_dim), nn.ReLU())

@@ -43,6 +43,9 @@ def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spac
     _check_shape(name, action_space)
     if isinstance(action_space, spaces.MultiBinary) and len(action_space.shape) != 1:
         raise ValueError(f"{name} has shape {action_space.shape}; give it one axis, {math.prod(action_space.shape)}")
+    if isinstance(action_space, spaces.MultiBinary) and not isinstance(action_space.n, int):
+        size = math.prod(action_space.shape)
+        raise ValueError(f"{name} is MultiBinary({action_space.n}), of a tuple; make it MultiBinary({size})")
     if isinstance(action_space, spaces.Box) and not np.issubdtype(action_space.dtype, np.floating):
         raise ValueError(f"{name} is of {action_space.dtype}; make it float32, or MultiDiscrete")
     if isinstance(action_space, spaces.Box) and not np.all(np.isfinite([action_space.low, action_space.high])):

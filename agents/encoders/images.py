@@ -35,22 +35,53 @@ SMALLEST = 8
 
 
 def is_float_image(space: spaces.Space[object]) -> bool:
-    """Tell whether a space is an image of floats in 0..1, with its channels first or last.
-
-    What looks like one but for its bounds is warned of: it will be flattened.
-    """
+    """Tell whether a space is an image of floats in 0..1, with its channels first or last."""
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating) or len(space.shape) != 3:
         return False
-    if not {space.shape[0], space.shape[2]} & set(CHANNELS) or sorted(space.shape)[1] < SMALLEST:
-        return False
-    low, high = space.low.min(), space.high.max()
-    if low >= 0 and high <= 1:
-        return True
-    warnings.warn(
-        f"observations of shape {space.shape} from {low:g} to {high:g} are flattened: an image of floats is in 0..1",
-        stacklevel=2,
-    )
-    return False
+    return _has_channels(space.shape) and _is_large(space.shape) and _is_within(space, 1)
+
+
+def warn_if_image(space: spaces.Space[object]) -> None:
+    """Warn of a space that will be flattened, though it may be one of images, and say what it lacks."""
+    if not isinstance(space, spaces.Box) or not (space.dtype == np.uint8 or np.issubdtype(space.dtype, np.floating)):
+        return
+    reason = _lack_of(space)
+    if reason:
+        low, high = space.low.min(), space.high.max()
+        warnings.warn(
+            f"observations of shape {space.shape} from {low:g} to {high:g} are flattened: {reason}", stacklevel=2
+        )
+
+
+def _lack_of(space: spaces.Box) -> str:
+    """Return what a space of bytes or floats lacks to be one of images; "" if it is like none."""
+    shape = space.shape
+    kind, highest = ("bytes", 255) if space.dtype == np.uint8 else ("floats", 1)
+    is_within = _is_within(space, highest) and (highest == 1 or space.high.max() == highest)
+    match len(shape):
+        case 2 if is_within and min(shape) >= SMALLEST:
+            return f"an image has an axis of channels, such as {(*shape, 1)}"
+        case 3 if _has_channels(shape) and not is_within and _is_large(shape):
+            return f"an image of {kind} is in 0..{highest}"
+        case 3 if _has_channels(shape) and is_within and not _is_large(shape):
+            return f"an image of {kind} has {SMALLEST} x {SMALLEST} pixels at least"
+        case 3 if is_within and _is_large(shape):
+            return f"an image of {kind} has 1, 3 or 4 channels, as its first or its last axis"
+        case 4 if is_within and _is_large(shape[1:]):
+            return "the frames of a stack are channels of one image; or show the last frame alone"
+    return ""
+
+
+def _has_channels(shape: tuple[int, ...]) -> bool:
+    return not {shape[0], shape[-1]}.isdisjoint(CHANNELS)
+
+
+def _is_large(shape: tuple[int, ...]) -> bool:
+    return sorted(shape)[1] >= SMALLEST
+
+
+def _is_within(space: spaces.Box, highest: int) -> bool:
+    return bool(space.low.min() >= 0 and space.high.max() <= highest)
 
 
 class FloatImageEncoder(ImageEncoder):

@@ -56,7 +56,7 @@ class Part:
         space = self.space
         if isinstance(space, spaces.Text):
             if not isinstance(value, str):
-                raise self._wrong(value, "a text")
+                raise self._wrong(_text(value), "a text")
             return self._words(value)
         self._check(value)
         match space:
@@ -105,9 +105,9 @@ class Part:
         try:
             shown = np.asarray(value)
         except ValueError as error:  # rows of different lengths
-            raise self._wrong(value, "numbers") from error
+            raise self._wrong(_text(value), "numbers") from error
         if shown.dtype.kind not in "biuf":
-            raise self._wrong(value, "numbers")
+            raise self._wrong(_text(value), "numbers")
         shape = space.shape or ()
         if shown.size != np.prod(shape) or shown.shape[shown.ndim - len(shape) :] != shape:
             raise self._wrong(f"an array of shape {shown.shape}", f"the shape {shape}")
@@ -123,9 +123,12 @@ class Part:
             low, high = (np.broadcast_to(bound, shown.shape)[at] for bound in (low, high))
             raise self._wrong(f"{shown[at]:g}", f"whole numbers from {low} to {high}")
 
-    def _wrong(self, shown: object, right: str) -> ValueError:
-        text = shown if isinstance(shown, str) else " ".join(f"{shown!r:.80}".split())
-        return ValueError(f"{self._name} is {text}, where its space {type(self.space).__name__} announces {right}")
+    def _wrong(self, shown: str, right: str) -> ValueError:
+        return ValueError(f"{self._name} is {shown}, where its space {type(self.space).__name__} announces {right}")
+
+
+def _text(value: object) -> str:
+    return " ".join(f"{value!r:.80}".split())  # in one line
 
 
 def _is_fine(value: Any, space: Space) -> bool:

@@ -48,6 +48,11 @@ REFUSED = {
         spaces.MultiBinary([2, 3]),
         r"MultiBinary has shape \(2, 3\); give it one axis, 6",
     ),
+    "bits by a tuple": (
+        VECTOR,
+        spaces.MultiBinary((4,)),
+        r"MultiBinary\(\(4,\)\), of a tuple; make it MultiBinary\(4\)$",
+    ),
     "tuple of actions": (VECTOR, spaces.Tuple((CHOICE, CHOICE)), "action space Tuple is not supported; use Discrete"),
     "endless actions": (VECTOR, spaces.Box(-np.inf, np.inf, (2,)), "action space Box needs finite bounds"),
     "whole actions": (

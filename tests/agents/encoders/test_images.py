@@ -1,5 +1,7 @@
 """Images of floats are images, however their channels lie."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,6 @@ from engram.agents.encoders.images import FloatImageEncoder, is_float_image
 FEATURES = 11
 
 
-@pytest.mark.filterwarnings("ignore:observations of shape")
 @pytest.mark.parametrize(
     ("space", "is_image"),
     [
@@ -42,6 +43,46 @@ def test_channels_first_or_last_are_the_same_image():
     assert torch.allclose(last(image), first(image.movedim(3, 1)), atol=1e-6)
 
 
-def test_what_looks_like_an_image_but_for_its_bounds_is_named():
-    with pytest.warns(UserWarning, match=r"shape \(17, 23, 3\) from -1 to 1 are flattened: an image of"):
-        ObservationEncoder(spaces.Box(-1, 1, (17, 23, 3)), FEATURES)
+IMAGE = spaces.Box(0, 255, (17, 23, 3), np.uint8)
+LACKING = {
+    "bounds": (spaces.Box(-1, 1, (17, 23, 3)), r"from -1 to 1 are flattened: an image of floats is in 0\.\.1"),
+    "bounds of bytes": (
+        spaces.Box(0, 200, (17, 23, 3), np.uint8),
+        r"to 200 are flattened: an image of bytes is in",
+    ),
+    "pixels": (spaces.Box(0, 1, (5, 7, 3)), "an image of floats has 8 x 8 pixels at least"),
+    "channels": (spaces.Box(0, 1, (17, 23)), r"an image has an axis of channels, such as \(17, 23, 1\)"),
+    "channels of bytes": (spaces.Box(0, 255, (17, 23), np.uint8), r"an axis of channels, such as \(17, 23, 1\)"),
+    "few channels": (spaces.Box(0, 1, (12, 17, 23)), "an image of floats has 1, 3 or 4 channels, as its first"),
+    "one image": (spaces.Box(0, 255, (4, 17, 23, 3), np.uint8), "the frames of a stack are channels of one image"),
+    "one image of floats": (spaces.Box(0, 1, (4, 17, 23, 3)), "the frames of a stack are channels of one image"),
+}
+
+
+@pytest.mark.parametrize("lack", LACKING)
+def test_what_looks_like_an_image_and_is_flattened_is_named(lack):
+    space, reason = LACKING[lack]
+    with pytest.warns(UserWarning, match=reason) as caught:
+        ObservationEncoder(spaces.Dict({"seen": space, "own": IMAGE}), FEATURES)
+    assert len(caught) == 1
+    assert f"shape {space.shape} from" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Box(0, 1, (17,)),
+        spaces.Box(0, 1, (3, 5)),
+        spaces.Box(-1, 1, (17, 23)),
+        spaces.Box(-1, 1, (5, 7, 3)),
+        spaces.Box(0, 255, (128,), np.uint8),
+        spaces.Box(0, 9, (17, 23, 2), np.uint8),
+        spaces.Box(0, 1, (17, 23), np.int8),
+        spaces.Box(0, 1, (17, 23, 3)),
+        IMAGE,
+    ],
+)
+def test_what_looks_like_none_or_is_one_is_not(space):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ObservationEncoder(space, FEATURES)

@@ -194,6 +194,7 @@ def test_any_text_of_its_space_is_read_whole(length, charset, text):
 WRONG = {
     "no text": (spaces.Text(5), None, "is None, where its space Text announces a text"),
     "bytes": (spaces.Text(5), b"go", "is b'go', where its space Text announces a text"),
+    "a text of a choice": (CHOICE, "1", "is '1', where its space Discrete announces numbers"),
     "no choice": (CHOICE, None, "is None, where its space Discrete announces numbers"),
     "a fraction of a choice": (CHOICE, 0.5, "is 0.5, where its space Discrete announces whole numbers from 0 to 1"),
     "a choice of nan": (CHOICE, float("nan"), "is nan, where its space Discrete announces whole numbers from 0 to 1"),
