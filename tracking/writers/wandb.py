@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import netrc
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -16,22 +17,41 @@ Mode = Literal["auto", "offline", "online", "disabled"]
 
 
 class WandbWriter(KVWriter):
-    """Logs every row with its `global_step`, which is the horizontal axis of all charts."""
+    """Logs every row with its `global_step`, which is the horizontal axis of all charts.
 
-    def __init__(self, run: wandb.Run) -> None:
+    What fails in Weights & Biases is said once, and then no more is sent there: it must not end a training.
+
+    Args:
+        run: in Weights & Biases.
+        print_line: called with one line if something fails.
+    """
+
+    def __init__(self, run: wandb.Run, print_line: Callable[[str], None]) -> None:
         self.run = run
         self.exit_code = 0
+        self.failed = False
+        self._print_line = print_line
         run.define_metric("global_step")
         run.define_metric("*", step_metric="global_step")
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of whatever kind: the record is metrics.csv
+            if not self.failed:
+                self._print_line(f"Weights & Biases: not used from here on ({_in_a_line(error)})")
+            self.failed = True
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         values = filter_excluded_keys(key_values, key_excluded, "wandb")
         plain = {key: value for key, value in values.items() if isinstance(value, int | float | str) or _scalar(value)}
-        self.run.log({**plain, "global_step": step})
+        self._log({**plain, "global_step": step})
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Put the outcome of the run into its summary."""
-        self.run.summary.update(dict(values))
+        with self._surviving():
+            self.run.summary.update(dict(values))
 
     def show(self, name: str, file: Path, step: int) -> None:
         """Log a film (GIF) or a picture.
@@ -41,13 +61,15 @@ class WandbWriter(KVWriter):
             file: it is copied.
             step: the number of environment steps that it belongs to.
         """
-        media = wandb.Video(str(file), format="gif") if file.suffix == ".gif" else wandb.Image(str(file))
-        self.run.log({name: media, "global_step": step})
+        with self._surviving():
+            media = wandb.Video(str(file), format="gif") if file.suffix == ".gif" else wandb.Image(str(file))
+            self._log({name: media, "global_step": step})
 
     def tabulate(self, name: str, rows: Sequence[Mapping[str, Any]], step: int) -> None:
         """Log a table, given its rows, all with the same columns."""
-        table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
-        self.run.log({name: table, "global_step": step})
+        with self._surviving():
+            table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
+            self._log({name: table, "global_step": step})
 
     def keep_model(self, files: Sequence[Path], alias: str) -> None:
         """Log a model and what is needed to evaluate it as a version of this run's artifact.
@@ -56,13 +78,20 @@ class WandbWriter(KVWriter):
             files: of the run folder; they are copied.
             alias: what this version is called, such as `best`.
         """
-        artifact = wandb.Artifact(f"agent-{self.run.id}", type="model")
-        for file in files:
-            artifact.add_file(str(file), name=file.name)
-        self.run.log_artifact(artifact, aliases=[alias])
+        with self._surviving():
+            artifact = wandb.Artifact(f"agent-{self.run.id}", type="model")
+            for file in files:
+                artifact.add_file(str(file), name=file.name)
+            self.run.log_artifact(artifact, aliases=[alias])
 
     def close(self) -> None:
-        self.run.finish(exit_code=self.exit_code)
+        with self._surviving():
+            self.run.finish(exit_code=self.exit_code)
+
+    def _log(self, values: dict[str, Any]) -> None:
+        if not self.failed:
+            with self._surviving():
+                self.run.log(values)
 
 
 def open_wandb(
@@ -78,11 +107,11 @@ def open_wandb(
     timeout: float,
     print_line: Callable[[str], None],
 ) -> WandbWriter | None:
-    """Start a run in Weights & Biases, offline if the server cannot be reached.
+    """Start a run in Weights & Biases, offline if the server cannot be reached, none if it refuses a setting.
 
     Args:
-        mode: "auto" is what the user's own settings say (WANDB_MODE, `wandb offline`); without them it is online if an
-            API key is there, and offline otherwise.
+        mode: "auto" is what the user's own settings say (WANDB_MODE, WANDB_DISABLED, `wandb offline`); without them it
+            is online if an API key is there, and offline otherwise.
         folder: the run folder; the files of Weights & Biases go into its `wandb/`.
         project, entity, group, tags: where the run is filed; None or none for the user's own settings (WANDB_PROJECT,
             _ENTITY, _RUN_GROUP, _TAGS), without them "engram" and the group `name`. Its name is that of the folder,
@@ -93,15 +122,15 @@ def open_wandb(
         print_line: called with one line about what happens with the metrics.
 
     Returns:
-        the writer, or None if disabled.
+        the writer, or None if disabled or refused.
     """
-    if mode == "disabled" or (mode == "auto" and _of_words(os.environ.get("WANDB_MODE")) == "disabled"):
+    if mode == "disabled" or (mode == "auto" and _is_switched_off()):
         return None
     try:
         # Everything worth knowing is printed below, in one line.
         own = wandb.setup(wandb.Settings(silent=True)).settings
-    except ValueError as error:  # it reads WANDB_... variables itself
-        print_line(f"Weights & Biases: not used, for its settings are wrong ({' '.join(str(error).split())[:200]})")
+    except Exception as error:  # it reads WANDB_... variables itself
+        print_line(f"Weights & Biases: not used, for its settings are wrong ({_in_a_line(error)})")
         return None
 
     wanted = _decide(mode, own.mode)
@@ -125,7 +154,7 @@ def open_wandb(
                 init_timeout=timeout, login_timeout=timeout, silent=True, console="off", disable_git=True
             ),
         )
-        return WandbWriter(run)
+        return WandbWriter(run, print_line)
 
     trouble = ""
     if wanted == "online":
@@ -133,9 +162,13 @@ def open_wandb(
             writer = start("online")
             print_line(f"Weights & Biases: {writer.run.url}")
             return writer
-        except (wandb.errors.Error, ValueError, TimeoutError) as error:
-            trouble = f"the server cannot be used ({' '.join(str(error).split())[:120]} ...), so "
-    writer = start("offline")
+        except Exception as error:  # of whatever kind: offline is left
+            trouble = f"online does not work ({_in_a_line(error)}), so "
+    try:
+        writer = start("offline")
+    except Exception as error:  # of whatever kind: the record is metrics.csv
+        print_line(f"Weights & Biases: not used, for it refuses something ({_in_a_line(error)})")
+        return None
     place = folder / "wandb" / Path(writer.run.dir).parent.name
     print_line(f"Weights & Biases: {trouble}offline; upload later with: wandb sync {place}")
     return writer
@@ -154,6 +187,16 @@ def _decide(mode: Mode, of_settings: str | None) -> Mode:
     if asked is None and _of_words(of_settings) != "online":  # `wandb offline`
         asked = _of_words(of_settings)
     return asked or ("online" if _has_key() else "offline")
+
+
+def _is_switched_off() -> bool:
+    """Return whether the environment says, by its old word or its new, that Weights & Biases is not wanted."""
+    old = os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on")
+    return old or _of_words(os.environ.get("WANDB_MODE")) == "disabled"
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _of_words(word: str | None) -> Mode | None:

@@ -21,8 +21,15 @@ from engram.tracking.writers.wandb import Mode
 
 @pytest.fixture(autouse=True)
 def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    filed = ("WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "WANDB_TAGS", "WANDB_NAME")
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE", *filed):
+    filed = ("WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "WANDB_TAGS", "WANDB_NAME", "WANDB_DISABLED")
+    for name in (
+        "WANDB_API_KEY",
+        "WANDB_MODE",
+        "WANDB_BASE_URL",
+        "WANDB_IDENTITY_TOKEN_FILE",
+        "WANDB_DISABLED",
+        *filed,
+    ):
         monkeypatch.delenv(name, raising=False)
     # Set by the writer for the rest of the process, if it is not set.
     monkeypatch.setenv("WANDB_DATA_DIR", "")
@@ -166,7 +173,7 @@ def test_server_that_does_not_answer_is_one_line_and_offline(
     writer.close()
     (line,) = printed
     assert "\n" not in line
-    assert "cannot be used" in line
+    assert "online does not work" in line
     assert "offline" in line
     assert list((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))
 
@@ -178,6 +185,66 @@ def test_settings_that_are_wrong_are_one_line(tmp_path: Path, monkeypatch: pytes
     (line,) = printed
     assert "\n" not in line
     assert "bogus" in line
+
+
+REFUSED = {
+    "WANDB_PROJECT": "my/proj",
+    "WANDB_RUN_GROUP": "g" * 200,
+    "WANDB_TAGS": "t" * 90,
+    "WANDB_RUN_ID": "my/run",
+    "WANDB_ENTITY": "",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED.items())
+@pytest.mark.parametrize("mode", ["auto", "offline", "online"])
+def test_a_setting_that_is_refused_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, mode: Mode
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    printed: list[str] = []
+    writer = opened(tmp_path / "run", mode, printed, timeout=1.0, filed=False)
+    (line,) = printed
+    assert "\n" not in line
+    if writer is None:
+        assert line.startswith("Weights & Biases: not used, for ")
+    else:
+        assert "offline" in line
+        writer.close()
+
+
+@pytest.mark.parametrize("value", ["true", "1"])
+def test_disabled_by_its_old_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("WANDB_DISABLED", value)
+    assert opened(tmp_path / "run", "auto", []) is None
+    writer = opened(tmp_path / "run", "offline", [])  # what is typed is heeded
+    assert writer is not None
+    writer.close()
+
+
+def test_what_fails_later_is_one_line_and_the_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[str] = []
+    writer = opened(tmp_path / "run", "offline", printed)
+    assert writer is not None
+    finish = writer.run.finish
+
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise wandb.errors.CommError("the service\nis gone")
+
+    monkeypatch.setattr(writer, "run", Broken())
+    logger = Logger(None, [writer])
+    for step in (1, 2):
+        logger.record("a", 1.0)
+        logger.dump(step)
+    writer.summarize({"a": 1})
+    writer.tabulate("a", [{"b": 1}], 3)
+    writer.show("film", tmp_path / "film.gif", 3)
+    writer.keep_model([tmp_path / "best.zip"], "best")
+    writer.close()
+    finish()
+    assert printed[1:] == ["Weights & Biases: not used from here on (the service is gone)"]
 
 
 @pytest.mark.parametrize("filed", [True, False])
