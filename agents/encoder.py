@@ -12,6 +12,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from engram.agents.actions import PreviousAction
+from engram.agents.encoders.fields import FieldEncoder, alphabets_of
 from engram.agents.encoders.images import FloatImageEncoder, ImageEncoder, is_float_image, warn_if_image
 from engram.agents.encoders.running_norm import RunningNorm
 from engram.agents.encoders.symbols import CellTables, SymbolEncoder, is_symbol_grid
@@ -57,6 +58,8 @@ class ObservationEncoder(BaseFeaturesExtractor):
             return SymbolEncoder(space, features_dim)
         if isinstance(space, spaces.MultiDiscrete) and is_text(space):
             return WordEncoder(space, features_dim)
+        if isinstance(space, spaces.MultiDiscrete) and alphabets_of(space):
+            return FieldEncoder(space, features_dim)
         warn_if_image(space)
         size = get_flattened_obs_dim(space)
         norm = [RunningNorm(size)] if self.normalize and isinstance(space, spaces.Box) else []
@@ -121,10 +124,10 @@ class Extract(nn.Module):
         return cast(Tensor, extract(preprocessed) if tables is None else extract(preprocessed, tables))
 
     def _preprocessed(self, raw: Any, space: spaces.Space[Any]) -> Any:
-        """Do what SB3 does, but leave texts as they are: one-hot they would be the largest part of an event by far."""
+        """Do what SB3 does, but leave symbols as they are: a text would be the largest part of an event by far."""
         if isinstance(space, spaces.Dict):
             return {key: self._preprocessed(raw[key], part) for key, part in space.spaces.items()}
-        return raw if is_text(space) else preprocess_obs(raw, space, self.normalize_images)
+        return raw if is_text(space) or alphabets_of(space) else preprocess_obs(raw, space, self.normalize_images)
 
     def tables(self) -> object:
         """Return the tables of our own extractor; others have none."""
@@ -151,6 +154,9 @@ class EventEncoder(nn.Module):
         self.extract = extract
         self.of_observation = nn.Linear(extracted_size, encoded_size)
         self.of_action = nn.Linear(previous_action.size, encoded_size, bias=False)
+        # An event is what was seen: else events of the same action would look alike, and a memory could not be asked
+        # for what is like the sight of now. What was done plays no part until learning finds a use for it.
+        nn.init.zeros_(self.of_action.weight)
         self.previous_action = previous_action
         self.normalize = nn.LayerNorm(encoded_size)
 

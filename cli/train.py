@@ -24,6 +24,8 @@ from engram.cli.terminal import stderr_console, warn_in_one_line
 from engram.configs import CannotRun, TrainConfig
 from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
+from engram.evidence.runs.caveats import trained_on_ranges
+from engram.evidence.runs.open import drawn_in_training
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, ProgressLine, StateDrift, StopOnRequest, Validation
@@ -58,6 +60,8 @@ def train(config: TrainConfig, name: str) -> None:
         print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
         if split := held_out(config, env, leaks):
             print_line(split)
+        for line in trained_on_ranges(drawn_in_training(config)):
+            print_line(line)
         few = few_to_train_on(leaks)
         if few:
             print_line(f"warning: {few}")

@@ -80,7 +80,7 @@ def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
     Raises:
         ValueError: if it has no such render mode, or is a MiniGrid too large to build.
     """
-    creator = _creator(env_id)
+    creator = creator_of(env_id)
     if isinstance(creator, type) and issubclass(creator, MiniGridEnv):
         for name, most in _LARGEST.items():
             value: Any = kwargs.get(name)
@@ -96,10 +96,11 @@ def check_environment(env_id: str, kwargs: Mapping[str, Any]) -> None:
 
 def render_modes(env_id: str) -> list[str] | None:
     """Return the render modes of a registered environment; None if it does not say."""
-    modes: list[str] | None = getattr(_creator(env_id), "metadata", {}).get("render_modes")
+    modes: list[str] | None = getattr(creator_of(env_id), "metadata", {}).get("render_modes")
     return modes
 
 
-def _creator(env_id: str) -> Any:
+def creator_of(env_id: str) -> Any:
+    """Return what makes an environment that is registered: its class, in most cases."""
     entry_point = gym.spec(env_id).entry_point
     return load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point

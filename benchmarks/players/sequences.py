@@ -73,8 +73,9 @@ def _binding(seen: Seen, values: list[int]) -> int:
 
 
 def _chain(seen: Seen, values: list[int]) -> int:
-    alphabet = values[1] - 1
-    bindings = {origin: target for due, origin, target in seen if not due and origin < alphabet}
+    nothing = values[1] - 1
+    bindings = {origin: target for due, origin, target in seen if not due and origin != nothing}
+    alphabet = nothing - len(set(bindings) - set(bindings.values()))  # as many answers as starts
     symbol = seen[-1][1]
     while symbol in bindings:
         symbol = bindings[symbol]

@@ -32,19 +32,22 @@ class TensorSequences(TensorEnv):
         task = env.unwrapped
         if not isinstance(task, SequenceTask) or type(task).step is not SequenceTask.step:
             raise ValueError("TensorSequences is for sequence tasks")
-        self._scored, self._shown = task.scored, task.shown
-        drawn, answers = [], []
+        drawn, answers, shown = [], [], []
         self.seeds = bank_seeds(seed, episodes)
         for episode_seed in self.seeds:
             env.reset(seed=episode_seed)
             drawn.append(task.observations)
             answers.append(task.right_answers)
-        longest = max(map(len, drawn))
-        # [E, T + 1, parts], [E, scored], [E]
+            shown.append(task.shown)
+        longest, most = max(map(len, drawn)), max(map(len, answers))
+        # [E, T + 1, parts], [E, most scored], and [E] each
         padded = np.stack([np.pad(seen, ((0, longest - len(seen)), (0, 0))) for seen in drawn])
         self.observations = torch.as_tensor(padded, device=self.device)
-        self.answers = torch.as_tensor(answers, device=self.device)
+        padded = np.stack([np.pad(right, (0, most - len(right))) for right in answers])
+        self.answers = torch.as_tensor(padded, device=self.device)
         self.lengths = torch.as_tensor([len(seen) - 1 for seen in drawn], device=self.device)
+        self.scored = torch.as_tensor([len(right) for right in answers], device=self.device)
+        self.shown = torch.as_tensor(shown, device=self.device)
         # Of every env: the number of its episode, the time, and its right answers so far.
         self.episodes, self._times, self._right = torch.zeros((3, n_envs), dtype=torch.int64, device=self.device)
 
@@ -54,15 +57,15 @@ class TensorSequences(TensorEnv):
 
     def step(self, actions: Tensor) -> TensorStep:
         self.check_actions(actions)
-        lengths = self.lengths[self.episodes]
-        answer = self._times - lengths + self._scored
+        lengths, scored = self.lengths[self.episodes], self.scored[self.episodes]
+        answer = self._times - lengths + scored
         due = answer >= 0
         right = due & (self.answers[self.episodes, answer.clamp(min=0)] == actions)
         self._right += right
         self._times += 1
         terminated = self._times == lengths
-        successes = terminated & (self._right == self._scored)
-        rewards = (right.double() - (due & ~right).double()).div(self._scored).float()
+        successes = terminated & (self._right == scored)
+        rewards = (right.double() - (due & ~right).double()).div(scored).float()
         final, _ = self._observe()
         self._begin(terminated)
         observations, cue_visible = self._observe()
@@ -76,4 +79,4 @@ class TensorSequences(TensorEnv):
         self._right.masked_fill_(rows, 0)
 
     def _observe(self) -> tuple[Tensor, Tensor]:
-        return self.observations[self.episodes, self._times], self._times < self._shown
+        return self.observations[self.episodes, self._times], self._times < self.shown[self.episodes]

@@ -60,7 +60,7 @@ def _chain(env: Chain, seen: list[int]) -> str:
     due, origin, target = seen
     if due:
         return f"start {origin}; to which answer does it lead?"
-    if origin == env.alphabet:
+    if origin == env.alphabet + env.symbols:
         return "nothing"
     inner = target < env.alphabet
     return f"from {origin} to {target}" if inner else f"from {origin} to answer {target - env.alphabet}"

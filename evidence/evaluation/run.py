@@ -18,8 +18,9 @@ from engram.envs.split.balanced_episodes import balanced_seeds, queue_seeds
 from engram.evidence.evaluation.certificate import CERTIFICATE, STATELESS, acts
 from engram.evidence.evaluation.result import WIPED, EvaluationResult
 from engram.evidence.evaluation.scores import score
-from engram.evidence.runs.caveats import trained_on
+from engram.evidence.runs.caveats import trained_on, trained_on_ranges
 from engram.evidence.runs.files import Score
+from engram.evidence.runs.open import drawn_in_training
 from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import Condition, Setting
 from engram.evidence.tables import as_csv, print_line, progress_bar
@@ -78,11 +79,13 @@ def evaluate_run(
     # Harder settings are not split: a delay within the range of the training shows layouts of the training.
     met = {setting.label: played.layouts(setting.label) for setting in envs}
     in_both = {label: None if known is None else len(layouts & known) for label, layouts in met.items()}
+    drawn = drawn_in_training(config)
     about = {
         "run": str(folder.path),
         "env": trained.env_id,
         "odometry": config.env.odometry,
         "split": "test" if trained.split else None,
+        "curriculum": drawn,
         "chance": config.env.chance,
         "memory": config.memory.name,
         "controller": config.controller.name,
@@ -100,7 +103,7 @@ def evaluate_run(
     table = folder.evaluation.with_suffix(".csv")
     files = [folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])]
     print_where_kept(folder.keep_previous(*files), console)
-    for line in trained_on(in_both):
+    for line in (*trained_on(in_both), *trained_on_ranges(drawn)):
         print_line(console, line)
     write_json(folder.evaluation, result.as_json())
     write_text(table, result.as_csv())

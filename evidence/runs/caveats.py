@@ -52,6 +52,16 @@ def trained_on(layouts_in_both: Mapping[str, int | None]) -> list[str]:
     return [f"{label}: {n:,} of the layouts that it was tested on had been trained on." for label, n in met.items()]
 
 
+def trained_on_ranges(curriculum: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Say, in one sentence, of which difficulties the training was; nothing if it was of one.
+
+    Args:
+        curriculum: as an `evaluation.json` has it.
+    """
+    ranges = ", ".join(f"{name} from {least} to {most}" for name, (least, most) in curriculum.items())
+    return [f"Trained on episodes with {ranges}; validated and tested on the hardest."] if ranges else []
+
+
 def _trained(run: RecordedRun) -> Any:
     """Return the steps of a training: those asked for, or if it did not come so far, those that it took."""
     asked = run.config.get("total_timesteps")

@@ -100,6 +100,9 @@ class About(MadeBy):
     env: str = Field(description="id of the env")
     odometry: bool = Field(False, description="whether agents of this MiniGrid env felt their own steps")
     split: str | None = Field(None, description="'test' if only layouts of the test side were shown")
+    curriculum: dict[str, tuple[int, int]] = Field(
+        default_factory=dict, description="arguments of the env that training drew from a range; tested at its end"
+    )
     chance: float | None = Field(description="success of a player that cannot recall; null if unknown")
     memory: str = Field(description="name of the memory")
     controller: str = Field(description="name of the controller")

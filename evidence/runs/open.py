@@ -13,6 +13,7 @@ from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig, load, one_line
 from engram.configs.messages import CONFIG_ERRORS
 from engram.envs import make_vec_env
+from engram.envs.curriculum import curriculum, hardest
 from engram.envs.split.by_layout import SIDES, Side
 from engram.evidence.runs.result_files import made_by, what_made
 from engram.evidence.runs.settings import Setting, trained_setting
@@ -24,7 +25,11 @@ TEST_SEED = 1_000_000_000
 
 
 def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str, Any]:
-    """Return the arguments of `envs.make_env` for one setting, as it is played on one side of the split."""
+    """Return the arguments of `envs.make_env` for one setting, as it is played on one side of the split.
+
+    What is trained on a range of difficulties is validated and tested on the hardest.
+    """
+    kwargs, module = setting.kwargs, config.env.module
     return {
         "env_id": setting.env_id,
         "split": side if setting.split else None,
@@ -35,9 +40,14 @@ def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str
         "previous_reward": config.env.previous_reward,
         "random_actions": config.env.random_actions if side == "train" else 0.0,
         "reward_scale": config.env.reward_scale if side == "train" else 1.0,
-        "kwargs": setting.kwargs,
-        "module": config.env.module,
+        "kwargs": kwargs if side == "train" else hardest(setting.env_id, kwargs, module),
+        "module": module,
     }
+
+
+def drawn_in_training(config: TrainConfig) -> dict[str, tuple[int, int]]:
+    """Return the arguments of the env that training draws for each episode; see `envs.curriculum.curriculum`."""
+    return curriculum(config.env.id, config.env.kwargs, config.env.module)
 
 
 def make_envs(config: TrainConfig, setting: Setting, side: Side, n_envs: int, seed: int) -> VecEnv:

@@ -13,11 +13,14 @@ from engram.memory.episodic.attend.native import attend
 from engram.memory.episodic.reach import Reach
 from engram.memory.positions import AgeBias, StepEmbedding
 
+SHARPNESS = 3.0
+"""How much closer a query is at first to the event that it is like; at 1 a read begins as a mean of nearly all."""
+
 
 class Attended(NamedTuple):
     """What attention to events returns."""
 
-    read: Tensor  # [T, B, R * V + R] the normalized content, and for every head the weight of the null slot
+    read: Tensor  # [T, B, S] of every read the normalized contents, and for every head the weight of the null slot
     null_weight: Tensor  # [T, B] mean weight of the null slot
     weights: Tensor  # [B, hops * R, T, M] of every event in the reads of every hop, without gradient
 
@@ -35,12 +38,16 @@ class EventAttention(nn.Module):
     * The duplicates of an event are the events in reach that equal it, itself included. With c = 1, its initial value,
       all equal events together weigh as much as one, so that fifty steps of corridor do not outweigh one cue. Each
       head learns its c, since how often something happened may matter, too.
+    * With several hops, each later query also sees what the read before returned, and starts as "what is like what was
+      recalled, and not what is seen". Later hops share their weights, and what they return is pooled by weights that
+      depend on it, so that there may be more of them than were trained. What is passed on is the first read and the
+      pooled later ones, since who follows a chain needs both ends.
 
     Args:
         encoded_size: D.
         hidden_size: H.
         heads, key_size, value_size: R, W, V.
-        hops: reads per step; each further query also sees what the one before returned.
+        hops: reads per step.
         gate_bias: initial bias of the write gate.
         step_embedding_size: size of the step embedding; 0 for no order addressing.
 
@@ -63,18 +70,30 @@ class EventAttention(nn.Module):
         heads, key_size = check_int("heads", heads), check_int("key_size", key_size)
         value_size, hops = check_int("value_size", value_size), check_int("hops", hops)
         self.heads, self.key_size, self.value_size = heads, key_size, value_size
-        self.read_size = heads * value_size + heads
+        self.hops, one_read = hops, heads * value_size + heads
+        self.read_size = one_read if hops == 1 else 2 * one_read
         # Keys, values and gate of an event in one product.
         self.from_event = nn.Linear(encoded_size, heads * (key_size + value_size) + 1)
         nn.init.orthogonal_(self.from_event.weight)
         seen_size = hidden_size + encoded_size
-        query_sizes = [seen_size] + [seen_size + self.read_size] * (hops - 1)
-        self.queries = nn.ModuleList(nn.Linear(size, heads * key_size) for size in query_sizes)
+        query_sizes = [seen_size, seen_size + one_read][:hops]
+        self.queries = nn.ModuleList(nn.Linear(size, heads * key_size) for size in query_sizes)  # first, later
         with torch.no_grad():
             self.from_event.bias.zero_()
             self.from_event.bias[-1] = gate_bias
             # The memory starts as an associative one: the current event retrieves events like it.
-            cast(nn.Linear, self.queries[0]).weight[:, hidden_size:] = self.from_event.weight[: heads * key_size]
+            of_key, of_value, _ = self.from_event.weight.split([heads * key_size, heads * value_size, 1])
+            like_it = SHARPNESS * of_key
+            cast(nn.Linear, self.queries[0]).weight[:, hidden_size:] = like_it
+            if hops > 1:
+                later = cast(nn.Linear, self.queries[1]).weight
+                # Normalized contents as the event that they are the values of.
+                event_of = torch.linalg.pinv(of_value) * of_value.square().sum(1).mean().sqrt()
+                later[:, seen_size : seen_size + len(of_value)] = like_it @ event_of
+                later[:, hidden_size:seen_size] = -like_it
+        if hops > 1:
+            self.pool = nn.Linear(seen_size + one_read, 1)
+            nn.init.zeros_(self.pool.weight)
         self.null_key = nn.Parameter(torch.zeros(heads, key_size))
         self.null_value = nn.Parameter(torch.zeros(heads, value_size))
         self.age_bias = AgeBias(heads)
@@ -134,12 +153,22 @@ class EventAttention(nn.Module):
         order = None if self.step_embedding is None else self.query_of_step(now).transpose(0, 1)
         learned = self.learned()
         seen = torch.cat([hidden, encoded], dim=-1)
-        read, null, weights_of_hops = None, seen[..., :0], []
-        for query_of in self.queries:
-            queries = query_of(seen if read is None else torch.cat([seen, read], dim=-1))
+        reads: list[Tensor] = []
+        nulls, weights_of_hops = [], []
+        for hop in range(self.hops):
+            queries = self.queries[min(hop, 1)](torch.cat([seen, *reads[-1:]], dim=-1))
             contents, null, weights = attend(queries if order is None else queries + order, events, reach, learned)
             # The weight of the null slot shows how familiar the content is, which normalizing would hide.
-            read = torch.cat([self.normalize(contents), null], dim=2)
+            reads.append(torch.cat([self.normalize(contents), null], dim=2))
+            nulls.append(null)
             weights_of_hops.append(weights)
-        weights = weights_of_hops[0] if len(weights_of_hops) == 1 else torch.cat(weights_of_hops, dim=1)
-        return Attended(cast(Tensor, read), null.mean(2), weights)
+        if self.hops == 1:
+            return Attended(reads[0], nulls[0].mean(2), weights_of_hops[0])
+        read = torch.cat([reads[0], self._pooled(seen, torch.stack(reads[1:]))], dim=2)
+        return Attended(read, torch.cat(nulls, dim=2).mean(2), torch.cat(weights_of_hops, dim=1))
+
+    def _pooled(self, seen: Tensor, reads: Tensor) -> Tensor:
+        """Return the mean [T, B, S] of reads [X, T, B, S], weighted by what they hold and by what is seen."""
+        scores = self.pool(torch.cat([seen.expand(len(reads), -1, -1, -1), reads], dim=3))
+        pooled: Tensor = (scores.softmax(0) * reads).sum(0)
+        return pooled

@@ -134,6 +134,9 @@ def test_an_event_is_the_observation_and_the_previous_action():
     encoder = EventEncoder(torch.nn.Identity(), 4, previous, FEATURES)
     observation = torch.randn(BATCH, 4)
     actions = torch.tensor([[0], [1], [2], [3], [4]])
+    at_first = encoder(Event(observation, actions))
+    assert torch.equal(encoder(Event(observation, actions.roll(1, 0))), at_first)  # what was done plays no part yet
+    torch.nn.init.normal_(encoder.of_action.weight)
     encoded = encoder(Event(observation, actions))
     assert encoded.shape == (BATCH, FEATURES)
     assert torch.allclose(encoded.mean(1), torch.zeros(BATCH), atol=1e-5)  # normalized

@@ -74,9 +74,10 @@ def test_what_was_read_is_what_the_weights_say(spec):
     made = step(core)
     if spec.memory == "episodic":
         heads = spec.memory_kwargs["heads"]
-        null = 1 - made.access.read[:, -heads:].sum(2)  # of the last hop
-        assert torch.allclose(made.unrolled.features[0, :, -heads - 7 : -7], null, atol=1e-5)
-        assert torch.allclose(made.unrolled.trace["null_read"][0], null.mean(1), atol=1e-5)
+        nulls = 1 - made.access.read.sum(2)
+        last = 7 + heads * (spec.memory_kwargs["value_size"] + 1)  # of the first read, behind 7 of the controller
+        assert torch.allclose(made.unrolled.features[0, :, last - heads : last], nulls[:, :heads], atol=1e-5)
+        assert torch.allclose(made.unrolled.trace["null_read"][0], nulls.mean(1), atol=1e-5)
         assert (made.access.read * ~made.before.filled.unsqueeze(1)).abs().max() == 0  # the empty are not read
         assert made.access.read[1].abs().max() == 0  # its episode has just begun
     else:

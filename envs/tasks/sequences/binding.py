@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.envs.checks import check_int, check_range
-from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
+from engram.envs.checks import check_int, check_range, check_span
+from engram.envs.tasks.sequences.sequence_task import Drawn, Numbers, SequenceTask
 
 
 class Binding(SequenceTask):
@@ -32,10 +32,10 @@ class Binding(SequenceTask):
     Info: ``cue_visible`` while pairs are shown; ``score`` and ``is_success`` at the last step.
 
     Args:
-        cues: number of pairs, at least 1.
+        cues: number of pairs, at least 1; or the fewest and the most, drawn for each episode.
         answers: number of answers and of actions, at least 2.
         delay: fewest and most steps that show nothing, between the last pair and the first query, drawn uniformly.
-        queries: how many of the cues are asked for, all different; None asks for all.
+        queries: how many of the cues are asked for, all different, at most the fewest cues; None asks for all.
         alphabet: number of symbols that an episode's cues are made of.
         digits: number of symbols of a cue, at least 1; there must be at least as many cues of them, alphabet^digits
             and fewer than 2^63, as are to be shown.
@@ -44,49 +44,51 @@ class Binding(SequenceTask):
         ValueError: if an argument is out of its range.
     """
 
+    curriculum = ("cues",)
+
     def __init__(
         self,
-        cues: int = 8,
+        cues: int | Sequence[int] = 8,
         answers: int = 4,
         delay: Sequence[int] = (0, 0),
         queries: int | None = None,
         alphabet: int = 32,
         digits: int = 1,
     ):
-        self.cues = check_int("cues", cues, 1)
+        self.cues = check_span("cues", cues, 1)
         self.answers = check_int("answers", answers, 2)
         self.delay = check_range("delay", delay, 0)
-        self.queries = self.cues if queries is None else check_int("queries", queries, 1, self.cues)
+        self.queries = None if queries is None else check_int("queries", queries, 1, self.cues[0])
         self.alphabet = check_int("alphabet", alphabet, 1)
         self.digits = check_int("digits", digits, 1)
         if self.alphabet**self.digits >= 2**63:
             raise ValueError(f"digits={digits} is too large: alphabet^digits = {alphabet}^{digits} must be below 2^63")
-        if self.cues > self.alphabet**self.digits:
+        if self.cues[1] > self.alphabet**self.digits:
             power = f"^{digits}" if self.digits > 1 else ""
             raise ValueError(
-                f"cues={cues} must be at most alphabet{power and '^digits'}={alphabet}{power}, "
+                f"cues={self.cues[1]} must be at most alphabet{power and '^digits'}={alphabet}{power}, "
                 f"as no two of them are the same"
             )
         parts = (self.alphabet,) * self.digits + (self.answers,)
-        super().__init__(parts, choices=self.answers, shown=self.cues, scored=self.queries)
+        super().__init__(parts, choices=self.answers)
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
-        delay = int(rng.integers(*self.delay, endpoint=True))
-        cues = self._draw_cues(rng)
-        answers = rng.integers(self.answers, size=self.cues)
-        asked = rng.permutation(self.cues)[: self.queries]
-        parts = self._blank(self.cues + delay + self.queries)
-        parts[: self.cues, :-1] = cues
-        parts[: self.cues, -1] = answers
-        parts[-self.queries :, :-1] = cues[asked]
-        return parts, answers[asked]
+    def _draw(self, rng: np.random.Generator) -> Drawn:
+        count, delay = (int(rng.integers(*bounds, endpoint=True)) for bounds in (self.cues, self.delay))
+        cues = self._draw_cues(rng, count)
+        answers = rng.integers(self.answers, size=count)
+        asked = rng.permutation(count)[: self.queries]
+        parts = self._blank(count + delay + len(asked))
+        parts[:count, :-1] = cues
+        parts[:count, -1] = answers
+        parts[-len(asked) :, :-1] = cues[asked]
+        return Drawn(parts, answers[asked], count)
 
-    def _draw_cues(self, rng: np.random.Generator) -> Numbers:
+    def _draw_cues(self, rng: np.random.Generator, count: int) -> Numbers:
         """Draw different cues, in random order [cues, digits]."""
         if self.digits == 1:
-            return rng.permutation(self.alphabet)[: self.cues, np.newaxis]
+            return rng.permutation(self.alphabet)[:count, np.newaxis]
         # Takes no more memory than 50 numbers a cue, however many cues there could be.
-        numbers = rng.choice(self.alphabet**self.digits, self.cues, replace=False)
+        numbers = rng.choice(self.alphabet**self.digits, count, replace=False)
         worth = np.array([self.alphabet**place for place in reversed(range(self.digits))])  # of a one in each place
         digits: Numbers = numbers[:, np.newaxis] // worth % self.alphabet
         return digits

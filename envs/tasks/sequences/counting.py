@@ -3,7 +3,7 @@
 import numpy as np
 
 from engram.envs.checks import check_int
-from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
+from engram.envs.tasks.sequences.sequence_task import Drawn, SequenceTask
 
 
 class Counting(SequenceTask):
@@ -51,13 +51,13 @@ class Counting(SequenceTask):
                 f"length={length} must be at least {self.queries * self.most}, or queries={queries} symbols cannot be"
                 f" shown most={most} times each"
             )
-        super().__init__((self.symbols,), choices=self.most + 1, shown=self.length, scored=self.queries)
+        super().__init__((self.symbols,), choices=self.most + 1)
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+    def _draw(self, rng: np.random.Generator) -> Drawn:
         order = rng.permutation(self.symbols)
         asked, others = order[: self.queries], order[self.queries :]
         counts = rng.integers(self.most + 1, size=self.queries)
         shown = np.repeat(asked, counts)
         rest = others[rng.integers(len(others), size=self.length - len(shown))]
         stream = rng.permutation(np.concatenate([shown, rest]))
-        return np.concatenate([stream, asked])[:, None], counts
+        return Drawn(np.concatenate([stream, asked])[:, None], counts, self.length)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from engram.envs.checks import check_int
-from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
+from engram.envs.tasks.sequences.sequence_task import Drawn, SequenceTask
 
 
 class RepeatPrevious(SequenceTask):
@@ -43,9 +43,8 @@ class RepeatPrevious(SequenceTask):
         self.symbols = check_int("symbols", symbols, 2)
         if self.length <= self.lag:
             raise ValueError(f"length={length} must be above lag={lag}, or no answer is ever due")
-        scored = self.length - self.lag
-        super().__init__((self.symbols,), choices=self.symbols, shown=scored, scored=scored)
+        super().__init__((self.symbols,), choices=self.symbols)
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+    def _draw(self, rng: np.random.Generator) -> Drawn:
         stream = rng.integers(self.symbols, size=self.length)
-        return stream[:, None], stream[: -self.lag]
+        return Drawn(stream[:, None], stream[: -self.lag], self.length - self.lag)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from engram.envs.checks import check_int
-from engram.envs.tasks.sequences.sequence_task import Numbers, SequenceTask
+from engram.envs.tasks.sequences.sequence_task import Drawn, SequenceTask
 
 
 class ReverseRecall(SequenceTask):
@@ -37,10 +37,10 @@ class ReverseRecall(SequenceTask):
     def __init__(self, length: int = 52, symbols: int = 4):
         self.length = check_int("length", length, 1)
         self.symbols = check_int("symbols", symbols, 2)
-        super().__init__((self.symbols,), choices=self.symbols, shown=self.length, scored=self.length)
+        super().__init__((self.symbols,), choices=self.symbols)
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+    def _draw(self, rng: np.random.Generator) -> Drawn:
         sequence = rng.integers(self.symbols, size=self.length)
         parts = self._blank(2 * self.length)
         parts[: self.length, 0] = sequence
-        return parts, sequence[::-1]
+        return Drawn(parts, sequence[::-1], self.length)

@@ -2,13 +2,23 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from engram.envs.tasks.sequences.fields import Fields
+
 Numbers = npt.NDArray[np.int64]
+
+
+class Drawn(NamedTuple):
+    """An episode."""
+
+    parts: Numbers  # [steps, parts] of the observation before every action
+    answers: Numbers  # [scored] right ones, due at the last steps
+    shown: int  # first steps, which show something to remember
 
 
 class SequenceTask(gym.Env[Numbers, Any]):
@@ -26,31 +36,36 @@ class SequenceTask(gym.Env[Numbers, Any]):
     Args:
         parts: how many values each part of the observation has, without the one for nothing.
         choices: number of possible answers, which are the actions.
-        shown: steps that show something to remember, the first ones of an episode.
-        scored: answers that are due, one at each of the last steps of an episode.
+        alphabets: of each part the number of its alphabet, at least 1; None if no two parts have one in common.
     """
 
     reports_success = always_ends = True
 
-    def __init__(self, parts: Sequence[int], choices: int, shown: int, scored: int):
-        self.observation_space = gym.spaces.MultiDiscrete([2, *(values + 1 for values in parts)])
+    def __init__(self, parts: Sequence[int], choices: int, alphabets: Sequence[int] | None = None):
+        sizes = [2, *(values + 1 for values in parts)]
+        self.observation_space: gym.spaces.MultiDiscrete
+        if alphabets is None:
+            self.observation_space = gym.spaces.MultiDiscrete(sizes)
+        else:
+            self.observation_space = Fields(sizes, (0, *alphabets))
         self.action_space = gym.spaces.Discrete(choices)
-        self.scored = scored
-        self.shown = shown
         self._nothing = np.array([0, *parts])
-        # What a reset has drawn: all that is seen [steps + 1, parts], and the right answers [scored].
+        # What a reset has drawn: all that is seen [steps + 1, parts], how much of it is to be remembered, and the right
+        # answers, one for each of the last steps.
         self.observations = np.zeros((0, 1 + len(parts)), dtype=np.int64)
+        self.shown = 0
         self.right_answers: list[int] = []
         self.time = self.right = 0  # steps taken, and right answers among them
         self._steps = 0
 
-    @abstractmethod
-    def _draw(self, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
-        """Draw an episode.
+    @property
+    def scored(self) -> int:
+        """How many answers are due in this episode."""
+        return len(self.right_answers)
 
-        Returns:
-            The parts of the observation before every action [steps, parts], and the right answers [scored].
-        """
+    @abstractmethod
+    def _draw(self, rng: np.random.Generator) -> Drawn:
+        """Draw an episode."""
 
     def _blank(self, steps: int) -> Numbers:
         """Return parts that show nothing [steps, parts]."""
@@ -60,12 +75,12 @@ class SequenceTask(gym.Env[Numbers, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Numbers, dict[str, Any]]:
         super().reset(seed=seed)
-        parts, answers = self._draw(self.np_random)
+        parts, answers, self.shown = self._draw(self.np_random)
         self.time, self._steps, self.right = 0, len(parts), 0
         self.right_answers = answers.tolist()
         self.observations = np.empty((self._steps + 1, len(self._nothing)), dtype=np.int64)
         self.observations[:-1, 0] = 0
-        self.observations[self._steps - self.scored : -1, 0] = 1
+        self.observations[self._steps - len(answers) : -1, 0] = 1
         self.observations[:-1, 1:] = parts
         self.observations[-1] = self._nothing
         return self.observations[0], {"cue_visible": True}
@@ -73,16 +88,16 @@ class SequenceTask(gym.Env[Numbers, Any]):
     def step(self, action: Any) -> tuple[Numbers, float, bool, bool, dict[str, Any]]:
         if self.time >= self._steps:
             raise RuntimeError("the episode is over: reset before the next step")
-        reward = 0.0
-        due = self.time - self._steps + self.scored
+        reward, scored = 0.0, self.scored
+        due = self.time - self._steps + scored
         if due >= 0:
             right = bool(action == self.right_answers[due])
             self.right += right
-            reward = 1 / self.scored if right else -1 / self.scored
+            reward = 1 / scored if right else -1 / scored
         self.time += 1
         terminated = self.time == self._steps
         info: dict[str, Any] = {"cue_visible": self.time < self.shown}
         if terminated:
-            info |= {"score": self.right / self.scored, "is_success": self.right == self.scored}
+            info |= {"score": self.right / scored, "is_success": self.right == scored}
         # A row is handed out once and drawn anew for the next episode: the caller may keep and change it.
         return self.observations[self.time], reward, terminated, False, info

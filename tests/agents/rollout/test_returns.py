@@ -82,7 +82,7 @@ def followed(model, monkeypatch):
         seen.append((rewards, following))
         return generalized_advantages(rewards, values, following, *rest)
 
-    monkeypatch.setattr("engram.agents.rollout.targets.generalized_advantages", spy)
+    monkeypatch.setattr("engram.agents.ppo.generalized_advantages", spy)
     collect_one(model)
     return seen[-1]
 

@@ -69,7 +69,9 @@ def test_what_it_does_not_know_steps_one_by_one():
     assert type(make_vec_env("Engram-Binding-v0", previous_reward=True)) is DummyVecEnv
 
 
-def test_tasks_that_differ_are_refused():
-    envs = [make_vec_env("Engram-Binding-v0", kwargs={"cues": cues}).envs[0] for cues in (3, 4)]
-    with pytest.raises(ValueError, match="different numbers"):
-        SequenceVecEnv([lambda env=env: env for env in envs])
+def test_tasks_that_show_and_ask_for_different_numbers():
+    ours, definition = both("Engram-Binding-v0", kwargs={"cues": (2, 5), "answers": 2, "delay": (0, 3)})
+    assert type(ours) is SequenceVecEnv
+    assert_same_play(ours, definition, 600)
+    ours, definition = both("Engram-Chain2-v0", kwargs={"hops": (1, 3)})
+    assert_same_play(ours, definition, 300)

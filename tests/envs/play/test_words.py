@@ -28,7 +28,7 @@ from engram.envs.tasks.tmaze.env import TMaze
         (Chain(hops=2, symbols=3, alphabet=7), [0, 5, 6], "from 5 to 6"),
         (Chain(hops=2, symbols=3, alphabet=7), [0, 5, 9], "from 5 to answer 2"),
         (Chain(hops=2, symbols=3, alphabet=7), [1, 4, 10], "start 4; to which answer does it lead?"),
-        (Chain(hops=2, symbols=3, alphabet=7), [0, 7, 10], "nothing"),
+        (Chain(hops=2, symbols=3, alphabet=7), [0, 10, 10], "nothing"),
         (Counting(symbols=5), [0, 3], "symbol 3"),
         (Counting(symbols=5), [1, 3], "how often was symbol 3 shown?"),
         (Counting(symbols=5), [0, 5], "nothing"),

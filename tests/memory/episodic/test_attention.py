@@ -93,13 +93,13 @@ def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
         for b in range(BATCH):
             seen = torch.cat([hidden[t, b], encoded[t, b]])
             reach = alive[t, b].nonzero().flatten().tolist()
-            read = seen[:0]
-            for query_of in made.queries:
-                query = query_of(torch.cat([seen, read]))
+            of_hops, nulls = [seen[:0]], []
+            for hop in range(made.hops):
+                query = made.queries[min(hop, 1)](torch.cat([seen, of_hops[-1]]))
                 if made.step_embedding is not None:
                     query = query + made.query_of_step(made.step_embedding(now[t, b]))
                 query = query.view(HEADS, KEY)
-                contents, nulls = [], []
+                contents = []
                 for r in range(HEADS):
                     logits = [query[r] @ made.null_key[r] / math.sqrt(KEY)]
                     for m in reach:
@@ -114,9 +114,14 @@ def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
                     contents.append(weights[0] * made.null_value[r])
                     for weight, m in zip(weights[1:], reach, strict=True):
                         contents[-1] = contents[-1] + weight * values[b, m, r]
-                read = torch.cat([made.normalize(torch.cat(contents)), torch.stack(nulls)])
-            reads.append(read)
-    return torch.stack(reads).view(TIME, BATCH, -1)
+                of_hops.append(torch.cat([made.normalize(torch.cat(contents)), torch.stack(nulls[-HEADS:])]))
+            _, first, *later = of_hops
+            if later:
+                scores = torch.stack([made.pool(torch.cat([seen, read]))[0] for read in later]).softmax(0)
+                first = torch.cat([first, sum(score * read for score, read in zip(scores, later, strict=True))])
+            reads.append(torch.cat([first, torch.stack(nulls).mean(0, keepdim=True)]))
+    expected = torch.stack(reads).view(TIME, BATCH, -1)
+    return expected[..., :-1], expected[..., -1]
 
 
 @pytest.mark.parametrize("hops", [1, 3])
@@ -125,10 +130,34 @@ def test_it_equals_the_plain_loop(hops, step_embedding_size):
     made = attention(hops, step_embedding_size)
     given = inputs(made)
     read, null, _ = attend(made, *given)
-    expected = naive(made, *given)
+    expected, of_null_slot = naive(made, *given)
     assert read.shape == (TIME, BATCH, made.read_size)
     assert torch.allclose(read, expected, atol=1e-5)
-    assert torch.allclose(null, expected[..., -HEADS:].mean(2), atol=1e-5)
+    assert torch.allclose(null, of_null_slot, atol=1e-5)
+
+
+def test_a_later_query_starts_as_what_is_like_the_recalled_and_not_like_the_seen():
+    made = EventAttention(ENCODED, 0, HEADS, 3, 11, 4, 3.0, 0)
+    seen, recalled = torch.randn(2, 1, ENCODED)
+    keys, values, _ = made.from_event(recalled).split([HEADS * 3, HEADS * 11, 1], dim=1)
+    # As if the contents were those of one event; normalizing takes their size away, here they keep it.
+    size = made.from_event.weight[HEADS * 3 : -1].square().sum(1).mean().sqrt()
+    query = made.queries[1](torch.cat([seen, values / size, torch.zeros(1, HEADS)], dim=1)) - made.queries[1].bias
+    less = torch.nn.functional.linear(seen, made.from_event.weight[: HEADS * 3])
+    spread = made.queries[1].weight[:, ENCODED + HEADS * 11 :].abs().max()  # of the null slots' weights: as drawn
+    assert torch.allclose(query, attention_module.SHARPNESS * (keys - less), atol=1e-5)
+    assert spread > 0
+
+
+def test_more_hops_take_no_other_weights():
+    two, four = attention(hops=2), attention(hops=4)
+    four.load_state_dict(two.state_dict())
+    assert four.read_size == two.read_size
+    given = inputs(two)
+    read_by_two, read_by_four = (attend(made, *given)[0] for made in (two, four))
+    one = HEADS * VALUE + HEADS
+    assert torch.equal(read_by_four[..., :one], read_by_two[..., :one])
+    assert not torch.allclose(read_by_four[..., one:], read_by_two[..., one:])
 
 
 def test_the_groups_are_one_set_of_candidates():

@@ -271,14 +271,16 @@ def test_wiping_empties_the_memory_and_keeps_the_count_of_steps():
 
 
 def test_several_hops_see_what_the_one_before_returned():
-    made = by_hand(hops=2)
+    made = by_hand(hops=3)
     with torch.no_grad():
-        # The second query is the read of the first, moved on by one symbol: 0 leads to 1.
+        # A later query is the read before it, moved on by one symbol: 0 leads to 1, and 1 to 2; the last read counts.
         weight = made.attention.queries[1].weight
         weight.zero_()
         weight[:, HIDDEN + SYMBOLS : HIDDEN + 2 * SYMBOLS] = torch.eye(SYMBOLS).roll(1, dims=0)
-    read = content(made, run(made, symbols(0, 1, 2, 0)))[3, 0]
-    assert read.round().tolist() == torch.eye(SYMBOLS)[1].tolist()
+        made.attention.pool.weight[0, HIDDEN + SYMBOLS : HIDDEN + 2 * SYMBOLS] = 50.0 * torch.eye(SYMBOLS)[2]
+    first, later = run(made, symbols(0, 1, 2, 0)).read[3, 0].split(SYMBOLS + 1)
+    assert first[:-1].round().tolist() == torch.eye(SYMBOLS)[0].tolist()
+    assert later[:-1].round().tolist() == torch.eye(SYMBOLS)[2].tolist()
 
 
 def test_order_can_be_addressed():

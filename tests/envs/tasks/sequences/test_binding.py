@@ -10,8 +10,8 @@ from engram.envs.tasks.sequences.binding import Binding
 
 def test_rules_on_pairs_made_by_hand():
     env = Binding(cues=3, answers=2, delay=(2, 2), alphabet=5)
-    # The delay, the alphabet in random order, the answers of the first three, the order of the queries.
-    env.np_random = Rigged(2, [4, 0, 3, 1, 2], [1, 1, 0], [2, 0, 1])
+    # How many, the delay, the alphabet in random order, the answers of the first three, the order of the queries.
+    env.np_random = Rigged(3, 2, [4, 0, 3, 1, 2], [1, 1, 0], [2, 0, 1])
     observations, visible, rewards, info = transcript(env, [1, 1, 0, 0, 0, 0, 1, 0])
     pairs, queries = [[0, 4, 1], [0, 0, 1], [0, 3, 0]], [[1, 3, 2], [1, 4, 2], [1, 0, 2]]
     assert observations == [*pairs, [0, 5, 2], [0, 5, 2], *queries, [0, 5, 2]]
@@ -22,7 +22,7 @@ def test_rules_on_pairs_made_by_hand():
 
 def test_fewer_queries_than_cues():
     env = Binding(cues=3, answers=2, queries=2, alphabet=3)
-    env.np_random = Rigged(0, [2, 0, 1], [1, 0, 0], [1, 0, 2])
+    env.np_random = Rigged(3, 0, [2, 0, 1], [1, 0, 0], [1, 0, 2])
     observations, _, rewards, info = transcript(env, [0, 0, 0, 0, 1])
     assert observations == [[0, 2, 1], [0, 0, 0], [0, 1, 0], [1, 0, 2], [1, 2, 2], [0, 3, 2]]
     assert rewards == [0, 0, 0, 1 / 2, 1 / 2]
@@ -80,8 +80,8 @@ def test_all_other_pairs_tell_nothing(rank):
 
 def test_cues_of_several_digits_by_hand():
     env = Binding(cues=3, answers=2, queries=2, alphabet=7, digits=3)
-    # No delay, three of the 343 cues, the answers, the order of the queries.
-    env.np_random = Rigged(0, [342, 5, 50], [1, 1, 0], [2, 0, 1])
+    # How many, no delay, three of the 343 cues, the answers, the order of the queries.
+    env.np_random = Rigged(3, 0, [342, 5, 50], [1, 1, 0], [2, 0, 1])
     observations, visible, rewards, _ = transcript(env, [0, 0, 0, 0, 0])
     pairs, queries = [[0, 6, 6, 6, 1], [0, 0, 0, 5, 1], [0, 1, 0, 1, 0]], [[1, 1, 0, 1, 2], [1, 6, 6, 6, 2]]
     assert observations == [*pairs, *queries, [0, 7, 7, 7, 2]]
@@ -136,6 +136,9 @@ def test_the_space_stays_when_there_are_more_cues():
         ({"digits": 0}, "digits=0 must be a whole number of at least 1"),
         ({"cues": 10, "alphabet": 3, "digits": 2}, r"cues=10 must be at most alphabet\^digits=3\^2"),
         ({"alphabet": 2, "digits": 63}, r"digits=63 is too large: alphabet\^digits = 2\^63 must be below 2\^63"),
+        ({"cues": (0, 3)}, r"cues=\(0, 3\) must be a pair \(fewest, most\) of whole numbers with 1 <= fewest <= most"),
+        ({"cues": (3, 33)}, "cues=33 must be at most alphabet=32"),
+        ({"cues": (3, 8), "queries": 4}, "queries=4 must be a whole number from 1 to 3"),
         ({"delay": 5}, r"delay=5 must be a pair \(fewest, most\) of whole numbers with 0 <= fewest <= most"),
         ({"delay": (3, 2)}, r"delay=\(3, 2\) must be a pair"),
         ({"delay": (-1, 2)}, r"delay=\(-1, 2\) must be a pair"),

@@ -27,20 +27,33 @@ def right_with(env, knows, met=4000, asked=2000):
 
 def test_rules_on_paths_made_by_hand():
     env = Chain(hops=2, symbols=2, delay=(1, 1), alphabet=5)
-    # The delay, the inner symbols (4 -> 2 -> answer 0 and 0 -> 3 -> answer 1), when each binding is shown, the answer.
-    env.np_random = Rigged(1, [4, 0, 2, 3, 1], [3, 0, 1, 2], [0])
+    # The hops, the delay, the inner symbols (4 -> 2 -> answer 0 and 0 -> 3 -> answer 1), when each binding is shown,
+    # the answer.
+    env.np_random = Rigged(2, 1, [4, 0, 2, 3, 1], [3, 0, 1, 2], [0])
     observations, visible, rewards, info = transcript(env, [1, 1, 1, 1, 1, 0])
-    assert observations == [[0, 0, 3], [0, 2, 5], [0, 3, 6], [0, 4, 2], [0, 5, 7], [1, 4, 7], [0, 5, 7]]
+    assert observations == [[0, 0, 3], [0, 2, 5], [0, 3, 6], [0, 4, 2], [0, 7, 7], [1, 4, 7], [0, 7, 7]]
     assert visible == [True] * 4 + [False] * 3
     assert rewards == [0, 0, 0, 0, 0, 1]
     assert info == {"cue_visible": False, "score": 1.0, "is_success": True}
 
 
+def test_so_many_hops_are_drawn_alike_often_and_all_is_of_them():
+    env = Chain(hops=(1, 3), symbols=2, delay=(1, 1), alphabet=7)
+    env.reset(seed=0)
+    lengths = Counter()
+    for seen, _ in questions(env, 600):
+        bindings = [now for now in seen if not now[0] and now[1] != 9]
+        lengths[len(bindings)] += 1
+        assert len(seen) == len(bindings) + 2
+    assert set(lengths) == {2, 4, 6}
+    assert chisquare(list(lengths.values())).pvalue > 1e-3
+
+
 def test_a_wrong_answer():
     env = Chain(hops=1, symbols=3, alphabet=3)
-    env.np_random = Rigged(0, [2, 0, 1], [0, 1, 2], [2])
+    env.np_random = Rigged(1, 0, [2, 0, 1], [0, 1, 2], [2])
     observations, _, rewards, info = transcript(env, [0, 0, 0, 1])
-    assert observations == [[0, 2, 3], [0, 0, 4], [0, 1, 5], [1, 1, 6], [0, 3, 6]]
+    assert observations == [[0, 2, 3], [0, 0, 4], [0, 1, 5], [1, 1, 6], [0, 6, 6]]
     assert rewards == [0, 0, 0, -1]
     assert info == {"cue_visible": False, "score": 0.0, "is_success": False}
 
@@ -50,7 +63,7 @@ def test_every_start_is_exactly_so_many_look_ups_from_another_answer(hops):
     env = Chain(hops, symbols=4, delay=(0, 3))
     env.reset(seed=0)
     for seen, _ in questions(env, 200):
-        bindings = {origin: target for due, origin, target in seen if origin != 16 and not due}
+        bindings = {origin: target for due, origin, target in seen if origin != 20 and not due}
         assert len(bindings) == 4 * hops
         starts = set(bindings) - set(bindings.values())
         assert seen[-1][1] in starts
@@ -119,6 +132,9 @@ def test_the_space_stays_when_there_are_more_hops():
     [
         ({"hops": 0}, "hops=0 must be a whole number of at least 1"),
         ({"hops": True}, "hops=True must be a whole number"),
+        ({"hops": (0, 2)}, r"hops=\(0, 2\) must be a pair \(fewest, most\) of whole numbers with 1 <= fewest <= most"),
+        ({"hops": (1, 5)}, "alphabet=16 must be at least 20, which is hops=5 times symbols=4"),
+        ({"hops": "12"}, "hops='12' must be a whole number"),
         ({"symbols": 1}, "symbols=1 must be a whole number of at least 2"),
         ({"hops": 5}, "alphabet=16 must be at least 20, which is hops=5 times symbols=4"),
         ({"alphabet": None}, "alphabet=None must be a whole number"),

@@ -64,12 +64,19 @@ def tasks(draw):
     if kind is ReverseRecall:
         return ReverseRecall(length=number(1, 12), symbols=number(2, 5))
     if kind is Binding:
-        cues = number(1, 9)
-        queries = draw(st.none() | st.integers(1, cues))
-        return Binding(cues, number(2, 5), delay(), queries, alphabet=cues + number(0, 4), digits=number(1, 3))
+        cues = number(1, 9), number(9, 11)
+        queries = draw(st.none() | st.integers(1, cues[0]))
+        return Binding(
+            draw(st.sampled_from([cues[0], cues])),
+            *(number(2, 5), delay(), queries),
+            alphabet=cues[1] + number(0, 4),
+            digits=number(1, 3),
+        )
     if kind is Chain:
-        hops, symbols = number(1, 4), number(2, 4)
-        return Chain(hops, symbols, delay(), alphabet=hops * symbols + number(0, 4))
+        hops, symbols = (number(1, 3), number(3, 4)), number(2, 4)
+        return Chain(
+            draw(st.sampled_from([hops[1], hops])), symbols, delay(), alphabet=hops[1] * symbols + number(0, 4)
+        )
     queries, most = number(1, 4), number(1, 5)
     return Counting(queries + number(1, 3), most, length=queries * most + number(0, 9), queries=queries)
 
@@ -94,7 +101,7 @@ def test_levels_are_those_of_popgym(level):
 
 
 def test_chains_have_the_hops_of_their_names():
-    assert [make(f"Engram-Chain{hops}-v0").hops for hops in (1, 2, 3)] == [1, 2, 3]
+    assert [make(f"Engram-Chain{hops}-v0").hops for hops in (1, 2, 3)] == [(1, 1), (2, 2), (3, 3)]
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -1,0 +1,46 @@
+"""Fields of symbols: what they share, and what is refused."""
+
+import pytest
+import torch
+from gymnasium import spaces
+
+from engram.agents.encoder import ObservationEncoder
+from engram.agents.encoders.fields import FieldEncoder, alphabets_of
+
+
+def space_of(sizes, alphabets):
+    space = spaces.MultiDiscrete(sizes)
+    space.alphabets = alphabets
+    return space
+
+
+def test_it_sums_what_symbols_mean_in_their_field_and_in_any_of_their_alphabet():
+    made = FieldEncoder(space_of([2, 5, 3, 5], (7, 1, 0, 1)), 11)
+    assert made.meaning.weight.shape == (2 + 5 + 3 + 5 + 5, 11)
+    of_field = dict(enumerate(made.meaning.weight.split([2, 5, 3, 5, 5])))
+    symbols = torch.tensor([[1, 4, 2, 0], [0, 3, 0, 3]])
+    with torch.no_grad():
+        expected = [
+            sum(of_field[field][row[field]] for field in range(4)) + of_field[4][row[1]] + of_field[4][row[3]]
+            for row in symbols
+        ]
+        assert torch.allclose(made(symbols), torch.stack(expected), atol=1e-6)
+
+
+def test_a_space_that_names_alphabets_gets_it_and_its_symbols_as_they_are():
+    (part,) = ObservationEncoder(space_of([2, 5, 5], (0, 1, 1)), 11).parts
+    assert isinstance(part, FieldEncoder)
+    (other,) = ObservationEncoder(spaces.MultiDiscrete([2, 5, 5]), 11).parts
+    assert not isinstance(other, FieldEncoder)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "alphabets", "message"),
+    [
+        ([2, 5, 5], (0, 1), r"alphabets=\(0, 1\) of the observation space must be one for each of 3 fields"),
+        ([2, 5, 4], (0, 1, 1), r"alphabets=\(0, 1, 1\): fields of one alphabet must have as many values"),
+    ],
+)
+def test_alphabets_that_do_not_fit_are_refused(sizes, alphabets, message):
+    with pytest.raises(ValueError, match=message):
+        alphabets_of(space_of(sizes, alphabets))
