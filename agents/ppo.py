@@ -39,7 +39,7 @@ from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.novelty import EpisodicNovelty
 from engram.agents.rollout.observation_check import ObservationCheck
-from engram.agents.rollout.questions import declare_normalized
+from engram.agents.rollout.questions import declare_normalized, success_of
 from engram.agents.rollout.returns import RewardScale
 from engram.agents.rollout.targets import targets_of
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
@@ -292,6 +292,7 @@ class MemoryPPO(PPO):
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_] | None = None) -> None:
         infos = [{} if info.get("reset_only") else info for info in infos]  # a VecMonitor counts these steps, too
+        infos = [{**info, "is_success": success_of(info)} if "is_success" in info else info for info in infos]
         super()._update_info_buffer(infos, dones)
         lengths = (int(info["episode"]["l"]) for info in infos if "episode" in info)
         self.longest_episode = max(self.longest_episode, *lengths, 0)

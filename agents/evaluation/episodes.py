@@ -22,7 +22,7 @@ from engram.agents.rollout.questions import (
     has_attribute,
     layout_of,
     reset_infos,
-    succeeded,
+    success_of,
 )
 
 Record = tuple[bool, float, int, str, bool, bool, int, int, int]
@@ -143,7 +143,7 @@ def evaluate(
                 episode_return = float(info.get("episode", {}).get("r", returns[row]))
                 seen = first_seen[row], seen_so_far[row], int(acted_so_far[row])
                 about = layout_of(info), bool(looked_again[row]), bool(applied[row])
-                records[row].append((succeeded(info), episode_return, int(lengths[row]), *about, *seen))
+                records[row].append((bool(success_of(info)), episode_return, int(lengths[row]), *about, *seen))
                 finished += 1
                 if on_progress is not None:
                     on_progress(finished, total)

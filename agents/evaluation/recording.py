@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
-from engram.agents.rollout.questions import env_action_masks, layout_of, other_cue, reset_infos, succeeded
+from engram.agents.rollout.questions import env_action_masks, layout_of, other_cue, reset_infos, success_of
 from engram.agents.spaces import observation_tree
 from engram.memory import SlotAccess, State, tree_map
 
@@ -108,7 +108,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
             )
         )
         state = AgentState(unrolled.state, policy.stored_action.store(action))
-        success = succeeded(info) if "is_success" in info else success
+        success = success if (told := success_of(info)) is None else told
     return Recording(start, steps, success, layout_of(info), done)
 
 

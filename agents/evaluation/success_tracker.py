@@ -5,9 +5,11 @@ from __future__ import annotations
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from engram.agents.rollout.questions import success_of
+
 
 class SuccessTracker(VecEnvWrapper):
-    """Passes everything through, and sets `knows_success` once any step's info has `is_success`."""
+    """Passes everything through, and sets `knows_success` once any step's info says in `is_success` what it is."""
 
     knows_success = False
 
@@ -16,5 +18,5 @@ class SuccessTracker(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
-        self.knows_success = self.knows_success or any("is_success" in info for info in infos)
+        self.knows_success = self.knows_success or any(success_of(info) is not None for info in infos)
         return observations, rewards, dones, infos

@@ -13,6 +13,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
+from engram.agents.rollout.observation_check import WrongStep
+
 _SCENE = ("image", "observation")
 
 
@@ -66,9 +68,19 @@ def other_cue(env: VecEnv, row: int, observation: Any) -> Any | None:
     return {**observation, scene: env.env_method("other_cue", observation[scene], indices=[row])[0]}
 
 
-def succeeded(info: dict[str, Any]) -> bool:
-    """Return what an info says of success, also as an array of one; False if it says nothing."""
-    return bool(np.any(info.get("is_success", False)))
+def success_of(info: dict[str, Any]) -> bool | None:
+    """Return what an info says of success, also as an array of one; None if it does not say, or says None or NaN.
+
+    Raises:
+        WrongStep: if it says something that is neither yes nor no.
+    """
+    said = info.get("is_success")
+    if said is None:
+        return None
+    values = np.asarray(said)
+    if values.dtype.kind not in "biuf":
+        raise WrongStep(f"info['is_success']={said!r:.60} must be True or False, or None where nobody knows")
+    return None if np.isnan(values).any() else bool(values.any())
 
 
 def layout_of(info: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ class Game:
         self.episode_return += self.reward
         if self.over:
             self.episodes_over += 1
-            self.reports_success = "is_success" in self.info
+            self.reports_success = self.info.get("is_success") is not None
             self.successes += bool(self.info.get("is_success"))
 
     def summary(self) -> str:

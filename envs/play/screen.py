@@ -106,7 +106,7 @@ class Screen:
         """Return how the episode ended."""
         game = self._game
         end = ["the end" if game.terminated else "the end, out of steps"]
-        if "is_success" in game.info:
+        if game.info.get("is_success") is not None:
             end.append("success" if game.info["is_success"] else "no success")
         if "score" in game.info:
             end.append(f"score {game.info['score']:.3g}")

@@ -162,6 +162,21 @@ def test_an_env_that_cannot_be_closed_is_a_warning_and_the_run_is_evaluated(tmp_
     assert not (folder / "failure.json").exists()
 
 
+@pytest.mark.parametrize("kind", ["unknown", "nan"])
+def test_success_that_nobody_knows_is_not_told_and_returns_are_compared(tmp_path: Path, kind: str) -> None:
+    value = {"unknown": "null", "nan": "nan"}[kind]
+    train(composed(*words("plain", f"runs_dir={tmp_path}", f"+env.kwargs.success={value}")), "unknown")
+    (folder,) = (tmp_path / "unknown").iterdir()
+    assert json.loads((folder / "evaluation.json").read_text())["success"] is None
+    assert "success_rate" not in (folder / "metrics.csv").read_text()
+
+
+def test_success_that_is_a_text_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed(tmp_path, "plain", "+env.kwargs.success=sure")
+    line = "info['is_success']='sure' must be True or False, or None where nobody knows"
+    assert re.search(rf"^failed after [\d,]+ steps: {re.escape(line)}$", capsys.readouterr().err, re.MULTILINE)
+
+
 def test_a_job_of_a_grid_whose_env_leaves_does_not_stop_the_others_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from statistics import fmean
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
@@ -80,7 +79,7 @@ class ProgressLine(BaseCallback):
 
     def _recent(self) -> str:
         if self.model.ep_success_buffer:
-            return f"success {fmean(bool(np.any(one)) for one in self.model.ep_success_buffer):.2f}"
+            return f"success {fmean(self.model.ep_success_buffer):.2f}"
         if self.model.ep_info_buffer:
             return f"return {fmean(info['r'] for info in self.model.ep_info_buffer):.2f}"
         return "no episode has ended"

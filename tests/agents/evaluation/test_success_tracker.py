@@ -1,6 +1,7 @@
 """Whether success is known: from the first step whose info has it, and not before."""
 
 import numpy as np
+import pytest
 from cued import cued
 from staggered import ROWS, Staggered, vec_env
 
@@ -25,12 +26,19 @@ def test_success_is_known_once_an_info_has_it():
     assert env.knows_success
 
 
-def test_without_success_in_any_info_it_stays_unknown():
-    env = SuccessTracker(vec_env(env=WithoutSuccess))
+class NobodyKnows(Staggered):
+    def step(self, action):
+        *result, info = super().step(action)
+        return *result, {name: None if name == "is_success" else value for name, value in info.items()}
+
+
+@pytest.mark.parametrize("env", [WithoutSuccess, NobodyKnows])
+def test_without_success_in_any_info_it_stays_unknown(env):
+    env = SuccessTracker(vec_env(env=env))
     env.reset()
     for _ in range(17):
         *_, infos = env.step([0] * ROWS)
-        assert all("is_success" not in info for info in infos)
+        assert all(info.get("is_success") is None for info in infos)
     assert not env.knows_success
 
 

@@ -11,7 +11,8 @@ from staggered import Staggered, vec_env
 
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
-from engram.agents.rollout.questions import ends_by_itself, layout_of, reset_infos, succeeded
+from engram.agents.rollout.observation_check import WrongStep
+from engram.agents.rollout.questions import ends_by_itself, layout_of, reset_infos, success_of
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, StateDrift
 
 
@@ -112,9 +113,32 @@ def test_it_is_evaluated_too():
     assert evaluate(model, Arrays(vec_env()), 9).success.all()
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (True, True),
+        (np.False_, False),
+        (1, True),
+        (0.0, False),
+        (np.array([True]), True),
+        (np.array([False, True]), True),
+        (None, None),
+        (float("nan"), None),
+        (np.array([np.nan]), None),
+    ],
+)
+def test_success_is_told_or_it_is_not(said, meant):
+    assert success_of({"is_success": said}) is meant
+    assert success_of({}) is None
+
+
+@pytest.mark.parametrize("said", ["yes", [None], {"a": 1}])
+def test_success_that_is_neither_yes_nor_no_is_one_line(said):
+    with pytest.raises(WrongStep, match=r"^info\['is_success'\]=.* must be True or False, or None where nobody knows$"):
+        success_of({"is_success": said})
+
+
 def test_what_an_info_means_by_our_names_is_ours_only_if_it_is_of_our_kind():
-    assert succeeded({"is_success": np.array([True])})
-    assert not succeeded({})
     assert layout_of({"layout": "00ff"}) == "00ff"
     assert layout_of({"layout": np.zeros((8, 8))}) == ""
     assert reset_infos(Adapter(Simulator(vec_env()))) == [{}, {}, {}]
