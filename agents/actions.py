@@ -89,7 +89,10 @@ def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:
         raise ValueError(f"action masks have {masks.shape[-1]} entries; the action space has {sum(sizes)} choices")
     exporting = torch.compiler.is_exporting()  # then no value can be looked at
     if not exporting and not all(mask.any(-1).all() for mask in masks.split(sizes, dim=-1)):
-        raise ValueError("an action mask allows no action at all; every choice needs one that is allowed")
+        shut = torch.stack([~mask.any(-1) for mask in masks.split(sizes, dim=-1)], dim=-1)
+        row, choice = shut.nonzero()[0].tolist()
+        which = f" of choice {choice}" if len(sizes) > 1 else ""
+        raise ValueError(f"the action mask of env {row} allows no action{which} at all; every choice needs one")
     masked = [
         Categorical(logits=part.logits.masked_fill(~mask, MASKED_LOGIT), validate_args=False)
         for part, mask in zip(parts, masks.split(sizes, dim=-1), strict=True)

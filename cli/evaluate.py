@@ -35,7 +35,7 @@ from engram.evidence.explanation.run import explain_episode
 from engram.evidence.horizon.compare import compare_horizons, print_horizons, write_horizons
 from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.report.file_formats import help_text
-from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run
+from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run, refusing_foreign_errors
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_runs
 from engram.evidence.runs.result_files import check_ours, check_writable
 from engram.evidence.runs.settings import settings_of_config, settings_of_delays, settings_of_sizes, trained_setting
@@ -156,7 +156,8 @@ def _run(options: argparse.Namespace) -> None:
             try:
                 if len(paths) > 1:
                     stdout_console().print(path, highlight=False, soft_wrap=True)
-                _evaluate(path, options)
+                with refusing_foreign_errors(f"{path}: "):
+                    _evaluate(path, options)
             except CannotRun as error:
                 if len(paths) == 1:
                     raise

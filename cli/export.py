@@ -19,7 +19,7 @@ from engram.agents.export.agreement import agreement
 from engram.agents.export.onnx import METADATA, export_onnx
 from engram.cli.terminal import OneLineParser, warn_in_one_line
 from engram.configs import CannotRun
-from engram.evidence.runs.open import load_run
+from engram.evidence.runs.open import load_run, refusing_foreign_errors
 from engram.evidence.runs.result_files import check_ours
 from engram.evidence.runs.user_modules import split_modules
 from engram.tracking.commands import command, program
@@ -39,8 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     warn_in_one_line()
     names, modules = split_modules(options.run)
-    if len(names) != 1 or options.batch_size < 1 or options.steps < 0:
-        parser.error("name one run, a --batch-size of at least 1, and no negative --steps")
+    if len(names) != 1:
+        parser.error(f"name one run; these are {len(names)}")
+    for option, number, least in (("--batch-size", options.batch_size, 1), ("--steps", options.steps, 0)):
+        if number < least:
+            parser.error(f"{option} {number}: must be at least {least}")
     path = options.out or Path(names[0]) / "policy.onnx"
     try:
         check_ours([path], path, METADATA.encode())
@@ -48,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             names[0], n_envs=options.batch_size, checkpoint=options.checkpoint, device="cpu", modules=modules
         )
         export_onnx(run.model, path, options.batch_size)
-        found = agreement(run.model.policy, path, run.env, options.steps) if options.steps else None
+        with refusing_foreign_errors(f"{path} is written, but the env ended its check: "):
+            found = agreement(run.model.policy, path, run.env, options.steps) if options.steps else None
     except (CannotRun, ValueError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

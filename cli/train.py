@@ -25,12 +25,11 @@ from engram.configs import CannotRun, TrainConfig
 from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
 from engram.evidence.runs.caveats import trained_on_ranges
-from engram.evidence.runs.open import drawn_in_training
+from engram.evidence.runs.open import drawn_in_training, refusing_foreign_errors
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, ProgressLine, StateDrift, StopOnRequest, Validation
 from engram.tracking.commands import program
-from engram.tracking.failure import failure_line
 from engram.tracking.writers import MetricsFile
 
 
@@ -46,11 +45,9 @@ def train(config: TrainConfig, name: str) -> None:
         SystemExit: if the training was stopped by a signal, after the model was saved.
     """
     torch.set_num_threads(config.torch_threads)
-    try:
+    with refusing_foreign_errors("env: "):
         env, validation_env, model = prepare(config)
         leaks = check_leakage(config)
-    except (SystemExit, GeneratorExit) as error:  # of an env
-        raise CannotRun(f"env: {failure_line(error)}") from error
     console = stderr_console()
     print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     with StopRequest() as request:

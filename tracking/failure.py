@@ -10,6 +10,8 @@ from engram.tracking.run_folder import RunFolder
 
 _TOP = Path(__file__).resolve().parent.parent
 _AROUND = ("site-packages", *(str(_TOP / name) for name in ("agents", "cli", "memory", "tracking")))
+_BOXES = ("agents", "cli", "configs", "engram", "envs", "evidence", "memory", "tracking")
+_OURS = tuple(str(_TOP / name) for name in _BOXES)
 
 
 def record_failure(folder: RunFolder, error: BaseException, timesteps: int) -> str:
@@ -35,6 +37,13 @@ def failure_line(error: BaseException) -> str:
     if type(error).__module__.partition(".")[0] == __name__.partition(".")[0]:  # ours say all that is to be said
         return line
     return f"{type(error).__name__}{': ' if line else ''}{line} ({_where(error)})"
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Return whether the innermost line that is of no installed package is a user's: it is no fault of ours then."""
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    own = [name for name in frames if "site-packages" not in name]
+    return bool(own) and not own[-1].startswith(_OURS)
 
 
 def _where(error: BaseException) -> str:

@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
+from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from gymnasium import spaces
@@ -43,9 +44,12 @@ def export_onnx(model: MemoryPPO | MemoryPolicy, path: str | Path, batch_size: i
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ValueError(f"an export needs {' and '.join(missing)}: pip install 'engram-rl[export]'")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
-    step = ExportedStep(copied(model.policy if isinstance(model, MemoryPPO) else model), batch_size)
+    if not isinstance(batch_size, SupportsIndex) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} must be a whole number of at least 1")
+    policy = getattr(model, "policy", model)
+    if not isinstance(policy, MemoryPolicy):
+        raise ValueError(f"an agent of {type(policy).__name__} has no memory; what is exported is a MemoryPPO")
+    step = ExportedStep(copied(policy), index(batch_size))
     about = described(step, batch_size)
     with torch.no_grad():
         program = traced(step)

@@ -1,6 +1,7 @@
 """Opening a run: its configuration, its agent, and the envs in which it is examined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from engram.evidence.runs.result_files import made_by, what_made
 from engram.evidence.runs.settings import Setting, trained_setting
 from engram.evidence.runs.user_modules import import_modules, modules_of
 from engram.tracking import RunFolder
+from engram.tracking.failure import failure_line, is_foreign
 
 # Far from the seeds that one trains with; the split keeps the layouts apart in any case.
 TEST_SEED = 1_000_000_000
@@ -93,6 +95,24 @@ def open_envs(
                 raise ValueError(f"{setting.label}: the agent was trained with {trained}, and this env has {ours}")
         envs.append(env)
     return envs
+
+
+@contextmanager
+def refusing_foreign_errors(what: str = "") -> Iterator[None]:
+    """Take what an env of the user's raises for a run that cannot be carried out; errors of ours stay what they are.
+
+    Args:
+        what: begins the line.
+
+    Raises:
+        CannotRun: with what was raised, and where.
+    """
+    try:
+        yield
+    except (Exception, SystemExit, GeneratorExit) as error:
+        if isinstance(error, CannotRun) or not is_foreign(error):
+            raise
+        raise CannotRun(f"{what}{failure_line(error)}") from error
 
 
 def check_device(option: str, device: str) -> None:
@@ -183,7 +203,8 @@ def load_run(
     if n_envs is None:
         n_envs = config.env.n_envs if side == "train" else config.eval.n_envs
     try:
-        (env,) = open_envs(config, [trained_setting(config.env)], 1, model, n_envs, side, seed)
+        with refusing_foreign_errors(f"{run}: "):
+            (env,) = open_envs(config, [trained_setting(config.env)], 1, model, n_envs, side, seed)
     except (ValueError, GymnasiumError) as error:
         raise CannotRun(f"{run}: {' '.join(str(error).split())}") from error
     return LoadedRun(model, env, config)

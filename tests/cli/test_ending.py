@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from failing_env import WAYS, Failing
 from tiny_runs import TINY, composed
 
 from engram.agents import MemoryPPO
+from engram.cli import evaluate, export
 from engram.cli.hydra import run
 from engram.cli.train import train
 from engram.configs import CannotRun
+from engram.envs import make_env
+from engram.evidence.runs.open import refusing_foreign_errors
 from engram.tracking import RunFolder, atomic
 
 SIZES = [word for word in TINY if not word.startswith("env")]
@@ -74,9 +78,10 @@ def test_whatever_an_env_does_leaves_the_agent_a_mark_and_a_true_line(
     assert said[-1] == f"the agent is in {folder / 'latest.zip'}, the traceback in {folder / 'failure.txt'}"
 
 
-@pytest.mark.parametrize("kind", ["exit", "exit3", "generator"])
-def test_an_env_that_leaves_before_the_training_is_one_line(kind: str) -> None:
-    with pytest.raises(CannotRun, match=r"^env: (SystemExit|GeneratorExit).*failing_env\.py"):
+@pytest.mark.parametrize("kind", ["exit", "exit3", "generator", "error", "disk", "mute"])
+def test_an_env_that_fails_before_the_training_is_one_line(kind: str) -> None:
+    raised = "SystemExit|GeneratorExit|ZeroDivisionError|OSError|Mute"
+    with pytest.raises(CannotRun, match=rf"^env: ({raised}).*failing_env\.py"):
         train(composed(*words(kind, "+env.kwargs.at=0")), "failing")
 
 
@@ -169,6 +174,34 @@ def test_success_that_nobody_knows_is_not_told_and_returns_are_compared(tmp_path
     (folder,) = (tmp_path / "unknown").iterdir()
     assert json.loads((folder / "evaluation.json").read_text())["success"] is None
     assert "success_rate" not in (folder / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("kind", ["error", "disk", "exit"])
+def test_an_env_that_fails_later_is_a_line_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    runs = [tmp_path / "a", tmp_path / "b"]
+    train(composed(*words("plain", f"runs_dir={tmp_path}", "eval.final_episodes=0")), "later")
+    (made,) = (tmp_path / "later").iterdir()
+    for run_folder in runs:
+        shutil.copytree(made, run_folder)
+    monkeypatch.setattr(Failing, "steps", 301)
+    monkeypatch.setitem(WAYS, "plain", WAYS[kind])
+    capsys.readouterr()
+    where = r"(ZeroDivisionError|OSError|SystemExit).*failing_env\.py, line \d+\)"
+    assert export.main([str(runs[0]), "--steps", "20"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(rf"export\.py: .*policy\.onnx is written, but the env ended its check: {where}", line)
+    assert evaluate.main([str(run_folder) for run_folder in runs]) == 2
+    said = capsys.readouterr().err.splitlines()
+    for run_folder in runs:
+        assert any(re.fullmatch(rf"left out: {run_folder}: {where}", line) for line in said)
+    assert "2 of 2 runs could not be evaluated" in said[-1]
+
+
+def test_an_error_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ValueError, match="delay"), refusing_foreign_errors():
+        make_env("Engram-TMaze-v0", kwargs={"delay": [9, 3]})
 
 
 def test_success_that_is_a_text_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

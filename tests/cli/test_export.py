@@ -75,7 +75,17 @@ def test_what_is_wrong_is_said_in_a_line(
     assert error.count("\n") == 1, error
 
 
-@pytest.mark.parametrize("wrong", [["a", "b"], ["a", "--batch-size", "0"], ["a", "--steps", "-1"]])
-def test_arguments_that_make_no_sense(wrong: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["a", "b"], "name one run; these are 2"),
+        (["a", "--batch-size", "0"], "--batch-size 0: must be at least 1"),
+        (["a", "--steps", "-1"], "--steps -1: must be at least 0"),
+    ],
+)
+def test_the_argument_that_makes_no_sense_is_named(
+    wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         export.main(wrong)
+    assert capsys.readouterr().err == f"export.py: {said}; see --help\n"

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from staggered import agent, vec_env
 from torch import nn
@@ -53,9 +54,17 @@ def test_what_cannot_be_exported(kwargs, said, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_batch(tmp_path):
-    with pytest.raises(ValueError, match="batch_size=0 must be at least 1"):
-        export_onnx(agent(vec_env()), tmp_path / "policy.onnx", 0)
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, "2", None])
+def test_no_batch(tmp_path, batch_size):
+    with pytest.raises(ValueError, match=rf"^batch_size={batch_size!r} must be a whole number of at least 1$"):
+        export_onnx(agent(vec_env()), tmp_path / "policy.onnx", batch_size)
+
+
+def test_an_agent_without_a_memory(tmp_path):
+    stock = PPO("MlpPolicy", "CartPole-v1", device="cpu")
+    for model in (stock, stock.policy):
+        with pytest.raises(ValueError, match=r"^an agent of ActorCriticPolicy has no memory; what is exported is a "):
+            export_onnx(model, tmp_path / "policy.onnx")
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnxscript"])
