@@ -26,7 +26,8 @@ class GymnasiumVecEnv(VecEnv):
     ``terminal_observation``, and nothing is bootstrapped from it.
 
     For the usual statistics of episodes put Stable-Baselines3's ``VecMonitor`` around it, or Gymnasium's
-    ``RecordEpisodeStatistics`` around the vector environment.
+    ``RecordEpisodeStatistics`` around the vector environment. In the mode DISABLED take the first: the second takes a
+    reset by a mask, which Gymnasium's own envs take out of the options, for one of all.
 
     Args:
         env: the vector environment.

@@ -11,6 +11,7 @@ from minigrid.envs.babyai.core.roomgrid_level import RoomGridLevel
 from minigrid.envs.memory import MemoryEnv
 from minigrid.minigrid_env import MiniGridEnv
 
+from engram.envs.checks import check_view_size
 from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.as_wrapped import AsWrapped, changes_the_view, check_values
 from engram.envs.wrappers.cue import CueVisible
@@ -55,15 +56,18 @@ def as_seen(
     """
     bare = cast(MiniGridEnv, env.unwrapped)
     _check_files(name, bare)
-    words = words_of_missions(bare)
-    if isinstance(bare, RoomGridLevel):
-        env = QuietReset(env)
     wrapped = changes_the_view(env)
     if wrapped:
         check_values(env, name)
         for argument, value in (("view_size", view_size), ("pixels", pixels)):
             if value is not None:
                 raise ValueError(f"{name}: {argument} is for MiniGrid's own view, but its wrappers show another one")
+    elif view_size is not None:
+        check_view_size("view_size", view_size, max(bare.width, bare.height))
+    words = words_of_missions(bare)  # draws mazes, and so comes after what can be refused without
+    if isinstance(bare, RoomGridLevel):
+        env = QuietReset(env)
+    if wrapped:
         env = flattened(AsWrapped(env, words))
     else:
         env = SymbolView(env, view_size)
