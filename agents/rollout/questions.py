@@ -6,11 +6,12 @@ whatever they like.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from engram.agents.rollout.observation_check import WrongStep
@@ -57,13 +58,16 @@ def other_cue(env: VecEnv, row: int, observation: Any) -> Any | None:
     """Return an observation of one env with the other cue in place of its own, or None if the env does not know it.
 
     Of a Dict the part changes that shows the scene, as the wrappers of `make_env` call it; what else there is stays.
+    Envs change the symbols of a scene, not a picture of it.
     """
     if not has_attribute(env, "other_cue"):
         return None
     if not isinstance(observation, dict):
+        if is_image_space(env.observation_space):
+            return None
         return env.env_method("other_cue", observation, indices=[row])[0]
     scene = next((key for key in _SCENE if key in observation), None)
-    if scene is None:
+    if scene is None or is_image_space(cast(spaces.Dict, env.observation_space)[scene]):
         return None
     return {**observation, scene: env.env_method("other_cue", observation[scene], indices=[row])[0]}
 

@@ -12,7 +12,8 @@ from staggered import Staggered, vec_env
 from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.rollout.observation_check import WrongStep
-from engram.agents.rollout.questions import ends_by_itself, layout_of, reset_infos, success_of
+from engram.agents.rollout.questions import ends_by_itself, layout_of, other_cue, reset_infos, success_of
+from engram.envs import make_vec_env
 from engram.tracking.callbacks import GateSelectivity, LayoutCount, StateDrift
 
 
@@ -254,3 +255,12 @@ def test_a_process_is_asked_for_nothing_that_cannot_be_sent():
     assert ends_by_itself(env)
     assert env.reset().shape == (1, 4)
     env.close()
+
+
+@pytest.mark.parametrize("previous_reward", [False, True])
+@pytest.mark.parametrize("pixels", [None, 8])
+def test_the_other_cue_is_put_into_symbols_not_into_a_picture(pixels, previous_reward):
+    env = make_vec_env("Engram-MatchS13-v0", n_envs=2, seed=0, pixels=pixels, previous_reward=previous_reward)
+    shown = env.reset()
+    first = {key: part[0] for key, part in shown.items()} if previous_reward else shown[0]
+    assert (other_cue(env, 0, first) is None) == (pixels is not None)
