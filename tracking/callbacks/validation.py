@@ -12,6 +12,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.memory_panel import UNUSED, MemoryPanel
 from engram.agents.evaluation.success_tracker import SuccessTracker
+from engram.tracking.callbacks.unlearning import LEAST, Unlearning
 from engram.tracking.interrupt import Stopped, StopRequest
 from engram.tracking.peak_memory import peak_memory_mb
 from engram.tracking.run_folder import RunFolder
@@ -28,7 +29,7 @@ class Validation(BaseCallback):
     small, many models reach its top, and the first of them is more likely to be a peak of chance than the last.
     Logs `eval/success_rate` (if the env reports success), `eval/mean_return` and `eval/mean_length`, and what the
     memory did in some of these episodes as `panel/...` (see `MemoryPanel.figures`); warns if the agent does not act by
-    it.
+    it, and if what it had learned is lost (see `Unlearning`).
 
     Args:
         env: envs of the validation side, not used for anything else.
@@ -66,6 +67,7 @@ class Validation(BaseCallback):
         self.held = 0  # evaluations in a row that have reached it
         self.print_line = print_line
         self.best: float | None = None
+        self.unlearning = Unlearning()
         self.due = every
 
     def _on_step(self) -> bool:
@@ -123,6 +125,10 @@ class Validation(BaseCallback):
         found = f"success {success:.3f}, " if self.env.knows_success else ""
         mark = "  (best so far)" if better else ""
         self.print_line(f"{self.num_timesteps:>11,} steps: validation {found}return {mean_return:.3f}{mark}")
+        approx_kl = self.logger.name_to_value.get("train/approx_kl")
+        least = LEAST if self.env.knows_success else 0.0
+        if fallen := self.unlearning.sentence(score, self.num_timesteps, least, approx_kl):
+            self.print_line(fallen)
         self.held = self.held + 1 if self.stop_at is not None and score >= self.stop_at else 0
         if self.held == 2:
             self.print_line(

@@ -153,3 +153,9 @@ def test_a_level_held_twice_in_a_row_ends_the_training(play, knows_success: bool
     assert len(kept.left) == 2  # the fourth was the last one, also at the end
     assert ["the training ends" in line for line in kept.printed].count(True) == 1
     assert play(*results, stop_at=None).left == []
+
+
+def test_it_says_that_what_was_learned_is_lost(play) -> None:
+    printed = play((0.0, 0.0), (1.0, 0.9), (0.25, 0.2), (0.25, 0.2), (0.0, 0.0)).printed
+    assert ["has fallen from 1.000 at 20 steps to 0.250" in line for line in printed if "warning" in line] == [True]
+    assert "warning: validation has fallen" in printed[4]
