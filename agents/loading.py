@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from engram.agents.arguments import refuse_unknown
 
 OF_THE_AGENT = inspect.signature(MemoryActorCritic).parameters.keys() - {"self", "lr_schedule", "kwargs"}
 OF_LOAD = {"policy", "env", "device", "_init_setup_model"}
+EARLIER: Mapping[str, Any] = {"reward_scale": None}
+"""What agents that were saved before returns had a scale hold beside their settings; its class is gone."""
 
 
 def refuse_changes(given: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -29,6 +31,20 @@ def refuse_changes(given: Mapping[str, Any], known: Iterable[str]) -> None:
         if name in OF_THE_AGENT:
             raise ValueError(f"{name} belongs to the saved agent and cannot be changed by load; leave it out")
     refuse_unknown("MemoryPPO", given, set(known) - OF_THE_AGENT - OF_LOAD)
+
+
+def with_settings_of_today(saved: MutableMapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Rename the settings of an agent that was saved before: what had learned from rewards as they are goes on so.
+
+    Args:
+        saved: the attributes of the loaded agent.
+        given: settings that shall be others than those that were saved.
+    """
+    for name in EARLIER:
+        saved.pop(name, None)
+    earlier = saved.pop("normalize_rewards", None)
+    if earlier is not None and "normalize_returns" not in given:
+        saved["normalize_returns"] = earlier
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class MemoryPolicy(MemoryActorCritic):
         return self.first_step(obs)[0]
 
     def predict_values(self, obs: PyTorchObs) -> Tensor:
-        """Return the values [B, 1] of first observations [B, ...]."""
+        """Return the values [B, 1] of first observations [B, ...], in units of `MemoryPPO.return_scale`."""
         return self.first_step(obs)[1].unsqueeze(-1)
 
     def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:

@@ -33,14 +33,14 @@ from engram.agents.arguments import (
     with_architecture,
 )
 from engram.agents.learning.update import metrics, numbers_now, update
-from engram.agents.loading import naming_missing_classes, refuse_changes
+from engram.agents.loading import EARLIER, naming_missing_classes, refuse_changes, with_settings_of_today
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.novelty import EpisodicNovelty
 from engram.agents.rollout.observation_check import ObservationCheck
 from engram.agents.rollout.questions import declare_normalized, success_of
-from engram.agents.rollout.returns import RewardScale
+from engram.agents.rollout.returns import largest_return
 from engram.agents.rollout.targets import targets_of
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
 from engram.agents.settings import SCHEDULES, check_settings, number_now, plain
@@ -69,13 +69,14 @@ class MemoryPPO(PPO):
         encoder, encoder_kwargs: name in `agents.ENCODERS` or class of what encodes observations, and its own arguments;
             by default "auto", which chooses by the space.
         chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
-        novelty_coef: bonus for the first visit of an observation in an episode, in units of reward; 0 for none. It is
-            added to the rewards that are learned from, never to those observed, logged or returned.
+        novelty_coef: bonus for the first visit of an observation in an episode, as a share of the largest return; 0 for
+            none. It is added to the rewards that are learned from, never to those observed, logged or returned.
         novelty_fraction: share of the training over which the bonus falls linearly to zero.
         precision: "float32", or "bf16" to collect and to learn under autocast; what addresses a memory stays in full
             precision, and so does evaluation.
-        normalize_rewards: whether rewards are divided by the deviation of the discounted returns so far, for learning;
-            it is saved with the agent, and what is observed, logged and returned stays the env's own.
+        normalize_returns: whether rewards are divided by the largest magnitude of a discounted return met so far, for
+            learning; it is saved with the agent. What is observed, logged and returned stays the env's own; values are
+            in units of `return_scale`.
 
     Raises:
         ValueError: if a space is not supported, sizes do not fit, or a name is unknown.
@@ -85,6 +86,8 @@ class MemoryPPO(PPO):
     policy: MemoryPolicy
     longest_episode: int = 0
     """Steps of the longest episode of the training, as far as a Monitor told them; saved with the agent."""
+    largest_return: float = 0.0
+    """Largest magnitude of a discounted return within a rollout so far, 0 if there was none; saved with the agent."""
 
     def __init__(
         self,
@@ -125,7 +128,7 @@ class MemoryPPO(PPO):
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
         precision: str = "float32",
-        normalize_rewards: bool = False,
+        normalize_returns: bool = True,
         **unknown: Never,  # type checkers refuse any; at run time the nearest name is suggested
     ) -> None:
         given = locals()
@@ -140,8 +143,7 @@ class MemoryPPO(PPO):
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
         self.precision = precision
-        self.normalize_rewards = normalize_rewards
-        self.reward_scale = RewardScale()
+        self.normalize_returns = normalize_returns
         stock = {name: given[name] for name in inspect.signature(PPO).parameters if name in given}
         n_envs = getattr(env, "num_envs", 1)
         fitting = fit_chunks(n_steps, n_envs, chunk_length, batch_size)[1]
@@ -180,6 +182,11 @@ class MemoryPPO(PPO):
             declare_normalized(env)
         check_spaces(env.observation_space, env.action_space)
         return PPO._wrap_env(env, verbose, monitor_wrapper)
+
+    @property
+    def return_scale(self) -> float:
+        """What a return and a value of 1 are in the env's own rewards: 1 until a return differs from 0."""
+        return (self.largest_return or 1.0) if self.normalize_returns else 1.0
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == "float32":
@@ -231,8 +238,11 @@ class MemoryPPO(PPO):
             ValueError: if what the saved agent is made of was given, too, or a name is unknown.
         """
         refuse_changes(kwargs, inspect.signature(MemoryPPO).parameters.keys() - NOT_SUPPORTED.keys())
+        custom_objects = {**EARLIER, **(custom_objects or {})}
         with naming_missing_classes(path):
-            return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
+            model = super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
+        with_settings_of_today(vars(model), kwargs)
+        return model
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the chunk buffer with `n_rollout_steps` steps of every env; False if a callback ended the training."""
@@ -273,13 +283,17 @@ class MemoryPPO(PPO):
         self._update_info_buffer(rollout.episodes, np.ones(len(rollout.episodes), dtype=bool))
         callback.update_locals({"episodes": rollout.episodes})
 
+        steps = self.chunks.steps
+        if self.normalize_returns:
+            met = largest_return(steps.rewards, steps.terminated | steps.truncated, self.gamma)
+            self.largest_return = max(self.largest_return, met)
         targets = targets_of(
-            self.chunks.steps,
+            steps,
             rollout,
             gamma=self.gamma,
             gae_lambda=self.gae_lambda,
             novelty_coef=coef,
-            reward_scale=self.reward_scale if self.normalize_rewards else None,
+            return_scale=self.return_scale,
         )
         self.chunks.set_targets(targets.advantages, targets.returns)
 

@@ -28,7 +28,7 @@ SCHEDULES = {
 """What may be a function of the share of training that is left, too."""
 MAY_BE_NONE = ("target_kl", "clip_range_vf")
 MAY_BE_INFINITE = ("max_grad_norm",)
-SWITCHES = ("normalize_advantage", "normalize_rewards")
+SWITCHES = ("normalize_advantage", "normalize_returns")
 PRECISIONS = ("float32", "bf16")
 
 

@@ -54,7 +54,7 @@ def cue_matters_most(model: MemoryPPO, env: VecEnv, episodes: int, seed: int, co
     @lru_cache(maxsize=DONORS + 1)  # every episode lends events to those before it
     def played(number: int) -> Recording:
         env.seed(seed + number)
-        return record(model.policy, env, MOST_STEPS)
+        return record(model.policy, env, MOST_STEPS, return_scale=model.return_scale)
 
     for number in track(range(episodes), "playing back", console=console, transient=True):
         recording = played(number)

@@ -27,7 +27,6 @@ NOT_ON_DEVICE = {
     "pixels": None,
     "previous_reward": False,
     "random_actions": 0.0,
-    "reward_scale": 1.0,
     "subprocess": False,
 }
 

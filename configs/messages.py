@@ -34,8 +34,11 @@ RENAMED = {
     "eval.harder": "eval.test_settings",
     "env.actions": "env.useful_actions",
     "memory.normalise_interface": "memory.normalize_interface",
+    "ppo.normalize_rewards": "ppo.normalize_returns",
 }
 """Keys that had another name once, and that name now."""
+REMOVED = {"env.reward_scale": "is gone; returns are in units of the largest one by themselves (ppo.normalize_returns)"}
+"""Keys that there were once, and what there is instead."""
 
 CONFIG_ERRORS = (CannotRun, HydraException, OmegaConfBaseException, yaml.YAMLError)
 """What composing a configuration raises when it is at fault."""
@@ -77,6 +80,8 @@ def suggest_key(key: str, owner: Any = None) -> str:
     """
     if key in RENAMED:
         return f"is called {RENAMED[key]} now"
+    if key in REMOVED:
+        return REMOVED[key]
     group, _, last = key.rpartition(".")
     known = [*schema_keys(TrainConfig), *GROUPS]
     if chosen := _keys_of_choice(group, owner):

@@ -65,7 +65,6 @@ class EnvConfig:
     random_actions: float = option(
         "probability that in training a random action begins at a step, held for a while", 0.0, low=0, high=1
     )
-    reward_scale: float = option("factor of the rewards to learn from; all returns reported are the env's own", 1.0)
     chance: float | None = option(
         "success of a player that cannot recall, for the verdict; null if unknown", None, low=0, high=1
     )
@@ -215,8 +214,12 @@ class PPOConfig:
     target_kl: float | None = option(
         "stop the epochs of a rollout beyond 1.5 times this divergence; null never stops", low=0
     )
-    normalize_rewards: bool = option("learn from rewards in units of the returns' deviation; saved", False)
-    novelty_coef: float = option("bonus for the first visit of an observation in an episode; 0 turns it off", low=0)
+    normalize_returns: bool = option(
+        "learn from rewards in units of the largest discounted return so far, which is saved with the agent", True
+    )
+    novelty_coef: float = option(
+        "bonus for the first visit of an observation in an episode, in the same units; 0 turns it off", low=0
+    )
     novelty_fraction: float = option("part of the training after which that bonus is zero", low=0, high=1)
     precision: Precision = option("float32, or bf16 by autocast", Precision.float32)
     features_dim: int = option("width of an encoded event: an observation and the action before it", low=1)

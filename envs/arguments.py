@@ -44,7 +44,6 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "odometry": (_truth, "true or false"),
     "previous_reward": (_truth, "true or false"),
     "random_actions": (is_number, "a number"),
-    "reward_scale": (is_number, "a number"),
     "kwargs": (_by_name, "a dictionary of arguments by name, or None"),
     "module": (_module, "the name of a module, or None"),
     "subprocess": (_truth, "true or false"),

@@ -29,7 +29,7 @@ from engram.envs.tasks.tmaze.env import TMaze
 from engram.envs.wrappers.actions import RandomActions
 from engram.envs.wrappers.flat_observation import flattened
 from engram.envs.wrappers.minigrid import as_seen, is_minigrid, is_shown
-from engram.envs.wrappers.reward import PreviousReward, RewardScale
+from engram.envs.wrappers.reward import PreviousReward
 
 _BATCHED = (TMazeVecEnv, GridVecEnv, SequenceVecEnv)
 
@@ -45,7 +45,6 @@ def make_env(
     odometry: bool = False,
     previous_reward: bool = False,
     random_actions: float = 0.0,
-    reward_scale: float = 1.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     monitor: bool = False,
@@ -67,7 +66,6 @@ def make_env(
         previous_reward: whether the observation holds the reward of the previous step.
         random_actions: probability that at a step a random action begins, which is repeated for a while; where mazes
             are few, this leads the agent to places that its own policy avoids. For Discrete actions.
-        reward_scale: factor of the rewards to learn from; observed and monitored rewards are not multiplied.
         kwargs: arguments of the environment itself.
         module: a module to import first, so that its ids are registered.
         monitor: whether to wrap it in Stable-Baselines3's ``Monitor``.
@@ -99,8 +97,6 @@ def make_env(
     if monitor:
         reports = is_minigrid(env) or getattr(bare, "reports_success", False)
         env = Monitor(env, info_keywords=("is_success",) if reports else ())
-    if reward_scale != 1.0:
-        env = RewardScale(env, reward_scale)
     if seed is not None:
         env.reset(seed=seed)
         env.action_space.seed(seed)
@@ -135,7 +131,6 @@ def make_vec_env(
     odometry: bool = False,
     previous_reward: bool = False,
     random_actions: float = 0.0,
-    reward_scale: float = 1.0,
     kwargs: Mapping[str, Any] | None = None,
     module: str | None = None,
     subprocess: bool = False,
@@ -147,8 +142,8 @@ def make_vec_env(
         n_envs: how many, at least 1.
         seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
         subprocess: whether each runs in a process of its own, which pays only where a step is slow.
-        env_id, split, view_size, useful_actions, pixels, odometry, previous_reward, random_actions, reward_scale,
-            kwargs, module, monitor: as in ``make_env``.
+        env_id, split, view_size, useful_actions, pixels, odometry, previous_reward, random_actions, kwargs, module,
+            monitor: as in ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if ``n_envs`` is below 1.
@@ -166,7 +161,6 @@ def make_vec_env(
         odometry=odometry,
         previous_reward=previous_reward,
         random_actions=random_actions,
-        reward_scale=reward_scale,
         kwargs=kwargs,
         module=module,
         monitor=monitor,

@@ -112,7 +112,7 @@ def _replay(
         action = step.action.expand(rows, *step.action.shape[1:])
         log_prob = distribution.log_prob(action)
         likelihoods.append(log_prob if is_density(policy) else log_prob.exp())
-        values.append(policy.value(features))
+        values.append(recording.return_scale * policy.value(features))
         actions.append(distribution.get_actions(deterministic=True))
         edited = {row: edit[time] for row, edit in enumerate(edit_of_row) if time in edit}
         if edited:

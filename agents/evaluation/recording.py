@@ -26,7 +26,7 @@ class RecordedStep(NamedTuple):
     mask: Tensor | None  # [1, A] bool, the actions allowed
     action: Tensor  # [1] or [1, A], as the distribution gave it
     probabilities: NDArray[np.float32] | None  # [A] of a single discrete action, else None
-    value: float
+    value: float  # in the env's own rewards
     reward: float
     cue: bool | None  # whether the cue is in sight; None if the env does not report it
     # `raw_observation` with the other cue in place of its own; None if no cue is in sight, or the env does not know it
@@ -44,6 +44,7 @@ class Recording(NamedTuple):
     success: bool | None  # None if the env does not report it
     layout: str
     finished: bool  # False if it was cut at `most_steps`
+    return_scale: float = 1.0  # what a value of 1 that the policy returns is in the env's own rewards
 
     @property
     def episode_return(self) -> float:
@@ -52,7 +53,9 @@ class Recording(NamedTuple):
 
 
 @torch.no_grad()
-def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bool = True) -> Recording:
+def record(
+    policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bool = True, return_scale: float = 1.0
+) -> Recording:
     """Play one episode from a reset on.
 
     Args:
@@ -60,6 +63,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
         env: a single env.
         most_steps: after which it is cut.
         deterministic: take the most likely actions instead of sampling.
+        return_scale: of the agent, see `MemoryPPO.return_scale`.
 
     Raises:
         ValueError: if there are several envs.
@@ -98,7 +102,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
                 distribution.distribution.probs[0].cpu().numpy()
                 if isinstance(distribution, CategoricalDistribution)
                 else None,
-                float(policy.value(features)),
+                return_scale * float(policy.value(features)),
                 float(rewards[0]),
                 None if cue is None else bool(cue),
                 other,
@@ -109,7 +113,7 @@ def record(policy: MemoryPolicy, env: VecEnv, most_steps: int, deterministic: bo
         )
         state = AgentState(unrolled.state, policy.stored_action.store(action))
         success = success if (told := success_of(info)) is None else told
-    return Recording(start, steps, success, layout_of(info), done)
+    return Recording(start, steps, success, layout_of(info), done, return_scale)
 
 
 def _first(observations: Any) -> Any:

@@ -36,7 +36,8 @@ def export_onnx(model: MemoryPPO | MemoryPolicy, path: str | Path, batch_size: i
         batch_size: B, how many envs a step is of.
 
     Returns:
-        what is in the file's metadata under the key `engram`: the names of its inputs and outputs, and the spaces.
+        what is in the file's metadata under the key `engram`: the names of its inputs and outputs, the spaces, and of
+        an agent what a value of 1 is in its env's own rewards.
 
     Raises:
         ValueError: if something in the agent cannot be exported, or onnx and onnxscript are not installed.
@@ -51,6 +52,8 @@ def export_onnx(model: MemoryPPO | MemoryPolicy, path: str | Path, batch_size: i
         raise ValueError(f"an agent of {type(policy).__name__} has no memory; what is exported is a MemoryPPO")
     step = ExportedStep(copied(policy), index(batch_size))
     about = described(step, batch_size)
+    if isinstance(model, MemoryPPO):
+        about["return_scale"] = model.return_scale
     with torch.no_grad():
         program = traced(step)
     program.model.metadata_props[METADATA] = json.dumps(about)

@@ -36,7 +36,7 @@ class StepOutputs(NamedTuple):
 
     action: Tensor  # [B, *action shape], the most likely one, within the bounds of the action space
     distribution: tuple[Tensor, ...]  # [B, A] each, see `DISTRIBUTION`
-    value: Tensor  # [B]
+    value: Tensor  # [B], in units of `MemoryPPO.return_scale`
     state: AgentState  # after the step
 
 

@@ -1,11 +1,8 @@
-"""Returns and advantages of a rollout, and the scale of rewards."""
+"""Returns and advantages of a rollout, and how large a return was at most."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from stable_baselines3.common.running_mean_std import RunningMeanStd
 from torch import Tensor
 
 
@@ -52,34 +49,14 @@ def generalized_advantages(
     return advantages
 
 
-class RewardScale:
-    """The deviation of discounted returns, as Stable-Baselines3's VecNormalize has it, without its clipping."""
+def largest_return(rewards: Tensor, ended: Tensor, gamma: float) -> float:
+    """Return the largest magnitude of a discounted return within a rollout; what comes after it is not counted.
 
-    def __init__(self) -> None:
-        self.statistics = RunningMeanStd(epsilon=0.0, shape=())
-        self.returns: NDArray[np.float64] | None = None  # [B], of the episodes that go on
-
-    @property
-    def factor(self) -> float:
-        """What rewards are multiplied by; 1 until a return differs from the others."""
-        return 1.0 / float(np.sqrt(self.statistics.var)) if self.statistics.var > 0 else 1.0
-
-    def scaled(self, rewards: Tensor, ended: Tensor, gamma: float) -> Tensor:
-        """Take a rollout into account, and return its rewards [T, B] scaled.
-
-        Args:
-            rewards: [T, B].
-            ended: [T, B] bool, the episode ended after the step.
-            gamma: discount.
-        """
-        returns = self.returns
-        if returns is None or len(returns) != rewards.shape[1]:
-            returns = np.zeros(rewards.shape[1])
-        of_steps = []
-        for reward, end in zip(rewards.double().cpu().numpy(), ended.cpu().numpy(), strict=True):
-            returns = gamma * returns + reward
-            of_steps.append(returns)
-            returns = np.where(end, 0.0, returns)
-        self.returns = returns
-        self.statistics.update(np.concatenate(of_steps))
-        return rewards * self.factor
+    Args:
+        rewards: [T, B].
+        ended: [T, B] bool, the episode ended after the step.
+        gamma: discount.
+    """
+    nothing = torch.zeros_like(rewards)
+    returns = generalized_advantages(rewards, nothing, nothing, ended, gamma, 1.0)
+    return returns.abs().max().item()

@@ -9,7 +9,7 @@ from torch import Tensor
 from engram.agents.rollout.buffer import Transition
 from engram.agents.rollout.collect import Rollout
 from engram.agents.rollout.novelty import first_visit_rate, novelty_bonus
-from engram.agents.rollout.returns import RewardScale, generalized_advantages
+from engram.agents.rollout.returns import generalized_advantages
 
 
 class Targets(NamedTuple):
@@ -27,7 +27,7 @@ def targets_of(
     gamma: float,
     gae_lambda: float,
     novelty_coef: float,
-    reward_scale: RewardScale | None,
+    return_scale: float,
 ) -> Targets:
     """Return what a rollout is learned towards.
 
@@ -35,14 +35,11 @@ def targets_of(
         steps: leaves [T, B, ...].
         rollout: what else is known of them.
         gamma, gae_lambda: of the generalized advantages.
-        novelty_coef: bonus of a first visit, as it is now.
-        reward_scale: takes the rollout into account, and scales its rewards; None to learn from them as they are.
+        novelty_coef: bonus of a first visit, as it is now, in units of the scale.
+        return_scale: what rewards are divided by.
     """
-    ended, rewards = steps.terminated | steps.truncated, steps.rewards
-    figures = {"novelty/coef": novelty_coef}
-    if reward_scale is not None:
-        rewards = reward_scale.scaled(rewards, ended, gamma)
-        figures["rollout/reward_scale"] = reward_scale.factor
+    ended, rewards = steps.terminated | steps.truncated, steps.rewards / return_scale
+    figures = {"rollout/return_scale": return_scale, "novelty/coef": novelty_coef}
     if rollout.first_visits is not None:
         rate = first_visit_rate(rollout.first_visits, ended)
         bonus = novelty_bonus(rollout.first_visits, rate, novelty_coef)

@@ -52,7 +52,7 @@ class RolloutView:
 
     @property
     def rewards(self) -> NDArray[Any]:
-        """Rewards without the bonus for novelty, [T, B]."""
+        """Rewards as the env gave them, without the bonus for novelty, [T, B]."""
         return _array(self._chunks.steps.rewards)
 
     @property
@@ -62,7 +62,7 @@ class RolloutView:
 
     @property
     def values(self) -> NDArray[Any]:
-        """Values as they were collected, [T, B]."""
+        """Values as they were collected, [T, B], in units of `MemoryPPO.return_scale`."""
         return _array(self._chunks.steps.values)
 
     @property
@@ -72,12 +72,12 @@ class RolloutView:
 
     @property
     def advantages(self) -> NDArray[Any]:
-        """Advantages, [T, B]; from the end of the rollout on."""
+        """Advantages, [T, B], in the same units; from the end of the rollout on."""
         return _array(self._chunks.advantages)
 
     @property
     def returns(self) -> NDArray[Any]:
-        """Returns, [T, B]; from the end of the rollout on."""
+        """Returns, [T, B], in the same units; from the end of the rollout on."""
         return _array(self._chunks.returns)
 
     def reset(self) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.envs.batched.vec_env import WRAPPERS, BatchedVecEnv, Bools, Env, Numbers, find, wrapped_in
+from engram.envs.batched.vec_env import WRAPPERS, BatchedVecEnv, Bools, Env, Numbers, wrapped_in
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
-from engram.envs.wrappers.reward import RewardScale
 
 
 class SequenceVecEnv(BatchedVecEnv):
@@ -20,8 +19,6 @@ class SequenceVecEnv(BatchedVecEnv):
     def __init__(self, env_fns: list[Callable[[], Env]]):
         super().__init__(env_fns)
         self._bare: list[Any] = [env.unwrapped for env in self._single]
-        scales = [find(env, RewardScale) for env in self._single]
-        self._scales = np.array([1.0 if wrapper is None else wrapper.scale for wrapper in scales])
         self._rows = np.arange(self.num_envs)
         # Of every env: its time, and that of its first and of its last answer; how many steps show something; what is
         # seen at every time; what is right at every answer, and whether it was given.
@@ -65,7 +62,7 @@ class SequenceVecEnv(BatchedVecEnv):
             asked = answer[due]
             right = self._answers[due, asked] == actions[due]
             self._right[due, asked] = right
-            rewards[due] = np.where(right, 1, -1) / (self._last - self._first + 1)[due] * self._scales[due]
+            rewards[due] = np.where(right, 1, -1) / (self._last - self._first + 1)[due]
         self._times += ~alone
         return rewards, alone
 

@@ -15,13 +15,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from engram.envs.split.by_layout import SplitByLayout
 from engram.envs.split.by_seed import SplitBySeed
 from engram.envs.wrappers.actions import RandomActions
-from engram.envs.wrappers.reward import RewardScale
 
 Env = gym.Env[Any, Any]
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 Wrapper = TypeVar("Wrapper")
-WRAPPERS: tuple[type[Env], ...] = (OrderEnforcing, RandomActions, SplitByLayout, SplitBySeed, Monitor, RewardScale)
+WRAPPERS: tuple[type[Env], ...] = (OrderEnforcing, RandomActions, SplitByLayout, SplitBySeed, Monitor)
 """Those that every batched env heeds, from the inside out."""
 
 

@@ -1,6 +1,5 @@
-"""Rewards: the previous one as part of the observation, and their scale."""
+"""The previous reward as part of the observation."""
 
-import math
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -42,27 +41,3 @@ class PreviousReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         parts = dict(observation) if self._is_dict else {"observation": observation}
         parts["previous_reward"] = np.array([reward], dtype=np.float32)
         return parts
-
-
-class RewardScale(gym.RewardWrapper[Any, Any], gym.utils.RecordConstructorArgs):
-    """Multiplies every reward, so that an agent learns from rewards of about 1 whatever a suite pays.
-
-    Outside of ``Monitor`` the returns that are reported stay the environment's own.
-
-    Args:
-        env: any environment.
-        scale: the factor, positive.
-
-    Raises:
-        ValueError: if the scale is not a positive number.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any], scale: float):
-        if not 0.0 < scale < math.inf:
-            raise ValueError(f"reward_scale={scale} must be a positive number")
-        gym.utils.RecordConstructorArgs.__init__(self, scale=scale)
-        super().__init__(env)
-        self.scale = scale
-
-    def reward(self, reward: SupportsFloat) -> float:
-        return float(reward) * self.scale

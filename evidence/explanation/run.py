@@ -114,7 +114,7 @@ def film_episode(folder: RunFolder, config: TrainConfig, model: MemoryPPO, *, se
     """Film the first test-side episode of a seed; writes `film.gif`."""
     (env,) = open_envs(config, [trained_setting(config.env)], 1, model)
     env.seed(seed)
-    recording = record(model.policy, env, MOST_FRAMES)
+    recording = record(model.policy, env, MOST_FRAMES, return_scale=model.return_scale)
     names = _names(env, "action_names")
     close(env)
     write_film(recording, model.observation_space, folder.film, names)

@@ -45,7 +45,7 @@ class EvaluatedEpisodes:
             queue_seeds(self.env, [self._dealt[row]])
         for _ in range(before):
             self.env.reset()
-        return record(self._model.policy, self.env, most_steps)
+        return record(self._model.policy, self.env, most_steps, return_scale=self._model.return_scale)
 
 
 def last_evaluation(folder: RunFolder) -> dict[str, Any]:

@@ -41,7 +41,6 @@ def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str
         "odometry": config.env.odometry,
         "previous_reward": config.env.previous_reward,
         "random_actions": config.env.random_actions if side == "train" else 0.0,
-        "reward_scale": config.env.reward_scale if side == "train" else 1.0,
         "kwargs": kwargs if side == "train" else hardest(setting.env_id, kwargs, module),
         "module": module,
     }
@@ -180,8 +179,7 @@ def load_run(
 
     Args:
         run: the run folder.
-        side: whose layouts the env shows: "train" (with the run's random actions and scaled rewards), "validation" or
-            "test".
+        side: whose layouts the env shows: "train" (with the run's random actions), "validation" or "test".
         n_envs: how many play side by side; None for as many as the run evaluates with, or trains with.
         seed: of the first episodes.
         checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.

@@ -44,7 +44,7 @@ NUMBERS = {
     "batch_size": 30,
     "target_kl": 1e-9,
     "normalize_advantage": False,
-    "normalize_rewards": True,
+    "normalize_returns": False,
 }
 
 
@@ -94,7 +94,7 @@ WRONG = {
     "n_epochs": (0, 1.5, None),
     "novelty_coef": (-1, None, float("inf")),
     "novelty_fraction": (0, None),
-    "normalize_rewards": ("yes", None),
+    "normalize_returns": ("yes", None),
     "normalize_advantage": (3,),
     "precision": ("fp8",),
     "batch_size": (33, 0, 1.5),

@@ -35,7 +35,6 @@ def test_a_run_has_all_it_had(tmp_path: Path) -> None:
             ["env.random_actions=0.1"],
             "env: on_device=true: envs on a device have no random_actions; leave env.random_a",
         ),
-        (["env.reward_scale=2.0"], "env: on_device=true: envs on a device have no reward_scale"),
         (["env.previous_reward=true"], "env: on_device=true: envs on a device have no previous_reward"),
         (["env.subprocess=true"], "env: on_device=true: envs on a device have no subprocess"),
         (["env.kwargs.noise=2"], "env: TensorTMaze is for T-Mazes without noise and distractors"),

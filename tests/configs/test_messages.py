@@ -43,6 +43,8 @@ WRONG = {
     "key that was renamed": (["env.actions=[left]"], ["env.actions", "env.useful_actions"]),
     "key below one that was renamed": (["env.harder.longer.id=x"], ["env.harder", "env.test_settings"]),
     "choice that was renamed": (["eval.harder=false"], ["eval.harder", "eval.test_settings"]),
+    "scale that was renamed": (["ppo.normalize_rewards=true"], ["ppo.normalize_rewards", "ppo.normalize_returns now"]),
+    "scale that is gone": (["env.reward_scale=7"], ["env.reward_scale: is gone", "ppo.normalize_returns"]),
     "layer without width": (["ppo.net_arch=[8,0]"], ["ppo.net_arch=[8, 0]", "at least 1"]),
 }
 

@@ -38,7 +38,6 @@ def refused(make, *arguments, match, **options):
         ({"useful_actions": [1]}, r"useful_actions=\[1\] must be a list of names"),
         ({"previous_reward": "yes"}, "previous_reward='yes' must be true or false"),
         ({"random_actions": "often"}, "random_actions='often' must be a number"),
-        ({"reward_scale": None}, "reward_scale=None must be a number"),
         ({"kwargs": [1]}, r"kwargs=\[1\] must be a dictionary of arguments by name, or None"),
         ({"kwargs": {3: 4}}, "kwargs={3: 4} must be a dictionary of arguments by name"),
         ({"kwargs": {"size": "big"}}, "size='big' must be a whole number from 7 to 1000"),

@@ -9,10 +9,7 @@ from tiny_runs import TINY, composed
 
 from engram.cli.train import train
 from engram.envs import make_env, make_vec_env
-from engram.envs.split.by_layout import SIDES
 from engram.envs.wrappers.flat_observation import FlatObservation
-from engram.evidence.runs.open import make_envs
-from engram.evidence.runs.settings import trained_setting
 
 OWN = """
 import gymnasium as gym
@@ -59,7 +56,7 @@ def test_nested_observations_of_a_users_module_become_flat(own_module):
 
 def test_a_users_module_with_nested_observations_is_trained_and_evaluated(own_module, tmp_path):
     others = [word for word in TINY if not word.startswith("env")]
-    own = ["env=gym", "env.id=MyOwnCards-v0", f"env.module={own_module}", "env.n_envs=6", "env.reward_scale=7"]
+    own = ["env=gym", "env.id=MyOwnCards-v0", f"env.module={own_module}", "env.n_envs=6"]
     train(composed(*others, *own, f"runs_dir={tmp_path / 'runs'}"), "cards")
     (folder,) = (tmp_path / "runs" / "cards").iterdir()
     found = json.loads((folder / "evaluation.json").read_text())
@@ -79,26 +76,6 @@ def test_only_what_needs_it_is_wrapped(env_id, flat):
     assert (FlatObservation in wrappers) == flat
 
 
-def test_rewards_are_scaled_outside_of_what_is_observed_and_monitored():
-    vec_env = make_vec_env("CartPole-v1", reward_scale=0.5, previous_reward=True)
-    vec_env.reset()
-    steps, done = 0, False
-    while not done:
-        observation, (reward,), (done,), (info,) = vec_env.step([1])
-        steps += 1
-        assert reward == 0.5
-        assert done or observation["previous_reward"].item() == 1.0
-    assert info["episode"]["r"] == steps
-
-
-def test_only_training_scales_rewards():
-    config = composed("env=gym", "env.id=CartPole-v1", "env.reward_scale=0.25")
-    for side in SIDES:
-        env = make_envs(config, trained_setting(config.env), side, 2, 0)
-        env.reset()
-        assert env.step([0, 1])[1].tolist() == [0.25 if side == "train" else 1.0] * 2
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -110,8 +87,6 @@ def test_only_training_scales_rewards():
             {"env_id": "CartPole-v1", "module": "no_such_module"},
             "'no_such_module' cannot be imported: No module named 'no_such_module', neither in .* nor installed$",
         ),
-        ({"env_id": "CartPole-v1", "reward_scale": 0.0}, "reward_scale=0.0 must be a positive number"),
-        ({"env_id": "CartPole-v1", "reward_scale": float("nan")}, "reward_scale=nan must be a positive number"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(arguments, message, monkeypatch):

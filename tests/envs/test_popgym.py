@@ -51,9 +51,9 @@ def test_autoencode_shows_whether_it_watches_and_the_card():
     assert env.observation_space == spaces.Dict({"0": spaces.Discrete(2), "1": spaces.Discrete(4)})
 
 
-def perfect(env_id, scale):
-    """Play one episode by the rules, in an env whose rewards are scaled; return them and the monitored return."""
-    vec_env = make_vec_env(env_id, module="popgym", reward_scale=scale)
+def perfect(env_id):
+    """Play one episode by the rules; return its rewards and the monitored return."""
+    vec_env = make_vec_env(env_id, module="popgym")
     game = vec_env.envs[0].unwrapped
     vec_env.seed(5)
     vec_env.reset()
@@ -71,8 +71,8 @@ def perfect(env_id, scale):
     ("env_id", "steps", "answers"),
     [("popgym-RepeatPreviousHard-v0", 155, 92), ("popgym-AutoencodeEasy-v0", 103, 52)],
 )
-def test_perfect_play_pays_one_and_the_experiments_scale_it_to_one_an_answer(env_id, steps, answers):
-    rewards, monitored = perfect(env_id, answers)
+def test_perfect_play_pays_one(env_id, steps, answers):
+    rewards, monitored = perfect(env_id)
     assert len(rewards) == steps
-    np.testing.assert_allclose(rewards, [0.0] * (steps - answers) + [1.0] * answers, rtol=1e-6)
+    np.testing.assert_allclose(rewards, [0.0] * (steps - answers) + [1 / answers] * answers, rtol=1e-6)
     assert monitored == pytest.approx(1.0, abs=1e-5)

@@ -229,6 +229,15 @@ def test_no_sets_at_all_are_played_back_too():
     assert effects.edited_likelihood.shape == effects.edited_action.shape == (0, LENGTH)
 
 
+def test_values_are_told_in_the_envs_own_rewards():
+    policy = cued_agent(cued()).policy
+    recordings = (record(policy, cued((("01000",),)), 99, return_scale=scale) for scale in (1.0, 8.0))
+    plain, ours = (replay_with_edits(policy, recording, [{1: None}]) for recording in recordings)
+    assert np.array_equal(ours.value, 8 * plain.value)
+    assert np.array_equal(ours.edited_value, 8 * plain.edited_value)
+    assert np.array_equal(ours.edited_likelihood, plain.edited_likelihood)
+
+
 def test_progress_is_reported_step_by_step():
     env = cued((("01000",),))
     model, reported = cued_agent(cued()), []

@@ -41,6 +41,13 @@ def test_it_is_what_the_agent_does_when_it_just_plays(memory, controller):
     assert recording.episode_return == pytest.approx(sum(step.reward for step in recording.steps))
 
 
+def test_values_are_told_in_the_envs_own_rewards():
+    policy = agent().policy
+    plain, ours = (record(policy, long_episode(), most_steps=99, return_scale=scale) for scale in (1.0, 8.0))
+    assert [step.value for step in ours.steps] == [8 * step.value for step in plain.steps]
+    assert [step.reward for step in ours.steps] == [step.reward for step in plain.steps]
+
+
 @every_memory
 @torch.no_grad()
 def test_probabilities_values_and_slots_are_those_of_the_step(memory):

@@ -68,7 +68,7 @@ def test_training_by_tensors_is_training_by_arrays(task):
     assert isinstance(stepper_of(plain.env, plain.policy, plain.check), ArrayStepper)
     assert torch.equal(weights(ours), weights(plain))
     assert ours.chunks.steps.truncated.any() or task == "sequence"
-    assert ours.chunks.steps.terminated.any() or task not in ("T-Maze", "sequence")
+    assert any(ours.ep_success_buffer) or task not in ("T-Maze", "sequence")  # which only an end that is no cut can be
     assert ours.num_timesteps == plain.num_timesteps
     assert told == expected
     assert {"memory/gate_on_cue", "memory/drift", "novelty/rate"} <= set(told[1][-1])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from staggered import LENGTHS, ROWS, STEPS, Staggered, agent, collect_one, counting_agent, rollouts, vec_env
+from staggered import LENGTHS, ROWS, STEPS, collect_one, counting_agent
 
-from engram.agents.rollout.returns import RewardScale, generalized_advantages, next_values
+from engram.agents.rollout.returns import generalized_advantages, largest_return, next_values
 
 TIME, BATCH = 13, 5
 
@@ -82,7 +82,7 @@ def followed(model, monkeypatch):
         seen.append((rewards, following))
         return generalized_advantages(rewards, values, following, *rest)
 
-    monkeypatch.setattr("engram.agents.ppo.generalized_advantages", spy)
+    monkeypatch.setattr("engram.agents.rollout.targets.generalized_advantages", spy)
     collect_one(model)
     return seen[-1]
 
@@ -143,38 +143,13 @@ def test_the_final_observation_is_what_is_valued(monkeypatch):
         assert np.isclose(value.item(), following[t, b].item(), atol=1e-5)
 
 
-def test_rewards_are_scaled_by_the_deviation_of_the_returns():
-    rng = np.random.default_rng(0)
-    rewards, ended = torch.as_tensor(100 * rng.random((200, 3)) ** 4), torch.as_tensor(rng.random((200, 3)) < 0.1)
-    scale, gamma = RewardScale(), 0.9
-    parts = [scale.scaled(rewards[some], ended[some], gamma) for some in (slice(0, 77), slice(77, 200))]
-    returns, of_steps = np.zeros(3), []
-    for reward, end in zip(rewards.numpy(), ended.numpy(), strict=True):
-        returns = gamma * returns + reward
-        of_steps += returns.tolist()
-        returns = returns * ~end
-    assert scale.factor == pytest.approx(1 / np.std(of_steps), rel=1e-4)
-    assert torch.allclose(parts[1], rewards[77:] * scale.factor)
-    assert RewardScale().factor == 1.0
-    assert RewardScale().scaled(torch.zeros(5, 2), torch.zeros(5, 2, dtype=torch.bool), gamma).abs().max() == 0
-
-
-def test_a_scaled_reward_is_learned_from_and_the_envs_own_is_told(tmp_path):
-    def learned(factor, normalize_rewards):
-        class Paying(Staggered):
-            def step(self, action):
-                observation, reward, *rest = super().step(action)
-                return observation, factor * reward, *rest
-
-        sizes = {"normalize_rewards": normalize_rewards, "novelty_coef": 0.0}
-        model = agent(vec_env(env=Paying), **sizes)
-        rollouts(model, 3)
-        return model
-
-    small, large = learned(1.0, True), learned(64.0, True)
-    assert torch.allclose(small.chunks.returns, large.chunks.returns, rtol=1e-3, atol=1e-3)
-    assert torch.allclose(64 * small.chunks.steps.rewards, large.chunks.steps.rewards)
-    assert not torch.allclose(small.chunks.returns, learned(64.0, False).chunks.returns, rtol=0.1)
-    large.save(tmp_path / "agent")
-    loaded = type(large).load(tmp_path / "agent", device="cpu")
-    assert loaded.reward_scale.factor == large.reward_scale.factor
+@pytest.mark.parametrize("gamma", [0.0, 0.9, 1.0])
+def test_the_largest_return_is_that_of_any_step_to_the_end_of_its_episode(gamma):
+    rewards, _, _, terminated, truncated, _ = random_rollout(6)
+    ended, returns = (terminated | truncated).numpy(), np.zeros((TIME + 1, BATCH))
+    for time in reversed(range(TIME)):
+        returns[time] = rewards[time].numpy() + gamma * np.where(ended[time], 0.0, returns[time + 1])
+    for sign in (1, -1):
+        largest = largest_return(sign * rewards, terminated | truncated, gamma)
+        assert largest == pytest.approx(np.abs(returns).max(), rel=1e-5)
+    assert largest_return(torch.zeros(TIME, BATCH), terminated, gamma) == 0.0

@@ -78,10 +78,9 @@ def test_every_view_and_all_actions(env_id, view_size):
         {"split": "test"},
         {"monitor": False},
         {"n_envs": 1},
-        {"reward_scale": 3.0},
         {"random_actions": 0.2},
         {"kwargs": {"max_steps": 40}},
-        {"random_actions": 0.1, "reward_scale": 0.7, "split": "validation", "kwargs": {"max_steps": 60}},
+        {"random_actions": 0.1, "split": "validation", "kwargs": {"max_steps": 60}},
         {"random_actions": 0.1, "odometry": True},
     ],
 )

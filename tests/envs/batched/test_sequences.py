@@ -32,9 +32,8 @@ gym.register("BindingWithALimit-v0", Binding, max_episode_steps=9)
         {"split": "train"},
         {"monitor": False},
         {"n_envs": 1},
-        {"reward_scale": 0.7},
         {"random_actions": 0.3},
-        {"random_actions": 0.1, "reward_scale": 3.0, "split": "test"},
+        {"random_actions": 0.1, "split": "test"},
         {"kwargs": {**SHORT, "delay": (0, 40)}},
     ],
 )

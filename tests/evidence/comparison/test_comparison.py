@@ -137,8 +137,18 @@ def test_many_differences_are_named_as_far_as_needed(tmp_path: Path) -> None:
 
 
 def test_keys_that_came_later_have_their_defaults(tmp_path: Path) -> None:
-    runs = [fake_run(tmp_path, seed=0), fake_run(tmp_path, seed=1, reward_scale=1.0, random_actions=0.0)]
+    runs = [fake_run(tmp_path, seed=0), fake_run(tmp_path, seed=1, random_actions=0.0)]
     assert len(compare(runs).agents) == 1
+
+
+def test_runs_from_before_returns_had_a_scale_are_told_from_those_of_today(tmp_path: Path) -> None:
+    ppo = {"normalize_rewards": False}
+    before = [fake_run(tmp_path, seed=seed, reward_scale=seed + 1.0, config={"ppo": ppo}) for seed in (0, 1)]
+    runs = [*before, fake_run(tmp_path, seed=2)]
+    assert [agent.label for agent in compare(runs).agents] == [
+        "episodic-lstm ppo.normalize_returns=false",
+        "episodic-lstm ppo.normalize_returns=true",
+    ]
 
 
 def test_without_success_the_return_decides(tmp_path: Path) -> None:

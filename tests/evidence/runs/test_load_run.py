@@ -40,22 +40,32 @@ def test_the_agent_and_the_env_are_those_of_the_run() -> None:
         assert all("episode" in info for info, ended in zip(infos, starts, strict=True) if ended)
 
 
-def test_the_side_decides_about_mazes_actions_and_rewards(tmp_path: Path) -> None:
+def test_the_side_decides_about_mazes_and_actions(tmp_path: Path) -> None:
     folder = copy_of_run(tmp_path / "run")
     config = folder / "config.yaml"
-    changed = config.read_text().replace("reward_scale: 1.0", "reward_scale: 5.0")
-    config.write_text(changed.replace("random_actions: 0.0", "random_actions: 0.1"))
+    config.write_text(config.read_text().replace("random_actions: 0.0", "random_actions: 0.1"))
 
     def wrappers(side: Side) -> tuple[str, int, set[str]]:
         env = load_run(folder, side, device="cpu").env
-        names = {name for name in ("RandomActions", "RewardScale") if name in str(env.envs)}
+        names = {name for name in ("RandomActions",) if name in str(env.envs)}
         (split,) = set(env.get_attr("side"))
         return split, env.num_envs, names
 
-    assert wrappers("train") == ("train", 6, {"RandomActions", "RewardScale"})
+    assert wrappers("train") == ("train", 6, {"RandomActions"})
     assert wrappers("validation") == ("validation", 3, set())
     assert wrappers("test") == ("test", 3, set())
     assert load_run(folder, n_envs=2, device="cpu").env.num_envs == 2
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_a_run_from_before_returns_had_a_scale_is_taken(normalized: bool, tmp_path: Path) -> None:
+    folder = copy_of_run(tmp_path / "run")
+    config = folder / "config.yaml"
+    before = config.read_text().replace("normalize_returns: true", f"normalize_rewards: {normalized}".lower())
+    config.write_text(before.replace("  random_actions:", "  reward_scale: 5.0\n  random_actions:"))
+    assert "reward_scale" in config.read_text()
+    assert "normalize_returns" not in config.read_text()
+    assert load_run(folder, device="cpu").config.ppo.normalize_returns == normalized
 
 
 @pytest.mark.parametrize(

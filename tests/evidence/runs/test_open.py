@@ -12,13 +12,11 @@ from engram.evidence.runs.settings import trained_setting
 
 
 @pytest.mark.parametrize("side", ["train", "validation", "test"])
-def test_only_the_training_has_processes_random_actions_and_scaled_rewards(
-    monkeypatch: pytest.MonkeyPatch, side: Any
-) -> None:
+def test_only_the_training_has_processes_and_random_actions(monkeypatch: pytest.MonkeyPatch, side: Any) -> None:
     asked: dict[str, Any] = {}
     monkeypatch.setattr(opening, "make_vec_env", lambda **arguments: asked.update(arguments))
-    config = composed("env=room", "env.subprocess=true", "env.random_actions=0.25", "env.reward_scale=3.0")
+    config = composed("env=room", "env.subprocess=true", "env.random_actions=0.25")
     opening.make_envs(config, trained_setting(config.env), side, 5, 7)
     trains = side == "train"
     assert (asked["subprocess"], asked["split"], asked["n_envs"], asked["seed"]) == (trains, side, 5, 7)
-    assert (asked["random_actions"], asked["reward_scale"]) == ((0.25, 3.0) if trains else (0.0, 1.0))
+    assert asked["random_actions"] == (0.25 if trains else 0.0)
