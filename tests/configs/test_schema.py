@@ -55,7 +55,7 @@ def test_every_env_composes(env: str) -> None:
 
 @pytest.mark.parametrize("memory", choices()["memory"])
 def test_every_memory_composes(memory: str) -> None:
-    assert composed(f"memory={memory}").memory.name == {"episodic_large": "episodic"}.get(memory, memory)
+    assert composed(f"memory={memory}").memory.name == ("episodic" if memory.startswith("episodic_") else memory)
 
 
 @pytest.mark.parametrize("controller", choices()["controller"])
@@ -77,6 +77,13 @@ def test_groups_do_not_touch_each_other(env: str, memory: str, controller: str) 
 @pytest.mark.parametrize("experiment", choices()["experiment"])
 def test_every_experiment_composes(experiment: str) -> None:
     assert composed(f"experiment={experiment}").total_timesteps > 0
+
+
+@pytest.mark.parametrize("experiment", choices()["experiment"])
+def test_every_experiment_has_its_control_without_a_memory(experiment: str) -> None:
+    with_memory, control = composed(f"experiment={experiment}"), composed(f"experiment={experiment}", "memory=none")
+    assert (with_memory.memory.name, control.memory.name) == ("episodic", "none")
+    assert (control.env, control.ppo) == (with_memory.env, with_memory.ppo)
 
 
 @pytest.mark.parametrize("mode", choices()["tracking"])
