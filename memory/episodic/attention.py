@@ -156,7 +156,7 @@ class EventAttention(nn.Module):
         reads: list[Tensor] = []
         nulls, weights_of_hops = [], []
         for hop in range(self.hops):
-            queries = self.queries[min(hop, 1)](torch.cat([seen, *reads[-1:]], dim=-1))
+            queries = self.queries[min(hop, 1)](torch.cat([seen, reads[-1]], dim=-1) if hop else seen)
             contents, null, weights = attend(queries if order is None else queries + order, events, reach, learned)
             # The weight of the null slot shows how familiar the content is, which normalizing would hide.
             reads.append(torch.cat([self.normalize(contents), null], dim=2))
