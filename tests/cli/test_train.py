@@ -255,6 +255,20 @@ def test_env_without_layouts_or_success_can_be_trained(tmp_path: Path) -> None:
     assert "eval/mean_return" in row
 
 
+def test_a_training_on_a_range_says_so_in_itself_and_in_its_result(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    others = [word for word in TINY if not word.startswith("env")]
+    config = composed(*others, "env=binding", "env.kwargs.cues=[2,3]", "env.n_envs=6", f"runs_dir={tmp_path}")
+    train(config, "ranges")
+    (folder,) = (tmp_path / "ranges").iterdir()
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert found["curriculum"] == {"cues": [2, 3]}
+    assert found["intact"]["mean_length"] == 6  # three cues, three queries
+    line = "Trained on episodes with cues from 2 to 3; validated and tested on the hardest."
+    assert " ".join(capfd.readouterr().err.split()).count(line) == 2  # before the training, and with its result
+
+
 def test_only_training_takes_random_actions() -> None:
     config = composed("env=minigrid_memory")
     assert config.env.random_actions > 0

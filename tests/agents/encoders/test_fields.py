@@ -4,7 +4,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from engram.agents.encoder import ObservationEncoder
+from engram.agents.encoder import Extract, ObservationEncoder
 from engram.agents.encoders.fields import FieldEncoder, alphabets_of
 
 
@@ -28,8 +28,13 @@ def test_it_sums_what_symbols_mean_in_their_field_and_in_any_of_their_alphabet()
 
 
 def test_a_space_that_names_alphabets_gets_it_and_its_symbols_as_they_are():
-    (part,) = ObservationEncoder(space_of([2, 5, 5], (0, 1, 1)), 11).parts
+    space = space_of([2, 5, 5], (0, 1, 1))
+    encoder = ObservationEncoder(space, 11)
+    (part,) = encoder.parts
     assert isinstance(part, FieldEncoder)
+    symbols = torch.tensor([[1, 4, 0], [0, 3, 3]])
+    extract = Extract(encoder, space, normalize_images=True)
+    assert torch.equal(extract(symbols), part(symbols))
     (other,) = ObservationEncoder(spaces.MultiDiscrete([2, 5, 5]), 11).parts
     assert not isinstance(other, FieldEncoder)
 

@@ -142,6 +142,7 @@ def test_a_player_that_goes_where_it_is_judged_is_paid_the_same(env_id):
         {"env_id": "Engram-MazeMatch-S13-v0", "odometry": True},
         {"env_id": "MiniGrid-MemoryS13Random-v0", "odometry": True, "useful_actions": ("right", "done", "forward")},
         {"env_id": "Engram-Binding-v0", "split": "validation", "kwargs": {"cues": 2, "answers": 2}},
+        {"env_id": "Engram-Chain2-v0", "kwargs": {"hops": (1, 3)}},
         {"env_id": "MiniGrid-MemoryS7-v0", "split": "train", "kwargs": {"max_steps": 9}},
     ],
 )
