@@ -58,12 +58,11 @@ class TensorMazes(TensorEnv):
             _, info = env.reset(seed=episode_seed)
             self.layouts.append(info["layout"])
             tables.load(maze, env)
-            right, fewest = _right_choice(bare)
-            tables.ground[maze, tables.numbers([right])] = _RIGHT
-            starts.append((maze * tables.area + tables.numbers([bare.agent_pos])[0], int(bare.agent_dir), fewest))
+            tables.ground[maze, tables.numbers([_right_choice(bare)])] = _RIGHT
+            starts.append((maze * tables.area + tables.numbers([bare.agent_pos])[0], int(bare.agent_dir)))
         self._size, self._limit = bare.agent_view_size, bare.max_steps
         sight, lights = tables.sight, tables.sight.lights
-        self._starts, self._first_headings, self._fewest = self._tensor(starts).T
+        self._starts, self._first_headings = self._tensor(starts).T
         self._ground, self._codes, self._lines = map(self._tensor, (tables.ground.ravel(), sight.codes, sight.lines))
         self._codes, self._lines = self._codes.flatten(), self._lines.flatten()
         self._ahead, self._to_lines, self._to_cells, self._mirrored = map(
@@ -82,7 +81,7 @@ class TensorMazes(TensorEnv):
 
     def step(self, actions: Tensor) -> TensorStep:
         self.check_actions(actions)
-        mazes, cells, headings, steps = self.walkers
+        _, cells, headings, steps = self.walkers
         headings.add_(self._turns[actions]).remainder_(4)
         ahead = cells + self._ahead[headings] * self._goes[actions]
         ground = self._ground[ahead]
@@ -90,9 +89,7 @@ class TensorMazes(TensorEnv):
         steps += 1
         successes, terminated = ground == _RIGHT, ground > 1
         truncated = ~terminated & (steps >= self._limit)
-        # As the tasks pay, in double precision: by the fewest steps where they count, else by the time that is left.
-        fewest, taken = self._fewest[mazes], steps.double()
-        paid = torch.where(fewest > 0, fewest / taken, 1 - 0.9 * (taken / self._limit))
+        paid = 1 - 0.9 * (steps.double() / self._limit)  # in double precision, as the tasks pay
         final, _ = self._observe()
         self._begin(terminated | truncated)
         observations, cue_visible = self._observe()
@@ -138,10 +135,9 @@ class TensorMazes(TensorEnv):
         return torch.as_tensor(array, device=self.device)
 
 
-def _right_choice(bare: Any) -> tuple[Cell, int]:
-    """Return the cell of the right choice, and the fewest steps to it, 0 if they do not count."""
+def _right_choice(bare: Any) -> Cell:
     if isinstance(bare, MemoryEnv):
-        return bare.success_pos, 0
+        return bare.success_pos
     if isinstance(bare, MazeMatch):
-        return bare.scene.fork.doorsteps[bare.scene.right], bare.shortest_solution()
-    return bare.scene.corridor.doorsteps[bare.scene.right_arm], 0
+        return bare.scene.fork.doorsteps[bare.scene.right]
+    return bare.scene.corridor.doorsteps[bare.scene.right_arm]

@@ -20,9 +20,11 @@ _PATIENCE = 20
 class Maze(GridTask):
     """A maze drawn anew in every episode, in which the agent goes from place to place: in legs.
 
-    A leg that is done pays ``fewest steps / steps taken``, divided by the number of legs, so that the return of an
-    episode is its score relative to the best: success weighted by path length (Anderson et al. 2018, arXiv 1807.06757).
-    It is also ``info["score"]`` at the last step. A subclass draws the maze in ``_draw_maze``.
+    A leg that is done pays ``1 - 0.9 * steps / max_steps``, as in MiniGrid, divided by the number of legs, ``steps``
+    being those of this leg: arriving counts, even by a detour, for a beginner who is hardly paid for it learns to stay
+    away. At the last step ``info["score"]`` tells how good the ways were: ``fewest steps / steps``, summed in the same
+    way, is success weighted by path length (Anderson et al. 2018, arXiv 1807.06757). A subclass draws the maze in
+    ``_draw_maze``.
 
     Args:
         size: side of the square grid in cells, border included.
@@ -88,8 +90,8 @@ class Maze(GridTask):
     def _end_leg(self, goal: Cell, forbidden: Collection[Cell] = ()) -> float:
         """Return what the leg pays that has just ended at its goal, and begin the next where the agent stands."""
         fewest = fewest_steps(self.open_cells.difference(forbidden), self._leg_start, goal)
-        reward = fewest / (self.step_count - self._steps_before) / self.legs
+        taken = self.step_count - self._steps_before
         self.legs_done += 1
-        self._score += reward
+        self._score += fewest / taken / self.legs
         self._leg_start, self._steps_before = self.pose, self.step_count
-        return reward
+        return (1 - 0.9 * (taken / self.max_steps)) / self.legs

@@ -42,8 +42,8 @@ class MazeMatch(Maze):
     The agent starts in a dead end, facing its end. The objects in the walls around it, all in its first frame, are the
     cues. Somewhere else in the maze is a fork whose arms hold the choices: one object like one of the cues, the others
     like none of them. Which object is where, which cue is asked for and which arm is right are drawn independently of
-    the maze. Stepping towards a choice ends the episode; the right one pays ``fewest steps / steps taken``, any other
-    nothing. No frame shows a cue and a choice together; the agent may walk back and look again. Distractors are
+    the maze. Stepping towards a choice ends the episode; the right one pays ``1 - 0.9 * steps / max_steps``, any
+    other nothing. No frame shows a cue and a choice together; the agent may walk back and look again. Distractors are
     objects of the same kinds in other walls.
 
     Success: an oracle 1; a cue-blind oracle, which walks straight to one of the choices, 1/choices; a random player

@@ -22,7 +22,7 @@ class MazeReturn(Maze):
     """A maze with a goal that is out of sight from the start; on arrival the agent is put back to the start.
 
     The episode ends after so many trips, all to the same goal through the same maze. Every arrival pays
-    ``fewest steps / steps of this trip``, divided by the number of trips. The goal is drawn independently of the
+    ``1 - 0.9 * steps of this trip / max_steps``, divided by the number of trips. The goal is drawn independently of the
     maze, among all dead ends that cannot be seen from the start and are at some distance; it is no part of the layout
     key. Distractors are objects in the walls: landmarks.
 

@@ -30,7 +30,7 @@ class MazeSequence(Maze):
 
     A key means left, a ball means right. Both arms of a fork lead around the same block and on, so that only the sign
     shows which is right; that is drawn independently of the maze. A step into the wrong arm ends the episode; into the
-    right one it pays ``fewest steps / steps since the last fork``, divided by the number of forks.
+    right one it pays ``1 - 0.9 * steps since the last fork / max_steps``, divided by the number of forks.
     No frame shows a sign and an arm of a fork together. Distractors are boxes in other walls.
 
     Success: right at every fork. An oracle 1; a cue-blind oracle, which walks straight on and guesses, 2**-cues; a

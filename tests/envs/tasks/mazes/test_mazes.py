@@ -78,7 +78,7 @@ def test_the_grid_is_what_the_task_says(env_id):
 
 
 @pytest.mark.parametrize("env_id", SMALLEST)
-def test_the_best_way_scores_one_and_every_detour_costs(env_id):
+def test_arriving_pays_most_of_a_leg_and_the_score_tells_how_good_the_ways_were(env_id):
     env = make_env(env_id)
     for seed in range(20):
         game = Game(env)
@@ -105,9 +105,10 @@ def test_the_best_way_scores_one_and_every_detour_costs(env_id):
         assert game.over
         assert game.info["is_success"]
         assert sum(legs) == maze.shortest_solution()
-        expected = [legs[0] / (legs[0] + detour), *[1.0] * (len(goals) - 1)]
-        assert rewards == pytest.approx([share / len(goals) for share in expected])
-        assert game.info["score"] == pytest.approx(game.reward)
+        taken = [legs[0] + detour, *legs[1:]]
+        assert rewards == pytest.approx([(1 - 0.9 * steps / maze.max_steps) / len(goals) for steps in taken])
+        shares = [best / steps for best, steps in zip(legs, taken, strict=True)]
+        assert game.info["score"] == pytest.approx(sum(shares) / len(goals))
 
 
 @pytest.mark.parametrize("env_id", SMALLEST)
