@@ -1,9 +1,9 @@
 """Acting and learning: the policy with a memory, its rollouts, losses and PPO."""
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import ENCODERS, register_encoder
 from engram.agents.policy import MemoryPolicy
 from engram.agents.ppo import MemoryPPO
 from engram.agents.rollout.observation_check import WrongStep
+from engram.agents.steps import AgentState
 
 __all__ = ["ENCODERS", "AgentState", "MemoryPPO", "MemoryPolicy", "WrongStep", "register_encoder"]

@@ -64,8 +64,26 @@ class PreviousAction:
         table = functional.pad(weight.t(), (0, 0, 1, 0))  # the first row is that of "none yet"
         if len(self.choices) == 1:
             return table.index_select(0, stored.squeeze(1))
-        first = torch.tensor([0, *self.choices[:-1]], device=stored.device).cumsum(0)
-        return functional.embedding(stored + first * (stored > 0), table).sum(1)
+        return functional.embedding(stored + self._first(stored) * (stored > 0), table).sum(1)
+
+    def combine(self, stored: Tensor, parts: Tensor) -> Tensor:
+        """Return what stored actions [X, A] make of parts, one for each choice or component: a sum of them, [X].
+
+        Args:
+            stored: actions, see `store`; none may be "none yet".
+            parts: [X, 1 + size]. Of discrete actions those of the choices are added up, and the first counts for
+                nothing; of others the first, and the others times the action's components.
+        """
+        if not self.choices:
+            return parts[:, 0] + (parts[:, 1:] * stored).sum(1)
+        if len(self.choices) > 1:
+            stored = stored + self._first(stored)
+        return parts.gather(1, stored).sum(1)
+
+    def _first(self, stored: Tensor) -> Tensor:
+        """Return the number of the first choice of every component, among all choices."""
+        assert self.choices is not None
+        return torch.tensor([0, *self.choices[:-1]], device=stored.device).cumsum(0)
 
 
 def apply_masks(distribution: Distribution, masks: Tensor) -> Distribution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from inspect import signature
-from typing import Any, NamedTuple, SupportsIndex, cast
+from typing import Any, SupportsIndex, cast
 
 import torch
 from gymnasium import spaces
@@ -18,6 +18,7 @@ from torch.distributions import Categorical
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
+from engram.agents.reward_head import RewardHead
 from engram.agents.spaces import (
     ACTION_MASK,
     blank_observation,
@@ -27,34 +28,8 @@ from engram.agents.spaces import (
     leaves_without,
     sights_of,
 )
-from engram.memory import Cache, Controller, Core, CoreState, Memory, Replay, State, Unrolled, reset, tree_map
-
-
-class AgentState(NamedTuple):
-    """All that the agent carries from step to step; `predict` passes it through `evaluate_policy` unchanged."""
-
-    core: CoreState
-    previous_action: Tensor  # [B, A], see `PreviousAction`
-
-
-class Step(NamedTuple):
-    """What the agent does at one step of B envs."""
-
-    actions: Tensor  # [B] or [B, A], as the distribution gives them; see `env_actions`
-    values: Tensor  # [B]
-    log_probs: Tensor  # [B]
-    state: AgentState
-    decisions: State  # [B, ...] the memory's recorded decisions
-    cache: Cache  # see `memory.core.Cache`
-    trace: dict[str, Tensor]  # name -> [B]
-
-
-class Evaluation(NamedTuple):
-    """What the current weights say of recorded actions."""
-
-    values: Tensor  # [T, B]
-    log_probs: Tensor  # [T, B]
-    entropies: Tensor  # [T, B]
+from engram.agents.steps import AgentState, Evaluation, Step
+from engram.memory import Cache, Controller, Core, Memory, Replay, State, Unrolled, reset, tree_map
 
 
 class MemoryActorCritic(ActorCriticPolicy):
@@ -144,6 +119,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         compared = None if self.compared is None else (*self.compared, True)  # the previous action counts
         constant = (*self._are_in(self.constant_keys), False) if self.constant_keys else None
         self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared, constant=constant)
+        self.reward_head = RewardHead(self.core.feature_size, self.stored_action).to(self.device)
         self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
 
     def observe(self, observations: State) -> None:
@@ -311,13 +287,15 @@ class MemoryActorCritic(ActorCriticPolicy):
 
     def _evaluation(self, features: Tensor, actions: Tensor, action_masks: Tensor | None) -> Evaluation:
         """Evaluate actions [L, M, ...] at features [L * M, F]."""
-        shape = actions.shape[:2]
+        shape, actions = actions.shape[:2], actions.flatten(0, 1)
         distribution = self.distribution(features, None, None if action_masks is None else action_masks.flatten(0, 1))
-        log_probs = distribution.log_prob(actions.flatten(0, 1))
-        entropies = cast(Tensor, distribution.entropy())
-        return Evaluation(
-            self.value(features).unflatten(0, shape), log_probs.unflatten(0, shape), entropies.unflatten(0, shape)
+        now = Evaluation(
+            self.value(features),
+            distribution.log_prob(actions),
+            cast(Tensor, distribution.entropy()),
+            self.reward_head(features, self.stored_action.store(actions)).float(),
         )
+        return Evaluation(*(part.unflatten(0, shape) for part in now))
 
     def value(self, features: Tensor) -> Tensor:
         """Return the values [X] of the core's features [X, F]."""

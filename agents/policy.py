@@ -13,9 +13,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from engram.agents.actor_critic import AgentState, MemoryActorCritic
+from engram.agents.actor_critic import MemoryActorCritic
 from engram.agents.spaces import observation_tree
 from engram.agents.starts_told import StartsTold
+from engram.agents.steps import AgentState
 from engram.memory import Cache, State
 
 LOAD_BY_ITS_OWN = "this agent has a memory: load it by engram.MemoryPPO.load"

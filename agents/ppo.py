@@ -24,7 +24,6 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 
 import engram
-from engram.agents.actor_critic import AgentState
 from engram.agents.arguments import (
     NOT_SUPPORTED,
     refuse_unknown,
@@ -45,6 +44,7 @@ from engram.agents.rollout.targets import targets_of
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
 from engram.agents.settings import SCHEDULES, check_settings, number_now, plain
 from engram.agents.spaces import check_spaces
+from engram.agents.steps import AgentState
 from engram.memory import Controller, Memory
 
 ARCHITECTURE = ("memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs")
@@ -69,6 +69,7 @@ class MemoryPPO(PPO):
         encoder, encoder_kwargs: name in `agents.ENCODERS` or class of what encodes observations, and its own arguments;
             by default "auto", which chooses by the space.
         chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
+        reward_coef: weight of predicting what a step pays, see `RewardHead`, times the steps that add up to a return.
         novelty_coef: bonus for the first visit of an observation in an episode, as a share of the largest return; 0 for
             none. It is added to the rewards that are learned from, never to those observed, logged or returned.
         novelty_fraction: share of the training over which the bonus falls linearly to zero.
@@ -125,6 +126,7 @@ class MemoryPPO(PPO):
         encoder: str | type[BaseFeaturesExtractor] | None = None,
         encoder_kwargs: dict[str, Any] | None = None,
         chunk_length: int | None = None,
+        reward_coef: float = 0.5,
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
         precision: str = "float32",
@@ -140,6 +142,7 @@ class MemoryPPO(PPO):
         if env is not None:
             given["env"] = env = self._wrap_env(env, verbose)
         self.chunk_length = chunk_length
+        self.reward_coef = reward_coef
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
         self.precision = precision
@@ -295,7 +298,7 @@ class MemoryPPO(PPO):
             novelty_coef=coef,
             return_scale=self.return_scale,
         )
-        self.chunks.set_targets(targets.advantages, targets.returns)
+        self.chunks.set_targets(targets.advantages, targets.returns, targets.rewards)
 
         for name, value in targets.figures.items():
             self.logger.record(name, value)

@@ -16,6 +16,7 @@ RANGES = {
     "gae_lambda": (0.0, 1.0),
     "novelty_coef": (0.0, INFINITE),
     "vf_coef": (0.0, INFINITE),
+    "reward_coef": (0.0, INFINITE),
     "max_grad_norm": (0.0, INFINITE),
     "target_kl": (0.0, INFINITE),
 }

@@ -66,6 +66,8 @@ def with_keys_of_today(saved: DictConfig | ListConfig) -> DictConfig | ListConfi
         env.pop("reward_scale", None)
     if isinstance(ppo, DictConfig) and "normalize_rewards" in ppo:
         ppo.setdefault("normalize_returns", ppo.pop("normalize_rewards"))
+    if isinstance(ppo, DictConfig):
+        ppo.setdefault("reward_coef", 0.0)
     return saved
 
 

@@ -210,6 +210,9 @@ class PPOConfig:
         "weight of the entropy bonus at the end, reached linearly; null: constant", low=0
     )
     vf_coef: float = option("weight of the value loss", low=0)
+    reward_coef: float = option(
+        "weight of predicting what a step pays, times the steps that add up to a return; 0 leaves it out", low=0
+    )
     max_grad_norm: float = option("clip range of the gradient's norm", low=0)
     target_kl: float | None = option(
         "stop the epochs of a rollout beyond 1.5 times this divergence; null never stops", low=0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Flags, Intervention, TakeStep, choose_rows, with_memory
 from engram.agents.policy import MemoryPolicy
+from engram.agents.steps import AgentState
 from engram.memory import State, tree_map
 
 

@@ -10,10 +10,10 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import Event
 from engram.agents.evaluation.recording import Recording
 from engram.agents.policy import MemoryPolicy
+from engram.agents.steps import AgentState
 from engram.memory import State, reset, tree_map
 from engram.memory.episodic.edit import happened_at, replace_events
 from engram.memory.episodic.event_log import EpisodicState

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
-from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.intervention import Intervention
 from engram.agents.evaluation.interventions import make_intervention
 from engram.agents.rollout.questions import (
@@ -24,6 +23,7 @@ from engram.agents.rollout.questions import (
     reset_infos,
     success_of,
 )
+from engram.agents.steps import AgentState
 
 Record = tuple[bool, float, int, str, bool, bool, int, int, int]
 Watch = Callable[[Any, AgentState, NDArray[np.bool_], NDArray[np.bool_] | None], None]

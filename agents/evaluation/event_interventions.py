@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.encoder import Event
 from engram.agents.evaluation.intervention import Flags, Intervention, with_memory
 from engram.agents.policy import MemoryPolicy
 from engram.agents.spaces import as_observed, observation_tree
+from engram.agents.steps import AgentState
 from engram.memory.episodic.edit import delete_events, happened_at, replace_events
 from engram.memory.episodic.event_log import EpisodicState
 from engram.memory.episodic.memory import EpisodicMemory

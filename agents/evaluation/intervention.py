@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
+from engram.agents.steps import AgentState
 from engram.memory import State, reset
 from engram.memory.state import leaves
 

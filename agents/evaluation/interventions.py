@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.after_cue import FrozenAfterCue, SwappedAfterCue, WipedAfterCue
 from engram.agents.evaluation.intervention import Flags, Intervention, TakeStep, with_memory
 from engram.agents.policy import MemoryPolicy
+from engram.agents.steps import AgentState
 from engram.memory import tree_map
 
 

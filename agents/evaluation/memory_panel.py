@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.distributions import CategoricalDistribution
 from torch import Tensor
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.evaluation.slot_statistics import SlotStatistics
 from engram.agents.policy import MemoryPolicy
 from engram.agents.spaces import observation_tree
+from engram.agents.steps import AgentState
 from engram.memory import State, tree_map
 
 UNUSED = 0.02

@@ -11,10 +11,10 @@ from stable_baselines3.common.distributions import CategoricalDistribution
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.questions import env_action_masks, layout_of, other_cue, reset_infos, success_of
 from engram.agents.spaces import observation_tree
+from engram.agents.steps import AgentState
 from engram.memory import SlotAccess, State, tree_map
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.export.step import ExportedStep, StepInputs, carried
 from engram.agents.policy import MemoryPolicy
 from engram.agents.spaces import observation_tree
+from engram.agents.steps import AgentState
 from engram.memory.state import State, leaves
 
 CLOSE = 1e-4

@@ -16,9 +16,9 @@ from stable_baselines3.common.distributions import (
 )
 from torch import Tensor, nn
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
 from engram.agents.spaces import blank_observation
+from engram.agents.steps import AgentState
 from engram.memory import Cache, State, tree_map
 from engram.memory.state import leaves
 

@@ -14,6 +14,7 @@ class PPOLoss(NamedTuple):
     total: Tensor
     policy: Tensor
     value: Tensor
+    reward: Tensor  # mean squared error of what steps pay
     entropy: Tensor  # the loss: minus the mean entropy
     approx_kl: Tensor
     clip_fraction: Tensor
@@ -37,30 +38,38 @@ def ppo_loss(
     log_probs: Tensor,
     values: Tensor,
     entropies: Tensor,
+    predicted_rewards: Tensor,
     old_log_probs: Tensor,
     advantages: Tensor,
     returns: Tensor,
+    rewards: Tensor,
     clip_range: float,
     entropy_coef: float,
     value_coef: float,
+    reward_coef: float,
 ) -> PPOLoss:
-    """Clipped surrogate, squared value error and entropy bonus (Schulman et al. 2017, equations 7 and 9).
+    """Clipped surrogate, squared value error, entropy bonus and squared error of predicted rewards.
+
+    The first three as in Schulman et al. 2017 (equations 7 and 9), the last as in Jaderberg et al. 2017.
 
     Args:
-        log_probs, values, entropies: [L, M] of the current policy.
-        old_log_probs, advantages, returns: [L, M] from the rollout.
+        log_probs, values, entropies, predicted_rewards: [L, M] of the current policy.
+        old_log_probs, advantages, returns, rewards: [L, M] from the rollout.
         clip_range: how far the probability ratio may leave 1.
-        entropy_coef, value_coef: weights of the terms.
+        entropy_coef, value_coef, reward_coef: weights of the terms.
     """
     log_ratio = log_probs - old_log_probs
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
     policy = -torch.min(advantages * ratio, advantages * clipped).mean()
     value = (returns - values).square().mean()
+    reward = (rewards - predicted_rewards).square().mean()
     entropy = -entropies.mean()
     total = policy + entropy_coef * entropy + value_coef * value
+    if reward_coef:
+        total = total + reward_coef * reward
     with torch.no_grad():
         # The k3 estimator (http://joschu.net/blog/kl-approx.html).
         approx_kl = (ratio - 1 - log_ratio).mean()
         clip_fraction = ((ratio - 1).abs() > clip_range).float().mean()
-    return PPOLoss(total, policy.detach(), value.detach(), entropy.detach(), approx_kl, clip_fraction)
+    return PPOLoss(total, policy.detach(), value.detach(), reward.detach(), entropy.detach(), approx_kl, clip_fraction)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engram.agents.learning.losses import PPOLoss, clipped_values, normalized, ppo_loss
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer
+from engram.agents.rollout.returns import horizon
 from engram.agents.settings import SCHEDULES, check_settings, number_now
 from engram.memory import Replay, State, tree_map
 
@@ -25,6 +26,8 @@ class UpdateNumbers(NamedTuple):
     clip_range_vf: float | None
     ent_coef: float
     vf_coef: float
+    reward_coef: float
+    gamma: float
     normalize_advantage: bool
     max_grad_norm: float
     target_kl: float | None
@@ -53,14 +56,14 @@ class Lesson(NamedTuple):
     replay: Replay  # leaves [P, ...]
     actions: Tensor  # [P, L] or [P, L, A]
     action_masks: State  # [P, L, A] bool, or () without masks
-    numbers: Tensor  # [P, L, 4] log-probability and value as they were collected, advantage, return
+    numbers: Tensor  # [P, L, 5] log-probability and value as they were collected, advantage, return, reward
     reset_only: State  # [P, L] bool, steps that are left out of the loss; () if there are no such
 
 
 def prepare(policy: MemoryPolicy, buffer: ChunkBuffer) -> tuple[State, Lesson]:
     """Return the different events of a rollout, leaves [E, ...], and the lesson."""
     steps = tree_map(buffer.chunked, buffer.steps)
-    targets = (buffer.chunked(buffer.advantages), buffer.chunked(buffer.returns))
+    targets = map(buffer.chunked, (buffer.advantages, buffer.returns, buffer.rewards))
     masks = policy.masks_of(steps.observation) if isinstance(steps.action_masks, tuple) else steps.action_masks
     events, replay = policy.plan(steps.observation, steps.actions, buffer.states, steps.episode_start, steps.decisions)
     lesson = Lesson(
@@ -87,6 +90,8 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
     """
     losses: list[PPOLoss] = []
     events, lesson = prepare(policy, buffer)
+    # Rewards are rare: their errors count as many times as steps add up to a return.
+    reward_coef = numbers.reward_coef * horizon(numbers.gamma, len(buffer.rewards))
     for epoch in range(numbers.n_epochs):
         for chosen in buffer.order(numbers.batch_size):
             chunks = tree_map(lambda leaf, chosen=chosen: leaf.index_select(0, chosen), lesson)
@@ -95,17 +100,20 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
             of_steps = [*now, *chunks.numbers.permute(2, 1, 0)]
             if not isinstance(chunks.reset_only, tuple):
                 of_steps = [part[~chunks.reset_only.t()] for part in of_steps]
-            values, log_probs, entropies, old_log_probs, old_values, advantages, returns = of_steps
+            values, log_probs, entropies, predicted, old_log_probs, old_values, advantages, returns, rewards = of_steps
             loss = ppo_loss(
                 log_probs,
                 clipped_values(values, old_values, numbers.clip_range_vf),
                 entropies,
+                predicted,
                 old_log_probs,
                 normalized(advantages) if numbers.normalize_advantage else advantages,
                 returns,
+                rewards,
                 numbers.clip_range,
                 numbers.ent_coef,
                 numbers.vf_coef,
+                reward_coef,
             )
             losses.append(loss._replace(total=loss.total.detach()))
             if numbers.target_kl is not None and loss.approx_kl.item() > 1.5 * numbers.target_kl:
@@ -125,6 +133,7 @@ def metrics(losses: Sequence[PPOLoss], buffer: ChunkBuffer) -> dict[str, float]:
         "entropy_loss": means.entropy.item(),
         "policy_gradient_loss": means.policy.item(),
         "value_loss": means.value.item(),
+        "reward_loss": means.reward.item(),
         "approx_kl": means.approx_kl.item(),
         "clip_fraction": means.clip_fraction.item(),
         "loss": means.total.item(),

@@ -8,7 +8,7 @@ from typing import NamedTuple, SupportsIndex
 import torch
 from torch import Tensor
 
-from engram.agents.actor_critic import AgentState
+from engram.agents.steps import AgentState
 from engram.memory import State, tree_map
 from engram.memory.state import concatenate, stack
 
@@ -78,9 +78,9 @@ class ChunkBuffer:
         self._transitions = []
         return self.steps
 
-    def set_targets(self, advantages: Tensor, returns: Tensor) -> None:
-        """Set what the policy and the value are trained towards, [T, B] each."""
-        self.advantages, self.returns = advantages, returns
+    def set_targets(self, advantages: Tensor, returns: Tensor, rewards: Tensor) -> None:
+        """Set what the policy, the value and the predicted rewards are trained towards, [T, B] each."""
+        self.advantages, self.returns, self.rewards = advantages, returns, rewards
 
     def chunked(self, leaf: Tensor) -> Tensor:
         """Cut what is known of all steps, [T, B, ...], into P = T / L * B chunks, [L, P, ...]."""

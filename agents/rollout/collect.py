@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
 from engram.agents.rollout.novelty import EpisodicNovelty
 from engram.agents.rollout.observation_check import ObservationCheck, WrongStep
 from engram.agents.rollout.returns import next_values
 from engram.agents.rollout.stepping import stepper_of
+from engram.agents.steps import AgentState
 from engram.memory import Cache, State, tree_map
 from engram.memory.state import concatenate
 

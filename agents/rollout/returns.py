@@ -49,6 +49,11 @@ def generalized_advantages(
     return advantages
 
 
+def horizon(gamma: float, n_steps: int) -> float:
+    """Return how many steps, discounted, add up to a return within a rollout."""
+    return float(sum(gamma**step for step in range(n_steps)))
+
+
 def largest_return(rewards: Tensor, ended: Tensor, gamma: float) -> float:
     """Return the largest magnitude of a discounted return within a rollout; what comes after it is not counted.
 

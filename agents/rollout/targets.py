@@ -17,6 +17,7 @@ class Targets(NamedTuple):
 
     advantages: Tensor  # [T, B]
     returns: Tensor  # [T, B]
+    rewards: Tensor  # [T, B] those of the env, without a bonus
     figures: dict[str, float]  # name -> what is logged
 
 
@@ -38,12 +39,13 @@ def targets_of(
         novelty_coef: bonus of a first visit, as it is now, in units of the scale.
         return_scale: what rewards are divided by.
     """
-    ended, rewards = steps.terminated | steps.truncated, steps.rewards / return_scale
+    ended, paid = steps.terminated | steps.truncated, steps.rewards / return_scale
+    rewards = paid
     figures = {"rollout/return_scale": return_scale, "novelty/coef": novelty_coef}
     if rollout.first_visits is not None:
         rate = first_visit_rate(rollout.first_visits, ended)
         bonus = novelty_bonus(rollout.first_visits, rate, novelty_coef)
-        rewards = rewards + bonus
+        rewards = paid + bonus
         figures |= {"novelty/rate": rate, "novelty/bonus": bonus.mean().item()}
     advantages = generalized_advantages(rewards, steps.values, rollout.following, ended, gamma, gae_lambda)
-    return Targets(advantages, advantages + steps.values, figures)
+    return Targets(advantages, advantages + steps.values, paid, figures)

@@ -137,7 +137,9 @@ class TensorMazes(TensorEnv):
 
 def _right_choice(bare: Any) -> Cell:
     if isinstance(bare, MemoryEnv):
-        return bare.success_pos
-    if isinstance(bare, MazeMatch):
-        return bare.scene.fork.doorsteps[bare.scene.right]
-    return bare.scene.corridor.doorsteps[bare.scene.right_arm]
+        x, y = bare.success_pos
+    elif isinstance(bare, MazeMatch):
+        x, y = bare.scene.fork.doorsteps[bare.scene.right]
+    else:
+        x, y = bare.scene.corridor.doorsteps[bare.scene.right_arm]
+    return x, y

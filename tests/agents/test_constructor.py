@@ -21,7 +21,7 @@ from engram.memory.dnc.memory import DNC
 from engram.memory.state import leaves
 
 OURS = {"memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs", "chunk_length"}
-OURS |= {"novelty_coef", "novelty_fraction", "precision", "normalize_returns"}
+OURS |= {"novelty_coef", "novelty_fraction", "precision", "normalize_returns", "reward_coef"}
 
 
 class Doubled(BaseFeaturesExtractor):
@@ -75,6 +75,7 @@ def test_the_defaults_that_are_not_stock_ppos():
         "novelty_fraction": 0.8,
         "precision": "float32",
         "normalize_returns": True,
+        "reward_coef": 0.5,
     }
 
 

@@ -86,10 +86,11 @@ def test_functions_are_schedules_too():
 
 def test_values_move_little_where_their_range_is_small():
     def moved(clip_range_vf):
-        model = small(clip_range_vf=clip_range_vf, ent_coef=0.0, learning_rate=0.05, n_epochs=20)
+        model = small(clip_range_vf=clip_range_vf, ent_coef=0.0, reward_coef=0.0, learning_rate=0.05, n_epochs=20)
         model._setup_learn(100, None)
         assert model.collect_rollouts(model.env, model._init_callback(None), model.rollout_buffer, 10)
-        model.chunks.set_targets(torch.zeros_like(model.chunks.advantages), model.chunks.steps.values + 100.0)
+        nothing = torch.zeros_like(model.chunks.advantages)
+        model.chunks.set_targets(nothing, model.chunks.steps.values + 100.0, nothing)
         model.train()
         chunk = model.chunks.chunks(torch.arange(30 // model.chunks.chunk_length))
         with torch.no_grad():
@@ -137,11 +138,12 @@ def test_defaults_fit_together_for_any_usual_number_of_steps():
 def moved(scale, **kwargs):
     """How far one update of plain SGD moves the weights, after advantages were multiplied by `scale` and shifted."""
     sgd = {"features_dim": 11, "optimizer_class": torch.optim.SGD}
-    model = small(ent_coef=0.0, vf_coef=0.0, max_grad_norm=1e9, policy_kwargs=sgd, **kwargs)
+    model = small(ent_coef=0.0, vf_coef=0.0, reward_coef=0.0, max_grad_norm=1e9, policy_kwargs=sgd, **kwargs)
     model._setup_learn(100, None)
     assert model.collect_rollouts(model.env, model._init_callback(None), model.rollout_buffer, 10)
     torch.manual_seed(7)
-    model.chunks.set_targets(scale * model.chunks.advantages + scale - 1, model.chunks.returns)
+    chunks = model.chunks
+    chunks.set_targets(scale * chunks.advantages + scale - 1, chunks.returns, chunks.rewards)
     before = weights(model)
     model.train()
     return (weights(model) - before).norm().item()

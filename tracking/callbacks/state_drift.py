@@ -7,8 +7,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from engram.agents import MemoryPPO
-from engram.agents.actor_critic import AgentState
 from engram.agents.spaces import observation_tree
+from engram.agents.steps import AgentState
 from engram.memory import CoreState, tree_map
 
 ROWS = 16

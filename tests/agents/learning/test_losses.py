@@ -11,11 +11,12 @@ from engram.agents.learning.losses import clipped_values, normalized, ppo_loss
 LENGTH, CHUNKS = 5, 3
 
 
-def loss(log_probs, advantages, values=0.0, old_values=0.0, returns=0.0, entropies=0.0, old=0.0, **coefficients):
+def loss(log_probs, advantages, values=0.0, returns=0.0, entropies=0.0, old=0.0, predicted=0.0, paid=0.0, **numbers):
     log_probs, advantages = torch.as_tensor(log_probs), torch.as_tensor(advantages)
     fill = torch.zeros_like(log_probs)
-    arguments = {"clip_range": 0.2, "entropy_coef": 0.0, "value_coef": 0.0, **coefficients}
-    return ppo_loss(log_probs, fill + values, fill + entropies, fill + old, advantages, fill + returns, **arguments)
+    arguments = {"clip_range": 0.2, "entropy_coef": 0.0, "value_coef": 0.0, "reward_coef": 0.0, **numbers}
+    now = (fill + part for part in (values, entropies, predicted, old))
+    return ppo_loss(log_probs, *now, advantages, fill + returns, fill + paid, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,9 @@ def test_the_terms_are_weighted():
     assert result.value.item() == pytest.approx(9.0)
     assert result.entropy.item() == pytest.approx(-0.7)
     assert result.total.item() == pytest.approx(-2.0 - 0.07 + 4.5)
+    result = loss([[0.0, 0.0]], [[1.0, 3.0]], predicted=0.5, paid=1.0, reward_coef=3.0)
+    assert result.reward.item() == pytest.approx(0.25)
+    assert result.total.item() == pytest.approx(-2.0 + 0.75)
 
 
 def test_the_divergence_estimate_is_zero_without_a_change_and_never_negative():
@@ -63,7 +67,7 @@ def test_the_divergence_estimate_is_zero_without_a_change_and_never_negative():
 def test_only_the_total_carries_a_gradient():
     log_probs = torch.randn(LENGTH, CHUNKS, requires_grad=True)
     result = loss(log_probs, torch.randn(LENGTH, CHUNKS))
-    assert [part.requires_grad for part in result] == [True, False, False, False, False, False]
+    assert [part.requires_grad for part in result] == [True, *[False] * 6]
 
 
 @pytest.mark.parametrize("clip_range_vf", [None, 0.3])
@@ -72,9 +76,10 @@ def test_values_and_gradients_equal_those_of_stable_baselines(clip_range_vf):
     ours = [log_probs.clone().requires_grad_(), values.clone().requires_grad_(), entropies.clone().requires_grad_()]
     theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
 
+    nothing = torch.zeros_like(returns)
     result = ppo_loss(
-        ours[0], clipped_values(ours[1], old_values, clip_range_vf), ours[2], old_log_probs, normalized(advantages),
-        returns, 0.2, 0.01, 0.5,
+        ours[0], clipped_values(ours[1], old_values, clip_range_vf), ours[2], nothing, old_log_probs,
+        normalized(advantages), returns, nothing, 0.2, 0.01, 0.5, 0.0,
     )  # fmt: skip
     result.total.backward()
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from staggered import CHUNK, LENGTHS, ROWS, STEPS, agent, collect_one, counting_agent, minibatches, vec_env
 
-from engram.agents.actor_critic import AgentState
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
+from engram.agents.steps import AgentState
 from engram.memory.state import leaves
 
 
@@ -74,7 +74,7 @@ def test_chunks_are_contiguous_and_every_transition_comes_exactly_once():
     collect_one(model)
     collect_one(model)
     label = stored(model)[3] + 1000 * stored(model)[0]
-    model.chunks.set_targets(label, -label)
+    model.chunks.set_targets(label, -label, -label)
     seen = []
     sizes = []
     for chunk in minibatches(model.chunks, 2 * CHUNK):
@@ -103,14 +103,14 @@ def test_minibatches_differ_by_one_chunk_at_most_and_stock_ppo_warns_of_no_trunc
         model = agent(batch_size=most * CHUNK)
     assert model.batch_size == most * CHUNK
     collect_one(model)
-    model.chunks.set_targets(*[stored(model)[3]] * 2)
+    model.chunks.set_targets(*[stored(model)[3]] * 3)
     assert [chunk.advantages.shape[1] for chunk in minibatches(model.chunks, model.batch_size)] == sizes
 
 
 def test_the_order_of_chunks_is_random():
     model = counting_agent()
     collect_one(model)
-    model.chunks.set_targets(*[stored(model)[3]] * 2)
+    model.chunks.set_targets(*[stored(model)[3]] * 3)
     orders = [[chunk.advantages[0].tolist() for chunk in minibatches(model.chunks, 2 * CHUNK)] for _ in range(4)]
     assert any(order != orders[0] for order in orders[1:])
 
@@ -137,7 +137,7 @@ def test_trees_without_masks_writes_or_state_pass(batch_size):
         )
     steps = buffer.finish()
     assert steps.observation[1].shape == (6, 2, 1)
-    buffer.set_targets(steps.rewards, steps.rewards)
+    buffer.set_targets(*[steps.rewards] * 3)
     chunks = list(minibatches(buffer, batch_size))
     assert len(chunks) == 12 // batch_size
     for chunk in chunks:
