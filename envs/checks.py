@@ -26,28 +26,31 @@ def check_int(name: str, value: object, least: int, most: int | None = None) -> 
     return int(value)
 
 
-def check_range(name: str, bounds: object, least: int) -> tuple[int, int]:
+def check_range(name: str, bounds: object, least: int, limit: int | None = None) -> tuple[int, int]:
     """Return `bounds` as a pair of ints, the fewest and the most.
 
     Raises:
-        ValueError: if they are not two whole numbers with `least` <= fewest <= most.
+        ValueError: if they are not two whole numbers with `least` <= fewest <= most, and most <= `limit` if given.
     """
     if isinstance(bounds, Sequence) and len(bounds) == 2:
         fewest, most = bounds
-        if is_int(fewest) and is_int(most) and least <= fewest <= most <= _MOST:
+        if is_int(fewest) and is_int(most) and least <= fewest <= most <= (_MOST if limit is None else limit):
             return int(fewest), int(most)
-    raise ValueError(f"{name}={bounds!r} must be a pair (fewest, most) of whole numbers with {least} <= fewest <= most")
+    below = "" if limit is None else f" <= {limit}"
+    raise ValueError(
+        f"{name}={bounds!r} must be a pair (fewest, most) of whole numbers with {least} <= fewest <= most{below}"
+    )
 
 
-def check_span(name: str, value: object, least: int) -> tuple[int, int]:
+def check_span(name: str, value: object, least: int, limit: int | None = None) -> tuple[int, int]:
     """Return a number, or a pair from which one is drawn for each episode, as the fewest and the most.
 
     Raises:
         ValueError: if it is neither.
     """
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return check_range(name, value, least)
-    number = check_int(name, value, least)
+        return check_range(name, value, least, limit)
+    number = check_int(name, value, least, limit)
     return number, number
 
 

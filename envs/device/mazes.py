@@ -59,10 +59,11 @@ class TensorMazes(TensorEnv):
             self.layouts.append(info["layout"])
             tables.load(maze, env)
             tables.ground[maze, tables.numbers([_right_choice(bare)])] = _RIGHT
-            starts.append((maze * tables.area + tables.numbers([bare.agent_pos])[0], int(bare.agent_dir)))
-        self._size, self._limit = bare.agent_view_size, bare.max_steps
+            cell = maze * tables.area + tables.numbers([bare.agent_pos])[0]
+            starts.append((cell, int(bare.agent_dir), bare.max_steps))
+        self._size = bare.agent_view_size
         sight, lights = tables.sight, tables.sight.lights
-        self._starts, self._first_headings = self._tensor(starts).T
+        self._starts, self._first_headings, self._limits = self._tensor(starts).T
         self._ground, self._codes, self._lines = map(self._tensor, (tables.ground.ravel(), sight.codes, sight.lines))
         self._codes, self._lines = self._codes.flatten(), self._lines.flatten()
         self._ahead, self._to_lines, self._to_cells, self._mirrored = map(
@@ -81,15 +82,16 @@ class TensorMazes(TensorEnv):
 
     def step(self, actions: Tensor) -> TensorStep:
         self.check_actions(actions)
-        _, cells, headings, steps = self.walkers
+        mazes, cells, headings, steps = self.walkers
         headings.add_(self._turns[actions]).remainder_(4)
         ahead = cells + self._ahead[headings] * self._goes[actions]
         ground = self._ground[ahead]
         cells.copy_(torch.where(ground > 0, ahead, cells))
         steps += 1
         successes, terminated = ground == _RIGHT, ground > 1
-        truncated = ~terminated & (steps >= self._limit)
-        paid = 1 - 0.9 * (steps.double() / self._limit)  # in double precision, as the tasks pay
+        limits = self._limits[mazes]
+        truncated = ~terminated & (steps >= limits)
+        paid = 1 - 0.9 * (steps.double() / limits)  # in double precision, as the tasks pay
         final, _ = self._observe()
         self._begin(terminated | truncated)
         observations, cue_visible = self._observe()

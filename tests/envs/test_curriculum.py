@@ -6,17 +6,25 @@ from engram.envs import make_vec_env
 from engram.envs.curriculum import curriculum, hardest
 
 RANGES = [
-    ("Engram-Chain2-v0", {"hops": (1, 3), "delay": (0, 5)}, {"hops": (1, 3)}, 3),
-    ("Engram-Binding-v0", {"cues": [2, 7], "answers": 3}, {"cues": (2, 7)}, 7),
+    ("Engram-Chain2-v0", {"hops": (1, 3), "delay": (0, 5)}, {"hops": 3}, {"hops": (3, 3)}),
+    ("Engram-Binding-v0", {"cues": [2, 7], "answers": 3}, {"cues": 7}, {"cues": (7, 7)}),
+    ("Engram-MazeMatch-S13-v0", {"size": (9, 12), "loops": 2}, {"size": 12}, {"sizes": (12, 12), "width": 12}),
+    (
+        "Engram-MazeSequence-S13-v0",
+        {"size": (13, 15), "cues": (1, 3)},
+        {"size": 15, "cues": 3},
+        {"sizes": (15, 15), "numbers_of_cues": (3, 3)},
+    ),
+    ("Engram-RoomS11-v0", {"size": (10, 17)}, {"size": 17}, {"sizes": (17, 17)}),
 ]
 
 
-@pytest.mark.parametrize(("env_id", "kwargs", "drawn", "most"), RANGES)
-def test_held_out_episodes_are_of_the_hardest(env_id, kwargs, drawn, most):
-    assert curriculum(env_id, kwargs) == drawn
-    (name,) = drawn
-    assert hardest(env_id, kwargs) == {**kwargs, name: most}
-    assert getattr(make_vec_env(env_id, kwargs=hardest(env_id, kwargs)).envs[0].unwrapped, name) == (most, most)
+@pytest.mark.parametrize(("env_id", "kwargs", "most", "attributes"), RANGES)
+def test_held_out_episodes_are_of_the_hardest(env_id, kwargs, most, attributes):
+    assert curriculum(env_id, kwargs) == {name: tuple(kwargs[name]) for name in most}
+    assert hardest(env_id, kwargs) == {**kwargs, **most}
+    env = make_vec_env(env_id, kwargs=hardest(env_id, kwargs)).envs[0].unwrapped
+    assert {name: getattr(env, name) for name in attributes} == attributes
 
 
 @pytest.mark.parametrize("env_id", ["Engram-Chain2-v0", "Engram-TMaze-v0", "CartPole-v1", "popgym-AutoencodeEasy-v0"])

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, SupportsFloat
+from typing import Any, ClassVar, SupportsFloat
 
 from minigrid.core.actions import Actions
 from minigrid.core.constants import COLOR_NAMES
@@ -12,7 +12,7 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.checks import check_int, check_view_size
+from engram.envs.checks import MOST_SIDE, check_int, check_span, check_view_size
 from engram.envs.tasks.mazes.shortest_paths import Pose
 from engram.envs.visibility import Cell, Sight, image_shows
 
@@ -28,19 +28,23 @@ _MEASURED, _FAR_TOO_LONG = 100, 3
 class GridTask(MiniGridEnv):
     """A maze in which something is to be remembered, walked by turning left or right and going forward.
 
-    A subclass draws the maze in ``_gen_grid`` and judges every step in ``_judge``. The last info of an
+    A subclass draws the maze in ``_draw_scene`` and judges every step in ``_judge``. The last info of an
     episode holds ``is_success``, every info ``cue_visible``. Many of a kind are stepped as one (`envs/batched/grid.py`)
     if it names the cells on which it may pay or end, by a method ``judged_cells() -> Collection[Cell]``.
 
     Args:
-        size: side of the square grid in cells, border included.
+        size: side of the square grid in cells, border included; or the smallest and the largest, between which that of
+            the maze is drawn for each episode. The grid is the largest, with walls around a smaller maze.
+        least_size: the smallest size of this task.
         mission: returns the text of the task, which the agent does not see; a plain function without arguments.
-        default_max_steps: the episode is truncated after so many, unless `max_steps` is given.
-        max_steps: the same, from the user; a maze that takes longer is drawn again.
+        max_steps: the episode is truncated after so many, a maze that takes longer is drawn again; None for
+            what the task allows a maze of its size.
         agent_view_size: side of the agent's view in cells.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
     """
 
+    curriculum: ClassVar[Sequence[str]] = ("size",)
+    """Arguments that may be ranges, drawn for each episode; what is trained on one is tested at its end."""
     useful_actions = ("left", "right", "forward")
     mission_changes = False
     cues: Sequence[Cell] = ()
@@ -48,25 +52,33 @@ class GridTask(MiniGridEnv):
 
     def __init__(
         self,
-        size: int,
+        size: int | Sequence[int],
+        least_size: int,
         mission: Callable[[], str],
-        default_max_steps: int,
         max_steps: int | None,
         agent_view_size: int,
         **kwargs: Any,
     ):
+        self.sizes = check_span("size", size, least_size, MOST_SIDE)
         self._time_is_given = max_steps is not None
-        max_steps = default_max_steps if max_steps is None else check_int("max_steps", max_steps, 1)
-        agent_view_size = check_view_size("agent_view_size", agent_view_size, size)
+        largest = self.sizes[1]
         super().__init__(
             mission_space=MissionSpace(mission_func=mission),
-            grid_size=size,
-            max_steps=max_steps,
-            agent_view_size=agent_view_size,
+            grid_size=largest,
+            max_steps=self._usual_max_steps(largest) if max_steps is None else check_int("max_steps", max_steps, 1),
+            agent_view_size=check_view_size("agent_view_size", agent_view_size, largest),
             see_through_walls=False,
             **kwargs,
         )
         self.mission = mission()
+
+    @abstractmethod
+    def _usual_max_steps(self, size: int) -> int:
+        """Return after how many steps an episode in a maze of a size is truncated, unless it was said."""
+
+    @abstractmethod
+    def _draw_scene(self, size: int) -> None:
+        """Draw a maze of a size, lay it out, and put the agent in."""
 
     @abstractmethod
     def _judge(self) -> tuple[float, bool | None]:
@@ -98,6 +110,13 @@ class GridTask(MiniGridEnv):
         if success is not None or truncated:
             info["is_success"] = bool(success)
         return observation, reward, success is not None, truncated and success is None, info
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        smallest, largest = self.sizes
+        size = largest if smallest == largest else int(self.np_random.integers(smallest, largest, endpoint=True))
+        self._draw_scene(size)
+        if not self._time_is_given:
+            self.max_steps = self._usual_max_steps(size)
 
     @property
     def pose(self) -> Pose:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from minigrid.core.world_object import WorldObj
 
-from engram.envs.checks import MOST_SIDE, check_int, check_range
+from engram.envs.checks import check_range
 from engram.envs.tasks.mazes.generation.corridor import Corridor, draw_corridor
 from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, check_objects, make_object, seen_together
 from engram.envs.tasks.mazes.shortest_paths import Pose, after, fewest_actions
@@ -37,8 +37,9 @@ class Match(GridTask):
     Info: ``cue_visible`` at every step, ``is_success`` at the last.
 
     Args:
-        size: side of the square grid in cells, border included, at least 7 and at most 1,000.
-        length: fewest and most cells of the corridor, dead end and junction included.
+        size: side of the square grid in cells, border included, at least 7 and at most 1,000; or the smallest and the
+            largest, between which it is drawn for each episode.
+        length: fewest and most cells of the corridor, dead end and junction included; None for what fits the size.
         objects: the (kind, color) pairs that the cue and the choices are drawn from, at least two.
         max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, so
             that going to look costs little of the reward.
@@ -49,30 +50,36 @@ class Match(GridTask):
         ValueError: if the arguments describe no such maze.
     """
 
+    least_size = 7
+
     def __init__(
         self,
-        size: int = 9,
+        size: int | Sequence[int] = 9,
         length: Sequence[int] | None = None,
         objects: Sequence[tuple[str, str]] = (("key", "green"), ("ball", "green")),
         max_steps: int | None = None,
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        size = check_int("size", size, 7, MOST_SIDE)
-        most = (size - 2) ** 2 // 3
-        self.length = check_range("length", (size - 1, min(2 * size - 4, most)) if length is None else length, 5)
-        if self.length[1] > most:
-            raise ValueError(f"length={length} must not be above {most} at size={size}")
         self.objects = check_objects(objects, 2)
         self.scene: Scene
-        super().__init__(size, self.task, self._default_max_steps(size), max_steps, agent_view_size, **kwargs)
+        super().__init__(size, self.least_size, self.task, max_steps, agent_view_size, **kwargs)
+        smallest = self.sizes[0]
+        most = _most_cells(smallest)
+        self._length = None if length is None else check_range("length", length, 5)
+        if self._length and self._length[1] > most:
+            raise ValueError(f"length={length} must not be above {most} at size={smallest}")
+
+    def length(self, size: int) -> tuple[int, int]:
+        """Return the fewest and the most cells of the corridor in a maze of a size."""
+        return self._length or (size - 1, min(2 * size - 4, _most_cells(size)))
 
     @staticmethod
     def task() -> str:
         """Return what is to be done."""
         return "look at the object in the dead end, then go to the one like it"
 
-    def _default_max_steps(self, size: int) -> int:
+    def _usual_max_steps(self, size: int) -> int:
         return 5 * size**2
 
     def _judge(self) -> tuple[float, bool | None]:
@@ -112,8 +119,8 @@ class Match(GridTask):
         other[(observation[..., :2] == cue[:2]).all(-1)] = wrong
         return other
 
-    def _gen_grid(self, width: int, height: int) -> None:
-        corridor, starts = self._draw_layout(width)
+    def _draw_scene(self, size: int) -> None:
+        corridor, starts = self._draw_layout(size)
         rng = self.np_random
         start, heading = starts[rng.integers(len(starts))]
         # The cue and the answer are drawn last and independently: nothing of the layout depends on them.
@@ -138,13 +145,13 @@ class Match(GridTask):
             if starts:
                 return corridor, starts
         raise ValueError(
-            f"no maze found at size={size} and length={self.length} that hides the cue from a view of"
+            f"no maze found at size={size} and length={self.length(size)} that hides the cue from a view of"
             f" {self.agent_view_size} cells: use a larger size, a longer one or a smaller view"
         )
 
     def _draw_corridor(self, size: int) -> Corridor | None:
         """Draw a corridor, or None if it blocked itself."""
-        return draw_corridor(self.np_random, size, int(self.np_random.integers(*self.length, endpoint=True)))
+        return draw_corridor(self.np_random, size, int(self.np_random.integers(*self.length(size), endpoint=True)))
 
     def _starts(self, corridor: Corridor) -> list[Pose]:
         """List the cells from which the cue cannot be seen, with every heading."""
@@ -162,3 +169,8 @@ class Match(GridTask):
 
     def _cue_in_sight(self, corridor: Corridor, place: Cell, heading: int) -> bool:
         return in_sight(corridor.open_cells, place, heading, self.agent_view_size, corridor.cue)
+
+
+def _most_cells(size: int) -> int:
+    """Return the longest corridor of a maze of a size that is drawn soon enough."""
+    return (size - 2) ** 2 // 3

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any, SupportsFloat
 
-from engram.envs.checks import MOST_SIDE, check_int
+from engram.envs.checks import check_int
 from engram.envs.tasks.mazes.grid_task import TRIES, GridTask, Look
 from engram.envs.tasks.mazes.shortest_paths import Pose, fewest_steps
 from engram.envs.visibility import Cell
@@ -27,19 +27,12 @@ class Maze(GridTask):
     ``_draw_maze``.
 
     Args:
-        size: side of the square grid in cells, border included.
-        least_size: the smallest size of this task.
         legs: how many there are in an episode.
         distractors: objects in the walls that mean nothing.
-        max_steps: the episode is truncated after so many steps; by default 5 size², as in MiniGrid-Memory, for
-            every three legs begun.
         **kwargs: of `GridTask`.
     """
 
-    def __init__(
-        self, size: int, least_size: int, legs: int, distractors: int, max_steps: int | None, **kwargs: Any
-    ) -> None:
-        size = check_int("size", size, least_size, MOST_SIDE)
+    def __init__(self, legs: int, distractors: int, **kwargs: Any) -> None:
         self.legs = legs
         self.distractors = check_int("distractors", distractors, 0)
         self.open_cells: frozenset[Cell] = frozenset()
@@ -48,20 +41,24 @@ class Maze(GridTask):
         self.legs_done = 0
         self._score = 0.0
         self._leg_start, self._steps_before = self.start, 0
-        super().__init__(size=size, default_max_steps=5 * size**2 * -(-legs // 3), max_steps=max_steps, **kwargs)
+        super().__init__(**kwargs)
 
     @abstractmethod
     def _draw_maze(self, size: int) -> bool:
         """Draw a maze and lay it out; return whether this draw succeeded."""
 
-    def _gen_grid(self, width: int, height: int) -> None:
+    def _usual_max_steps(self, size: int) -> int:
+        """5 size², as in MiniGrid-Memory, for every three legs begun."""
+        return 5 * size**2 * -(-self.legs // 3)
+
+    def _draw_scene(self, size: int) -> None:
         for tries in range(TRIES):
-            if self._draw_maze(width):
+            if self._draw_maze(size):
                 return
-            if tries == _PATIENCE and self._is_hopeless(width):
+            if tries == _PATIENCE and self._is_hopeless(size):
                 break
         raise ValueError(
-            f"no maze of size={width} found with distractors={self.distractors} that hides the cues from a view of"
+            f"no maze of size={size} found with distractors={self.distractors} that hides the cues from a view of"
             f" {self.agent_view_size} cells at the choice: use a larger size, a smaller view or fewer objects"
         )
 

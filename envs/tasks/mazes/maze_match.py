@@ -52,7 +52,8 @@ class MazeMatch(Maze):
     Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
 
     Args:
-        size: side of the square grid in cells, border included, at least 9.
+        size: side of the square grid in cells, border included, at least 9; or the smallest and the largest,
+            between which it is drawn for each episode.
         cues: objects seen at the start, 1 to 3.
         choices: objects to choose from at the fork, 2 or 3.
         loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
@@ -68,7 +69,7 @@ class MazeMatch(Maze):
 
     def __init__(
         self,
-        size: int = 9,
+        size: int | Sequence[int] = 9,
         cues: int = 1,
         choices: int = 2,
         loops: int = 0,

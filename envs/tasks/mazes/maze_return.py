@@ -35,7 +35,8 @@ class MazeReturn(Maze):
     last.
 
     Args:
-        size: side of the square grid in cells, border included, at least 9.
+        size: side of the square grid in cells, border included, at least 9; or the smallest and the largest,
+            between which it is drawn for each episode.
         trips: from the start to the goal, at least 2.
         loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
         distractors: objects in the walls.
@@ -51,7 +52,7 @@ class MazeReturn(Maze):
 
     def __init__(
         self,
-        size: int = 9,
+        size: int | Sequence[int] = 9,
         trips: int = 3,
         loops: int = 0,
         distractors: int = 0,

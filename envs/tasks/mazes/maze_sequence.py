@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from engram.envs.checks import check_int
+from engram.envs.checks import check_span
 from engram.envs.tasks.mazes.generation.forked_corridor import ForkedCorridor
 from engram.envs.tasks.mazes.generation.tree import ahead, beside, walls_beside
 from engram.envs.tasks.mazes.grid_task import Look, make_object, seen_together
@@ -39,8 +39,9 @@ class MazeSequence(Maze):
     Info: ``cue_visible`` at every step; ``is_success`` and ``score`` (see `Maze`) at the last.
 
     Args:
-        size: side of the square grid in cells, border included, at least 13.
-        cues: signs, and forks.
+        size: side of the square grid in cells, border included, at least 13; or the smallest and the largest,
+            between which it is drawn for each episode.
+        cues: signs, and forks; or the fewest and the most, drawn for each episode.
         distractors: boxes in the walls.
         max_steps: the episode is truncated after so many steps; by default 5 size² for every three
             forks begun.
@@ -51,16 +52,19 @@ class MazeSequence(Maze):
         ValueError: if the arguments describe no such maze.
     """
 
+    curriculum = ("size", "cues")
+
     def __init__(
         self,
-        size: int = 13,
-        cues: int = 2,
+        size: int | Sequence[int] = 13,
+        cues: int | Sequence[int] = 2,
         distractors: int = 0,
         max_steps: int | None = None,
         agent_view_size: int = 3,
         **kwargs: Any,
     ):
-        self.n_cues = check_int("cues", cues, 1)
+        self.numbers_of_cues = check_span("cues", cues, 1)
+        self.n_cues = self.numbers_of_cues[1]
         self.scene: Scene
         super().__init__(
             size=size,
@@ -94,6 +98,11 @@ class MazeSequence(Maze):
             return 0.0, False
         reward = self._end_leg(place, self._wrong_arms())
         return reward, True if self.legs_done == self.legs else None
+
+    def _draw_scene(self, size: int) -> None:
+        fewest, most = self.numbers_of_cues
+        self.n_cues = self.legs = most if fewest == most else int(self.np_random.integers(fewest, most, endpoint=True))
+        super()._draw_scene(size)
 
     def _draw_maze(self, size: int) -> bool:
         rng = self.np_random

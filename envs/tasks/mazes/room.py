@@ -1,9 +1,9 @@
 """Room: look at an object in a room, walk down a straight corridor, choose the one like it."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from engram.envs.checks import MOST_SIDE, check_int
 from engram.envs.tasks.mazes.generation.corridor import Corridor
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.shortest_paths import Pose
@@ -23,7 +23,7 @@ class Room(Match):
     Success: an oracle 1; a cue-blind oracle 0.5; a random player 0.27 at size 11, 0.24 at size 25.
 
     Args:
-        size: side of the square grid in cells, at least 10.
+        size: side of the square grid in cells, at least 10; or the smallest and the largest.
         max_steps: the episode is truncated after so many steps; by default 30 for every cell of the grid's side.
         **kwargs: of `Match`, but for `length`.
 
@@ -31,8 +31,9 @@ class Room(Match):
         ValueError: if the arguments describe no such maze.
     """
 
-    def __init__(self, size: int = 11, max_steps: int | None = None, **kwargs: Any) -> None:
-        size = check_int("size", size, 10, MOST_SIDE)
+    least_size = 10
+
+    def __init__(self, size: int | Sequence[int] = 11, max_steps: int | None = None, **kwargs: Any) -> None:
         if "length" in kwargs:
             raise ValueError("length is not for the room: its corridor is as long as the size allows")
         super().__init__(size=size, max_steps=max_steps, **kwargs)
@@ -41,7 +42,7 @@ class Room(Match):
     def task() -> str:
         return "find the object in the room, then go to the one like it behind the corridor"
 
-    def _default_max_steps(self, size: int) -> int:
+    def _usual_max_steps(self, size: int) -> int:
         return 30 * size
 
     def _draw_corridor(self, size: int) -> Corridor:

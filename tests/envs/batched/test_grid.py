@@ -31,20 +31,20 @@ gym.register("MatchWithALimit-v0", Match, max_episode_steps=9)
 
 
 @pytest.mark.parametrize(
-    ("env_id", "odometry"),
+    ("env_id", "odometry", "kwargs"),
     [
-        ("Engram-MatchS9-v0", False),
-        ("Engram-RoomS11-v0", False),
-        ("Engram-MazeMatch-S9-v0", False),
-        ("Engram-MazeSequence-S13-v0", True),
-        ("Engram-MazeReturn-S9-v0", False),
-        ("Engram-MazeReturn-S9-v0", True),  # which carries the agent to the start
-        (CARRIED_ELSEWHERE, True),
-        ("MiniGrid-MemoryS13Random-v0", True),
+        ("Engram-MatchS9-v0", False, {}),
+        ("Engram-RoomS11-v0", False, {"size": (10, 14)}),
+        ("Engram-MazeMatch-S9-v0", False, {"size": (9, 13)}),
+        ("Engram-MazeSequence-S13-v0", True, {"size": (13, 17), "cues": (1, 3)}),
+        ("Engram-MazeReturn-S9-v0", False, {}),
+        ("Engram-MazeReturn-S9-v0", True, {}),  # which carries the agent to the start
+        (CARRIED_ELSEWHERE, True, {}),
+        ("MiniGrid-MemoryS13Random-v0", True, {}),
     ],
 )
-def test_a_player_that_goes_where_it_is_judged_meets_the_same(env_id, odometry):
-    ours, definition = both(env_id, n_envs=3, seed=1, odometry=odometry)
+def test_a_player_that_goes_where_it_is_judged_meets_the_same(env_id, odometry, kwargs):
+    ours, definition = both(env_id, n_envs=3, seed=1, odometry=odometry, kwargs=kwargs)
     assert isinstance(ours, GridVecEnv)
     rng, ends = np.random.default_rng(0), set()
     assert_same_step(ours.reset(), definition.reset())

@@ -139,7 +139,8 @@ def test_a_player_that_goes_where_it_is_judged_is_paid_the_same(env_id):
     [
         {"env_id": "MiniGrid-MemoryS13Random-v0", "view_size": 9, "useful_actions": ("toggle", "forward", "left")},
         {"env_id": "Engram-MazeMatch-S9-v0", "split": "test"},
-        {"env_id": "Engram-MazeMatch-S13-v0", "odometry": True},
+        {"env_id": "Engram-MazeMatch-S13-v0", "odometry": True, "kwargs": {"size": (9, 13)}},
+        {"env_id": "Engram-RoomS11-v0", "kwargs": {"size": (10, 13)}, "purposeful": True},
         {"env_id": "MiniGrid-MemoryS13Random-v0", "odometry": True, "useful_actions": ("right", "done", "forward")},
         {"env_id": "Engram-Binding-v0", "split": "validation", "kwargs": {"cues": 2, "answers": 2}},
         {"env_id": "Engram-Chain2-v0", "kwargs": {"hops": (1, 3)}},

@@ -61,7 +61,7 @@ def test_geometry(maze):
     env.reset(seed=seed)
     corridor, start, heading, right_arm = env.scene
     way = corridor.path
-    assert env.length[0] <= len(way) <= env.length[1]
+    assert env.length(env.width)[0] <= len(way) <= env.length(env.width)[1]
     assert start in way[1:-1]
     assert 0 <= heading < 4
     # A tree whose only leaves are the cue and the two choices: one way from each cell to each other.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from grid_probes import variants
 from minigrid.minigrid_env import MiniGridEnv
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chisquare
 
 from benchmarks.players.mazes import Game, at_random, blind, oracle
 from engram.envs import make_env
@@ -50,6 +50,67 @@ def test_a_random_player_gets_what_is_said(env_id):
     env, rng = make_env(env_id, split="test", seed=7), np.random.default_rng(8)
     right = sum(at_random(env, rng).success for _ in range(200))
     assert binomtest(right, 200, RANDOM[env_id]).pvalue > 1e-3, right / 200
+
+
+RANGES = {
+    "Engram-MazeMatch-S9-v0": (9, 11),
+    "Engram-MazeSequence-S13-v0": (13, 15),
+    "Engram-MazeReturn-S9-v0": (9, 11),
+    "Engram-MatchS9-v0": (8, 11),
+    "Engram-RoomS11-v0": (10, 13),
+}
+
+
+def cells_of(env):
+    return {(x, y) for x, y in product(range(env.width), range(env.height)) if env.grid.get(x, y) is None}
+
+
+@pytest.mark.parametrize(("env_id", "sizes"), RANGES.items())
+def test_sizes_of_a_range_are_drawn_alike_and_each_maze_is_one_of_its_size(env_id, sizes):
+    smallest, largest = sizes
+    env = make_env(env_id, kwargs={"size": sizes}).unwrapped
+    limits = {
+        make_env(env_id, kwargs={"size": side}).unwrapped.max_steps: side for side in range(smallest, largest + 1)
+    }
+    sides = []
+    for seed in range(90):
+        env.reset(seed=seed)
+        side = limits[env.max_steps]
+        assert env.width == largest
+        assert all(0 < x < side - 1 and 0 < y < side - 1 for x, y in cells_of(env))
+        sides.append(side)
+    _, counts = np.unique(sides, return_counts=True)
+    assert len(counts) == len(limits)
+    assert chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("env_id", "sizes"), RANGES.items())
+def test_a_range_of_one_size_is_that_size(env_id, sizes):
+    (one, other) = (make_env(env_id, kwargs={"size": size}) for size in (sizes[1], (sizes[1], sizes[1])))
+    for seed in range(5):
+        (seen, info), (expected, about) = one.reset(seed=seed), other.reset(seed=seed)
+        np.testing.assert_array_equal(seen, expected)
+        assert info["layout"] == about["layout"]
+
+
+@pytest.mark.parametrize("env_id", RANGES)
+@pytest.mark.parametrize("size", [(9, 8), (3, 12), (9, 1001), (9.5, 12), (9, 10, 11)])
+def test_a_range_that_is_none_is_refused(env_id, size):
+    with pytest.raises(ValueError, match=r"^size=\(.*\) must be a pair \(fewest, most\) of whole numbers with"):
+        make_env(env_id, kwargs={"size": size})
+
+
+def test_numbers_of_signs_are_drawn_and_each_has_its_fork():
+    env = make_env("Engram-MazeSequence-S13-v0", kwargs={"size": 17, "cues": (1, 4)}).unwrapped
+    numbers = []
+    for seed in range(60):
+        env.reset(seed=seed)
+        numbers.append(env.legs)
+        assert len(env.scene.signs) == len(env.scene.forks) == len(env.cues) == env.legs == env.n_cues
+        assert env.max_steps == 5 * 17**2 * (1 if env.legs <= 3 else 2)
+    _, counts = np.unique(numbers, return_counts=True)
+    assert len(counts) == 4
+    assert chisquare(counts).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("env_id", SMALLEST)
