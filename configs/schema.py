@@ -105,6 +105,9 @@ class EpisodicMemoryConfig(PartConfig):
         "dense: from all slots; sparse: from the best k of each head, for thousands of slots and more", "dense"
     )
     k: int = option("events that each head reads, if reads are sparse", 16)
+    keep: str = option(
+        "what stays when slots are scarce: gate (what the learned gate ranks highest), newest, oldest or random", "gate"
+    )
 
 
 @dataclass

@@ -32,6 +32,7 @@ from engram.memory.episodic.event_log import (
     started,
     stored_events,
 )
+from engram.memory.episodic.keeping import KEEP, importance
 from engram.memory.episodic.reach import Candidates, Reach, reach_of
 from engram.memory.episodic.slot_facts import SlotFacts
 from engram.memory.episodic.slots import slots_in_use, step_numbers
@@ -74,7 +75,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     """Bounded slots of events, written by a learned gate and read by attention (see `EventAttention`).
 
     When all slots are taken, a new event replaces first the oldest of which a newer equal is stored (so slots are not
-    spent on duplicates), and otherwise the one with the lowest gate, if its own is higher.
+    spent on duplicates), and otherwise the one with the lowest gate, if its own is higher (see `keep`).
 
     Args:
         encode, event, encoded_size, hidden_size: see `Memory`.
@@ -88,10 +89,12 @@ class EpisodicMemory(Memory[EpisodicState]):
         step_embedding_size: size of the step embedding; 0 for no order addressing.
         read: "dense" attends to all slots, "sparse" to the best k of each head (see `SparseEpisodicMemory`).
         k: events that each head reads, if reads are sparse.
+        keep: what stays when slots are scarce: "gate", what the learned gate ranks highest; its controls "newest",
+            "oldest" and "random" (see `importance`), which leave the gate to reading.
 
     Raises:
-        ValueError: if a size is not a whole number of at least 1, `step_embedding_size` is not even and at least 0, or
-            `read` is neither.
+        ValueError: if a size is not a whole number of at least 1, `step_embedding_size` is not even and at least 0,
+            `read` or `keep` is none of these, or reads are sparse and `keep` is not "gate".
     """
 
     reads = "dense"
@@ -111,6 +114,7 @@ class EpisodicMemory(Memory[EpisodicState]):
         step_embedding_size: int = 32,
         read: str = "dense",
         k: int = 16,
+        keep: str = "gate",
     ) -> None:
         super().__init__(encode, event, encoded_size, hidden_size)
         if read not in ("dense", "sparse"):
@@ -119,6 +123,11 @@ class EpisodicMemory(Memory[EpisodicState]):
             raise ValueError(f"read={read!r} for {type(self).__name__}, whose reads are {self.reads}")
         if read == "sparse" and hops != 1:
             raise ValueError(f"hops={hops} with read=sparse: sparse reads have a single hop")
+        if keep not in KEEP:
+            raise ValueError(f"keep={keep!r} must be one of {', '.join(KEEP)}")
+        if read == "sparse" and keep != "gate":
+            raise ValueError(f"keep={keep} with read=sparse: sparse reads keep by the gate")
+        self.keep = keep
         self.encode = encode
         self.blank_event = tree_map(lambda leaf: torch.empty_like(leaf, device="meta"), event)
         self.slots = check_int("slots", slots)
@@ -241,10 +250,12 @@ class EpisodicMemory(Memory[EpisodicState]):
             decisions [T, B].
         """
         used = stored.shape[1]
-        importance = nn.functional.pad(nn.functional.logsigmoid(stored), (0, self.slots - used))
-        facts = SlotFacts.of(importance, state.event_hash, state.birth, state.filled)
-        hashes, births = candidates.event_hash[:, used:].t(), candidates.birth[:, used:].t()
-        return facts.take_along(nn.functional.logsigmoid(own), hashes, births, episode_starts)
+        log_gates = nn.functional.logsigmoid(torch.cat([stored, own.t()], dim=1))
+        ranked = importance(self.keep, log_gates, candidates.event_hash, candidates.birth)
+        held = nn.functional.pad(ranked[:, :used], (0, self.slots - used))
+        facts = SlotFacts.of(held, state.event_hash, state.birth, state.filled)
+        ranks, hashes, births = (part[:, used:].t() for part in (ranked, candidates.event_hash, candidates.birth))
+        return facts.take_along(ranks, hashes, births, episode_starts)
 
     def _project_slots(self, state: EpisodicState, used: int) -> Tensor:
         """Encode the events in the first `used` slots with the current weights, [B, U, S] as for `Events`."""
@@ -268,7 +279,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     @torch.no_grad()
     def _cache_of(self, state: EpisodicState) -> SlotCache:
         """Encode the slots; what results can be used until the weights change."""
-        return SlotCache.of(self._project_slots(state, slots_in_use(state.filled, 1)), state, self.attention)
+        return SlotCache.of(self._project_slots(state, slots_in_use(state.filled, 1)), state, self.attention, self.keep)
 
     def to_export(self, state: EpisodicState, cache: object = None) -> ExportedSlots:
         if self.reads != "dense":
@@ -279,7 +290,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     def from_export(self, carried: State) -> tuple[EpisodicState, SlotCache]:
         slots = ExportedSlots(*(leaf.clone() for leaf in leaves(carried)))
         state = self.initial_state(len(slots.step))._replace(step=slots.step)
-        return state, SlotCache(slots.projected, SlotFacts(*slots[1:-1]), None, self.slots)
+        return state, SlotCache(slots.projected, SlotFacts(*slots[1:-1]), None, self.slots, self.keep)
 
     def stored(self, states: Sequence[EpisodicState], recorded: RecordedSteps) -> tuple[State, Tensor]:
         used = slots_in_use(torch.cat([state.filled for state in states]), len(states) + 1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from engram.memory.episodic.attend.definition import Events
 from engram.memory.episodic.attention import EventAttention
 from engram.memory.episodic.event_log import EpisodicState, appended
+from engram.memory.episodic.keeping import importance
 from engram.memory.episodic.slot_facts import SlotFacts, put
 from engram.memory.interface import StepSequence
 from engram.memory.state import tree_map
@@ -36,6 +37,7 @@ def act(
     projected: Tensor,
     facts: SlotFacts,
     entry: int,
+    keep: str,
 ) -> Acted:
     """Read, decide and append.
 
@@ -46,13 +48,14 @@ def act(
         hashes: [1, B] int64, of its events.
         projected, facts: of the slots before the step, as in `SlotCache`; written to, in place.
         entry: of the log that is written, see `event_log.appended`.
+        keep: see `importance`.
     """
     now = attention.embedded(state.step).unsqueeze(1)  # [B, 1, E]
     reach = facts.reach(state.step, attention.age_bias)
     attended = attention(steps.hidden, steps.encoded, now, Events(projected.flatten(0, 1), None, None), reach)
     own = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
     log_gate = nn.functional.logsigmoid(own[:, -1])
-    slot = facts.take(log_gate, hashes[0], state.step)
+    slot = facts.take(importance(keep, log_gate, hashes[0], state.step), hashes[0], state.step)
     put(slot, projected, own.to(projected.dtype))  # autocast makes less of it
     occupancy = reach.alive[:, 0].to(log_gate.dtype).mean(1)
     traced = [log_gate.exp(), (slot >= 0).to(log_gate.dtype), occupancy, attended.null_weight[0]]
