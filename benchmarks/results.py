@@ -24,6 +24,7 @@ from typing import Any
 import yaml
 
 from benchmarks.arguments import make_parser
+from engram.evidence.runs.more_hops import said
 from engram.tracking.atomic import write_json, write_text
 
 COLUMNS = {
@@ -173,7 +174,7 @@ def row_of(name: str, runs: Sequence[Path]) -> Row:
     """
     found = sorted((_read(run) for run in runs), key=lambda run: int(run["seed"]))
     first = found[0]
-    for key in ("command", "steps", "episodes"):
+    for key in ("command", "steps", "episodes", "hops"):
         if len({run[key] for run in found}) > 1:
             raise ValueError(f"{name}: the runs differ in {key}: {', '.join(sorted({str(run[key]) for run in found}))}")
     if len({run["seed"] for run in found}) < len(found):
@@ -191,7 +192,8 @@ def row_of(name: str, runs: Sequence[Path]) -> Row:
         values[label] = {column: rates for column, rates in columns.items() if set(rates) != {None}}
     commits = [run["commit"][:7] for run in found]
     seeds = [run["seed"] for run in found]
-    return Row(name, first["command"], seeds, commits, first["steps"], first["episodes"], values)
+    note = " ".join(said(first["hops"]))
+    return Row(name, first["command"], seeds, commits, first["steps"], first["episodes"], values, note)
 
 
 def _read(run: Path) -> dict[str, Any]:
@@ -212,6 +214,7 @@ def _read(run: Path) -> dict[str, Any]:
         "seed": config["seed"],
         "steps": config["total_timesteps"],
         "episodes": evaluation["episodes"],
+        "hops": tuple(evaluation.get("hops") or ()) or None,
     }
 
 
@@ -245,7 +248,7 @@ def main() -> int:
         table.title = options.title or table.title or (options.out.stem if options.out else "results")
         for name, runs in groups.items():
             row = row_of(options.row or name, runs)
-            row.note = options.note
+            row.note = f"{row.note} {options.note}".strip()
             table.put(row)
         fragment = table.markdown()
         if options.out:

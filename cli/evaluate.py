@@ -8,6 +8,7 @@
     python evaluate.py 'runs/tmaze-*' --horizon     their horizons in one figure, seeds together
     python evaluate.py wandb:team/engram/agent-1a2b3c4d:best
     python evaluate.py RUN memory.module=my_memories   a module of your own, if it has moved since the training
+    python evaluate.py RUN memory.hops=4            as many reads a step, where the training had another number
 
 Plays layouts of the test side, then the test settings: those that the run's config names, or --sizes and --delays. In
 these all layouts are played; if some of them were trained on, as at a delay within the training's range, a line says so
@@ -35,6 +36,7 @@ from engram.evidence.explanation.run import explain_episode
 from engram.evidence.horizon.compare import compare_horizons, print_horizons, write_horizons
 from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.report.file_formats import help_text
+from engram.evidence.runs.more_hops import set_hops, split_hops
 from engram.evidence.runs.open import TEST_SEED, check_device, open_envs, open_run, refusing_foreign_errors
 from engram.evidence.runs.recorded_run import RecordedRun, find_runs, read_runs
 from engram.evidence.runs.result_files import check_ours, check_writable
@@ -127,11 +129,18 @@ def _run(options: argparse.Namespace) -> None:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
     if options.seed is not None and not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
-    _check_options(options)
     if options.chance is not None and not 0 <= options.chance <= 1:
         raise CannotRun(f"--chance {options.chance}: must be from 0 to 1")
     check_device("--device ", options.device)
-    runs, options.modules = split_modules(options.runs)
+    words, options.hops = split_hops(options.runs)
+    for other, is_given in (
+        ("--explain", options.explain),
+        ("--horizon", options.horizon is not None),
+        ("--compare-only", options.compare_only),
+    ):
+        if options.hops is not None and is_given:
+            raise CannotRun(f"memory.hops={options.hops} and {other}: for now it belongs to an evaluation alone")
+    runs, options.modules = split_modules(words)
     import_modules(options.modules)
     try:
         names = [download(name, ARTIFACTS) if is_artifact(name) else name for name in runs]
@@ -220,6 +229,7 @@ def _compare_horizons(runs: Sequence[RecordedRun], out: Path, options: argparse.
 
 def _evaluate(path: Path, options: argparse.Namespace) -> None:
     folder, config, model, checkpoint = open_run(path, options.checkpoint, options.device, options.modules)
+    hops = None if options.hops is None else set_hops(model, options.hops)
     check_writable(folder)
     if options.chance is not None:
         config.env.chance = options.chance
@@ -245,6 +255,7 @@ def _evaluate(path: Path, options: argparse.Namespace) -> None:
     except (ValueError, GymnasiumError) as error:
         raise CannotRun(" ".join(str(error).split())) from error
     how |= {"conditions": STANDARD[:1] if options.intact_only else STANDARD, "certificate": options.certificate}
+    how["hops"] = hops
     result = evaluate_run(folder, config, model, envs, episodes=episodes, **how)
     print_result(result, stdout_console())
     if options.certificate:

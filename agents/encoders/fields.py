@@ -35,6 +35,7 @@ class FieldEncoder(nn.Module):
     """Sums what each symbol means in its field, and what it means in any field of its alphabet.
 
     So an agent that asks "where is this symbol?" need not learn anew, for every pair of fields, that they are the same.
+    Meanings start orthogonal, as far as D allows, so that no symbol is a little like another by chance.
 
     Args:
         space: says which fields have one alphabet, see `alphabets_of`.
@@ -60,6 +61,7 @@ class FieldEncoder(nn.Module):
         self.register_buffer("rows", torch.tensor(rows).t(), persistent=False)
         self.meaning = nn.Embedding(start, features_dim)
         with torch.no_grad():
+            nn.init.orthogonal_(self.meaning.weight, gain=features_dim**0.5)  # of the length that a normal start has
             self.meaning.weight.mul_(start**-0.5)
             self.meaning.weight[sum(sizes) :].mul_(IN_ANY_FIELD)
 

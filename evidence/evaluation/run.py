@@ -20,6 +20,7 @@ from engram.evidence.evaluation.result import WIPED, EvaluationResult
 from engram.evidence.evaluation.scores import score
 from engram.evidence.runs.caveats import trained_on, trained_on_ranges
 from engram.evidence.runs.files import Score
+from engram.evidence.runs.more_hops import said
 from engram.evidence.runs.open import drawn_in_training
 from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import Condition, Setting
@@ -49,6 +50,7 @@ def evaluate_run(
     console: Console,
     conditions: Sequence[Condition] = STANDARD,
     certificate: bool = False,
+    hops: tuple[int, int] | None = None,
 ) -> EvaluationResult:
     """Play all conditions and write the run's `evaluation.json`, `evaluation.csv` and `episodes.csv`.
 
@@ -62,6 +64,7 @@ def evaluate_run(
         conditions: to play on the task as trained; the first is the agent left alone.
         certificate: whether to play the interventions of the certificate, too, as far as they have something to act on
             and the env tells the cue.
+        hops: reads a step of the training and of this evaluation, if they differ; see `more_hops.set_hops`.
     """
     (trained, env), *test_settings = envs.items()
     conditions = [*conditions, *(_of_certificate(config, env, conditions) if certificate else ())]
@@ -86,6 +89,7 @@ def evaluate_run(
         "odometry": config.env.odometry,
         "split": "test" if trained.split else None,
         "curriculum": drawn,
+        "hops": hops,
         "chance": config.env.chance,
         "memory": config.memory.name,
         "controller": config.controller.name,
@@ -103,7 +107,7 @@ def evaluate_run(
     table = folder.evaluation.with_suffix(".csv")
     files = [folder.evaluation, table, folder.episodes, *([folder.certificate] if certificate else [])]
     print_where_kept(folder.keep_previous(*files), console)
-    for line in (*trained_on(in_both), *trained_on_ranges(drawn)):
+    for line in (*trained_on(in_both), *trained_on_ranges(drawn), *said(hops)):
         print_line(console, line)
     write_json(folder.evaluation, result.as_json())
     write_text(table, result.as_csv())

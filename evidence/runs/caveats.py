@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engram.evidence.runs.more_hops import said
 from engram.evidence.runs.recorded_run import RecordedRun
 from engram.evidence.statistics import LEAST_SEEDS
 
@@ -36,6 +37,7 @@ def caveats(read: Mapping[str, Mapping[RecordedRun, Any]]) -> tuple[str, ...]:
     for name, words in ASPECTS.items():
         found += _differences(words, {label: [getattr(it, name) for it in of.values()] for label, of in read.items()})
     for run, file in (both for of in read.values() for both in of.items()):
+        found += [f"{run.path}: {line}" for line in said(getattr(file, "hops", None))]
         other_settings = getattr(file, "test_settings_layouts_in_both", {})
         met = {str(run.path): getattr(file, "layouts_in_both", None)}
         found += trained_on(met | {f"{run.path}: {label}": count for label, count in other_settings.items()})

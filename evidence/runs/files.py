@@ -103,6 +103,9 @@ class About(MadeBy):
     curriculum: dict[str, tuple[int, int]] = Field(
         default_factory=dict, description="arguments of the env that training drew from a range; tested at its end"
     )
+    hops: tuple[int, int] | None = Field(
+        None, description="reads a step of the training and of this evaluation; null where they are the same"
+    )
     chance: float | None = Field(description="success of a player that cannot recall; null if unknown")
     memory: str = Field(description="name of the memory")
     controller: str = Field(description="name of the controller")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, cast
 
 import torch
@@ -15,6 +16,10 @@ from engram.memory.positions import AgeBias, StepEmbedding
 
 SHARPNESS = 3.0
 """How much closer a query is at first to the event that it is like; at 1 a read begins as a mean of nearly all."""
+SHARPNESS_OF_HOPS = 9.0
+"""The same with several hops: what one read returns is what the next asks with, so it has to be one event."""
+ALREADY_READ = 30.0
+"""Log of how many equal events one counts as that an earlier hop has read: so many that it is not read again."""
 
 
 class Attended(NamedTuple):
@@ -39,9 +44,11 @@ class EventAttention(nn.Module):
       all equal events together weigh as much as one, so that fifty steps of corridor do not outweigh one cue. Each
       head learns its c, since how often something happened may matter, too.
     * With several hops, each later query also sees what the read before returned, and starts as "what is like what was
-      recalled, and not what is seen". Later hops share their weights, and what they return is pooled by weights that
-      depend on it, so that there may be more of them than were trained. What is passed on is the first read and the
-      pooled later ones, since who follows a chain needs both ends.
+      recalled, and not what is seen". An event that an earlier hop has read is as good as hidden from it ("inhibition
+      of return"): of all events the recalled one is most like what was recalled, and so is, the other way around, the
+      one that led there. Later hops share their weights, and what they return is pooled by weights that depend on it,
+      so that there may be more of them than were trained. What is passed on is the first read and the pooled later
+      ones, since who follows a chain needs both ends.
 
     Args:
         encoded_size: D.
@@ -83,7 +90,11 @@ class EventAttention(nn.Module):
             self.from_event.bias[-1] = gate_bias
             # The memory starts as an associative one: the current event retrieves events like it.
             of_key, of_value, _ = self.from_event.weight.split([heads * key_size, heads * value_size, 1])
-            like_it = SHARPNESS * of_key
+            if hops > 1:  # to each head events are then as like as they are, and not as a random part of them
+                size = math.sqrt(max(key_size, encoded_size) / len(self.from_event.weight))
+                for of_head in of_key.split(key_size):
+                    nn.init.orthogonal_(of_head, gain=size)
+            like_it = (SHARPNESS if hops == 1 else SHARPNESS_OF_HOPS) * of_key
             cast(nn.Linear, self.queries[0]).weight[:, hidden_size:] = like_it
             if hops > 1:
                 later = cast(nn.Linear, self.queries[1]).weight
@@ -158,6 +169,9 @@ class EventAttention(nn.Module):
         for hop in range(self.hops):
             queries = self.queries[min(hop, 1)](torch.cat([seen, reads[-1]], dim=-1) if hop else seen)
             contents, null, weights = attend(queries if order is None else queries + order, events, reach, learned)
+            if hop + 1 < self.hops:
+                read_before = weights.mean(1)  # by all heads
+                reach = reach._replace(log_duplicates=reach.log_duplicates + ALREADY_READ * read_before)
             # The weight of the null slot shows how familiar the content is, which normalizing would hide.
             reads.append(torch.cat([self.normalize(contents), null], dim=2))
             nulls.append(null)

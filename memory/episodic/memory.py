@@ -137,6 +137,22 @@ class EpisodicMemory(Memory[EpisodicState]):
         )
         self.read_size = self.attention.read_size
 
+    @property
+    def hops(self) -> int:
+        """Reads per step; later ones share their weights, so there may be more, or fewer, than were trained.
+
+        Raises:
+            ValueError: set to less than 2, or to anything else than 1 where there was a single one.
+        """
+        return self.attention.hops
+
+    @hops.setter
+    def hops(self, hops: int) -> None:
+        trained = self.attention.hops
+        if (trained == 1) != (check_int("hops", hops) == 1):
+            raise ValueError(f"hops={hops} for a memory trained with {trained}: a single read has weights of its own")
+        self.attention.hops = hops
+
     def path(self) -> str:
         return attend_path(self.attention.null_key, self.attention.null_value)
 

@@ -75,6 +75,18 @@ def test_a_row_is_replaced_and_others_stay(
     assert out.with_suffix(".md").read_text() == fragment
 
 
+def test_a_row_says_that_it_was_played_with_another_number_of_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = run_of(tmp_path / "a", 1), tmp_path / "chain.json"
+    found = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps(found | {"hops": [3, 4]}))
+    assert call(monkeypatch, run, "--row", "ours", "--note", "Slow.", "--out", out) == 0
+    assert Table.read(out).rows[0].note == "Played with 4 reads a step (memory.hops=4); trained with 3. Slow."
+    with pytest.raises(ValueError, match="the runs differ in hops"):
+        row_of("ours", [run, run_of(tmp_path / "b", 2)])
+
+
 def test_what_cannot_be_traced_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,3 +49,12 @@ def test_a_space_that_names_alphabets_gets_it_and_its_symbols_as_they_are():
 def test_alphabets_that_do_not_fit_are_refused(sizes, alphabets, message):
     with pytest.raises(ValueError, match=message):
         alphabets_of(space_of(sizes, alphabets))
+
+
+def test_no_symbol_begins_a_little_like_another():
+    made = FieldEncoder(space_of([2, 5, 5], (0, 1, 1)), 64)
+    meaning = made.meaning.weight
+    likeness = meaning @ meaning.t()
+    assert torch.allclose(likeness, torch.diag(likeness.diagonal()), atol=1e-4)
+    length = meaning.square().sum(1)
+    assert torch.allclose(length, (64 / 17) * torch.tensor([1.0] * 12 + [9.0] * 5), rtol=1e-4)

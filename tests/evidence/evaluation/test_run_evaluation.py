@@ -51,3 +51,18 @@ def test_the_certificate_stays_when_the_run_is_evaluated_anew_without_it(without
     assert file.read_bytes() == before
     assert (read(file)["checkpoint"], read(file)["episodes"]) == ("best", 4)
     assert read(without_memory / "evaluation.json")["checkpoint"] == "latest"
+
+
+def test_more_reads_than_were_trained_are_played_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(composed(*TINY, "memory.hops=2", f"runs_dir={tmp_path}"), "two")
+    (run,) = (tmp_path / "two").iterdir()
+    assert read(run / "evaluation.json")["hops"] is None
+    played = ["--episodes", "4", "--no-test-settings"]
+    assert main([str(run), "memory.hops=3", *played]) == 0
+    assert read(run / "evaluation.json")["hops"] == [2, 3]
+    assert "Played with 3 reads a step (memory.hops=3); trained with 2." in capsys.readouterr().err
+    assert main([str(run), "memory.hops=2", *played]) == 0
+    assert read(run / "evaluation.json")["hops"] is None
+    for option in (["--explain", "0"], ["--horizon"], ["--compare-only"]):
+        assert main([str(run), "memory.hops=3", *option]) == 2
+        assert f"memory.hops=3 and {option[0]}: " in capsys.readouterr().err

@@ -93,27 +93,28 @@ def naive(made, hidden, encoded, now, groups, event_hashes, alive, age):
         for b in range(BATCH):
             seen = torch.cat([hidden[t, b], encoded[t, b]])
             reach = alive[t, b].nonzero().flatten().tolist()
-            of_hops, nulls = [seen[:0]], []
+            of_hops, nulls, already_read = [seen[:0]], [], dict.fromkeys(reach, 0.0)
             for hop in range(made.hops):
                 query = made.queries[min(hop, 1)](torch.cat([seen, of_hops[-1]]))
                 if made.step_embedding is not None:
                     query = query + made.query_of_step(made.step_embedding(now[t, b]))
                 query = query.view(HEADS, KEY)
-                contents = []
+                contents, read_now = [], dict.fromkeys(reach, 0.0)
                 for r in range(HEADS):
                     logits = [query[r] @ made.null_key[r] / math.sqrt(KEY)]
                     for m in reach:
                         gate = log_gates[b, m] - max(log_gates[b, other] for other in reach)
                         equals = [other for other in reach if event_hashes[b, other] == event_hashes[b, m]]
-                        bias = made.age_bias(made.age_bias.bucket(age[t, b, m]))[r] - made.duplicate_penalty[
-                            r
-                        ] * math.log(len(equals))
+                        crowd = math.log(len(equals)) + already_read[m]
+                        bias = made.age_bias(made.age_bias.bucket(age[t, b, m]))[r] - made.duplicate_penalty[r] * crowd
                         logits.append(query[r] @ keys[b, m, r] / math.sqrt(KEY) + gate + bias)
                     weights = torch.stack(logits).softmax(0)
                     nulls.append(weights[0])
                     contents.append(weights[0] * made.null_value[r])
                     for weight, m in zip(weights[1:], reach, strict=True):
                         contents[-1] = contents[-1] + weight * values[b, m, r]
+                        read_now[m] += attention_module.ALREADY_READ * weight.item() / HEADS
+                already_read = {m: already_read[m] + read_now[m] for m in reach}
                 of_hops.append(torch.cat([made.normalize(torch.cat(contents)), torch.stack(nulls[-HEADS:])]))
             _, first, *later = of_hops
             if later:
@@ -145,7 +146,7 @@ def test_a_later_query_starts_as_what_is_like_the_recalled_and_not_like_the_seen
     query = made.queries[1](torch.cat([seen, values / size, torch.zeros(1, HEADS)], dim=1)) - made.queries[1].bias
     less = torch.nn.functional.linear(seen, made.from_event.weight[: HEADS * 3])
     spread = made.queries[1].weight[:, ENCODED + HEADS * 11 :].abs().max()  # of the null slots' weights: as drawn
-    assert torch.allclose(query, attention_module.SHARPNESS * (keys - less), atol=1e-5)
+    assert torch.allclose(query, attention_module.SHARPNESS_OF_HOPS * (keys - less), atol=1e-4)
     assert spread > 0
 
 
@@ -158,6 +159,23 @@ def test_more_hops_take_no_other_weights():
     one = HEADS * VALUE + HEADS
     assert torch.equal(read_by_four[..., :one], read_by_two[..., :one])
     assert not torch.allclose(read_by_four[..., one:], read_by_two[..., one:])
+
+
+@pytest.mark.parametrize("hops", [2, 3, 5])
+def test_hops_begin_by_following_a_chain_from_its_start(hops):
+    """Each link is like the one before, and the one before is no longer there: no learning is needed."""
+    made = EventAttention(64, HIDDEN, 4, 64, 32, hops, 3.0, 0)
+    symbols = 8 * torch.linalg.qr(torch.randn(64, 64))[0]
+    links = symbols[:5] + symbols[1:6]  # from 0 to 1, from 1 to 2, ...
+    others = symbols[10:16] + symbols[20:26]
+    order = torch.randperm(11)
+    events = project(made, torch.cat([links, others])[order].unsqueeze(0), torch.zeros(1, 11, dtype=torch.int64))
+    alive, zero = torch.ones(1, 1, 11, dtype=torch.bool), torch.zeros(1, 1, 11, dtype=torch.int64)
+    seen, now = (torch.zeros(1, 1, HIDDEN), symbols[:1].unsqueeze(0)), torch.zeros(1, 1, dtype=torch.int64)
+    found = attend(made, *seen, now, [events], torch.arange(11)[None], alive, zero)
+    for hop, weights in enumerate(found.weights[0, :, 0].unflatten(0, (hops, 4))):
+        assert order[weights.mean(0).argmax()] == hop
+        assert weights.mean(0)[order < hop].sum() < 0.01
 
 
 def test_the_groups_are_one_set_of_candidates():
