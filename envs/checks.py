@@ -42,18 +42,6 @@ def check_range(name: str, bounds: object, least: int, limit: int | None = None)
     )
 
 
-def check_span(name: str, value: object, least: int, limit: int | None = None) -> tuple[int, int]:
-    """Return a number, or a pair from which one is drawn for each episode, as the fewest and the most.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return check_range(name, value, least, limit)
-    number = check_int(name, value, least, limit)
-    return number, number
-
-
 def check_view_size(name: str, value: object, side: int) -> int:
     """Return the side of an agent's view as an int.
 

@@ -15,6 +15,14 @@ RANGES = [
         {"size": 15, "cues": 3},
         {"sizes": (15, 15), "numbers_of_cues": (3, 3)},
     ),
+    ("Engram-ReverseRecallEasy-v0", {"length": (2, 9)}, {"length": 9}, {"lengths": (9, 9)}),
+    ("Engram-Counting-v0", {"length": (9, 17)}, {"length": 17}, {"lengths": (17, 17)}),
+    (
+        "Engram-RepeatPreviousEasy-v0",
+        {"lag": (2, 5), "length": [7, 11]},
+        {"lag": 5, "length": 11},
+        {"lags": (5, 5), "lengths": (11, 11)},
+    ),
     ("Engram-RoomS11-v0", {"size": (10, 17)}, {"size": 17}, {"sizes": (17, 17)}),
 ]
 

@@ -12,7 +12,8 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Box, Key, Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from engram.envs.checks import MOST_SIDE, check_int, check_span, check_view_size
+from engram.envs.checks import MOST_SIDE, check_int, check_view_size
+from engram.envs.spans import check_span, draw_from
 from engram.envs.tasks.mazes.shortest_paths import Pose
 from engram.envs.visibility import Cell, Sight, image_shows
 
@@ -112,8 +113,7 @@ class GridTask(MiniGridEnv):
         return observation, reward, success is not None, truncated and success is None, info
 
     def _gen_grid(self, width: int, height: int) -> None:
-        smallest, largest = self.sizes
-        size = largest if smallest == largest else int(self.np_random.integers(smallest, largest, endpoint=True))
+        size = draw_from(self.np_random, self.sizes)
         self._draw_scene(size)
         if not self._time_is_given:
             self.max_steps = self._usual_max_steps(size)

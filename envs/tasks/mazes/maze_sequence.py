@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from engram.envs.checks import check_span
+from engram.envs.spans import check_span, draw_from
 from engram.envs.tasks.mazes.generation.forked_corridor import ForkedCorridor
 from engram.envs.tasks.mazes.generation.tree import ahead, beside, walls_beside
 from engram.envs.tasks.mazes.grid_task import Look, make_object, seen_together
@@ -100,8 +100,7 @@ class MazeSequence(Maze):
         return reward, True if self.legs_done == self.legs else None
 
     def _draw_scene(self, size: int) -> None:
-        fewest, most = self.numbers_of_cues
-        self.n_cues = self.legs = most if fewest == most else int(self.np_random.integers(fewest, most, endpoint=True))
+        self.n_cues = self.legs = draw_from(self.np_random, self.numbers_of_cues)
         super()._draw_scene(size)
 
     def _draw_maze(self, size: int) -> bool:

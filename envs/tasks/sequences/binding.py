@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.envs.checks import check_int, check_range, check_span
+from engram.envs.checks import check_int, check_range
+from engram.envs.spans import check_span
 from engram.envs.tasks.sequences.sequence_task import Drawn, Numbers, SequenceTask
 
 

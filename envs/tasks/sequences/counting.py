@@ -1,8 +1,11 @@
 """Counting: count how often a symbol was shown."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engram.envs.checks import check_int
+from engram.envs.spans import check_span, draw_from
 from engram.envs.tasks.sequences.sequence_task import Drawn, SequenceTask
 
 
@@ -32,21 +35,24 @@ class Counting(SequenceTask):
         symbols: number of symbols, above queries.
         most: the highest count asked for, at least 1; the actions are 0 to most. Symbols that are not asked for may be
             shown more often. With length = symbols * most / 2 they are shown as often in the mean.
-        length: steps of the stream, at least queries * most.
+        length: steps of the stream, at least queries * most; or the fewest and the most, drawn for each episode.
         queries: how many symbols are asked for, all different.
 
     Raises:
         ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, symbols: int = 6, most: int = 4, length: int = 12, queries: int = 2):
+    curriculum = ("length",)
+
+    def __init__(self, symbols: int = 6, most: int = 4, length: int | Sequence[int] = 12, queries: int = 2):
         self.symbols = check_int("symbols", symbols, 2)
         self.most = check_int("most", most, 1)
-        self.length = check_int("length", length, 1)
+        self.lengths = check_span("length", length, 1)
+        self.length = self.lengths[1]
         self.queries = check_int("queries", queries, 1)
         if self.queries >= self.symbols:
             raise ValueError(f"queries={queries} must be below symbols={symbols}, as others fill the stream")
-        if self.length < self.queries * self.most:
+        if self.lengths[0] < self.queries * self.most:
             raise ValueError(
                 f"length={length} must be at least {self.queries * self.most}, or queries={queries} symbols cannot be"
                 f" shown most={most} times each"
@@ -54,6 +60,7 @@ class Counting(SequenceTask):
         super().__init__((self.symbols,), choices=self.most + 1)
 
     def _draw(self, rng: np.random.Generator) -> Drawn:
+        self.length = draw_from(rng, self.lengths)
         order = rng.permutation(self.symbols)
         asked, others = order[: self.queries], order[self.queries :]
         counts = rng.integers(self.most + 1, size=self.queries)

@@ -1,8 +1,11 @@
 """Repeat previous: name the symbol that was shown some steps ago, again and again."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engram.envs.checks import check_int
+from engram.envs.spans import check_span, draw_from
 from engram.envs.tasks.sequences.sequence_task import Drawn, SequenceTask
 
 
@@ -28,23 +31,27 @@ class RepeatPrevious(SequenceTask):
     ``is_success`` at the last step.
 
     Args:
-        lag: steps from the sight of a symbol to the answer, at least 1. It is not observed, except that
-            the first answer is due at step ``lag``.
-        length: steps of an episode, above the lag.
+        lag: steps from the sight of a symbol to the answer, at least 1; or the fewest and the most, drawn for each
+            episode. It is not observed, except that the first answer is due at step ``lag``.
+        length: steps of an episode, above the lag; or the fewest and the most.
         symbols: number of symbols and of actions, at least 2.
 
     Raises:
         ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, lag: int = 4, length: int = 52, symbols: int = 4):
-        self.lag = check_int("lag", lag, 1)
-        self.length = check_int("length", length, 2)
+    curriculum = ("lag", "length")
+
+    def __init__(self, lag: int | Sequence[int] = 4, length: int | Sequence[int] = 52, symbols: int = 4):
+        self.lags = check_span("lag", lag, 1)
+        self.lengths = check_span("length", length, 2)
+        self.lag, self.length = self.lags[1], self.lengths[1]
         self.symbols = check_int("symbols", symbols, 2)
-        if self.length <= self.lag:
+        if self.lengths[0] <= self.lag:
             raise ValueError(f"length={length} must be above lag={lag}, or no answer is ever due")
         super().__init__((self.symbols,), choices=self.symbols)
 
     def _draw(self, rng: np.random.Generator) -> Drawn:
+        self.lag, self.length = draw_from(rng, self.lags), draw_from(rng, self.lengths)
         stream = rng.integers(self.symbols, size=self.length)
         return Drawn(stream[:, None], stream[: -self.lag], self.length - self.lag)

@@ -1,8 +1,11 @@
 """Reverse recall: watch a sequence of symbols, then name them from the last to the first."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engram.envs.checks import check_int
+from engram.envs.spans import check_span, draw_from
 from engram.envs.tasks.sequences.sequence_task import Drawn, SequenceTask
 
 
@@ -27,19 +30,23 @@ class ReverseRecall(SequenceTask):
     Info: ``cue_visible`` while symbols are shown; ``score`` and ``is_success`` at the last step.
 
     Args:
-        length: number of symbols to watch, at least 1.
+        length: number of symbols to watch, at least 1; or the fewest and the most, drawn for each episode.
         symbols: number of different symbols and of actions, at least 2.
 
     Raises:
         ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, length: int = 52, symbols: int = 4):
-        self.length = check_int("length", length, 1)
+    curriculum = ("length",)
+
+    def __init__(self, length: int | Sequence[int] = 52, symbols: int = 4):
+        self.lengths = check_span("length", length, 1)
+        self.length = self.lengths[1]
         self.symbols = check_int("symbols", symbols, 2)
         super().__init__((self.symbols,), choices=self.symbols)
 
     def _draw(self, rng: np.random.Generator) -> Drawn:
+        self.length = draw_from(rng, self.lengths)
         sequence = rng.integers(self.symbols, size=self.length)
         parts = self._blank(2 * self.length)
         parts[: self.length, 0] = sequence

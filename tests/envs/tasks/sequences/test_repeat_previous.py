@@ -51,7 +51,7 @@ def test_symbols_come_alike_often_and_independently():
         ({"symbols": 1}, "symbols=1 must be a whole number of at least 2"),
         ({"symbols": None}, "symbols=None must be a whole number"),
         ({"lag": 5, "length": 5}, "length=5 must be above lag=5"),
-        ({"length": [52]}, r"length=\[52\] must be a whole number"),
+        ({"length": [52]}, r"length=\[52\] must be a pair"),
     ],
 )
 def test_impossible_arguments_are_refused_in_one_line(arguments, message):

@@ -251,3 +251,28 @@ def test_configured_settings_are_possible_of_the_same_spaces_and_of_the_chance_t
         assert env.observation_space == trained.observation_space
         assert env.action_space == trained.action_space
         assert oracle(env).success
+
+
+@pytest.mark.parametrize(
+    ("env_id", "kwargs", "steps"),
+    [
+        ("Engram-ReverseRecallEasy-v0", {"length": (2, 5)}, {4, 6, 8, 10}),
+        ("Engram-RepeatPreviousEasy-v0", {"lag": (1, 3), "length": (7, 8)}, {7, 8}),
+        ("Engram-Counting-v0", {"length": (9, 11)}, {11, 12, 13}),
+    ],
+)
+def test_lengths_of_a_range_are_drawn_and_every_answer_can_be_given(env_id, kwargs, steps):
+    env, met, scored = gym.make(env_id, **kwargs).unwrapped, set(), set()
+    for seed in range(60):
+        env.reset(seed=seed)
+        met.add(len(env.observations) - 1)
+        scored.add(env.scored)
+        for time in range(len(env.observations) - 1):
+            due = time - (len(env.observations) - 1) + env.scored
+            *_, info = env.step(env.right_answers[due] if due >= 0 else 0)
+        assert info["score"] == 1.0
+    assert met == steps
+    assert (
+        len(scored)
+        == {"Engram-ReverseRecallEasy-v0": 4, "Engram-RepeatPreviousEasy-v0": 4, "Engram-Counting-v0": 1}[env_id]
+    )
