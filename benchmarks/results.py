@@ -107,8 +107,12 @@ class Table:
             for setting, rates in row.values.items():
                 first = setting == "as trained"
                 name = row.name if first else f"… {setting}"
-                cells = [shown_rates(rates.get(column, [])) for column in shown]
-                lines.append(f"| {number if first else ''} | {name} | {' | '.join(cells)} |")
+                for listed in (LISTED, 0):  # what is too long for a line is told by its median and range
+                    cells = [shown_rates(rates.get(column, []), listed) for column in shown]
+                    line = f"| {number if first else ''} | {name} | {' | '.join(cells)} |"
+                    if len(line) <= WIDTH:
+                        break
+                lines.append(line)
             parts = (
                 f"`{row.command}`",
                 f"{row.steps / 1e6:.2f}M steps",
@@ -143,14 +147,14 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in found)
 
 
-def shown_rates(rates: Sequence[float | None]) -> str:
-    """Write rates of several seeds in per cent: each of them, or their median and range."""
+def shown_rates(rates: Sequence[float | None], listed: int = LISTED) -> str:
+    """Write rates of several seeds in per cent: each of up to so many, else their median and range."""
     known = [100 * rate for rate in rates if rate is not None]
     if not known:
         return ""
     if len(set(known)) == 1 and len(known) > 1:
         return f"{known[0]:.4g} in all"
-    if len(known) <= LISTED:
+    if len(known) <= max(listed, 1):
         return ", ".join("-" if rate is None else f"{100 * rate:.4g}" for rate in rates)
     return f"{median(known):.4g} ({min(known):.4g}-{max(known):.4g})"
 

@@ -87,6 +87,14 @@ def test_a_row_says_that_it_was_played_with_another_number_of_reads(
         row_of("ours", [run, run_of(tmp_path / "b", 2)])
 
 
+def test_rates_that_are_too_long_for_a_line_are_told_by_their_median_and_range() -> None:
+    rates = {column: [0.995, 1.0, 0.995, 0.985, 0.995] for column in ("greedy", "sampled", "memory wiped")}
+    row = Row("ours", "python train.py", [1, 2, 3, 4, 5], ["1abcdef"] * 5, 1000, 200, {"as trained": rates})
+    assert "| 1 | ours | 99.5, 100, 99.5, 98.5, 99.5 |" in Table("Task", [row]).markdown()
+    row.name = "the same agents, four reads"
+    assert "| 1 | the same agents, four reads | 99.5 (98.5-100) |" in Table("Task", [row]).markdown()
+
+
 def test_what_cannot_be_traced_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
