@@ -61,7 +61,7 @@ def test_what_is_recomputed_equals_what_was_collected(controller, memory, kwargs
     model = agent(controller=controller, memory=memory, memory_kwargs=kwargs)
     for _ in range(3):  # the state is carried from rollout to rollout
         collect_one(model)
-        assert replay_error(model) <= TOLERANCE
+        assert replay_error(model) <= kwargs.get("hops", 1) * TOLERANCE  # what a read rounds, the next asks with
         model.train()
 
 
