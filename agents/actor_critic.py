@@ -26,7 +26,6 @@ from engram.agents.spaces import (
     check_spaces,
     constants_of,
     leaves_without,
-    sights_of,
 )
 from engram.agents.steps import AgentState, Evaluation, Step
 from engram.memory import Cache, Controller, Core, Memory, Replay, State, Unrolled, reset, tree_map
@@ -44,8 +43,8 @@ class MemoryActorCritic(ActorCriticPolicy):
         encoder: name in `agents.ENCODERS`, or class, of what encodes an observation; "auto" chooses by the space.
         encoder_kwargs: its own arguments.
         ignored_keys: keys of a Dict observation that do not count when events are compared, such as a place or a clock
-            by which no two would be equal: for the memory's rule of the newer equal, and for the novelty bonus. The
-            bonus leaves out keys whose spaces say `tells_place`, too (see `sights_of`).
+            by which no two would be equal: for the memory's rule of the newer equal, and for the novelty bonus. One of
+            sights leaves out keys whose spaces say `tells_place`, too (see `sights_of`); one of places takes these.
         constant_keys: keys of a Dict observation that never change within an episode, such as a mission: an episodic
             memory stores them once for each episode, and they do not count when events are compared.
         features_extractor_class, features_extractor_kwargs: SB3's names for `encoder` and `encoder_kwargs`.
@@ -131,11 +130,6 @@ class MemoryActorCritic(ActorCriticPolicy):
     def compared(self) -> tuple[bool, ...] | None:
         """Which leaves of an observation count when a memory compares two; None for all."""
         return leaves_without(self.observation_space, {*self.ignored_keys, *self.constant_keys})
-
-    @property
-    def sights(self) -> tuple[bool, ...] | None:
-        """Which leaves of an observation count when it is asked whether it is new; None for all."""
-        return sights_of(self.observation_space, {*self.ignored_keys, *self.constant_keys})
 
     def leaf_of(self, key: str) -> int:
         """Return which leaf of a Dict observation is that of a key."""

@@ -11,7 +11,7 @@ from typing import Any
 from engram.agents.actor_critic import MemoryActorCritic
 from engram.agents.arguments import refuse_unknown
 
-OF_THE_AGENT = inspect.signature(MemoryActorCritic).parameters.keys() - {"self", "lr_schedule", "kwargs"}
+OF_THE_AGENT = {*inspect.signature(MemoryActorCritic).parameters, "bonus"} - {"self", "lr_schedule", "kwargs"}
 OF_LOAD = {"policy", "env", "device", "_init_setup_model"}
 EARLIER: Mapping[str, Any] = {"reward_scale": None}
 """What agents that were saved before returns had a scale hold beside their settings; its class is gone."""

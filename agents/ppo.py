@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from io import BufferedIOBase
 from operator import index
 from pathlib import Path
@@ -31,18 +30,20 @@ from engram.agents.arguments import (
     refuse_vector_env,
     with_architecture,
 )
+from engram.agents.exploration.interface import Bonus
+from engram.agents.exploration.registry import build_bonus
+from engram.agents.exploration.reward import coef_now
 from engram.agents.learning.update import metrics, numbers_now, update
 from engram.agents.loading import EARLIER, naming_missing_classes, refuse_changes, with_settings_of_today
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
-from engram.agents.rollout.novelty import EpisodicNovelty
 from engram.agents.rollout.observation_check import ObservationCheck
 from engram.agents.rollout.questions import declare_normalized, success_of
 from engram.agents.rollout.returns import largest_return
 from engram.agents.rollout.targets import targets_of
 from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
-from engram.agents.settings import SCHEDULES, check_settings, number_now, plain
+from engram.agents.settings import SCHEDULES, autocast, check_settings, number_now, plain
 from engram.agents.spaces import check_spaces
 from engram.agents.steps import AgentState
 from engram.memory import Controller, Memory
@@ -70,8 +71,10 @@ class MemoryPPO(PPO):
             by default "auto", which chooses by the space.
         chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
         reward_coef: weight of predicting what a step pays, see `RewardHead`, times the steps that add up to a return.
-        novelty_coef: bonus for the first visit of an observation in an episode, as a share of the largest return; 0 for
-            none. It is added to the rewards that are learned from, never to those observed, logged or returned.
+        bonus: name in `agents.BONUSES` or class of what says how new what a step led to is; by default "sights", first
+            visits of an observation in an episode.
+        novelty_coef: bonus for what is new, as a share of the largest return; 0 for none. It is added to the rewards
+            that are learned from, never to those observed, logged or returned.
         novelty_fraction: share of the training over which the bonus falls linearly to zero.
         precision: "float32", or "bf16" to collect and to learn under autocast; what addresses a memory stays in full
             precision, and so does evaluation.
@@ -127,6 +130,7 @@ class MemoryPPO(PPO):
         encoder_kwargs: dict[str, Any] | None = None,
         chunk_length: int | None = None,
         reward_coef: float = 0.5,
+        bonus: str | type[Bonus] = "sights",
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
         precision: str = "float32",
@@ -143,6 +147,7 @@ class MemoryPPO(PPO):
             given["env"] = env = self._wrap_env(env, verbose)
         self.chunk_length = chunk_length
         self.reward_coef = reward_coef
+        self.bonus = bonus
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
         self.precision = precision
@@ -171,7 +176,8 @@ class MemoryPPO(PPO):
         self.chunks = ChunkBuffer(length)
         self.check = ObservationCheck(self.observation_space)
         self.rollout_buffer: Any = RolloutView(self.chunks)
-        self.novelty = EpisodicNovelty(self.policy.sights)
+        left_out = {*self.policy.ignored_keys, *self.policy.constant_keys}
+        self.novelty = build_bonus(self.bonus, self.observation_space, self.action_space, left_out, self.device)
         self._state: AgentState | None = None
         self.policy.starts_told.longest_episode = self.longest_episode
 
@@ -190,11 +196,6 @@ class MemoryPPO(PPO):
     def return_scale(self) -> float:
         """What a return and a value of 1 are in the env's own rewards: 1 until a return differs from 0."""
         return (self.largest_return or 1.0) if self.normalize_returns else 1.0
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; a resumed run goes on with other mazes instead of replaying its first ones."""
@@ -216,6 +217,10 @@ class MemoryPPO(PPO):
         # The first rollout comes before SB3's own update: its bonus would be that of the end of the last `learn`.
         self._update_current_progress_remaining(self.num_timesteps, max(1, total_timesteps))
         return total_timesteps, callback
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        modules, others = super()._get_torch_save_params()
+        return [*modules, *self.novelty.saved_as("novelty")], others
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "chunks", "novelty", "check", "_state", "_rate_of_schedule"]
@@ -264,15 +269,14 @@ class MemoryPPO(PPO):
             return True
 
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
-        coef = self.novelty_coef * max(0.0, 1.0 - (1.0 - self._current_progress_remaining) / self.novelty_fraction)
-        if self._state is None or len(self._state.previous_action) != env.num_envs or not coef:
-            self.novelty = EpisodicNovelty(self.policy.sights)
+        coef = coef_now(self.novelty_coef, self.novelty_fraction, 1.0 - self._current_progress_remaining)
         if self._state is None or len(self._state.previous_action) != env.num_envs:
             self._state = self.policy.initial_state(env.num_envs)
+            self.novelty.forget()
+        novelty = self.novelty.paid(coef)
         cursor = RolloutCursor(self._last_obs, starts, self._state)
-        novelty = self.novelty if coef else None
         try:
-            with self._autocast():
+            with autocast(self.precision, self.device):
                 cursor, rollout = collect(
                     self.policy, env, cursor, self.chunks, novelty, self.check, n_rollout_steps, on_step
                 )
@@ -300,10 +304,9 @@ class MemoryPPO(PPO):
         )
         self.chunks.set_targets(targets.advantages, targets.returns, targets.rewards)
 
-        for name, value in targets.figures.items():
+        traced = {f"memory/{name}": value for name, value in rollout.trace.items()}
+        for name, value in {**targets.figures, **traced}.items():
             self.logger.record(name, value)
-        for name, value in rollout.trace.items():
-            self.logger.record(f"memory/{name}", value)
         callback.on_rollout_end()
         return True
 
@@ -325,18 +328,12 @@ class MemoryPPO(PPO):
             self._setup_lr_schedule()
         number_now("learning_rate", self.lr_schedule, self._current_progress_remaining)
         self._update_learning_rate(self.policy.optimizer)
-        with self._autocast():
+        with autocast(self.precision, self.device):
             losses, completed = update(self.policy, self.chunks, numbers)
         self._n_updates += completed
         self.policy.observe(self.chunks.steps.observation)  # not before: what was collected is learned as it was seen
-        for name, value in metrics(losses, self.chunks).items():
+        for name, value in metrics(losses, self.chunks, self.policy, numbers).items():
             self.logger.record(f"train/{name}", value)
-        if hasattr(self.policy, "log_std"):
-            self.logger.record("train/std", self.policy.log_std.exp().mean().item())
-        self.logger.record("train/ent_coef", numbers.ent_coef)
-        self.logger.record("train/clip_range", numbers.clip_range)
-        if numbers.clip_range_vf is not None:
-            self.logger.record("train/clip_range_vf", numbers.clip_range_vf)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors

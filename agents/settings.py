@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from operator import index
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
+import torch
 from stable_baselines3.common.type_aliases import Schedule
 
 INFINITE = float("inf")
@@ -95,3 +97,8 @@ def number_now(key: str, value: float | Schedule, progress: float) -> float:
     except ValueError as error:
         raise ValueError(f"{error}; so its schedule has it with {progress:.3g} of the training left") from error
     return float(now)
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context in which layers compute in one of `PRECISIONS`."""
+    return nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)

@@ -223,9 +223,11 @@ class PPOConfig:
     normalize_returns: bool = option(
         "learn from rewards in units of the largest discounted return so far, which is saved with the agent", True
     )
-    novelty_coef: float = option(
-        "bonus for the first visit of an observation in an episode, in the same units; 0 turns it off", low=0
+    bonus: str = option(
+        "what is new: sights, or places (with env.odometry), for the first time in an episode; rnd, noveld or e3b",
+        "sights",
     )
+    novelty_coef: float = option("bonus for what is new, in the same units; 0 turns it off", low=0)
     novelty_fraction: float = option("part of the training after which that bonus is zero", low=0, high=1)
     precision: Precision = option("float32, or bf16 by autocast", Precision.float32)
     features_dim: int = option("width of an encoded event: an observation and the action before it", low=1)

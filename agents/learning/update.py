@@ -125,10 +125,14 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
     return losses, numbers.n_epochs
 
 
-def metrics(losses: Sequence[PPOLoss], buffer: ChunkBuffer) -> dict[str, float]:
+def metrics(
+    losses: Sequence[PPOLoss], buffer: ChunkBuffer, policy: MemoryPolicy, numbers: UpdateNumbers
+) -> dict[str, float]:
     """Return what is logged of an update, under Stable-Baselines3's names: means over its minibatches."""
     means = tree_map(lambda *parts: torch.stack(parts).mean(), losses[0], *losses[1:])
     values, returns = (tensor.flatten().cpu().numpy() for tensor in (buffer.steps.values, buffer.returns))
+    of_boxes = {"std": policy.log_std.exp().mean().item()} if hasattr(policy, "log_std") else {}
+    of_clipped = {} if numbers.clip_range_vf is None else {"clip_range_vf": numbers.clip_range_vf}
     return {
         "entropy_loss": means.entropy.item(),
         "policy_gradient_loss": means.policy.item(),
@@ -138,4 +142,8 @@ def metrics(losses: Sequence[PPOLoss], buffer: ChunkBuffer) -> dict[str, float]:
         "clip_fraction": means.clip_fraction.item(),
         "loss": means.total.item(),
         "explained_variance": float(explained_variance(values, returns)),
+        **of_boxes,
+        "ent_coef": numbers.ent_coef,
+        "clip_range": numbers.clip_range,
+        **of_clipped,
     }

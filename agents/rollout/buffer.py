@@ -72,9 +72,13 @@ class ChunkBuffer:
             self.states.append(state)
         self._transitions.append(transition)
 
+    def so_far(self) -> Transition:
+        """Return the X steps added so far as one tree with leaves [X, B, ...]."""
+        return stack(self._transitions)
+
     def finish(self) -> Transition:
         """Return the whole rollout as one tree with leaves [T, B, ...]."""
-        self.steps = stack(self._transitions)
+        self.steps = self.so_far()
         self._transitions = []
         return self.steps
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from engram.agents.exploration.interface import Bonus, Seen
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
-from engram.agents.rollout.novelty import EpisodicNovelty
 from engram.agents.rollout.observation_check import ObservationCheck, WrongStep
 from engram.agents.rollout.returns import next_values
 from engram.agents.rollout.stepping import stepper_of
@@ -34,7 +34,7 @@ class Rollout(NamedTuple):
     """What is known after T steps, beside what the buffer holds."""
 
     following: Tensor  # [T, B] value of what follows each step
-    first_visits: Tensor | None  # [T, B] bool, see `EpisodicNovelty`
+    news: Tensor | None  # [T, B] how new what each step led to is, see `Bonus`
     trace: dict[str, float]  # name -> mean over the rollout
     episodes: list[dict[str, Any]]  # infos of ended episodes that no callback has been told step by step
 
@@ -45,7 +45,7 @@ def collect(
     env: VecEnv,
     cursor: RolloutCursor,
     buffer: ChunkBuffer,
-    novelty: EpisodicNovelty | None,
+    novelty: Bonus | None,
     check: ObservationCheck,
     n_steps: int,
     on_step: Callable[[dict[str, Any]], bool],
@@ -57,7 +57,7 @@ def collect(
         env: B envs; they are stepped by tensors if they can be (see `agents/rollout/stepping.py`).
         cursor: where to go on.
         buffer: emptied and filled.
-        novelty: is given every observation; None if first visits are worth nothing.
+        novelty: is shown all steps, also those of a rollout that ends early; None if news is worth nothing.
         check: is shown every observation that comes as arrays.
         n_steps: T.
         on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.
@@ -78,16 +78,12 @@ def collect(
     traces: dict[str, list[Tensor]] = {}
     buffer.reset()
     for time in range(n_steps):
-        if novelty is not None:
-            novelty.see(observation, episode_start)
         masks = stepper.action_masks()
         step = policy.act(observation, state, episode_start, action_masks=masks, cache=cache)
         outcome = stepper.step(step.actions)
         for name, values in step.trace.items():
             traces.setdefault(name, []).append(values)
         told = {"n_steps": time, "obs_tensor": observation, "values": step.values, "log_probs": step.log_probs}
-        if not on_step({**told, **stepper.told, "trace": step.trace}):
-            return RolloutCursor(*stepper.stands(), step.state), None
         buffer.add(
             state,
             Transition(
@@ -108,14 +104,15 @@ def collect(
             truncations.add(time, outcome.truncated, outcome.final, step.state)
         observation, episode_start = outcome.observation, outcome.terminated | outcome.truncated
         state, cache = step.state, step.cache
+        if not on_step({**told, **stepper.told, "trace": step.trace}):
+            if novelty is not None:
+                novelty(_seen(buffer.so_far(), observation, episode_start, policy))
+            return RolloutCursor(*stepper.stands(), state), None
 
-    first_visits = None
-    if novelty is not None:
-        novelty.see(observation, episode_start)
-        first_visits = novelty.first_visits()[-n_steps:]
     rollout = buffer.finish()
     _check_rewards(rollout.rewards)
     _check_constants(rollout, policy)
+    news = None if novelty is None else novelty(_seen(rollout, observation, episode_start, policy))
     following = next_values(
         rollout.values,
         policy.values_of(observation, state, episode_start, cache),  # for the last time: the weights will change
@@ -124,8 +121,18 @@ def collect(
         truncations.values(rollout.values, policy),
     )
     means = {name: torch.stack(values).mean().item() for name, values in traces.items()}
-    found = Rollout(following, first_visits, means, stepper.ended_episodes())
+    found = Rollout(following, news, means, stepper.ended_episodes())
     return RolloutCursor(*stepper.stands(), state), found
+
+
+def _seen(steps: Transition, observation: State, episode_start: Tensor, policy: MemoryPolicy) -> Seen:
+    """Return what steps [X, B, ...] show, and the observation [B, ...] that they led to."""
+    last = tree_map(lambda leaf: leaf.unsqueeze(0), observation)
+    return Seen(
+        concatenate([steps.observation, last]),
+        policy.stored_action.store(steps.actions),
+        torch.cat([steps.episode_start, episode_start.unsqueeze(0)]),
+    )
 
 
 class Truncations:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from engram.agents.exploration.reward import news_rate, novelty_bonus
 from engram.agents.rollout.buffer import Transition
 from engram.agents.rollout.collect import Rollout
-from engram.agents.rollout.novelty import first_visit_rate, novelty_bonus
 from engram.agents.rollout.returns import generalized_advantages
 
 
@@ -36,15 +36,15 @@ def targets_of(
         steps: leaves [T, B, ...].
         rollout: what else is known of them.
         gamma, gae_lambda: of the generalized advantages.
-        novelty_coef: bonus of a first visit, as it is now, in units of the scale.
+        novelty_coef: bonus for news, as it is now, in units of the scale.
         return_scale: what rewards are divided by.
     """
     ended, paid = steps.terminated | steps.truncated, steps.rewards / return_scale
     rewards = paid
     figures = {"rollout/return_scale": return_scale, "novelty/coef": novelty_coef}
-    if rollout.first_visits is not None:
-        rate = first_visit_rate(rollout.first_visits, ended)
-        bonus = novelty_bonus(rollout.first_visits, rate, novelty_coef)
+    if rollout.news is not None:
+        rate = news_rate(rollout.news, ended)
+        bonus = novelty_bonus(rollout.news, rate, novelty_coef)
         rewards = paid + bonus
         figures |= {"novelty/rate": rate, "novelty/bonus": bonus.mean().item()}
     advantages = generalized_advantages(rewards, steps.values, rollout.following, ended, gamma, gae_lambda)

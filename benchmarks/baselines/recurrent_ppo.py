@@ -7,9 +7,10 @@ run folder with the same files. Needs `pip install -e '.[baselines]'`.
 
 The same as for MemoryPPO: the envs with all their wrappers (split, view, actions, random actions, previous reward,
 scale of rewards); the input of the LSTM (our encoder, the previous action included); schedules of learning rate and
-entropy bonus; the novelty bonus, normalized per rollout and added to nothing but the rewards to learn from; steps per
-rollout, transitions per minibatch, epochs, discount, lambda, clip ranges, loss weights, gradient clipping, Adam;
-validation episodes and the choice of the best model (the later of equals); the episodes of the test, greedy, sampled.
+entropy bonus; the bonus for what is new, worked out per rollout and added to nothing but the rewards to learn from;
+steps per rollout, transitions per minibatch, epochs, discount, lambda, clip ranges, loss weights, gradient clipping,
+Adam; validation episodes and the choice of the best model (the later of equals); the episodes of the test, greedy,
+sampled.
 
 Not the same, for these are RecurrentPPO itself:
 
@@ -36,7 +37,7 @@ from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.baselines.event_observation import EventFeatures, ShowPreviousAction
-from benchmarks.baselines.novelty_rewards import FirstVisits, RewardsWithBonus
+from benchmarks.baselines.novelty_rewards import Explored, RewardsWithBonus
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.cli.hydra import run
@@ -163,7 +164,9 @@ def make_model(config: TrainConfig, env: VecEnv) -> RecurrentPPO:
             " of a rollout would be left for the last minibatch, and all weights would become NaN; take a divisor"
         )
     arguments = agent_arguments(config)
-    visits = FirstVisits(env, config.env.ignored_keys)
+    torch.manual_seed(config.seed)  # of a bonus that learns; the agent seeds all generators anew
+    with refusing("", config):
+        visits = Explored(env, config.ppo.bonus, {*config.env.ignored_keys, *config.env.constant_keys})
     features = {"action_space": env.action_space, "features_dim": config.ppo.features_dim}
     model = RecurrentPPO(
         "MultiInputLstmPolicy",

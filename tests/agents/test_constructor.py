@@ -21,7 +21,7 @@ from engram.memory.dnc.memory import DNC
 from engram.memory.state import leaves
 
 OURS = {"memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs", "chunk_length"}
-OURS |= {"novelty_coef", "novelty_fraction", "precision", "normalize_returns", "reward_coef"}
+OURS |= {"bonus", "novelty_coef", "novelty_fraction", "precision", "normalize_returns", "reward_coef"}
 
 
 class Doubled(BaseFeaturesExtractor):
@@ -71,6 +71,7 @@ def test_the_defaults_that_are_not_stock_ppos():
     assert differing == {"learning_rate": 1e-3, "n_steps": 256, "batch_size": None, "n_epochs": 4, "ent_coef": 0.01}
     ours = {name: mine[name].default for name in OURS}
     assert {name: value for name, value in ours.items() if value is not None} == {
+        "bonus": "sights",
         "novelty_coef": 0.02,
         "novelty_fraction": 0.8,
         "precision": "float32",

@@ -7,7 +7,7 @@ import torch
 from gymnasium import spaces
 from staggered import ROWS, Staggered, agent, collect_one, replay_error, rollouts, vec_env
 
-from engram.agents.rollout.novelty import EpisodicNovelty
+from engram.agents.exploration.first_visits import EpisodicNovelty
 
 SPACE = spaces.Dict({"clock": spaces.Box(0, 1e6, (1,), np.float32), "sight": spaces.Discrete(3)})
 MEMORIES = [
@@ -69,9 +69,8 @@ def test_events_that_differ_in_the_clock_alone_replace_one_another(memory, kwarg
 
 def test_no_sight_is_new_twice_in_an_episode():
     novelty = EpisodicNovelty((False, True))
-    for t in range(5):
-        novelty.see((torch.tensor([t]), torch.tensor([t % 2])), torch.tensor([t == 0]))
-    assert novelty.first_visits().flatten().tolist() == [False, True, False, False, False]
+    time = torch.arange(5).view(5, 1)
+    assert novelty.first_visits((time, time % 2), time == 0).flatten().tolist() == [False, True, False, False, False]
     model = clocked()
     assert model.novelty.compared == (False, True)
     collect_one(model)

@@ -11,10 +11,13 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from tiny_runs import TINY, composed
 
 from benchmarks.baselines.event_observation import PREVIOUS_ACTION, ShowPreviousAction
-from benchmarks.baselines.novelty_rewards import FirstVisits
+from benchmarks.baselines.novelty_rewards import Explored
 from benchmarks.baselines.recurrent_ppo import AnnealEntropy, Player, main, make_model, train
 from engram.agents import MemoryPPO
-from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.exploration.first_visits import EpisodicNovelty
+from engram.agents.exploration.interface import Seen
+from engram.agents.exploration.registry import build_bonus
+from engram.agents.exploration.reward import news_rate, novelty_bonus
 from engram.cli.prepare import agent_arguments
 from engram.configs import CannotRun, load
 from engram.evidence.runs.open import make_envs
@@ -107,14 +110,12 @@ def test_bonus_is_in_the_rewards_to_learn_from_as_ours_computes_it(tiny):
         type(model.rollout_buffer).compute_returns_and_advantage = computed
 
     novelty = EpisodicNovelty()
-    novelty.see(torch.tensor(recorder.first), torch.ones(6, dtype=torch.bool))
+    novelty.first_visits(torch.tensor(recorder.first[None]), torch.ones(1, 6, dtype=torch.bool))
     for rollout, progress in enumerate((0.0, 0.5)):
         steps = recorder.steps[32 * rollout : 32 * (rollout + 1)]
-        for observations, *_, dones in steps:
-            novelty.see(torch.tensor(observations), torch.tensor(dones))
-        first_visits = novelty.first_visits()[-32:]
-        rate = first_visit_rate(first_visits, torch.tensor(np.stack([dones for *_, dones in steps])))
-        expected = novelty_bonus(first_visits, rate, 0.3 * (1 - progress / 0.9)).numpy()
+        shown, ended = (torch.tensor(np.stack([step[part] for step in steps])) for part in (0, 3))
+        news = novelty.first_visits(shown, ended).float()
+        expected = novelty_bonus(news, news_rate(news, ended), 0.3 * (1 - progress / 0.9)).numpy()
         assert expected.any()
         rewards, truncated = (np.stack([step[part] for step in steps]) for part in (1, 2))
         # Where an episode is truncated, RecurrentPPO adds the value of what would have followed.
@@ -199,9 +200,32 @@ def test_a_memory_is_refused_in_one_line(monkeypatch, capsys):
 
 
 def test_first_visits_change_nothing(tiny):
-    plain, watched = envs(tiny), FirstVisits(envs(tiny))
+    plain, watched = envs(tiny), Explored(envs(tiny))
     np.testing.assert_array_equal(plain.reset(), watched.reset())
     for step in range(9):
         actions = np.full(6, step % plain.action_space.n)
         for one, other in zip(plain.step(actions)[:3], watched.step(actions)[:3], strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("bonus", ["sights", "rnd", "noveld", "e3b"])
+def test_a_peer_is_paid_what_ours_would_be(bonus, tiny):
+    torch.manual_seed(5)
+    explored = Explored(envs(tiny), bonus)
+    torch.manual_seed(5)
+    ours = build_bonus(bonus, explored.observation_space, explored.action_space)
+    shown, starts, taken, paid = [explored.reset()], [np.ones(6, bool)], [], 0.0
+    rng = np.random.default_rng(2)
+    for _ in range(2):
+        for _ in range(40):
+            taken.append(rng.integers(0, explored.action_space.n, 6))
+            observations, _, dones, _ = explored.step(taken[-1])
+            shown.append(observations.copy())
+            starts.append(dones.copy())
+        shown, starts, taken = shown[-41:], starts[-41:], taken[-40:]
+        seen = Seen(*(torch.tensor(np.stack(part)) for part in (shown, taken, starts)))
+        news = ours(seen._replace(actions=1 + seen.actions.unsqueeze(2)))
+        expected = novelty_bonus(news, news_rate(news, seen.starts[1:]), 0.3).numpy()
+        np.testing.assert_array_equal(explored.bonus(0.3), expected)
+        paid += expected.sum()
+    assert paid > 0

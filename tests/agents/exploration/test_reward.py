@@ -1,4 +1,4 @@
-"""The bonus for first visits: counted exactly, worth nothing where everything is new, and never in what is reported."""
+"""What news pays: nothing where everything is new, and never in what is reported."""
 
 import gymnasium as gym
 import numpy as np
@@ -9,78 +9,37 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import STEPS, Telling, agent, collect_one, vec_env
 
-from engram.agents.rollout.novelty import EpisodicNovelty, first_visit_rate, novelty_bonus
+from engram.agents.exploration.reward import news_rate, novelty_bonus
 
 ROWS = 3
 
 
-def first_visits(observations, starts, novelty=None):
-    """What is found in observations [X, B, ...], as lists."""
-    novelty = novelty or EpisodicNovelty()
-    for seen, start in zip(observations, starts, strict=True):
-        novelty.see(torch.tensor(seen), torch.tensor(start))
-    return novelty.first_visits().tolist()
-
-
-def test_first_visits_are_counted_per_row_and_episode():
-    shown = [
-        ([[1, 1], [1, 1]], [True, True], [False, False]),  # no action led to a first observation
-        ([[1, 1], [2, 2]], [False, False], [False, True]),
-        ([[2, 2], [2, 2]], [False, False], [True, False]),
-        ([[1, 1], [1, 1]], [False, False], [False, False]),
-        ([[3, 3], [2, 2]], [False, True], [True, False]),
-        ([[3, 3], [1, 1]], [False, False], [False, True]),  # in row 1 it is another episode
-        ([[4, 4], [2, 2]], [False, False], [True, False]),
-    ]
-    observations, starts, expected = zip(*shown, strict=True)
-    assert first_visits(observations, starts) == list(expected)
-
-
-def by_a_plain_loop(observations, starts):
-    """The definition: what an episode has shown is kept in a list."""
-    result = np.zeros(starts.shape, dtype=bool)
-    for row in range(starts.shape[1]):
-        visited = []
-        for time in range(len(starts)):
-            observation = observations[time, row].tolist()
-            if starts[time, row]:
-                visited = []
-            else:
-                result[time, row] = observation not in visited
-            visited.append(observation)
-    return result.tolist()
-
-
-@pytest.mark.parametrize("rollouts", [1, 2, 5, 40])
-@pytest.mark.parametrize("seed", range(4))
-def test_first_visits_against_a_plain_loop(seed, rollouts):
-    rng = np.random.default_rng(seed)
-    observations = rng.integers(0, 3, (40, ROWS, 2, 2)).astype(np.uint8)
-    starts = rng.random((40, ROWS)) < 0.1
-    starts[0] = True
-    starts[1:, 2] = False  # an episode that goes on through all rollouts
-    novelty, found = EpisodicNovelty(), []
-    for part, start in zip(np.split(observations, rollouts), np.split(starts, rollouts), strict=True):
-        found += first_visits(part, start, novelty)
-    assert found == by_a_plain_loop(observations, starts)
-
-
-def test_every_part_of_a_dict_counts():
-    novelty = EpisodicNovelty()
-    for one, other in [(1, 2), (1, 3), (2, 2), (1, 2)]:
-        novelty.see((torch.tensor([one]), torch.tensor([[other]])), torch.tensor([False]))
-    assert novelty.first_visits().tolist() == [[True], [True], [True], [False]]
-
-
 def test_the_rate_is_of_the_steps_that_could_bring_news():
-    visits = torch.tensor([[True, False], [False, False], [True, True]])
+    visits = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
     ended = torch.tensor([[False, True], [True, False], [False, False]])
-    assert first_visit_rate(visits, ended) == pytest.approx(3 / 4)
-    assert first_visit_rate(torch.zeros(2, 1, dtype=torch.bool), torch.ones(2, 1, dtype=torch.bool)) == 0.0
+    assert news_rate(visits, ended) == pytest.approx(3 / 4)
+    assert news_rate(torch.zeros(2, 1), torch.ones(2, 1, dtype=torch.bool)) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rate_of_first_visits_is_their_share_to_the_last_bit(seed):
+    rng = np.random.default_rng(seed)
+    visits, ended = torch.tensor(rng.random((64, 37)) < rng.random()), torch.tensor(rng.random((64, 37)) < 0.1)
+    visits &= ~ended
+    assert news_rate(visits.float(), ended) == int(visits.sum()) / int((~ended).sum())
+
+
+def test_the_rate_of_graded_news_is_how_many_steps_share_it():
+    ended = torch.zeros(5, 2, dtype=torch.bool)
+    assert news_rate(torch.full((5, 2), 0.3), ended) == pytest.approx(1.0)
+    assert news_rate(torch.full((5, 2), 1e-9).index_fill_(0, torch.tensor([2]), 7.0), ended) == pytest.approx(0.2)
+    assert all(news_rate(torch.full((5, 2), n), ended) <= 1.0 for n in np.geomspace(1e-9, 1e9, 999))
+    visits = torch.tensor([1.0] * 3 + [0.0] * 7).view(5, 2)
+    assert news_rate(1e-6 * visits, ended) == pytest.approx(0.3)  # whatever the unit
 
 
 def test_news_that_comes_at_every_step_is_worth_nothing():
-    visits = torch.tensor([[True, True], [True, False]])
+    visits = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
     assert novelty_bonus(visits, 1.0, 0.02).max() == 0.0
     assert novelty_bonus(visits, 0.0, 0.02).numpy() == pytest.approx(np.array([[0.02, 0.02], [0.02, 0.0]]))
     assert novelty_bonus(visits, 0.5, 1.0).max().item() == pytest.approx(0.9375)
