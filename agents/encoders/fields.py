@@ -31,14 +31,32 @@ def alphabets_of(space: spaces.Space[object]) -> tuple[int, ...] | None:
     return alphabets
 
 
+def nothing_of(space: spaces.MultiDiscrete) -> tuple[int | None, ...]:
+    """Return the value of each field that shows nothing, as the space says in `space.nothing`; None where it does not.
+
+    Raises:
+        ValueError: if they do not fit the fields.
+    """
+    sizes = space.nvec.tolist()
+    nothing = tuple(getattr(space, "nothing", (None,) * len(sizes)))
+    if len(nothing) != len(sizes) or any(
+        value is not None and not 0 <= value < size for value, size in zip(nothing, sizes, strict=False)
+    ):
+        raise ValueError(
+            f"nothing={nothing} of the observation space must be a value of each field, of {sizes}, or None"
+        )
+    return nothing
+
+
 class FieldEncoder(nn.Module):
     """Sums what each symbol means in its field, and what it means in any field of its alphabet.
 
     So an agent that asks "where is this symbol?" need not learn anew, for every pair of fields, that they are the same.
-    Meanings start orthogonal, as far as D allows, so that no symbol is a little like another by chance.
+    Meanings start orthogonal, as far as D allows, so that no symbol is a little like another by chance. What shows
+    nothing starts without a meaning: two events have nothing in common because a field of each is empty.
 
     Args:
-        space: says which fields have one alphabet, see `alphabets_of`.
+        space: says which fields have one alphabet, see `alphabets_of`, and what shows nothing, see `nothing_of`.
         features_dim: D.
     """
 
@@ -64,6 +82,11 @@ class FieldEncoder(nn.Module):
             nn.init.orthogonal_(self.meaning.weight, gain=features_dim**0.5)  # of the length that a normal start has
             self.meaning.weight.mul_(start**-0.5)
             self.meaning.weight[sum(sizes) :].mul_(IN_ANY_FIELD)
+            nothing = nothing_of(space)
+            for field, row in rows:
+                value = nothing[field]
+                if value is not None:
+                    self.meaning.weight[row + value] = 0.0
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Encode symbols [X, F] to [X, D]; a sum, so that what two events have in common is a difference of them."""

@@ -47,7 +47,7 @@ class SequenceTask(gym.Env[Numbers, Any]):
         if alphabets is None:
             self.observation_space = gym.spaces.MultiDiscrete(sizes)
         else:
-            self.observation_space = Fields(sizes, (0, *alphabets))
+            self.observation_space = Fields(sizes, (0, *alphabets), (None, *parts))
         self.action_space = gym.spaces.Discrete(choices)
         self._nothing = np.array([0, *parts])
         # What a reset has drawn: all that is seen [steps + 1, parts], how much of it is to be remembered, and the right
