@@ -129,6 +129,7 @@ def _run(options: argparse.Namespace) -> None:
         raise CannotRun(f"--episodes {options.episodes}: must be at least 1")
     if options.seed is not None and not 0 <= options.seed < 2**32 - 1000:
         raise CannotRun(f"--seed {options.seed}: must be from 0 to {2**32 - 1001}")
+    _check_options(options)
     if options.chance is not None and not 0 <= options.chance <= 1:
         raise CannotRun(f"--chance {options.chance}: must be from 0 to 1")
     check_device("--device ", options.device)

@@ -40,8 +40,8 @@ class SlotCache(NamedTuple):
         projected = attention.with_step(projected, attention.embedded(state.birth[:, :used]))
         projected = nn.functional.pad(projected, (0, 0, 0, slots - used))
         log_gates = nn.functional.logsigmoid(projected[..., -1])
-        ranked = importance(keep, log_gates, state.event_hash, state.birth)
-        facts = SlotFacts.of(ranked, state.event_hash, state.birth, state.filled)
+        hashes, births = state.event_hash, state.birth
+        facts = SlotFacts.of(importance(keep, log_gates, hashes, births), hashes, births, state.filled)
         native = NativeStep.of(attention, projected, facts, state.log) if keep == "gate" else None
         return SlotCache(projected, facts, native, slots, keep)
 

@@ -53,7 +53,8 @@ def test_keys_walk_a_maze_to_its_end(playing):
     steps = [line for line in lines if "of at most 405" in line]
     assert [int(line.split("step ")[1].split()[0]) for line in steps] == list(range(len(keys) + 1))
     assert [line for line in lines if "the end" in line and "the end: success, score 1" in line]
-    assert "reward 1, return 1" in "\n".join(lines)
+    paid = f"{1 - 0.9 * len(keys) / 405:.3g}"
+    assert f"reward {paid}, return {paid}" in "\n".join(lines)
     assert lines[-1] == "1 episode played to the end, 1 with success"
     assert playing(keys[:-1], *arguments)[1][-1] == "0 episodes played to the end"
 
