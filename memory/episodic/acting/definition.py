@@ -55,9 +55,10 @@ def act(
     attended = attention(steps.hidden, steps.encoded, now, Events(projected.flatten(0, 1), None, None), reach)
     own = attention.with_step(attention.from_event(steps.encoded[0]), now[:, 0])
     log_gate = nn.functional.logsigmoid(own[:, -1])
-    slot = facts.take(importance(keep, log_gate, hashes[0], state.step), hashes[0], state.step)
+    new = (hashes[0], state.step)
+    slot = facts.take(importance(keep, log_gate, *new), *new)
     put(slot, projected, own.to(projected.dtype))  # autocast makes less of it
     occupancy = reach.alive[:, 0].to(log_gate.dtype).mean(1)
     traced = [log_gate.exp(), (slot >= 0).to(log_gate.dtype), occupancy, attended.null_weight[0]]
-    after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), hashes[0], slot, entry)
+    after = appended(state, tree_map(lambda leaf: leaf[0], steps.events), new[0], slot, entry)
     return Acted(attended.read, slot.unsqueeze(0), torch.stack(traced).unsqueeze(1), after)
