@@ -56,12 +56,22 @@ def without_resets(state, initial_state, episode_start):
     return state
 
 
+def in_double(model):
+    """Let an agent compute in double precision; what it is judged by, it still rounds to single."""
+    model.policy.double()
+    extractor = model.policy.features_extractor
+    extractor.register_forward_pre_hook(lambda _, given: (given[0].double(), *given[1:]))
+    return model
+
+
 @pytest.mark.parametrize(("controller", "memory", "kwargs"), CORES)
 def test_what_is_recomputed_equals_what_was_collected(controller, memory, kwargs):
     model = agent(controller=controller, memory=memory, memory_kwargs=kwargs)
+    if kwargs.get("hops", 1) > 1:  # what a read rounds, the next asks with, many times as sharply
+        model = in_double(model)
     for _ in range(3):  # the state is carried from rollout to rollout
         collect_one(model)
-        assert replay_error(model) <= kwargs.get("hops", 1) * TOLERANCE  # what a read rounds, the next asks with
+        assert replay_error(model) <= TOLERANCE
         model.train()
 
 

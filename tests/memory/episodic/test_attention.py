@@ -146,7 +146,7 @@ def test_a_later_query_starts_as_what_is_like_the_recalled_and_not_like_the_seen
     query = made.queries[1](torch.cat([seen, values / size, torch.zeros(1, HEADS)], dim=1)) - made.queries[1].bias
     less = torch.nn.functional.linear(seen, made.from_event.weight[: HEADS * 3])
     spread = made.queries[1].weight[:, ENCODED + HEADS * 11 :].abs().max()  # of the null slots' weights: as drawn
-    assert torch.allclose(query, attention_module.SHARPNESS_OF_HOPS * (keys - less), atol=1e-4)
+    assert torch.allclose(query / attention_module.SHARPNESS_OF_HOPS, keys - less, atol=1e-5)
     assert spread > 0
 
 
