@@ -141,4 +141,6 @@ def _name(config: DictConfig, job: HydraConf) -> str:
         task = str(config.env.id).rpartition(":")[2]
     if config.env.odometry:
         task += "-odometry"
+    if not config.env.mission:
+        task += "-mission-hidden"
     return f"{task}-{choices['memory']}-{choices['controller']}"

@@ -25,6 +25,7 @@ VALIDATION_SEED = 500_000_000
 # Keys of the env that its form on a device lacks, with the values that it can have.
 NOT_ON_DEVICE = {
     "pixels": None,
+    "mission": True,
     "previous_reward": False,
     "random_actions": 0.0,
     "subprocess": False,

@@ -53,6 +53,9 @@ class EnvConfig:
     odometry: bool = option(
         "let the agent of a MiniGrid env feel its own steps: place and heading relative to the start", False
     )
+    mission: bool = option(
+        "show the mission of a MiniGrid env where it changes from episode to episode; hidden, a control", True
+    )
     kwargs: dict[str, Any] = option("arguments of the env itself", {})
     module: str | None = option("module to import first, if it registers the id", None)
     previous_reward: bool = option("show the reward of the previous step in the observation", False)

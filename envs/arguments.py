@@ -42,6 +42,7 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "useful_actions": (_names, "a list of names, or None"),
     "pixels": (is_int, "a whole number, or None"),
     "odometry": (_truth, "true or false"),
+    "mission": (_truth, "true or false"),
     "previous_reward": (_truth, "true or false"),
     "random_actions": (is_number, "a number"),
     "kwargs": (_by_name, "a dictionary of arguments by name, or None"),

@@ -43,6 +43,7 @@ def make_env(
     useful_actions: Sequence[str] | None = None,
     pixels: int | None = None,
     odometry: bool = False,
+    mission: bool = True,
     previous_reward: bool = False,
     random_actions: float = 0.0,
     kwargs: Mapping[str, Any] | None = None,
@@ -63,6 +64,7 @@ def make_env(
         useful_actions: names of the MiniGrid actions to keep; None keeps all, or those that a memory task needs.
         pixels: side of a cell in pixels, if a MiniGrid agent is to see an RGB image; None keeps the symbols.
         odometry: whether a MiniGrid agent also gets what its own steps add up to since the start (see `OdometrySeen`).
+        mission: whether the mission of a MiniGrid environment is seen where it changes; hidden, a control.
         previous_reward: whether the observation holds the reward of the previous step.
         random_actions: probability that at a step a random action begins, which is repeated for a while; where mazes
             are few, this leads the agent to places that its own policy avoids. For Discrete actions.
@@ -77,13 +79,15 @@ def make_env(
     env = make_registered(env_id, dict(kwargs or {}), module)
     bare = env.unwrapped
     if is_minigrid(env):
-        env = as_seen(env, env_id, view_size, useful_actions, pixels, odometry)
+        env = as_seen(env, env_id, view_size, useful_actions, pixels, odometry, mission)
     elif view_size is not None or useful_actions is not None:
         raise ValueError(f"{env_id}: view_size and useful_actions are for MiniGrid environments only")
     elif pixels is not None:
         raise ValueError(f"{env_id}: pixels is for MiniGrid environments only")
     elif odometry:
         raise ValueError(f"{env_id}: odometry is for MiniGrid environments only")
+    elif not mission:
+        raise ValueError(f"{env_id}: mission is for MiniGrid environments only")
     else:
         env = flattened(env)
     if random_actions:
@@ -129,6 +133,7 @@ def make_vec_env(
     useful_actions: Sequence[str] | None = None,
     pixels: int | None = None,
     odometry: bool = False,
+    mission: bool = True,
     previous_reward: bool = False,
     random_actions: float = 0.0,
     kwargs: Mapping[str, Any] | None = None,
@@ -142,8 +147,8 @@ def make_vec_env(
         n_envs: how many, at least 1.
         seed: the same seed gives the same episodes, in this process or any other; None is a new one every time.
         subprocess: whether each runs in a process of its own, which pays only where a step is slow.
-        env_id, split, view_size, useful_actions, pixels, odometry, previous_reward, random_actions, kwargs, module,
-            monitor: as in ``make_env``.
+        env_id, split, view_size, useful_actions, pixels, odometry, mission, previous_reward, random_actions, kwargs,
+            module, monitor: as in ``make_env``.
 
     Raises:
         ValueError: as ``make_env``, and if ``n_envs`` is below 1.
@@ -159,6 +164,7 @@ def make_vec_env(
         useful_actions=useful_actions,
         pixels=pixels,
         odometry=odometry,
+        mission=mission,
         previous_reward=previous_reward,
         random_actions=random_actions,
         kwargs=kwargs,

@@ -230,6 +230,7 @@ def finish(config: TrainConfig, folder: RunFolder) -> None:
         "algorithm": "RecurrentPPO of sb3-contrib",
         "env": trained.env_id,
         "odometry": config.env.odometry,
+        "mission": config.env.mission,
         "split": "test" if trained.split else None,
         "chance": config.env.chance,
         "checkpoint": "best",

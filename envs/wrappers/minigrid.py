@@ -43,13 +43,14 @@ def as_seen(
     useful_actions: Sequence[str] | None = None,
     pixels: int | None = None,
     odometry: bool = False,
+    mission: bool = True,
 ) -> gym.Env[Any, Any]:
     """Show a MiniGrid environment's symbols, or what its own wrappers show; with its mission where that changes.
 
     Args:
         env: as it was made.
         name: its id, for messages.
-        view_size, useful_actions, pixels, odometry: as in ``make_env``.
+        view_size, useful_actions, pixels, odometry, mission: as in ``make_env``.
 
     Raises:
         ValueError: if an argument does not fit, or this build of MiniGrid lacks a file that it needs.
@@ -64,7 +65,7 @@ def as_seen(
                 raise ValueError(f"{name}: {argument} is for MiniGrid's own view, but its wrappers show another one")
     elif view_size is not None:
         check_view_size("view_size", view_size, max(bare.width, bare.height))
-    words = words_of_missions(bare)  # draws mazes, and so comes after what can be refused without
+    words = words_of_missions(bare) if mission else None  # draws mazes, and so comes after what can be refused without
     if isinstance(bare, RoomGridLevel):
         env = QuietReset(env)
     if wrapped:

@@ -87,6 +87,7 @@ def evaluate_run(
         "run": str(folder.path),
         "env": trained.env_id,
         "odometry": config.env.odometry,
+        "mission": config.env.mission,
         "split": "test" if trained.split else None,
         "curriculum": drawn,
         "hops": hops,

@@ -1,5 +1,8 @@
 """An evaluation of one run on the terminal: its scores, and its certificate."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console
 
 from engram.evidence.evaluation.certificate import CERTIFICATE, Certificate, acts
@@ -33,7 +36,7 @@ def print_result(result: EvaluationResult, console: Console) -> None:
         shown = (_shown(score, "success"), f"{score.mean_return:.3f}") if by_success else (_shown(score, "return"),)
         rows.append((setting, WIPED[name], actions, *shown, f"{score.mean_length:.1f}"))
         before = condition.setting
-    console.print(as_table(rows, task_name(result.about["env"], result.about.get("odometry", False)), words=3))
+    console.print(as_table(rows, _task_name(result.about), words=3))
     for line in (certificate.sentence, _layouts(result.scores[Condition()]), INTERVALS):
         if line:
             print_line(console, line)
@@ -53,6 +56,10 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
         again = [_looked_again(score)] if tells_again else []
         rows.append((CERTIFICATE[name] + done, shown, _difference(score, its_metric), *again))
     console.print(as_table(rows, "certificate of memory"))
+
+
+def _task_name(about: Mapping[str, Any]) -> str:
+    return task_name(about["env"], about.get("odometry", False), about.get("mission", True))
 
 
 def _shown(score: Score, metric: Metric) -> str:

@@ -56,7 +56,7 @@ def explain_episode(
     Raises:
         CannotRun: if there is no such episode, or its page would be too large.
     """
-    task, last = task_name(config.env.id, config.env.odometry), last_evaluation(folder)
+    task, last = task_name(config.env.id, config.env.odometry, config.env.mission), last_evaluation(folder)
     episodes = episodes or last.get("episodes") or config.eval.final_episodes or config.eval.episodes
     evaluated = EvaluatedEpisodes(config, model, episodes, seed)
     if not 0 <= number < evaluated.total:

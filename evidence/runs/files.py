@@ -99,6 +99,7 @@ class About(MadeBy):
     run: str | None = Field(None, description="run folder")
     env: str = Field(description="id of the env")
     odometry: bool = Field(False, description="whether agents of this MiniGrid env felt their own steps")
+    mission: bool = Field(True, description="whether agents of this MiniGrid env saw their mission, where it changes")
     split: str | None = Field(None, description="'test' if only layouts of the test side were shown")
     curriculum: dict[str, tuple[int, int]] = Field(
         default_factory=dict, description="arguments of the env that training drew from a range; tested at its end"

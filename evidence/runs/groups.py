@@ -10,7 +10,16 @@ from engram.evidence.runs.recorded_run import RecordedRun
 from engram.evidence.runs.settings import task_name
 
 Found = TypeVar("Found")
-TASK = ("env.id", "env.split", "env.kwargs", "env.view_size", "env.useful_actions", "env.pixels", "env.odometry")
+TASK = (
+    "env.id",
+    "env.split",
+    "env.kwargs",
+    "env.view_size",
+    "env.useful_actions",
+    "env.pixels",
+    "env.odometry",
+    "env.mission",
+)
 # What changes neither the agent nor which of its weights are kept.
 BESIDE = (
     "seed",
@@ -35,12 +44,12 @@ def tasks(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
     """Sort runs by what they were trained and evaluated on.
 
     Returns:
-        name of the task -> its runs; the name is the id of the env, with odometry or without, and what differs where
+        name of the task -> its runs; the name is that of `task_name`, and what differs where
         these are the same.
     """
 
     def name(run: RecordedRun) -> str:
-        return task_name(run.config["env.id"], run.config["env.odometry"])
+        return task_name(*(run.config[key] for key in ("env.id", "env.odometry", "env.mission")))
 
     return _named(runs, name, lambda key: _within(key, TASK))
 

@@ -39,6 +39,7 @@ def env_arguments(config: TrainConfig, setting: Setting, side: Side) -> dict[str
         "useful_actions": config.env.useful_actions,
         "pixels": config.env.pixels,
         "odometry": config.env.odometry,
+        "mission": config.env.mission,
         "previous_reward": config.env.previous_reward,
         "random_actions": config.env.random_actions if side == "train" else 0.0,
         "kwargs": kwargs if side == "train" else hardest(setting.env_id, kwargs, module),

@@ -32,9 +32,9 @@ class Setting:
     episodes: int | None = None
 
 
-def task_name(env_id: str, odometry: bool) -> str:
-    """Return what a task is called in results: the id of the env, and that its agents had odometry."""
-    return f"{env_id} with odometry" if odometry else env_id
+def task_name(env_id: str, odometry: bool = False, mission: bool = True) -> str:
+    """Return what a task is called in results: the id of the env, and what its agents felt or were not shown."""
+    return env_id + " with odometry" * odometry + ", mission hidden" * (not mission)
 
 
 def trained_setting(env: EnvConfig) -> Setting:

@@ -75,6 +75,21 @@ def test_a_run_without_memory_has_it_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert folder.name == "maze_match-odometry-none-lstm"
 
 
+def test_a_run_whose_mission_is_hidden_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["env=babyai", "env.id=BabyAI-GoToLocal-v0", "env.mission=false", "env.n_envs=6", *OF_AGENT]
+    words += [*EPISODIC, "eval.film=false", "total_timesteps=200", f"runs_dir={tmp_path}"]
+    monkeypatch.setattr("sys.argv", ["train.py", *words])
+    assert main() == 0
+    (group,) = tmp_path.iterdir()
+    assert group.name == "BabyAI-GoToLocal-v0-mission-hidden-episodic-lstm"
+    (run,) = group.iterdir()
+    assert evaluate.main([str(run), "--episodes", "5", "--no-test-settings"]) == 0
+    assert "BabyAI-GoToLocal-v0, mission hidden" in capsys.readouterr().out
+    assert json.loads((run / "evaluation.json").read_text())["mission"] is False
+
+
 @pytest.mark.parametrize("on_device", [False, True])
 def test_training_keeps_the_fast_envs(on_device: bool) -> None:
     config = composed("env=room", "env.odometry=true", *OF_AGENT, f"env.on_device={str(on_device).lower()}")

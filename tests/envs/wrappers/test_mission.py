@@ -57,6 +57,28 @@ def test_the_agent_sees_what_the_env_asks_for(env_id, length):
     assert env.observation_space["mission"].constant_over_episode
 
 
+@pytest.mark.parametrize("more", [{}, {"odometry": True}, {"pixels": 8}])
+def test_a_hidden_mission_leaves_all_else_as_it_was(more):
+    shown, hidden = (make_env("BabyAI-GoToLocal-v0", seed=3, mission=mission, **more) for mission in (True, False))
+    for _ in range(7):
+        (full, _), (rest, _) = shown.reset(), hidden.reset()
+        assert "mission" in full
+        rest = rest if isinstance(rest, dict) else {"image": rest}
+        assert set(rest) == set(full) - {"mission"}
+        for key, value in rest.items():
+            np.testing.assert_array_equal(value, full[key])
+        assert shown.unwrapped.mission == hidden.unwrapped.mission
+    if not more:
+        assert isinstance(hidden.observation_space, gym.spaces.Box)
+
+
+def test_only_minigrid_has_a_mission_to_hide():
+    with pytest.raises(ValueError, match=r"^Engram-TMaze-v0: mission is for MiniGrid environments only$"):
+        make_env("Engram-TMaze-v0", mission=False)
+    with pytest.raises(ValueError, match=r"^mission='no' must be true or false$"):
+        make_env("BabyAI-GoToLocal-v0", mission="no")
+
+
 @pytest.mark.parametrize(
     "env_id",
     ["MiniGrid-MemoryS9-v0", "MiniGrid-ObstructedMaze-1Dl-v0", "BabyAI-GoToRedBallGrey-v0", "Engram-RoomS11-v0"],
