@@ -16,12 +16,17 @@ def curriculum(env_id: str, kwargs: Mapping[str, Any], module: str | None = None
     Raises:
         ValueError: if the id or the module does not exist.
     """
-    names: Sequence[str] = getattr(creator_of(full_id(env_id, module)), "curriculum", ())
-    return {name: tuple(kwargs[name]) for name in names if isinstance(kwargs.get(name), Sequence)}
+    creator = creator_of(full_id(env_id, module))
+    names: Sequence[str] = getattr(creator, "curriculum", ())
+    ranges = {name: tuple(kwargs[name]) for name in names if isinstance(kwargs.get(name), Sequence)}
+    for easier, name in _eased(creator).items():
+        if kwargs.get(easier) is not None and name in kwargs:
+            ranges[name] = kwargs[easier], kwargs[name][1]
+    return ranges
 
 
 def hardest(env_id: str, kwargs: Mapping[str, Any], module: str | None = None) -> dict[str, Any]:
-    """Return arguments in which nothing is drawn by difficulty: of every range its hardest value.
+    """Return arguments in which nothing is drawn by difficulty: of every range its hardest value, and nothing eased.
 
     Args:
         env_id, kwargs, module: as in ``make_env``.
@@ -29,4 +34,13 @@ def hardest(env_id: str, kwargs: Mapping[str, Any], module: str | None = None) -
     Raises:
         ValueError: if the id or the module does not exist.
     """
-    return {**kwargs, **{name: most for name, (_, most) in curriculum(env_id, kwargs, module).items()}}
+    eased = _eased(creator_of(full_id(env_id, module)))
+    ranges = curriculum(env_id, kwargs, module).items()
+    hard = {**kwargs, **{name: most for name, (_, most) in ranges if name not in eased.values()}}
+    return {name: value for name, value in hard.items() if name not in eased}
+
+
+def _eased(creator: Any) -> Mapping[str, str]:
+    """Return by the arguments of a task that are for training alone those that they make easier."""
+    eased: Mapping[str, str] = getattr(creator, "eased", {})
+    return eased

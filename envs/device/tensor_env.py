@@ -79,8 +79,11 @@ class TensorEnv(ABC):
 
     def below(self, bounds: Tensor | int) -> Tensor:
         """Draw B whole numbers from 0 to below a bound [B], or one for all."""
-        chances = torch.rand(self.n_envs, generator=self.generator, device=self.device, dtype=torch.float64)
-        return (chances * bounds).long()
+        return self.up_to(bounds).long()
+
+    def up_to(self, bounds: Tensor | int) -> Tensor:
+        """Draw B numbers [B] float64 from 0 to below a bound, in the same way."""
+        return torch.rand(self.n_envs, generator=self.generator, device=self.device, dtype=torch.float64) * bounds
 
 
 def bank_seeds(seed: int | None, episodes: int) -> list[int]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engram.envs.device.tensor_env import TensorEnv, TensorStep
+from engram.envs.spans import chance_by_logarithm
 from engram.envs.split.by_layout import Side, layout_key, side_of
 from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, TMaze, frames
 
@@ -46,12 +47,14 @@ class TensorTMaze(TensorEnv):
             raise ValueError(f"no layout on the {side} side: widen the range of delays or use split=None")
         self.layouts = [key for *_, key in layouts]
         self._layouts = torch.tensor([drawn for *drawn, _ in layouts], device=self.device)  # [L, 2] delay, offset
+        chances = [chance_by_logarithm(delay, maze.delays) if maze.by_logarithm else 1.0 for delay, *_ in layouts]
+        self._up_to = torch.tensor(chances, dtype=torch.float64, device=self.device).cumsum(0)
         self._frames = torch.as_tensor(frames(4, 0)[:, :, 0].reshape(6, 4), device=self.device)
         self.corridors = self.draw()
 
     def draw(self) -> Corridors:
         """Draw an episode for every env."""
-        layouts = self.below(len(self.layouts))
+        layouts = torch.bucketize(self.up_to(self._up_to[-1]), self._up_to, right=True)
         delays, offsets = self._layouts[layouts].T
         cue_steps = self.below(delays + 1) if self._random_cue else torch.zeros_like(delays)
         junctions = cue_steps + delays

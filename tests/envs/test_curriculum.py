@@ -8,6 +8,7 @@ from engram.envs.curriculum import curriculum, hardest
 RANGES = [
     ("Engram-Chain2-v0", {"hops": (1, 3), "delay": (0, 5)}, {"hops": 3}, {"hops": (3, 3)}),
     ("Engram-Binding-v0", {"cues": [2, 7], "answers": 3}, {"cues": 7}, {"cues": (7, 7)}),
+    ("Engram-Binding-v0", {"cues": (2, 3), "lone": (0, 5)}, {"cues": 3, "lone": 5}, {"cues": (3, 3), "lone": (5, 5)}),
     ("Engram-MazeMatch-S13-v0", {"size": (9, 12), "loops": 2}, {"size": 12}, {"sizes": (12, 12), "width": 12}),
     (
         "Engram-MazeSequence-S13-v0",
@@ -33,6 +34,14 @@ def test_held_out_episodes_are_of_the_hardest(env_id, kwargs, most, attributes):
     assert hardest(env_id, kwargs) == {**kwargs, **most}
     env = make_vec_env(env_id, kwargs=hardest(env_id, kwargs)).envs[0].unwrapped
     assert {name: getattr(env, name) for name in attributes} == attributes
+
+
+def test_shorter_delays_are_for_training_alone():
+    kwargs = {"delay": (7, 9), "shorter_from": 2}
+    assert curriculum("Engram-TMaze-v0", kwargs) == {"delay": (2, 9)}
+    assert hardest("Engram-TMaze-v0", kwargs) == {"delay": (7, 9)}
+    assert hardest("Engram-TMaze-v0", {"shorter_from": None}) == {}
+    assert curriculum("Engram-TMaze-v0", {**kwargs, "shorter_from": None}) == {}
 
 
 @pytest.mark.parametrize("env_id", ["Engram-Chain2-v0", "Engram-TMaze-v0", "CartPole-v1", "popgym-AutoencodeEasy-v0"])

@@ -1,14 +1,15 @@
 """The T-Maze: remember a cue along a corridor of any length, then turn as it showed."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from engram.envs.checks import check_int, check_range, is_number
+from engram.envs.spans import draw_by_logarithm
 
 Observation = npt.NDArray[np.float32]
 
@@ -58,12 +59,16 @@ class TMaze(gym.Env[Observation, Any]):
         noise: number of channels of noise, uniform in [0, 1] and new at every step.
         distractors: number of steps among those of the shortest solution, drawn at random, that show a false cue.
         penalty: what an episode of nothing but no-ops costs, spread evenly over its steps.
+        shorter_from: delays are drawn by their logarithm instead, from this one to the most of ``delay``, so that
+            short ones are often enough to learn from: as many from 5 to 10 as from 50 to 100. For training alone:
+            validation and test draw from ``delay`` (see `envs.curriculum`). None draws from it always.
 
     Raises:
         ValueError: if an argument is out of its range.
     """
 
     reports_success = always_ends = True
+    eased: ClassVar[Mapping[str, str]] = {"shorter_from": "delay"}
     action_names = ("forward", "up", "down", "back")
 
     def __init__(
@@ -75,18 +80,23 @@ class TMaze(gym.Env[Observation, Any]):
         noise: int = 0,
         distractors: int = 0,
         penalty: float = 0.0,
+        shorter_from: int | None = None,
     ):
         if not isinstance(active, bool):
             raise ValueError(f"active={active!r} must be true or false")
         self.delays = check_range("delay", delay, 1)
+        self.by_logarithm = shorter_from is not None
+        if self.by_logarithm:
+            self.delays = check_int("shorter_from", shorter_from, 1, self.delays[1]), self.delays[1]
         self.offsets = check_range("offset", offset, 1) if active else (0, 0)
         if cue_at not in ("start", "random"):
             raise ValueError(f"cue_at={cue_at!r} must be 'start' or 'random'")
         if active and cue_at == "random":
             raise ValueError("cue_at='random' is for the passive T-Maze: with active=True use 'start'")
         if active and self.offsets[1] >= self.delays[0]:
+            name, fewest = ("shorter_from", shorter_from) if self.by_logarithm else ("delay", tuple(delay))
             raise ValueError(
-                f"offset={tuple(offset)} must stay below delay={tuple(delay)}: the agent starts before the junction"
+                f"offset={tuple(offset)} must stay below {name}={fewest}: the agent starts before the junction"
             )
         check_int("noise", noise, 0)
         check_int("distractors", distractors, 0)
@@ -128,7 +138,10 @@ class TMaze(gym.Env[Observation, Any]):
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
         rng = self.np_random
-        self.delay = int(rng.integers(*self.delays, endpoint=True))
+        if self.by_logarithm:
+            self.delay = draw_by_logarithm(rng, self.delays)
+        else:
+            self.delay = int(rng.integers(*self.delays, endpoint=True))
         self.offset = int(rng.integers(*self.offsets, endpoint=True)) if self.active else 0
         self._answer = UP if rng.integers(2) else DOWN
         self._cue_step = int(rng.integers(self.delay + 1)) if self.cue_at == "random" else 0

@@ -19,6 +19,7 @@ VARIANTS = {
     "random cue": {"delay": (2, 6), "cue_at": "random"},
     "active": {"delay": (4, 9), "active": True, "offset": (1, 3)},
     "penalty": {"delay": (3, 8), "penalty": 0.7},
+    "shorter ones by their logarithm": {"delay": (6, 6), "shorter_from": 2},
     "active, penalty": {"delay": (4, 9), "active": True, "penalty": 1.0},
 }
 

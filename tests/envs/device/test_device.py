@@ -1,5 +1,6 @@
 """Envs on a device: given the same draws they are equal to the single env; a new task is tested by being registered."""
 
+import math
 from collections import Counter
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ from minigrid.envs.memory import MemoryEnv
 from side_by_side import action_towards_a_choice
 
 from engram.envs import make_env, make_tensor_env
+from engram.envs.spans import chance_by_logarithm
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
@@ -27,6 +29,7 @@ SETTINGS = [
     ("MiniGrid-MemoryS7-v0", {"max_steps": 7}),
     ("Engram-RoomS11-v0", {"max_steps": 25}),
     ("Engram-TMaze-v0", {"delay": (2, 6), "cue_at": "random", "penalty": 0.7}),
+    ("Engram-TMaze-v0", {"delay": (6, 6), "shorter_from": 2}),
     ("Engram-TMazeActive-v0", {"delay": (4, 9), "penalty": 1.0}),
     ("Engram-Binding-v0", {"cues": 2, "answers": 2, "delay": (0, 5)}),
     ("Engram-Binding-v0", {"cues": 3, "alphabet": 5, "digits": 2, "queries": 2}),
@@ -43,13 +46,19 @@ class Drawn:
     def integers(self, *bounds, **_):
         return self.numbers.pop(0)
 
+    random = integers
+
 
 def begin(single, ours, row):
     """Reset a single env to the episode that ours has drawn; return what the reset returns."""
     task = single.unwrapped
     if isinstance(task, TMaze):
         answers, cue_steps, junctions, shortest, positions, *_ = (int(column[row]) for column in ours.corridors)
-        draws = [junctions - cue_steps, *([positions] if task.active else []), answers == UP]
+        delay = junctions - cue_steps
+        if task.by_logarithm:  # the share of the range that a generator draws for it
+            fewest, most = task.delays
+            delay = math.log((delay + 1.5) / (fewest + 1)) / math.log((most + 2) / (fewest + 1))
+        draws = [delay, *([positions] if task.active else []), answers == UP]
         task._np_random = Drawn([*draws, *([cue_steps] if task.cue_at == "random" else [])])
         assert shortest == positions + junctions + 1
         return single.reset()
@@ -158,9 +167,10 @@ def episodes_of_a_side(side, kwargs):
     return ours.draw()
 
 
+@pytest.mark.parametrize("shorter_from", [None, 2])
 @pytest.mark.parametrize("side", ["train", "validation", "test", None])
-def test_corridors_are_drawn_as_the_single_env_draws_them(side):
-    kwargs = {"delay": (4, 23), "cue_at": "random"}
+def test_corridors_are_drawn_as_the_single_env_draws_them(side, shorter_from):
+    kwargs = {"delay": (4, 23), "cue_at": "random", "shorter_from": shorter_from}
     answers, cue_steps, junctions, *_ = episodes_of_a_side(side, kwargs)
     delays = (junctions - cue_steps).tolist()
     single = make_env("Engram-TMaze-v0", split=side, kwargs=kwargs)
@@ -170,8 +180,10 @@ def test_corridors_are_drawn_as_the_single_env_draws_them(side):
         met.add(single.unwrapped.delay)
     counts = Counter(delays)
     assert set(counts) == met
-    expected = len(delays) / len(met)
-    assert all(abs(count - expected) < 5 * expected**0.5 for count in counts.values())
+    span = single.unwrapped.delays
+    chance = {delay: chance_by_logarithm(delay, span) if shorter_from else 1.0 for delay in met}
+    expected = {delay: len(delays) * chance[delay] / sum(chance.values()) for delay in met}
+    assert all(abs(counts[delay] - expected[delay]) < 5 * expected[delay] ** 0.5 for delay in met)
     assert set(answers.tolist()) == {UP, DOWN}
     assert abs((answers == UP).float().mean().item() - 0.5) < 0.05
     shares = cue_steps / (junctions - cue_steps)

@@ -5,6 +5,7 @@ from scipy.stats import binomtest, chisquare
 from sequence_probes import Rigged, transcript
 
 from benchmarks.players.sequences import questions
+from engram.envs.spans import chance_by_logarithm
 from engram.envs.tasks.sequences.binding import Binding
 
 
@@ -117,6 +118,35 @@ def test_one_digit_is_the_task_without_digits():
         assert (one.observations == without.observations).all()
 
 
+def test_lone_cues_by_hand():
+    env = Binding(cues=2, answers=3, lone=3, alphabet=6)
+    # How many, no delay, the alphabet in random order, the answers, the order of the queries, when what is shown.
+    env.np_random = Rigged(2, 0, [4, 0, 3, 1, 2], [1, 2], [1, 0], [3, 1, 4, 0, 2])
+    observations, visible, rewards, _ = transcript(env, [0] * 5 + [2, 0])
+    shown, queries = [[0, 1, 3], [0, 0, 2], [0, 2, 3], [0, 4, 1], [0, 3, 3]], [[1, 0, 3], [1, 4, 3]]
+    assert observations == [*shown, *queries, [0, 6, 3]]
+    assert visible == [True] * 5 + [False] * 3
+    assert rewards == [0] * 5 + [1 / 2, -1 / 2]
+
+
+def test_lone_cues_are_never_asked_for_and_come_anywhere():
+    env = Binding(cues=3, answers=2, lone=(0, 14), alphabet=5, digits=2)
+    env.reset(seed=0)
+    places, numbers = Counter(), Counter()
+    for seen, _ in questions(env, 800)[2::3]:
+        shown = [now for now in seen if not now[0]]
+        cues = [now[1:3] for now in shown]
+        pairs = [place for place, now in enumerate(shown) if now[3] < 2]
+        assert len(set(cues)) == len(cues)
+        assert {cues[place] for place in pairs} == {now[1:3] for now in seen if now[0]}
+        numbers[len(shown) - 3] += 1
+        if len(shown) == 4:
+            places[min(set(range(4)) - set(pairs))] += 1
+    expected = [800 * chance_by_logarithm(lone, (0, 14)) for lone in range(15)]
+    assert chisquare([numbers[lone] for lone in range(15)], expected).pvalue > 1e-3
+    assert chisquare([places[place] for place in range(4)]).pvalue > 1e-3
+
+
 def test_the_space_stays_when_there_are_more_cues():
     few, many = Binding(cues=3), Binding(cues=20, delay=(5, 9), queries=7)
     assert few.observation_space == many.observation_space
@@ -137,6 +167,8 @@ def test_the_space_stays_when_there_are_more_cues():
         ({"cues": 10, "alphabet": 3, "digits": 2}, r"cues=10 must be at most alphabet\^digits=3\^2"),
         ({"alphabet": 2, "digits": 63}, r"digits=63 is too large: alphabet\^digits = 2\^63 must be below 2\^63"),
         ({"cues": (0, 3)}, r"cues=\(0, 3\) must be a pair \(fewest, most\) of whole numbers with 1 <= fewest <= most"),
+        ({"lone": -1}, "lone=-1 must be a whole number of at least 0"),
+        ({"lone": (0, 25)}, "cues=8, with lone=25, must be at most alphabet=32"),
         ({"cues": (3, 33)}, "cues=33 must be at most alphabet=32"),
         ({"cues": (3, 8), "queries": 4}, "queries=4 must be a whole number from 1 to 3"),
         ({"delay": 5}, r"delay=5 must be a pair \(fewest, most\) of whole numbers with 0 <= fewest <= most"),

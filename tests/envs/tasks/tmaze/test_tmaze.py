@@ -1,14 +1,18 @@
+import math
+from collections import Counter
+
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chisquare
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from benchmarks.players.episode import random_episode
 from benchmarks.players.tmaze import blind, oracle
 from engram.envs import make_env
+from engram.envs.spans import chance_by_logarithm
 from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, TMaze
 
 VARIANTS = [
@@ -221,6 +225,20 @@ def test_checkers_accept_every_id(env_id):
     sb3_check(make_env(env_id))
 
 
+def test_shorter_delays_are_drawn_by_their_logarithm():
+    env = TMaze(delay=(11, 13), shorter_from=2)
+    env.reset(seed=0)
+    met = Counter()
+    for _ in range(3000):
+        env.reset()
+        met[env.delay] += 1
+    assert set(met) == set(range(2, 14))
+    expected = [3000 * chance_by_logarithm(delay, (2, 13)) for delay in range(2, 14)]
+    assert sum(expected) == pytest.approx(3000)
+    assert expected[:3] == pytest.approx([3000 * math.log(n / (n - 1), 5) for n in (4, 5, 6)])  # 3 to 15, fivefold
+    assert chisquare([met[delay] for delay in range(2, 14)], expected).pvalue > 1e-3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -246,6 +264,9 @@ def test_checkers_accept_every_id(env_id):
         ({"penalty": float("nan")}, "penalty=nan must be a number of at least 0"),
         ({"penalty": "much"}, "penalty='much' must be a number of at least 0"),
         ({"penalty": None}, "penalty=None must be a number of at least 0"),
+        ({"shorter_from": 0}, "shorter_from=0 must be a whole number from 1 to 30"),
+        ({"shorter_from": 31}, "shorter_from=31 must be a whole number from 1 to 30"),
+        ({"active": True, "shorter_from": 3}, r"offset=\(1, 3\) must stay below shorter_from=3"),
     ],
 )
 def test_impossible_mazes_are_refused_in_one_line(arguments, message):
