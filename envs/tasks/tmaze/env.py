@@ -57,7 +57,8 @@ class TMaze(gym.Env[Observation, Any]):
         offset: active only: fewest and most cells between the agent's start and the cue, drawn uniformly; at least 1
             and below the fewest steps of the delay.
         noise: number of channels of noise, uniform in [0, 1] and new at every step.
-        distractors: number of steps among those of the shortest solution, drawn at random, that show a false cue.
+        distractors: number of steps among those of the shortest solution, drawn at random, that show a false cue; or,
+            as a fraction below 1, their share of these steps, so that a longer corridor has more.
         penalty: what an episode of nothing but no-ops costs, spread evenly over its steps.
         shorter_from: delays are drawn by their logarithm instead, from this one to the most of ``delay``, so that
             short ones are often enough to learn from: as many from 5 to 10 as from 50 to 100. For training alone:
@@ -78,7 +79,7 @@ class TMaze(gym.Env[Observation, Any]):
         active: bool = False,
         offset: Sequence[int] = (1, 3),
         noise: int = 0,
-        distractors: int = 0,
+        distractors: int | float = 0,
         penalty: float = 0.0,
         shorter_from: int | None = None,
     ):
@@ -99,7 +100,13 @@ class TMaze(gym.Env[Observation, Any]):
                 f"offset={tuple(offset)} must stay below {name}={fewest}: the agent starts before the junction"
             )
         check_int("noise", noise, 0)
-        check_int("distractors", distractors, 0)
+        if isinstance(distractors, float):
+            if not 0.0 <= distractors < 1.0:
+                raise ValueError(
+                    f"distractors={distractors!r} must be a whole number of at least 0, or a share below 1"
+                )
+        else:
+            check_int("distractors", distractors, 0)
         if not is_number(penalty) or not 0.0 <= penalty < math.inf:
             raise ValueError(f"penalty={penalty!r} must be a number of at least 0")
         self.cue_at = cue_at
@@ -149,7 +156,8 @@ class TMaze(gym.Env[Observation, Any]):
         self._junction = self._cue_step + self.delay
         self._shortest = self.offset + self._junction + 1
         if self.distractors:
-            count = min(self.distractors, self._shortest)
+            share = isinstance(self.distractors, float)
+            count = round(self.distractors * self._shortest) if share else min(int(self.distractors), self._shortest)
             steps = rng.choice(self._shortest, count, replace=False).tolist()
             self._false_cues = dict(zip(steps, rng.integers(UP, DOWN + 1, count).tolist(), strict=True))
         self._noise_row = len(self._noise_block)

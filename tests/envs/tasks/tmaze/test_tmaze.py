@@ -30,7 +30,7 @@ def mazes(draw):
     arguments = {
         "delay": (fewest, fewest + draw(st.integers(0, 11))),
         "noise": draw(st.integers(0, 3)),
-        "distractors": draw(st.integers(0, 5)),
+        "distractors": draw(st.integers(0, 5) | st.sampled_from((0.0, 0.3, 0.9))),
     }
     if fewest > 1 and draw(st.booleans()):
         arguments |= {"active": True, "offset": (1, draw(st.integers(1, min(5, fewest - 1))))}
@@ -150,6 +150,14 @@ def test_distractors_show_on_their_own_channel_and_mean_nothing():
     assert binomtest(agreement, total, 0.5).pvalue > 0.001
 
 
+@pytest.mark.parametrize(("distractors", "shown"), [(7, (7, 7)), (0.2, (4, 22)), (0.01, (0, 1))])
+def test_a_share_of_distractors_grows_with_the_corridor(distractors, shown):
+    for delay, expected in zip((19, 109), shown, strict=True):
+        env = TMaze(delay=(delay, delay), distractors=distractors)
+        steps = [env.reset(seed=3)[0], *(env.step(FORWARD)[0] for _ in range(delay))]
+        assert sum(bool(observation[4:6].any()) for observation in steps) == expected
+
+
 def test_noise_is_new_at_every_step_and_uniform():
     env = TMaze(delay=(3000, 3000), noise=2)
     observation, _ = env.reset(seed=0)
@@ -257,7 +265,10 @@ def test_shorter_delays_are_drawn_by_their_logarithm():
         ({"cue_at": "random", "active": True}, "passive T-Maze"),
         ({"noise": -1}, "noise=-1"),
         ({"distractors": -2}, "distractors=-2"),
-        ({"distractors": 1.5}, "distractors=1.5 must be a whole number of at least 0"),
+        ({"distractors": 1.5}, "distractors=1.5 must be a whole number of at least 0, or a share below 1"),
+        ({"distractors": -0.1}, "distractors=-0.1 must be"),
+        ({"distractors": float("nan")}, "distractors=nan must be"),
+        ({"distractors": "few"}, "distractors='few' must be"),
         ({"noise": 10**12}, "noise=1000000000000 must be a whole number .* at most 100,000,000"),
         ({"delay": (1, 10**22)}, "delay=.* must be a pair"),
         ({"active": "no"}, "active='no' must be true or false"),
