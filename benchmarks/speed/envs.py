@@ -63,7 +63,7 @@ TMAZES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Engram-TMazeLong-v0", {}),
     ("Engram-TMaze-v0", {"delay": (1000, 1000)}),
     ("Engram-TMaze-v0", {"delay": (1_000_000, 1_000_000)}),
-    ("Engram-TMaze-v0", {"noise": 2, "distractors": 3}),  # steps one by one
+    ("Engram-TMaze-v0", {"noise": 2, "distractors": 3}),
 )
 KNOWN = frozenset(env_id for env_id, _ in (*GRIDS, *PIXELS, *TMAZES))
 CORRIDORS = 64

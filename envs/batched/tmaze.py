@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 from gymnasium.wrappers import OrderEnforcing
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -14,7 +15,10 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from engram.envs.batched.vec_env import find, wrapped_in
 from engram.envs.split.by_layout import SplitByLayout
-from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, TMaze, frames
+from engram.envs.tasks.tmaze.env import BACK, DOWN, FORWARD, UP, Observation, TMaze, frames
+
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
 
 
 class TMazeVecEnv(DummyVecEnv):
@@ -34,12 +38,13 @@ class TMazeVecEnv(DummyVecEnv):
     def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]):
         super().__init__(env_fns)
         if not all(self.understands(env) for env in self.envs):
-            raise ValueError(
-                "TMazeVecEnv is for T-Mazes without noise, distractors and wrappers of other kinds: use DummyVecEnv"
-            )
+            raise ValueError("TMazeVecEnv is for T-Mazes without wrappers of other kinds: use DummyVecEnv")
         self._mazes: list[Any] = [env.unwrapped for env in self.envs]
+        self._noise, self._has_false_cues = self._mazes[0].noise, len(self._mazes[0].channel_names) == 6
+        if any((maze.noise, maze.channel_names) != (self._noise, self._mazes[0].channel_names) for maze in self._mazes):
+            raise ValueError("TMazeVecEnv is for T-Mazes that show the same channels: use DummyVecEnv")
         self._monitors = [env if isinstance(env, Monitor) else None for env in self.envs]
-        self._frames = frames(4, 0)[:, :, 0].reshape(6, 4)  # 3 * at the junction + the cue that shows
+        self._frames = frames(len(self._mazes[0].channel_names), self._noise)
         self._active = np.array([maze.active for maze in self._mazes])
         # One column an environment: what its reset has drawn, and where in the episode it stands.
         self._columns = np.zeros((7, self.num_envs), dtype=np.int64)
@@ -48,14 +53,12 @@ class TMazeVecEnv(DummyVecEnv):
 
     @staticmethod
     def understands(env: gym.Env[Any, Any]) -> bool:
-        """Return whether an environment is a T-Maze without noise, distractors and wrappers that change its steps."""
+        """Return whether an environment is a T-Maze without wrappers that change its steps."""
         bare: Any = env.unwrapped
         return (
             wrapped_in(env, (OrderEnforcing, SplitByLayout, Monitor))
             and find(env, SplitByLayout) is not None
             and type(bare) is TMaze
-            and not bare.noise
-            and not bare.distractors
         )
 
     def reset(self) -> VecEnvObs:
@@ -83,7 +86,7 @@ class TMazeVecEnv(DummyVecEnv):
         rewards = (right + wrong_move * self._no_op_rewards).astype(np.float32)
         dones = chosen | (steps >= limits)
         cue_visible = np.where(self._active, positions == 0, steps == cue_steps)
-        observations = self._frames[3 * (positions == junctions) + cue_visible * answers]
+        observations = self._observations(positions == junctions, cue_visible * answers, steps)
         infos = [{"cue_visible": visible, "TimeLimit.truncated": False} for visible in cue_visible.tolist()]
         for row in np.flatnonzero(dones).tolist():
             infos[row] = {
@@ -95,6 +98,18 @@ class TMazeVecEnv(DummyVecEnv):
             observations[row], self.reset_infos[row] = self.envs[row].reset()
             self._begin(row)
         return observations, rewards, dones, infos
+
+    def _observations(self, at_junction: Flags, cues: Numbers, steps: Numbers) -> Observation:
+        """Return what is seen, [N, channels]; `cues` are 0 where none is."""
+        false_cues: Numbers | int = 0
+        if self._has_false_cues:
+            false_cues = np.array(
+                [maze.false_cue(step) for maze, step in zip(self._mazes, steps.tolist(), strict=True)]
+            )
+        seen: Observation = self._frames[at_junction.astype(int), cues, false_cues]
+        if self._noise:
+            seen[:, -self._noise :] = [maze.next_noise() for maze in self._mazes]
+        return seen
 
     def _outcome(self, row: int, success: bool) -> dict[str, Any]:
         """Return what the wrappers of an environment put into the info of an episode's last step."""

@@ -19,7 +19,7 @@ _NOISE_BLOCK = 1024
 
 
 class Episode(NamedTuple):
-    """What a reset has drawn: with the actions it decides all that follows, but for noise and distractors."""
+    """What a reset has drawn: with the actions it decides all that follows, but for noise and false cues."""
 
     answer: int  # UP or DOWN
     cue_step: int  # passive only: the step that shows the cue
@@ -140,6 +140,19 @@ class TMaze(gym.Env[Observation, Any]):
         """Return what the last reset has drawn."""
         return Episode(self._answer, self._cue_step, self.offset, self._junction, self._shortest)
 
+    def false_cue(self, step: int) -> int:
+        """Return the false cue, UP or DOWN, that shows at a step of this episode; 0 for none."""
+        return self._false_cues.get(step, 0) if self.distractors else 0
+
+    def next_noise(self) -> Observation:
+        """Draw the noise of the next step."""
+        if self._noise_row == len(self._noise_block):
+            self._noise_block = self.np_random.random((_NOISE_BLOCK, self.noise), dtype=np.float32)
+            self._noise_row = 0
+        self._noise_row += 1
+        row: Observation = self._noise_block[self._noise_row - 1]
+        return row
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -183,15 +196,10 @@ class TMaze(gym.Env[Observation, Any]):
 
     def _observe(self) -> tuple[Observation, dict[str, Any]]:
         cue_visible = self._position == 0 if self.active else self._steps == self._cue_step
-        false_cue = self._false_cues.get(self._steps, 0) if self.distractors else 0
         table = self._frames[self._position == self._junction]
-        observation = table[self._answer if cue_visible else 0][false_cue].copy()
+        observation = table[self._answer if cue_visible else 0][self.false_cue(self._steps)].copy()
         if self.noise:
-            if self._noise_row == len(self._noise_block):
-                self._noise_block = self.np_random.random((_NOISE_BLOCK, self.noise), dtype=np.float32)
-                self._noise_row = 0
-            observation[-self.noise :] = self._noise_block[self._noise_row]
-            self._noise_row += 1
+            observation[-self.noise :] = self.next_noise()
         return observation, {"cue_visible": cue_visible}
 
 

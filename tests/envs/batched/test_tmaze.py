@@ -20,6 +20,9 @@ VARIANTS = {
     "active": {"delay": (4, 9), "active": True, "offset": (1, 3)},
     "penalty": {"delay": (3, 8), "penalty": 0.7},
     "shorter ones by their logarithm": {"delay": (6, 6), "shorter_from": 2},
+    "noise": {"delay": (2, 6), "noise": 3},
+    "false cues": {"delay": (2, 6), "distractors": 2},
+    "active, noise, a share of false cues": {"delay": (4, 9), "active": True, "noise": 1, "distractors": 0.4},
     "active, penalty": {"delay": (4, 9), "active": True, "penalty": 1.0},
 }
 
@@ -67,6 +70,12 @@ def test_a_return_of_many_penalties_is_the_same_to_the_last_digit():
     # 640 penalties of 1/640: many of their sums lie halfway between two numbers of six digits.
     pair = both(kwargs={"delay": (319, 319), "penalty": 1.0})
     assert assert_same_play(*pair, steps=2000, chances=(0.2, 0.3, 0.3, 0.2)) == {(False, True)}
+
+
+def test_a_long_corridor_draws_its_noise_in_the_same_order():
+    # More steps than noise is drawn at once for.
+    pair = both(kwargs={"delay": (1500, 1700), "noise": 2, "distractors": 0.05})
+    assert_same_play(*pair, steps=4000, chances=(0.97, 0.01, 0.01, 0.01))
 
 
 def test_what_is_returned_is_the_callers_to_change():
@@ -160,9 +169,9 @@ def test_the_factory_takes_it_for_all_that_it_covers_and_nothing_else():
         assert kind(env_id) is TMazeVecEnv
     for arguments in ({"split": "test"}, {"monitor": False}, {"kwargs": {"cue_at": "random"}}, {"module": "math"}):
         assert kind(**arguments) is TMazeVecEnv
+    for arguments in ({"kwargs": {"noise": 1}}, {"kwargs": {"distractors": 1}}):
+        assert kind(**arguments) is TMazeVecEnv
     for arguments in (
-        {"kwargs": {"noise": 1}},
-        {"kwargs": {"distractors": 1}},
         {"random_actions": 0.1},
         {"previous_reward": True},
         {"env_id": "TMazeWithALimit-v0"},
@@ -172,7 +181,8 @@ def test_the_factory_takes_it_for_all_that_it_covers_and_nothing_else():
 
 
 def test_envs_that_it_cannot_step_are_refused():
-    with pytest.raises(
-        ValueError, match="TMazeVecEnv is for T-Mazes without noise, distractors and wrappers of other kinds: use"
-    ):
-        TMazeVecEnv([partial(make_env, "Engram-TMaze-v0", kwargs={"noise": 1})])
+    with pytest.raises(ValueError, match="TMazeVecEnv is for T-Mazes without wrappers of other kinds: use"):
+        TMazeVecEnv([partial(make_env, "Engram-TMaze-v0", previous_reward=True)])
+    for one, other in (({"noise": 2}, {"distractors": 1}), ({"noise": 1, "distractors": 1}, {"noise": 3})):
+        with pytest.raises(ValueError, match="T-Mazes that show the same channels: use DummyVecEnv"):
+            TMazeVecEnv([partial(make_env, "Engram-TMaze-v0", kwargs=kwargs) for kwargs in (one, other)])
