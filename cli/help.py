@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from importlib import resources
+from itertools import takewhile
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -37,6 +38,14 @@ def choices() -> dict[str, list[str]]:
     }
 
 
+def about(group: str, choice: str) -> str:
+    """Return what the comment at the head of a choice's YAML file says of it, in one line; "" if there is none."""
+    file = resources.files("engram.configs").joinpath(group, f"{choice}.yaml")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    comment = takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.removeprefix("#").strip() for line in comment if not line.startswith("# @package"))
+
+
 def help_text(overrides: Sequence[str] = ()) -> str:
     """Write the help for the configuration that these overrides compose.
 
@@ -53,6 +62,10 @@ def help_text(overrides: Sequence[str] = ()) -> str:
     for group, names in choices().items():
         listed = "  ".join(f"{name}*" if name == chosen.get(group) else name for name in names)
         lines.append(f"  {group:<12}{listed}")
+    said = [
+        (f"{group}={chosen[group]}", about(group, str(chosen.get(group)))) for group in choices() if group in chosen
+    ]
+    lines += ["", "Chosen now", *(f"  {choice:<28} {text}" for choice, text in said if text)]
     lines += ["", "Keys (key=value; the values are those chosen now)"]
     rows = _rows(composed)
     width = max(len(assignment) for assignment, _ in rows if len(assignment) <= 44)

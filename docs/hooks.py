@@ -14,7 +14,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from omegaconf import OmegaConf
 
-from engram.cli.help import choices
+from engram.cli.help import about, choices
 from engram.configs.keys import Key
 from engram.configs.schema import CHOICES, TrainConfig, register
 from engram.evidence.report import file_formats
@@ -48,6 +48,7 @@ def table(name: str) -> str:
 def configuration_page() -> str:
     """Return the page of all groups and keys, from the schema and the YAML files."""
     register()
+    experiments = choices()["experiment"]
     parts = [
         "# Configuration",
         "Every key can be set on the command line, `python train.py key=value`, or in a YAML file of your own"
@@ -55,6 +56,10 @@ def configuration_page() -> str:
         " prints the same for what you have chosen.",
         "## Groups",
         _table(["group", "choices"], [[f"`{name}`", _names(listed)] for name, listed in choices().items()]),
+        "## Experiments",
+        "A task with settings of its own: `python train.py experiment=maze_sequence`. What agents reach is in the"
+        " [results](results.md).",
+        _table(["experiment", "what it is"], [[f"`{name}`", about("experiment", name)] for name in experiments]),
     ]
     default = _composed()
     hints = get_type_hints(TrainConfig)

@@ -16,7 +16,7 @@ from tiny_runs import TINY, composed, tiny_run
 
 from engram.agents import MemoryPPO
 from engram.agents.settings import RANGES
-from engram.cli.help import choices, help_text
+from engram.cli.help import about, choices, help_text
 from engram.configs import CannotRun, TrainConfig, load
 from engram.configs.keys import own_keys, schema_keys
 from engram.configs.schema import CHOICES, PartConfig, PPOConfig
@@ -139,6 +139,21 @@ def test_every_number_of_ppo_is_an_argument_of_it() -> None:
     arguments = {*inspect.signature(MemoryPPO).parameters, *inspect.signature(PPO).parameters}
     elsewhere = {"learning_rate_final", "ent_coef_final", "features_dim", "net_arch"}
     assert {item.name for item in fields(PPOConfig)} - elsewhere <= arguments
+
+
+@pytest.mark.parametrize("group", ["experiment", "env"])
+def test_every_task_says_what_it_is(group: str) -> None:
+    for choice in choices()[group]:
+        text = about(group, choice)
+        assert len(text.split()) > 4
+        assert text.endswith(".")
+        assert f"{group}={choice}" in help_text([f"{group}={choice}"])
+        assert text in help_text([f"{group}={choice}"])
+
+
+def test_what_has_no_file_here_says_nothing() -> None:
+    assert about("experiment", "mine") == ""
+    assert about("memory", "none") == ""
 
 
 def test_help_lists_every_group_choice_and_key() -> None:
