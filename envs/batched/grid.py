@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from engram.envs.batched.maze_tables import JUDGED, MazeTables, has_tables
 from engram.envs.batched.vec_env import BatchedVecEnv, Bools, Env, Numbers, find
+from engram.envs.tasks.mazes.grid_task import GridTask
 from engram.envs.wrappers.actions import ActionSubset
 from engram.envs.wrappers.odometry import OdometrySeen, encoded, from_start
 
@@ -44,7 +45,8 @@ class GridVecEnv(BatchedVecEnv):
         bare, tables = self._bare[row], self._tables
         tables.load(row, self._single[row])
         self._cells[row] = row * tables.area + tables.numbers([bare.agent_pos])[0]
-        self._headings[row], self._steps[row], self._limits[row] = bare.agent_dir, bare.step_count, bare.max_steps
+        self._headings[row], self._steps[row] = bare.agent_dir, bare.step_count
+        self._limits[row] = bare.judged_step() if isinstance(bare, GridTask) else bare.max_steps
         if self._odometry:
             cell, self._first_headings[row] = self._odometry[row].start
             self._first_cells[row] = tables.numbers([cell])[0]

@@ -31,7 +31,8 @@ class GridTask(MiniGridEnv):
 
     A subclass draws the maze in ``_draw_scene`` and judges every step in ``_judge``. The last info of an
     episode holds ``is_success``, every info ``cue_visible``. Many of a kind are stepped as one (`envs/batched/grid.py`)
-    if it names the cells on which it may pay or end, by a method ``judged_cells() -> Collection[Cell]``.
+    if it names the cells on which it may pay or end, by a method ``judged_cells() -> Collection[Cell]``. Elsewhere it
+    may end only from ``judged_step`` on, which changes only where a judged cell is met.
 
     Args:
         size: side of the square grid in cells, border included; or the smallest and the largest, between which that of
@@ -88,6 +89,10 @@ class GridTask(MiniGridEnv):
     @abstractmethod
     def shortest_solution(self) -> int:
         """Count the fewest steps from this episode's start to success."""
+
+    def judged_step(self) -> int:
+        """Return the step of the episode from which it may end wherever the agent stands: the last that there is."""
+        return self.max_steps
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = super().reset(seed=seed, options=options)

@@ -26,6 +26,10 @@ class MazeReturn(Maze):
     maze, among all dead ends that cannot be seen from the start and are at some distance; it is no part of the layout
     key. Distractors are objects in the walls: landmarks.
 
+    Whoever searches anew on every trip is paid for it, only later; that is a slope on which agents stay. With
+    ``strict`` an episode ends, without success, where a later trip can no longer be in time: who remembers is paid for
+    more trips. What a success is stays the same.
+
     Success: every trip after the first took at most 1.5 times the fewest steps. An oracle, which searches the maze once
     and then walks the shortest path, 1. A cue-blind oracle, which knows the maze, not the goal, and on every trip makes
     the best search that there is: 0.67 at size 9, 0.5 at size 13 (going to the nearest cell not seen yet: 0.44 and
@@ -35,7 +39,7 @@ class MazeReturn(Maze):
     last.
 
     Args:
-        size: side of the square grid in cells, border included, at least 9; or the smallest and the largest,
+        size: side of the square grid in cells, border included, at least 6; or the smallest and the largest,
             between which it is drawn for each episode.
         trips: from the start to the goal, at least 2.
         loops: walls opened in the maze, each of which closes a loop; as many as there are at most.
@@ -44,6 +48,7 @@ class MazeReturn(Maze):
         max_steps: the episode is truncated after so many steps; by default 5 size² for every three
             trips begun.
         agent_view_size: side of the agent's view in cells.
+        strict: whether an episode ends, without success, as soon as a later trip can no longer be in time.
         **kwargs: passed on to ``MiniGridEnv``, such as ``render_mode``.
 
     Raises:
@@ -59,10 +64,12 @@ class MazeReturn(Maze):
         objects: Sequence[Look] = OBJECTS,
         max_steps: int | None = None,
         agent_view_size: int = 3,
+        strict: bool = False,
         **kwargs: Any,
     ):
         self.loops = check_int("loops", loops, 0)
         self.objects = check_objects(objects, 1)
+        self.strict = strict
         self.goal: Cell = (0, 0)
         self.possible_goals: list[Cell] = []
         """The cells out of which the goal is drawn."""
@@ -70,7 +77,7 @@ class MazeReturn(Maze):
         self._fewest, self._in_time = 0, True
         super().__init__(
             size=size,
-            least_size=9,
+            least_size=6,
             mission=_mission,
             legs=check_int("trips", trips, 2),
             distractors=distractors,
@@ -87,6 +94,11 @@ class MazeReturn(Maze):
         """Return the cells on which the next step may pay or end the episode."""
         return (self.goal,)
 
+    def judged_step(self) -> int:
+        """Return the step of the episode from which it may end wherever the agent stands."""
+        is_pressed = self.strict and self.legs_done
+        return min(self._last_in_time(), self.max_steps) if is_pressed else self.max_steps
+
     def shortest_solution(self) -> int:
         """Count the fewest steps of all trips of this episode."""
         return self.legs * self._fewest
@@ -102,12 +114,17 @@ class MazeReturn(Maze):
 
     def _judge(self) -> tuple[float, bool | None]:
         if self.pose[0] != self.goal:
+            if self.strict and self.legs_done and self.step_count >= self._last_in_time():
+                return 0.0, False
             return 0.0, None
-        steps = self.step_count - self._steps_before
-        if self.legs_done and steps > SLACK * self._fewest:
+        if self.legs_done and self.step_count > self._last_in_time():
             self._in_time = False
         reward = self._end_leg(self.goal)
         return reward, self._in_time if self.legs_done == self.legs else None
+
+    def _last_in_time(self) -> int:
+        """Return the last step of the episode at which this trip would be in time, if it is not the first."""
+        return self._steps_before + int(SLACK * self._fewest)
 
     def _draw_maze(self, size: int) -> bool:
         rng = self.np_random

@@ -39,6 +39,7 @@ gym.register("MatchWithALimit-v0", Match, max_episode_steps=9)
         ("Engram-MazeSequence-S13-v0", True, {"size": (13, 17), "cues": (1, 3)}),
         ("Engram-MazeReturn-S9-v0", False, {}),
         ("Engram-MazeReturn-S9-v0", True, {}),  # which carries the agent to the start
+        ("Engram-MazeReturn-S9-v0", True, {"size": (6, 9), "trips": 5, "strict": True}),  # ends between judged cells
         (CARRIED_ELSEWHERE, True, {}),
         ("MiniGrid-MemoryS13Random-v0", True, {}),
     ],

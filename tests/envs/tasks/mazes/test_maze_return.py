@@ -14,7 +14,7 @@ from engram.envs.tasks.mazes.maze_return import MazeReturn
 
 MAZES = st.fixed_dictionaries(
     {
-        "size": st.sampled_from((9, 10, 13)),
+        "size": st.sampled_from((6, 7, 9, 10, 13)),
         "trips": st.integers(2, 4),
         "loops": st.integers(0, 2),
         "distractors": st.integers(0, 3),
@@ -76,6 +76,40 @@ def test_only_the_first_trip_may_take_its_time(late):
         assert game.info["is_success"] is (not late)
 
 
+@pytest.mark.parametrize("trips", [2, 4])
+def test_strict_an_episode_ends_where_a_later_trip_can_no_longer_be_in_time(trips):
+    env = make_env("Engram-MazeReturn-S9-v0", seed=3, kwargs={"trips": trips, "strict": True})
+    for _ in range(20):
+        game = Game(env)
+        fewest = game.maze.shortest_solution() // trips
+        walk_home(game, detour=40)
+        for _ in range(trips - 2):
+            walk_home(game)
+        begun = game.steps
+        while not game.over:
+            game.act(0)
+        assert game.steps - begun == int(1.5 * fewest)
+        assert game.info["is_success"] is False
+        assert game.reward == pytest.approx(sum(paid(game.maze, [40 + fewest, *[fewest] * (trips - 2)])))
+
+
+def test_strict_who_is_in_time_meets_what_it_would():
+    strict, usual = (make_env("Engram-MazeReturn-S9-v0", seed=4, kwargs={"strict": strict}) for strict in (True, False))
+    for _ in range(20):
+        games = [Game(env) for env in (strict, usual)]
+        for game in games:
+            fewest = game.maze.shortest_solution() // 3
+            for trip in range(3):
+                walk_home(game, detour=(int(1.5 * fewest) - fewest) // 4 * 4 if trip else 40)
+            assert game.over
+            assert game.info["is_success"]
+        assert len({(game.reward, game.steps) for game in games}) == 1
+
+
+def paid(maze, steps):
+    return [(1 - 0.9 * taken / maze.max_steps) / maze.legs for taken in steps]
+
+
 def test_the_goal_is_no_part_of_the_layout():
     env = MazeReturn()
     env.reset(seed=0)
@@ -90,7 +124,7 @@ def test_the_goal_is_no_part_of_the_layout():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"size": 7}, "size=7 must be a whole number from 9 to 1000"),
+        ({"size": 5}, "size=5 must be a whole number from 6 to 1000"),
         ({"trips": 1}, "trips=1 must be a whole number of at least 2"),
         ({"loops": None}, "loops=None must be a whole number of at least 0"),
     ],
