@@ -18,6 +18,7 @@ from torch.distributions import Categorical
 from engram.agents.actions import PreviousAction, apply_masks
 from engram.agents.arguments import one_of_two, refuse_unknown
 from engram.agents.encoder import ENCODERS, Event, EventEncoder, Extract
+from engram.agents.recall_head import RecallHead
 from engram.agents.reward_head import RewardHead
 from engram.agents.spaces import (
     ACTION_MASK,
@@ -47,6 +48,7 @@ class MemoryActorCritic(ActorCriticPolicy):
             sights leaves out keys whose spaces say `tells_place`, too (see `sights_of`); one of places takes these.
         constant_keys: keys of a Dict observation that never change within an episode, such as a mission: an episodic
             memory stores them once for each episode, and they do not count when events are compared.
+        recalls: whether a memory that holds events practices recalling them, see `RecallHead`; for others no effect.
         features_extractor_class, features_extractor_kwargs: SB3's names for `encoder` and `encoder_kwargs`.
         **kwargs: of `ActorCriticPolicy`.
 
@@ -69,6 +71,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         encoder_kwargs: dict[str, Any] | None = None,
         ignored_keys: Collection[str] = (),
         constant_keys: Collection[str] = (),
+        recalls: bool = False,
         features_extractor_class: type[BaseFeaturesExtractor] | None = None,
         features_extractor_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
@@ -90,6 +93,7 @@ class MemoryActorCritic(ActorCriticPolicy):
             "memory_kwargs": memory_kwargs,
         }
         self.encoded_size = features_dim
+        self.recalls = recalls
         self.ignored_keys = check_keys("ignored_keys", ignored_keys, observation_space)
         constant_keys = check_keys("constant_keys", constant_keys, observation_space)
         self.constant_keys = tuple(dict.fromkeys((*constant_keys, *constants_of(observation_space))))
@@ -119,6 +123,10 @@ class MemoryActorCritic(ActorCriticPolicy):
         constant = (*self._are_in(self.constant_keys), False) if self.constant_keys else None
         self.core = Core(encoder, event, self.encoded_size, **self.core_arguments, compared=compared, constant=constant)
         self.reward_head = RewardHead(self.core.feature_size, self.stored_action).to(self.device)
+        self.recall_head: RecallHead | None = None
+        if self.recalls and self.core.memory.holds_events:
+            head = RecallHead(self.core.memory.read_size, self.encoded_size, self.observation_space)
+            self.recall_head = head.to(self.device)
         self.mlp_extractor = MlpExtractor(self.core.feature_size, self.net_arch, self.activation_fn, self.device)
 
     def observe(self, observations: State) -> None:
@@ -140,7 +148,7 @@ class MemoryActorCritic(ActorCriticPolicy):
         return [key in keys for key in sorted(cast(spaces.Dict, self.observation_space).spaces)]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = {"ignored_keys": self.ignored_keys, "constant_keys": self.constant_keys}
+        own = {"ignored_keys": self.ignored_keys, "constant_keys": self.constant_keys, "recalls": self.recalls}
         parameters = super()._get_constructor_parameters()
         return {**parameters, **self.core_arguments, **own, "features_dim": self.encoded_size}
 
@@ -267,7 +275,9 @@ class MemoryActorCritic(ActorCriticPolicy):
         events = self.events(observations, previous, episode_starts)
         return self.core.plan(events, [state.core for state in states], episode_starts, decisions)
 
-    def evaluate(self, events: State, chunks: Replay, actions: Tensor, action_masks: Tensor | None) -> Evaluation:
+    def evaluate(
+        self, events: State, chunks: Replay, actions: Tensor, action_masks: Tensor | None, recall: bool = False
+    ) -> Evaluation:
         """Evaluate recorded actions along chunks: what `evaluate_chunk` does, for chunks prepared by `plan`.
 
         Args:
@@ -275,15 +285,19 @@ class MemoryActorCritic(ActorCriticPolicy):
             chunks: M rows of what `plan` returned.
             actions: [L, M] or [L, M, A].
             action_masks: [L, M, A] bool, or None.
+            recall: whether stored events are asked for, too.
         """
-        features = self.core.replay(events, chunks).flatten(0, 1)
-        return self._evaluation(features, actions, action_masks)
+        replayed = self.core.replay(events, chunks)
+        now = self._evaluation(replayed.features.flatten(0, 1), actions, action_masks)
+        if not recall or self.recall_head is None:
+            return now
+        return now._replace(recall=self.recall_head(*self.core.ask(replayed, chunks, self.recall_head.hide)))
 
     def _evaluation(self, features: Tensor, actions: Tensor, action_masks: Tensor | None) -> Evaluation:
         """Evaluate actions [L, M, ...] at features [L * M, F]."""
         shape, actions = actions.shape[:2], actions.flatten(0, 1)
         distribution = self.distribution(features, None, None if action_masks is None else action_masks.flatten(0, 1))
-        now = Evaluation(
+        now = (
             self.value(features),
             distribution.log_prob(actions),
             cast(Tensor, distribution.entropy()),

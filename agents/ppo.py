@@ -71,6 +71,8 @@ class MemoryPPO(PPO):
             by default "auto", which chooses by the space.
         chunk_length: L, steps of truncated back-propagation, a divisor of `n_steps`; by default the largest up to 64.
         reward_coef: weight of predicting what a step pays, see `RewardHead`, times the steps that add up to a return.
+        recall_coef: weight of recalling stored events by a part of them, see `RecallHead`; 0 leaves it out, for good.
+            No effect on memories that hold no events, or read nothing but what was found while acting (sparse reads).
         bonus: name in `agents.BONUSES` or class of what says how new what a step led to is; by default "sights", first
             visits of an observation in an episode.
         novelty_coef: bonus for what is new, as a share of the largest return; 0 for none. It is added to the rewards
@@ -130,6 +132,7 @@ class MemoryPPO(PPO):
         encoder_kwargs: dict[str, Any] | None = None,
         chunk_length: int | None = None,
         reward_coef: float = 0.5,
+        recall_coef: float = 0.0,
         bonus: str | type[Bonus] = "sights",
         novelty_coef: float = 0.02,
         novelty_fraction: float = 0.8,
@@ -147,6 +150,7 @@ class MemoryPPO(PPO):
             given["env"] = env = self._wrap_env(env, verbose)
         self.chunk_length = chunk_length
         self.reward_coef = reward_coef
+        self.recall_coef = recall_coef
         self.bonus = bonus
         self.novelty_coef = novelty_coef
         self.novelty_fraction = novelty_fraction
@@ -157,7 +161,8 @@ class MemoryPPO(PPO):
         fitting = fit_chunks(n_steps, n_envs, chunk_length, batch_size)[1]
         # The whole rollout: of any other size stock PPO may warn of a truncated minibatch, which there is none of here.
         stock["batch_size"] = max(2, n_steps * n_envs)
-        stock["policy_kwargs"] = with_architecture(policy_kwargs, {name: given[name] for name in ARCHITECTURE})
+        architecture = {**{name: given[name] for name in ARCHITECTURE}, "recalls": recall_coef > 0 or None}
+        stock["policy_kwargs"] = with_architecture(policy_kwargs, architecture)
         super().__init__(**{**stock, "_init_setup_model": False})
         self.batch_size = fitting
         if _init_setup_model:
@@ -323,6 +328,8 @@ class MemoryPPO(PPO):
         self.policy.set_training_mode(True)
         # As they are now: a callback may have set them.
         numbers = numbers_now(vars(self), self._current_progress_remaining)
+        if self.recall_coef and not self.policy.recalls:
+            raise ValueError(f"recall_coef={self.recall_coef}: the agent was made with 0, and has nothing to recall by")
         fit_chunks(len(self.chunks.steps.rewards), self.n_envs, self.chunks.chunk_length, self.batch_size)
         if self.learning_rate != self._rate_of_schedule:
             self._setup_lr_schedule()

@@ -19,6 +19,7 @@ RANGES = {
     "novelty_coef": (0.0, INFINITE),
     "vf_coef": (0.0, INFINITE),
     "reward_coef": (0.0, INFINITE),
+    "recall_coef": (0.0, INFINITE),
     "max_grad_norm": (0.0, INFINITE),
     "target_kl": (0.0, INFINITE),
 }

@@ -35,3 +35,4 @@ class Evaluation(NamedTuple):
     log_probs: Tensor  # [T, B]
     entropies: Tensor  # [T, B]
     rewards: Tensor  # [T, B] what the actions are expected to pay at once, see `RewardHead`
+    recall: State = ()  # [] the error of recalling events, see `RecallHead`; () if none were asked for

@@ -219,6 +219,9 @@ class PPOConfig:
     reward_coef: float = option(
         "weight of predicting what a step pays, times the steps that add up to a return; 0 leaves it out", low=0
     )
+    recall_coef: float = option(
+        "weight of recalling stored events by a part of them, if the memory holds events; 0 leaves it out", 0.0, low=0
+    )
     max_grad_norm: float = option("clip range of the gradient's norm", low=0)
     target_kl: float | None = option(
         "stop the epochs of a rollout beyond 1.5 times this divergence; null never stops", low=0

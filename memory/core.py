@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,22 @@ class Replay(NamedTuple):
     decisions: State  # [P, L, ...]
     controller: State  # [P, ...] before the first step and its reset
     memory: State  # [P, ...] see `memory.interface.Memory.plan`
+
+
+class Replayed(NamedTuple):
+    """What came of recorded chunks with the weights of now."""
+
+    features: Tensor  # [L, B, F] what the heads would have seen
+    events: State  # [X, ...] the different ones that were encoded
+    steps: ReplayedSteps | None  # as the memory saw them; None where time is a loop
+
+
+class Asked(NamedTuple):
+    """What a memory returned for questions that no step asked; X of them."""
+
+    read: Tensor  # [X, read_size]
+    table: Tensor  # [E, D] encodings of events
+    event: Tensor  # [X] int64, which of them was asked for; -1 where nothing was
 
 
 class Core(nn.Module):
@@ -174,7 +190,7 @@ class Core(nn.Module):
         )
         return tree_map(lambda leaf: leaf.index_select(0, first), all_events), replay
 
-    def replay(self, events: State, chunks: Replay) -> Tensor:
+    def replay(self, events: State, chunks: Replay) -> Replayed:
         """Return what the heads would have seen along recorded chunks, with the weights of now.
 
         It is what `unroll` gives from the same states with the recorded decisions, but equal events are encoded once.
@@ -182,9 +198,6 @@ class Core(nn.Module):
         Args:
             events: the distinct ones, leaves [E, ...].
             chunks: any rows of what `plan` returned, leaves [B, ...].
-
-        Returns:
-            features [L, B, F].
         """
         starts = chunks.episode_starts.t().contiguous()
         decisions = tree_map(lambda leaf: leaf.transpose(0, 1), chunks.decisions)
@@ -196,10 +209,30 @@ class Core(nn.Module):
         if self.memory.feedback_size:
             state = CoreState(chunks.controller, chunks.memory)
             hidden, _, output = self._loop().unroll(EncodedSteps(encoded, own, starts), state, decisions, watch=False)
-            return self._features(hidden, encoded, output.read)
+            return Replayed(self._features(hidden, encoded, output.read), used, None)
         hidden, _ = self.controller(encoded, chunks.controller, starts)
         steps = ReplayedSteps(hidden, encoded, own, starts, table, event, stored)
-        return self._features(hidden, encoded, self.memory.recall(steps, chunks.memory, decisions))
+        features = self._features(hidden, encoded, self.memory.recall(steps, chunks.memory, decisions))
+        return Replayed(features, used, steps)
+
+    def ask(self, replayed: Replayed, chunks: Replay, hide: Callable[[State], State]) -> Asked:
+        """Ask the memory, at each step of recorded chunks, for an event that it holds by a part of that event.
+
+        Args:
+            replayed: what `replay` returned for the chunks, of a memory that `holds_events`.
+            chunks: the chunks.
+            hide: hides a part of events, leaves [X, ...].
+        """
+        steps = cast(ReplayedSteps, replayed.steps)
+        drawn = self.memory.drawn(steps, chunks.memory)
+        event = drawn.flatten()
+        whole = tree_map(lambda leaf: leaf.index_select(0, event.clamp(min=0)), replayed.events)
+        # The controller is as it was at the step: what is practiced is not its part.
+        asking = steps._replace(
+            hidden=steps.hidden.detach(), encoded=self.encoder(hide(whole)).unflatten(0, drawn.shape)
+        )
+        read = self.memory.recall(asking, chunks.memory, tree_map(lambda leaf: leaf.transpose(0, 1), chunks.decisions))
+        return Asked(read.flatten(0, 1), steps.table, event)
 
     def paths(self) -> dict[str, str]:
         """Return which implementations run in `unroll`, by operator, and why they are not faster ones.

@@ -91,6 +91,9 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
 
     These do not count when events are compared."""
 
+    holds_events: bool = False
+    """Whether learning can ask for events that are stored, see `drawn`."""
+
     reads_before_writing: bool = True
     """Whether what a step writes can be read at the step after it at the earliest."""
 
@@ -160,6 +163,19 @@ class Memory(nn.Module, ABC, Generic[MemoryState]):
         sequence = StepSequence(steps.hidden, steps.encoded, steps.events, steps.episode_starts)
         read: Tensor = self(sequence, plan, decisions).read
         return read
+
+    def drawn(self, steps: ReplayedSteps, plan: State) -> Tensor:
+        """Draw for each recorded step one of the events that it can read, where `holds_events`.
+
+        Whoever asks for them calls `recall` with other `hidden` or `encoded`, from which the question is made.
+
+        Args:
+            steps, plan: as for `recall`.
+
+        Returns:
+            [L, B] int64, rows of `steps.table`; -1 where there is no event.
+        """
+        raise TypeError(f"{type(self).__name__} holds no events that could be drawn")
 
     def feedback(self, state: MemoryState) -> Tensor:
         """Return what the last read feeds to the controller, [B, feedback_size]."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from engram.memory import State
+
 
 class PPOLoss(NamedTuple):
     """Scalars; only `total` carries a gradient."""
@@ -18,6 +20,7 @@ class PPOLoss(NamedTuple):
     entropy: Tensor  # the loss: minus the mean entropy
     approx_kl: Tensor
     clip_fraction: Tensor
+    recall: State = ()  # mean error of recalling events; () where none were asked for
 
 
 def normalized(advantages: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class UpdateNumbers(NamedTuple):
     ent_coef: float
     vf_coef: float
     reward_coef: float
+    recall_coef: float
     gamma: float
     normalize_advantage: bool
     max_grad_norm: float
@@ -96,8 +97,8 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
         for chosen in buffer.order(numbers.batch_size):
             chunks = tree_map(lambda leaf, chosen=chosen: leaf.index_select(0, chosen), lesson)
             masks = None if isinstance(chunks.action_masks, tuple) else chunks.action_masks.transpose(0, 1)
-            now = policy.evaluate(events, chunks.replay, chunks.actions.transpose(0, 1), masks)
-            of_steps = [*now, *chunks.numbers.permute(2, 1, 0)]
+            now = policy.evaluate(events, chunks.replay, chunks.actions.transpose(0, 1), masks, numbers.recall_coef > 0)
+            of_steps = [*now[:4], *chunks.numbers.permute(2, 1, 0)]
             if not isinstance(chunks.reset_only, tuple):
                 of_steps = [part[~chunks.reset_only.t()] for part in of_steps]
             values, log_probs, entropies, predicted, old_log_probs, old_values, advantages, returns, rewards = of_steps
@@ -115,6 +116,8 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
                 numbers.vf_coef,
                 reward_coef,
             )
+            if isinstance(now.recall, Tensor):
+                loss = loss._replace(total=loss.total + numbers.recall_coef * now.recall, recall=now.recall.detach())
             losses.append(loss._replace(total=loss.total.detach()))
             if numbers.target_kl is not None and loss.approx_kl.item() > 1.5 * numbers.target_kl:
                 return losses, epoch
@@ -132,12 +135,14 @@ def metrics(
     means = tree_map(lambda *parts: torch.stack(parts).mean(), losses[0], *losses[1:])
     values, returns = (tensor.flatten().cpu().numpy() for tensor in (buffer.steps.values, buffer.returns))
     of_boxes = {"std": policy.log_std.exp().mean().item()} if hasattr(policy, "log_std") else {}
+    of_recall = {"recall_loss": means.recall.item()} if isinstance(means.recall, Tensor) else {}
     of_clipped = {} if numbers.clip_range_vf is None else {"clip_range_vf": numbers.clip_range_vf}
     return {
         "entropy_loss": means.entropy.item(),
         "policy_gradient_loss": means.policy.item(),
         "value_loss": means.value.item(),
         "reward_loss": means.reward.item(),
+        **of_recall,
         "approx_kl": means.approx_kl.item(),
         "clip_fraction": means.clip_fraction.item(),
         "loss": means.total.item(),

@@ -97,7 +97,7 @@ class Subject:
         """Read along the recorded chunk, forward and backward."""
         steps = slice(1, 1 + STEPS)
         events, chunk = self.core.plan(self.events[steps], [state], self.starts[steps], decisions)
-        self.core.replay(events, chunk).sum().backward()
+        self.core.replay(events, chunk).features.sum().backward()
         self.core.zero_grad()
 
 

@@ -98,6 +98,7 @@ class EpisodicMemory(Memory[EpisodicState]):
     """
 
     reads = "dense"
+    holds_events = True
 
     def __init__(
         self,
@@ -331,9 +332,22 @@ class EpisodicMemory(Memory[EpisodicState]):
     def refers_to(self, plan: State) -> list[Tensor]:
         return [cast(ReadPlan, plan).stored]
 
+    @torch.no_grad()
+    def drawn(self, steps: ReplayedSteps, plan: State) -> Tensor:
+        alive, _, log_duplicates = cast(ReadPlan, plan).reach
+        likely = torch.where(alive, (-log_duplicates).exp(), 0.0)  # equal events together as often as another one
+        likely[..., 0] += torch.finfo(likely.dtype).tiny  # one has to be drawn where nothing is alive, too
+        chosen = torch.multinomial(likely.flatten(0, 1), 1).view(alive.shape[:2])
+        event = _candidates(steps).gather(1, chosen)
+        return event.masked_fill(~alive.any(2), -1).t()
+
     def recall(self, steps: ReplayedSteps, plan: State, decisions: State) -> Tensor:
-        given = cast(ReadPlan, plan)
-        candidates = torch.cat([*steps.stored, steps.event.t()], dim=1)  # [B, M]
+        given, candidates = cast(ReadPlan, plan), _candidates(steps)
         events = Events(self.attention.from_event(steps.table), candidates, self.attention.of_step(given.birth))
         attended: Attended = self.attention(steps.hidden, steps.encoded, given.now, events, given.reach)
         return attended.read
+
+
+def _candidates(steps: ReplayedSteps) -> Tensor:
+    """Return where the events that steps may read, [B, M], are in the table: those of slots, and then their own."""
+    return torch.cat([*steps.stored, steps.event.t()], dim=1)

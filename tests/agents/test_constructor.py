@@ -21,7 +21,7 @@ from engram.memory.dnc.memory import DNC
 from engram.memory.state import leaves
 
 OURS = {"memory", "memory_kwargs", "controller", "controller_kwargs", "encoder", "encoder_kwargs", "chunk_length"}
-OURS |= {"bonus", "novelty_coef", "novelty_fraction", "precision", "normalize_returns", "reward_coef"}
+OURS |= {"bonus", "novelty_coef", "novelty_fraction", "precision", "normalize_returns", "reward_coef", "recall_coef"}
 
 
 class Doubled(BaseFeaturesExtractor):
@@ -77,6 +77,7 @@ def test_the_defaults_that_are_not_stock_ppos():
         "precision": "float32",
         "normalize_returns": True,
         "reward_coef": 0.5,
+        "recall_coef": 0.0,
     }
 
 

@@ -87,6 +87,7 @@ WRONG = {
     "gae_lambda": (-1, None),
     "vf_coef": (None, float("inf"), "a"),
     "reward_coef": (-1, None, float("inf"), "a"),
+    "recall_coef": (-1, None, float("inf"), "a"),
     "max_grad_norm": (None, -1),
     "ent_coef": (None, "auto", float("inf"), float("nan")),
     "learning_rate": (None, -1, float("nan")),

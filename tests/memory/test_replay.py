@@ -56,7 +56,7 @@ def test_features_and_gradients_are_those_of_unroll(spec, pattern):
     distinct_events, replay = plan
     rows = tree_map(lambda leaf: leaf[order], replay)
     assert all(leaf.shape[0] == CHUNKS * BATCH for leaf in leaves(replay))
-    replayed = learned(core, core.replay(distinct_events, rows), mixing[:, order])
+    replayed = learned(core, core.replay(distinct_events, rows).features, mixing[:, order])
     unrolled = [core.unroll(*chunk).features for chunk in chunks]
     expected = learned(core, torch.cat(unrolled, dim=1), mixing)
     assert_equal_trees(replayed[0], expected[0][:, order], 1e-9)

@@ -43,6 +43,7 @@ class SparseEpisodicMemory(EpisodicMemory):
     """
 
     reads = "sparse"
+    holds_events = False  # what is read was found while acting; no other question can be asked of it
 
     def path(self) -> str:
         return search_path(self.attention.null_key)
