@@ -35,7 +35,7 @@ COLUMNS = {
 }
 WIDTH = 120
 LISTED = 5  # so many seeds are shown one by one
-BESIDE = ("seed=", "runs_dir=", "tracking=", "tracking.", "name=", "eval.film=")
+BESIDE = ("seed=", "runs_dir=", "tracking=", "tracking.", "name=", "eval.film=", "hydra.sweep.dir=")
 """Words of a command that change neither the agent nor its evaluation, or stand in a column of their own."""
 
 Rates = dict[str, list[float | None]]
