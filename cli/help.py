@@ -12,7 +12,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from engram.configs.keys import schema_keys
-from engram.configs.schema import CHOICES, GROUPS, TrainConfig
+from engram.configs.parts import CHOICES
+from engram.configs.schema import GROUPS, TrainConfig
 from engram.tracking.commands import command
 
 USAGE = """\

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from math import inf
 from typing import Any, NamedTuple, get_type_hints
 
-from engram.configs.schema import CHOICES, PartConfig
+from engram.configs.parts import CHOICES, PartConfig
 
 
 class Key(NamedTuple):

@@ -11,7 +11,8 @@ from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 
 from engram.configs.keys import schema_keys
 from engram.configs.messages import CannotRun, describe, suggest_key
-from engram.configs.schema import CHOICES, PartConfig, TrainConfig
+from engram.configs.parts import CHOICES, PartConfig
+from engram.configs.schema import TrainConfig
 
 
 def checked(composed: DictConfig) -> TrainConfig:

@@ -22,7 +22,8 @@ from omegaconf.errors import (
 )
 
 from engram.configs.keys import Key, schema_keys
-from engram.configs.schema import CHOICES, GROUPS, TrainConfig
+from engram.configs.parts import CHOICES
+from engram.configs.schema import GROUPS, TrainConfig
 
 
 class CannotRun(Exception):

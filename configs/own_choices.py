@@ -12,7 +12,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from engram.configs.schema import CHOICES, PartConfig, option
+from engram.configs.options import option
+from engram.configs.parts import CHOICES, PartConfig
 
 
 def add_choice(part: str, name: str, owner: str, arguments: Mapping[str, inspect.Parameter]) -> None:

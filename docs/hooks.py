@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 
 from engram.cli.help import about, choices
 from engram.configs.keys import Key
-from engram.configs.schema import CHOICES, TrainConfig, register
+from engram.configs.parts import CHOICES
+from engram.configs.schema import TrainConfig, register
 from engram.evidence.report import file_formats
 
 TABLES = Path(__file__).parent / "tables"

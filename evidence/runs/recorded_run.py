@@ -16,7 +16,8 @@ from omegaconf import MISSING, OmegaConf
 from engram.configs import CannotRun, one_line
 from engram.configs.loading import with_keys_of_today
 from engram.configs.messages import CONFIG_ERRORS
-from engram.configs.schema import AutoEncoderConfig, EnvConfig, EvalConfig, PartConfig, PPOConfig
+from engram.configs.parts import AutoEncoderConfig, PartConfig
+from engram.configs.schema import EnvConfig, EvalConfig, PPOConfig
 from engram.evidence.runs.files import CertificateFile, EvaluationFile, read_file
 from engram.tracking import RunFolder
 from engram.tracking.commands import command

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from engram.agents import ENCODERS
 from engram.configs import CannotRun, add_choice
-from engram.configs.schema import CHOICES
+from engram.configs.parts import CHOICES
 from engram.envs.user_module import import_user_module
 from engram.memory import CONTROLLERS, MEMORIES
 from engram.memory.named_classes import NamedClasses

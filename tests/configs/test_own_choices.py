@@ -17,7 +17,7 @@ from engram.cli.help import help_text
 from engram.cli.hydra import run
 from engram.cli.prepare import agent_arguments
 from engram.configs import CannotRun, load, own_keys
-from engram.configs.schema import CHOICES
+from engram.configs.parts import CHOICES
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.memory import CONTROLLERS, MEMORIES
 from engram.memory.controllers.gru.definition import GRU

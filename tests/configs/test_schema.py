@@ -19,7 +19,8 @@ from engram.agents.settings import RANGES
 from engram.cli.help import about, choices, help_text
 from engram.configs import CannotRun, TrainConfig, load
 from engram.configs.keys import own_keys, schema_keys
-from engram.configs.schema import CHOICES, PartConfig, PPOConfig
+from engram.configs.parts import CHOICES, PartConfig
+from engram.configs.schema import PPOConfig
 from engram.memory import CONTROLLERS, MEMORIES
 
 ENVS = [
