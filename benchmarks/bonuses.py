@@ -20,7 +20,8 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.arguments import count, make_parser, seed
-from benchmarks.results import Table, row_of
+from benchmarks.results import row_of
+from benchmarks.results_table import Table
 from engram.agents import BONUSES
 from engram.tracking import RunFolder
 from engram.tracking.atomic import write_json, write_text

@@ -1,6 +1,4 @@
-"""Writes `docs/results/overview.md`: of every table of results the agent, its memory wiped, and the LSTM, a line each.
-
-    python -m benchmarks.results_overview
+"""The overview of results, `docs/results/overview.md`: of every table the agent, its memory wiped, and the LSTM.
 
 A table's first row with a memory is the agent, its first row of `memory=none` with an LSTM the control. Order and names
 are those of the sections of the page of results.
@@ -9,11 +7,9 @@ are those of the sections of the page of results.
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
-from benchmarks.arguments import make_parser
-from benchmarks.results import Row, Table, shown_rates
+from benchmarks.results_table import Row, Table, shown_rates
 from engram.tracking.atomic import write_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -66,18 +62,10 @@ def _is_lstm(row: Row) -> bool:
     return "memory=none" in words and not any(word.startswith("controller=") for word in words)
 
 
-def main() -> int:
-    """Run the command line; return the exit code."""
-    make_parser("benchmarks.results_overview", __doc__).parse_args()
-    try:
-        fragment = overview(PAGE.read_text(encoding="utf-8"), OVERVIEW.parent)
-    except (ValueError, OSError) as error:
-        print(f"results_overview: {error}", file=sys.stderr)
-        return 2
-    write_text(OVERVIEW, fragment)
-    print(fragment, end="")
-    return 0
+def write_overview() -> None:
+    """Write the overview anew.
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        ValueError: as `overview`.
+    """
+    write_text(OVERVIEW, overview(PAGE.read_text(encoding="utf-8"), OVERVIEW.parent))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fake_runs import fake_run
 
-from benchmarks.results import Row, Table, main, ranges, row_of, shown_rates
+from benchmarks.results import main, row_of
+from benchmarks.results_table import Row, Table, ranges, shown_rates
 
 DOCS = Path(__file__).parents[2] / "docs"
 TABLES = sorted((DOCS / "results").glob("*.json"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import Row, Table
 from benchmarks.results_overview import OVERVIEW, PAGE, overview
+from benchmarks.results_table import Row, Table
 from engram.tracking.atomic import write_json
 
 SECTION = '## A chain, of 3\n\n--8<-- "docs/results/chain.md"\n'
