@@ -5,8 +5,8 @@
     python -m benchmarks.results runs/room-*/seed*                # print only
 
 Runs in one folder are seeds of one row. A row of the same name is replaced, the others stay, each with its own command,
-commits and seeds. Runs have to be evaluated, and made from a commit without changes. The overview of the page of results
-is written anew with every table of `docs/results`.
+commits and seeds. Runs have to be evaluated, and made from a commit without changes. The overview of results is
+written anew with every table of `docs/results`.
 """
 
 from __future__ import annotations
