@@ -108,6 +108,10 @@ def main() -> int:
     try:
         if not groups and options.out is None:
             raise ValueError("name runs, or the table to write anew with --out")
+        if options.out and options.out.suffix != ".json":
+            raise ValueError(f"--out {options.out}: a table is a JSON file, and its fragment stands beside it, as .md")
+        if not groups and not options.out.is_file():
+            raise ValueError(f"--out {options.out}: there is no such table; name the runs of its first row")
         if options.row and len(groups) > 1:
             raise ValueError(f"--row names one row, and the runs lie in {len(groups)} folders: {', '.join(groups)}")
         table = Table.read(options.out) if options.out and options.out.is_file() else Table("")

@@ -1,7 +1,10 @@
 """Tasks that draw how hard an episode is: what is trained on a range is tested at its hard end."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
+
+import gymnasium as gym
 
 from engram.envs.arguments import creator_of
 from engram.envs.registered import full_id
@@ -20,8 +23,8 @@ def curriculum(env_id: str, kwargs: Mapping[str, Any], module: str | None = None
     names: Sequence[str] = getattr(creator, "curriculum", ())
     ranges = {name: tuple(kwargs[name]) for name in names if isinstance(kwargs.get(name), Sequence)}
     for easier, name in _eased(creator).items():
-        if kwargs.get(easier) is not None and name in kwargs:
-            ranges[name] = kwargs[easier], kwargs[name][1]
+        if kwargs.get(easier) is not None:
+            ranges[name] = kwargs[easier], _value(env_id, kwargs, name, module)[1]
     return ranges
 
 
@@ -38,6 +41,13 @@ def hardest(env_id: str, kwargs: Mapping[str, Any], module: str | None = None) -
     ranges = curriculum(env_id, kwargs, module).items()
     hard = {**kwargs, **{name: most for name, (_, most) in ranges if name not in eased.values()}}
     return {name: value for name, value in hard.items() if name not in eased}
+
+
+def _value(env_id: str, kwargs: Mapping[str, Any], name: str, module: str | None) -> Any:
+    """Return an argument as it is given, else as the id is registered with it, else its default."""
+    registered = gym.spec(full_id(env_id, module)).kwargs
+    default = signature(creator_of(full_id(env_id, module))).parameters[name].default
+    return kwargs.get(name, registered.get(name, default))
 
 
 def _eased(creator: Any) -> Mapping[str, str]:

@@ -65,7 +65,11 @@ def as_seen(
                 raise ValueError(f"{name}: {argument} is for MiniGrid's own view, but its wrappers show another one")
     elif view_size is not None:
         check_view_size("view_size", view_size, max(bare.width, bare.height))
-    words = words_of_missions(bare) if mission else None  # draws mazes, and so comes after what can be refused without
+    words = words_of_missions(bare)  # draws mazes, and so comes after what can be refused without
+    if not mission:
+        if words is None:
+            raise ValueError(f"{name}: mission=false hides what is not shown: its mission never changes")
+        words = None
     if isinstance(bare, RoomGridLevel):
         env = QuietReset(env)
     if wrapped:

@@ -37,7 +37,8 @@ def caveats(read: Mapping[str, Mapping[RecordedRun, Any]]) -> tuple[str, ...]:
     for name, words in ASPECTS.items():
         found += _differences(words, {label: [getattr(it, name) for it in of.values()] for label, of in read.items()})
     for run, file in (both for of in read.values() for both in of.items()):
-        found += [f"{run.path}: {line}" for line in said(getattr(file, "hops", None))]
+        ranges = trained_on_ranges(getattr(file, "curriculum", {}))
+        found += [f"{run.path}: {line}" for line in (*ranges, *said(getattr(file, "hops", None)))]
         other_settings = getattr(file, "test_settings_layouts_in_both", {})
         met = {str(run.path): getattr(file, "layouts_in_both", None)}
         found += trained_on(met | {f"{run.path}: {label}": count for label, count in other_settings.items()})
@@ -61,7 +62,7 @@ def trained_on_ranges(curriculum: Mapping[str, tuple[int, int]]) -> list[str]:
         curriculum: as an `evaluation.json` has it.
     """
     ranges = ", ".join(f"{name} from {least} to {most}" for name, (least, most) in curriculum.items())
-    return [f"Trained on episodes with {ranges}; validated and tested on the hardest."] if ranges else []
+    return [f"Trained on episodes with {ranges}; validated and tested at the hard end."] if ranges else []
 
 
 def _trained(run: RecordedRun) -> Any:

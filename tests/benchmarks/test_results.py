@@ -127,3 +127,13 @@ def test_numbers_as_they_are_shown() -> None:
     assert shown_rates([1.0, 1.0]) == "100 in all"
     assert shown_rates([0.1, 0.2, 0.9, 1.0, 0.3, 0.5, 0.0]) == "30 (0-100)"
     assert shown_rates([None]) == shown_rates([]) == ""
+
+
+def test_a_table_is_neither_begun_without_runs_nor_written_over_by_its_fragment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--out", tmp_path / "typo.json") == 2
+    assert "typo.json: there is no such table; name the runs of its first row" in capsys.readouterr().err
+    assert call(monkeypatch, run_of(tmp_path, 1), "--out", tmp_path / "new.md") == 2
+    assert "new.md: a table is a JSON file" in capsys.readouterr().err
+    assert not [*tmp_path.glob("typo.*"), *tmp_path.glob("new.*")]

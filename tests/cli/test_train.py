@@ -265,7 +265,7 @@ def test_a_training_on_a_range_says_so_in_itself_and_in_its_result(
     found = json.loads((folder / "evaluation.json").read_text())
     assert found["curriculum"] == {"cues": [2, 3]}
     assert found["intact"]["mean_length"] == 6  # three cues, three queries
-    line = "Trained on episodes with cues from 2 to 3; validated and tested on the hardest."
+    line = "Trained on episodes with cues from 2 to 3; validated and tested at the hard end."
     assert " ".join(capfd.readouterr().err.split()).count(line) == 2  # before the training, and with its result
 
 

@@ -55,3 +55,17 @@ def test_what_names_no_range_stays(env_id):
 def test_an_unknown_id_is_refused():
     with pytest.raises(ValueError, match="no environment is registered as 'Engram-Chian2-v0': did you mean"):
         hardest("Engram-Chian2-v0", {})
+
+
+@pytest.mark.parametrize(
+    ("env_id", "kwargs", "delays"),
+    [
+        ("Engram-TMazeLong-v0", {"shorter_from": 3}, (3, 200)),
+        ("Engram-TMaze-v0", {"shorter_from": 2}, (2, 30)),
+        ("Engram-TMaze-v0", {"shorter_from": 2, "delay": (7, 11)}, (2, 11)),
+        ("Engram-TMaze-v0", {"shorter_from": None}, None),
+    ],
+)
+def test_what_is_eased_is_told_whoever_set_it(env_id, kwargs, delays):
+    assert curriculum(env_id, kwargs) == ({"delay": delays} if delays else {})
+    assert "shorter_from" not in hardest(env_id, kwargs)

@@ -69,6 +69,8 @@ class MazeReturn(Maze):
     ):
         self.loops = check_int("loops", loops, 0)
         self.objects = check_objects(objects, 1)
+        if not isinstance(strict, bool):
+            raise ValueError(f"strict={strict!r} must be true or false")
         self.strict = strict
         self.goal: Cell = (0, 0)
         self.possible_goals: list[Cell] = []
@@ -144,7 +146,7 @@ class MazeReturn(Maze):
             if abs(cell[0] - x) + abs(cell[1] - y) >= size // 2
             and not any(in_sight(clear, start[0], turn, self.agent_view_size, cell) for turn in range(4))
         ]
-        if not goals:
+        if len(goals) < 2:  # else whoever knows the maze knows the goal
             return False
         self._begin(opened, start)
         # The goal and what the objects are come last: nothing of the maze depends on them.

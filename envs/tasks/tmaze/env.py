@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from engram.envs.checks import check_int, check_range, is_number
+from engram.envs.checks import check_int, check_range, is_int, is_number
 from engram.envs.spans import draw_by_logarithm
 
 Observation = npt.NDArray[np.float32]
@@ -58,7 +58,7 @@ class TMaze(gym.Env[Observation, Any]):
             and below the fewest steps of the delay.
         noise: number of channels of noise, uniform in [0, 1] and new at every step.
         distractors: number of steps among those of the shortest solution, drawn at random, that show a false cue; or,
-            as a fraction below 1, their share of these steps, so that a longer corridor has more.
+            as a fraction below 1, the probability of one at each of these steps, so that a longer corridor has more.
         penalty: what an episode of nothing but no-ops costs, spread evenly over its steps.
         shorter_from: delays are drawn by their logarithm instead, from this one to the most of ``delay``, so that
             short ones are often enough to learn from: as many from 5 to 10 as from 50 to 100. For training alone:
@@ -88,7 +88,7 @@ class TMaze(gym.Env[Observation, Any]):
         self.delays = check_range("delay", delay, 1)
         self.by_logarithm = shorter_from is not None
         if self.by_logarithm:
-            self.delays = check_int("shorter_from", shorter_from, 1, self.delays[1]), self.delays[1]
+            self.delays = check_int("shorter_from", shorter_from, 1, self.delays[0]), self.delays[1]
         self.offsets = check_range("offset", offset, 1) if active else (0, 0)
         if cue_at not in ("start", "random"):
             raise ValueError(f"cue_at={cue_at!r} must be 'start' or 'random'")
@@ -100,13 +100,10 @@ class TMaze(gym.Env[Observation, Any]):
                 f"offset={tuple(offset)} must stay below {name}={fewest}: the agent starts before the junction"
             )
         check_int("noise", noise, 0)
-        if isinstance(distractors, float):
-            if not 0.0 <= distractors < 1.0:
-                raise ValueError(
-                    f"distractors={distractors!r} must be a whole number of at least 0, or a share below 1"
-                )
-        else:
+        if is_int(distractors):
             check_int("distractors", distractors, 0)
+        elif not is_number(distractors) or not 0.0 <= distractors < 1.0:
+            raise ValueError(f"distractors={distractors!r} must be a whole number of at least 0, or a share below 1")
         if not is_number(penalty) or not 0.0 <= penalty < math.inf:
             raise ValueError(f"penalty={penalty!r} must be a number of at least 0")
         self.cue_at = cue_at
@@ -169,10 +166,11 @@ class TMaze(gym.Env[Observation, Any]):
         self._junction = self._cue_step + self.delay
         self._shortest = self.offset + self._junction + 1
         if self.distractors:
-            share = isinstance(self.distractors, float)
-            count = round(self.distractors * self._shortest) if share else min(int(self.distractors), self._shortest)
-            steps = rng.choice(self._shortest, count, replace=False).tolist()
-            self._false_cues = dict(zip(steps, rng.integers(UP, DOWN + 1, count).tolist(), strict=True))
+            if is_int(self.distractors):
+                steps = rng.choice(self._shortest, min(self.distractors, self._shortest), replace=False)
+            else:
+                steps = np.flatnonzero(rng.random(self._shortest) < self.distractors)
+            self._false_cues = dict(zip(steps.tolist(), rng.integers(UP, DOWN + 1, len(steps)).tolist(), strict=True))
         self._noise_row = len(self._noise_block)
         return self._observe()
 

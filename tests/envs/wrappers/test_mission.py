@@ -75,6 +75,8 @@ def test_a_hidden_mission_leaves_all_else_as_it_was(more):
 def test_only_minigrid_has_a_mission_to_hide():
     with pytest.raises(ValueError, match=r"^Engram-TMaze-v0: mission is for MiniGrid environments only$"):
         make_env("Engram-TMaze-v0", mission=False)
+    with pytest.raises(ValueError, match=r"^Engram-RoomS11-v0: mission=false hides what is not shown: its mission nev"):
+        make_env("Engram-RoomS11-v0", mission=False)
     with pytest.raises(ValueError, match=r"^mission='no' must be true or false$"):
         make_env("BabyAI-GoToLocal-v0", mission="no")
 

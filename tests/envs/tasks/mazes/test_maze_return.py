@@ -110,6 +110,14 @@ def paid(maze, steps):
     return [(1 - 0.9 * taken / maze.max_steps) / maze.legs for taken in steps]
 
 
+def test_who_knows_a_small_maze_does_not_know_its_goal():
+    env = MazeReturn(size=6)
+    numbers = [env.reset(seed=seed) and len(env.possible_goals) for seed in range(60)]
+    assert min(numbers) == 2
+    with pytest.raises(ValueError, match="no maze of size=6 found"):
+        MazeReturn(size=6, agent_view_size=7).reset(seed=0)
+
+
 def test_the_goal_is_no_part_of_the_layout():
     env = MazeReturn()
     env.reset(seed=0)
@@ -127,6 +135,9 @@ def test_the_goal_is_no_part_of_the_layout():
         ({"size": 5}, "size=5 must be a whole number from 6 to 1000"),
         ({"trips": 1}, "trips=1 must be a whole number of at least 2"),
         ({"loops": None}, "loops=None must be a whole number of at least 0"),
+        ({"strict": "fasle"}, "strict='fasle' must be true or false"),
+        ({"strict": 1}, "strict=1 must be true or false"),
+        ({"strict": None}, "strict=None must be true or false"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(arguments, line):

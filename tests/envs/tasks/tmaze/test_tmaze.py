@@ -150,12 +150,14 @@ def test_distractors_show_on_their_own_channel_and_mean_nothing():
     assert binomtest(agreement, total, 0.5).pvalue > 0.001
 
 
-@pytest.mark.parametrize(("distractors", "shown"), [(7, (7, 7)), (0.2, (4, 22)), (0.01, (0, 1))])
-def test_a_share_of_distractors_grows_with_the_corridor(distractors, shown):
-    for delay, expected in zip((19, 109), shown, strict=True):
-        env = TMaze(delay=(delay, delay), distractors=distractors)
-        steps = [env.reset(seed=3)[0], *(env.step(FORWARD)[0] for _ in range(delay))]
-        assert sum(bool(observation[4:6].any()) for observation in steps) == expected
+@pytest.mark.parametrize(("delay", "share"), [(1, 0.3), (19, 0.1), (109, np.float32(0.2))])
+def test_a_share_of_distractors_is_that_of_steps_however_long_the_corridor(delay, share):
+    env, shown, steps = TMaze(delay=(delay, delay), distractors=share), 0, 0
+    for seed in range(200):
+        seen = [env.reset(seed=seed)[0], *(env.step(FORWARD)[0] for _ in range(delay))]
+        shown += sum(bool(observation[4:6].any()) for observation in seen)
+        steps += len(seen)
+    assert binomtest(shown, steps, float(share)).pvalue > 0.001
 
 
 def test_noise_is_new_at_every_step_and_uniform():
@@ -268,15 +270,17 @@ def test_shorter_delays_are_drawn_by_their_logarithm():
         ({"distractors": 1.5}, "distractors=1.5 must be a whole number of at least 0, or a share below 1"),
         ({"distractors": -0.1}, "distractors=-0.1 must be"),
         ({"distractors": float("nan")}, "distractors=nan must be"),
-        ({"distractors": "few"}, "distractors='few' must be"),
+        ({"distractors": "few"}, "distractors='few' must be a whole number of at least 0, or a share below 1"),
+        ({"distractors": None}, "distractors=None must be a whole number of at least 0, or a share below 1"),
+        ({"delay": (5, 30), "shorter_from": 6}, "shorter_from=6 must be a whole number from 1 to 5"),
         ({"noise": 10**12}, "noise=1000000000000 must be a whole number .* at most 100,000,000"),
         ({"delay": (1, 10**22)}, "delay=.* must be a pair"),
         ({"active": "no"}, "active='no' must be true or false"),
         ({"penalty": float("nan")}, "penalty=nan must be a number of at least 0"),
         ({"penalty": "much"}, "penalty='much' must be a number of at least 0"),
         ({"penalty": None}, "penalty=None must be a number of at least 0"),
-        ({"shorter_from": 0}, "shorter_from=0 must be a whole number from 1 to 30"),
-        ({"shorter_from": 31}, "shorter_from=31 must be a whole number from 1 to 30"),
+        ({"shorter_from": 0}, "shorter_from=0 must be a whole number from 1 to 5"),
+        ({"shorter_from": 31}, "shorter_from=31 must be a whole number from 1 to 5"),
         ({"active": True, "shorter_from": 3}, r"offset=\(1, 3\) must stay below shorter_from=3"),
     ],
 )
