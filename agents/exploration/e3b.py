@@ -15,6 +15,7 @@ from engram.agents.exploration.embedding import Embedding, in_parts
 from engram.agents.exploration.interface import Seen
 from engram.agents.exploration.learned import LearnedBonus, Steps
 from engram.memory import State
+from engram.storage import Plain
 
 
 class E3B(LearnedBonus):
@@ -90,3 +91,11 @@ class E3B(LearnedBonus):
 
     def forget(self) -> None:
         self._inverse = None
+
+    def shown(self) -> Plain:
+        return None if self._inverse is None else self._inverse.clone()
+
+    def set_shown(self, shown: Any) -> None:
+        if shown is not None and (shown.dtype != torch.float32 or shown.shape[1:] != (self.width, self.width)):
+            raise ValueError(f"what was shown is a matrix [{self.width}, {self.width}] for each env")
+        self._inverse = shown

@@ -13,6 +13,7 @@ from engram.agents.exploration.interface import Bonus, Seen
 from engram.agents.spaces import sights_of
 from engram.memory import State, tree_map
 from engram.memory.event_hash import event_hash
+from engram.storage import Plain
 
 MOST_KNOWN = 2**20
 """Observations that are remembered in all envs together; in episodes that show more, the oldest are forgotten."""
@@ -68,6 +69,23 @@ class EpisodicNovelty:
         """Forget what the episodes that go on have shown."""
         self._known = None
 
+    def shown(self) -> Plain:
+        """Return what the episodes that go on have shown."""
+        return None if self._known is None else list(self._known)
+
+    def set_shown(self, shown: Any) -> None:
+        """Go on with what `shown` returned.
+
+        Raises:
+            ValueError: if it is none of that.
+        """
+        if shown is not None:
+            rows, hashes = shown
+            if not rows.dtype == hashes.dtype == torch.int64 or not rows.shape == hashes.shape == (len(rows),):
+                raise ValueError("what was shown is a row and a hash for each observation")
+            shown = rows, hashes
+        self._known = shown
+
 
 class FirstVisits(Bonus):
     """1 for the first visit of an observation in its episode, 0 for every other one.
@@ -94,6 +112,12 @@ class FirstVisits(Bonus):
 
     def forget(self) -> None:
         self.episodic.forget()
+
+    def shown(self) -> Plain:
+        return self.episodic.shown()
+
+    def set_shown(self, shown: Any) -> None:
+        self.episodic.set_shown(shown)
 
 
 class Sights(FirstVisits):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Self, cast
 
 import torch
@@ -11,7 +11,10 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engram.agents.carried.trees import set_state as set_optimizer
+from engram.agents.carried.trees import set_weights, state_of, weights_of
 from engram.memory import State
+from engram.storage import Plain
 
 
 class Seen(NamedTuple):
@@ -71,6 +74,31 @@ class Bonus(nn.Module, ABC):
         if not coef:
             self.forget()
         return self if coef else None
+
+    def get_state(self) -> dict[str, Plain]:
+        """Return all that a training goes on with: weights, optimizer, and what episodes that go on have shown."""
+        optimizer = None if self.optimizer is None else state_of(self.optimizer)
+        return {"weights": weights_of(self), "optimizer": optimizer, "shown": self.shown()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on as the bonus whose `get_state` is given.
+
+        Raises:
+            ValueError: if it is that of another bonus.
+        """
+        set_weights(self, state["weights"])
+        if (self.optimizer is None) != (state["optimizer"] is None):
+            raise ValueError("one of two bonuses learns")
+        if self.optimizer is not None:
+            set_optimizer(self.optimizer, state["optimizer"])
+        self.set_shown(state["shown"])
+
+    def shown(self) -> Plain:
+        """Return what is kept of episodes that go on; a bonus that keeps something has both of these methods."""
+        return None
+
+    def set_shown(self, shown: Any) -> None:
+        """Keep what `shown` returned."""
 
     def saved_as(self, name: str) -> list[str]:
         """Return what of a bonus of this name in an agent is saved with it, as Stable-Baselines3 asks for it."""

@@ -13,6 +13,7 @@ from engram.agents.exploration.first_visits import EpisodicNovelty
 from engram.agents.exploration.interface import Seen
 from engram.agents.exploration.rnd import RND
 from engram.agents.spaces import leaves_without
+from engram.storage import Plain
 
 
 class NovelD(RND):
@@ -39,3 +40,9 @@ class NovelD(RND):
 
     def forget(self) -> None:
         self.episodic.forget()
+
+    def shown(self) -> Plain:
+        return self.episodic.shown()
+
+    def set_shown(self, shown: Any) -> None:
+        self.episodic.set_shown(shown)
