@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 from engram.configs import CannotRun, TrainConfig
 from engram.tracking import RunFolder, versions
 from engram.tracking.atomic import write_json, write_text
+from engram.tracking.versions import PACKAGES
 from engram.tracking.writers import WandbWriter, open_wandb
 from engram.tracking.writers.wandb import Mode
 
@@ -28,8 +30,40 @@ def make_folder(config: TrainConfig, name: str, paths: dict[str, str]) -> RunFol
     except ValueError as error:
         raise CannotRun(str(error)) from error
     write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
-    write_json(folder.versions, {**versions(Path(__file__).resolve().parents[1]), "paths": paths})
+    write_json(folder.versions, {**_versions(), "paths": paths})
     return folder
+
+
+def note_resumed(config: TrainConfig, folder: RunFolder, timesteps: int, paths: dict[str, str]) -> list[str]:
+    """Write to the run folder that the training goes on, and with which code.
+
+    Args:
+        config: of the run, with what was changed.
+        folder: of the run.
+        timesteps: steps that were taken before.
+        paths: which implementations run, by operator.
+
+    Returns:
+        lines on what makes it go on otherwise than it would have.
+    """
+    now: dict[str, Any] = {**_versions(), "paths": paths}
+    try:
+        about = json.loads(folder.versions.read_text(encoding="utf-8"))
+        before = [about, *about.get("resumed", [])][-1]
+        differing = [name for name in (*PACKAGES, "git_commit", "paths", "platform") if before.get(name) != now[name]]
+    except (OSError, ValueError, AttributeError, KeyError):  # it was edited, or is of another program
+        about, differing = {}, ["what it was made with, which cannot be read"]
+    write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_json(folder.versions, {**about, "resumed": [*about.get("resumed", []), {"timesteps": timesteps, **now}]})
+    for mark in (folder.failure, folder.traceback):
+        mark.unlink(missing_ok=True)
+    if not differing:
+        return []
+    return [f"warning: it may not go on bit for bit, for this is not the same: {', '.join(differing)} (versions.json)"]
+
+
+def _versions() -> dict[str, Any]:
+    return versions(Path(__file__).resolve().parents[1])
 
 
 def open_writer(

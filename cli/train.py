@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import torch
 from rich.console import Console
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
@@ -19,26 +21,38 @@ from engram.cli.final_evaluation import evaluate_trained
 from engram.cli.held_out import check_leakage, few_to_train_on, held_out
 from engram.cli.hydra import run
 from engram.cli.prepare import VALIDATION_SEED, prepare
-from engram.cli.record import make_folder, open_writer
+from engram.cli.record import make_folder, note_resumed, open_writer
+from engram.cli.resuming import Resumed, asks_to_resume, bring_back, open_resumed
 from engram.cli.terminal import stderr_console, warn_in_one_line
 from engram.configs import CannotRun, TrainConfig
+from engram.configs.messages import CONFIG_ERRORS, one_line
 from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
+from engram.envs.state import get_state
 from engram.evidence.runs.caveats import trained_on_ranges
 from engram.evidence.runs.open import drawn_in_training, refusing_foreign_errors
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
-from engram.tracking.callbacks import GateSelectivity, LayoutCount, ProgressLine, StateDrift, StopOnRequest, Validation
+from engram.tracking.callbacks import (
+    GateSelectivity,
+    LayoutCount,
+    ProgressLine,
+    Snapshots,
+    StateDrift,
+    StopOnRequest,
+    Validation,
+)
 from engram.tracking.commands import program
 from engram.tracking.writers import MetricsFile
 
 
-def train(config: TrainConfig, name: str) -> None:
+def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> None:
     """Train, keep the best model, and evaluate it.
 
     Args:
         config: what to train.
         name: what the run folder is called.
+        resumed: where a training goes on that was stopped; None to begin.
 
     Raises:
         CannotRun: if the configuration cannot be carried out; nothing has been written then.
@@ -52,7 +66,13 @@ def train(config: TrainConfig, name: str) -> None:
     print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     with StopRequest() as request:
         paths = model.policy.core.paths()
-        folder = make_folder(config, name, paths)
+        model.set_logger(Logger(None, []))  # what a training that goes on has recorded stands in it already
+        if resumed is None:
+            folder = make_folder(config, name, paths)
+        else:
+            folder = resumed.folder
+            for line in (*bring_back(model, resumed), *note_resumed(config, folder, resumed.timesteps, paths)):
+                print_line(line)
         print_line(f"run folder: {folder.path}")
         print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
         if split := held_out(config, env, leaks):
@@ -69,10 +89,12 @@ def train(config: TrainConfig, name: str) -> None:
                     "warning: two sides share episodes, so success on the test side proves little about new ones"
                 )
         wandb_writer = open_writer(config, folder, name, print_line)
-        writers: list[KVWriter] = [MetricsFile(folder.metrics)]
-        model.set_logger(Logger(str(folder.path), [*writers, wandb_writer] if wandb_writer else writers))
+        model.logger.output_formats.append(MetricsFile(folder.metrics, resumed.timesteps if resumed else None))
+        if wandb_writer:
+            model.logger.output_formats.append(wandb_writer)
         try:
-            learn(config, model, validation_env, folder, request, console)
+            if model.num_timesteps < config.total_timesteps:
+                learn(config, model, validation_env, folder, request, console, resumed)
             if request.signal is None:
                 request.raise_at_once()
                 if config.env.split and not few:
@@ -101,6 +123,16 @@ def train(config: TrainConfig, name: str) -> None:
             raise SystemExit(request.exit_code)
 
 
+def go_on(words: Sequence[str]) -> int:
+    """Go on with a training that was stopped; return the exit code."""
+    try:
+        train(*open_resumed(words))
+    except CONFIG_ERRORS as error:
+        print(f"{program('train')}: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def learn(
     config: TrainConfig,
     model: MemoryPPO,
@@ -108,8 +140,9 @@ def learn(
     folder: RunFolder,
     request: StopRequest,
     console: Console,
+    resumed: Resumed | None = None,
 ) -> None:
-    """Let the agent learn, or until a stop is asked for; either way its latest weights are saved."""
+    """Let the agent learn, or until a stop is asked for; either way its latest weights and a snapshot are saved."""
     layouts = LayoutCount()
     validation = Validation(
         validation_env,
@@ -122,10 +155,21 @@ def learn(
         print_line=partial(console.print, highlight=False, markup=False, soft_wrap=True),
     )
     progress = ProgressLine(config.total_timesteps, console)
-    callbacks = [StopOnRequest(request), layouts, GateSelectivity(), StateDrift(), progress, validation]
+    selectivity = GateSelectivity()
+    snapshots = Snapshots(
+        folder,
+        lambda: get_state(cast(VecEnv, model.get_env())),
+        {"layouts": layouts, "selectivity": selectivity, "validation": validation},
+        every=config.snapshots.every,
+        keep=config.snapshots.keep,
+        states=resumed.state["callbacks"] if resumed else None,
+    )
+    callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, validation, snapshots]
     try:
-        model.learn(config.total_timesteps, callback=callbacks)
+        left = config.total_timesteps - model.num_timesteps
+        model.learn(left, callback=callbacks, reset_num_timesteps=resumed is None)
     finally:
+        snapshots.save()
         if layouts.seen:
             write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))
 
@@ -134,6 +178,8 @@ def main() -> int:
     """Run the command line; return the exit code."""
     warn_in_one_line()
     try:
+        if asks_to_resume(sys.argv[1:]):
+            return go_on(sys.argv[1:])
         return run(train, sys.argv[1:])
     except KeyboardInterrupt:
         print(f"{program('train')}: interrupted", file=sys.stderr)

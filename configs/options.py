@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from copy import copy
+from dataclasses import field, is_dataclass
 from math import inf
 from typing import Any
 
@@ -18,6 +19,6 @@ def option(meaning: str, default: Any = MISSING, *, low: float = -inf, high: flo
         low, high: the least and the largest value; of a list, those of each element.
     """
     metadata = {"meaning": meaning, "low": low, "high": high}
-    if isinstance(default, dict | list):
-        return field(default_factory=default.copy, metadata=metadata)
+    if isinstance(default, dict | list) or is_dataclass(default):
+        return field(default_factory=lambda: copy(default), metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -165,6 +165,14 @@ class EvalConfig:
 
 
 @dataclass
+class SnapshotsConfig:
+    """Files in the run folder from which a training that was stopped goes on: python train.py resume=RUN."""
+
+    every: float = option("seconds between two of them; the first comes after a minute at the latest", 120.0, low=1)
+    keep: int = option("how many are kept, the latest", 2, low=1)
+
+
+@dataclass
 class TrainConfig:
     """Everything that a run is made of."""
 
@@ -175,6 +183,7 @@ class TrainConfig:
     ppo: PPOConfig = option("the algorithm")
     tracking: TrackingConfig = option("Weights & Biases")
     eval: EvalConfig = option("evaluation")
+    snapshots: SnapshotsConfig = option("files from which a training goes on", SnapshotsConfig())
     total_timesteps: int = option("environment steps to train for, over all envs", low=1)
     seed: int = option("seed of everything random; the same seed gives the same weights", low=0, high=2**31 - 1)
     device: str = option("auto (CUDA if it is there), cpu, cuda, cuda:1, ...")

@@ -1,4 +1,4 @@
-"""A clean stop on Ctrl-C or SIGTERM: what is under way is finished first."""
+"""A clean stop on Ctrl-C, SIGTERM or a lost terminal: what is under way is finished first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import signal
 import sys
 from types import FrameType, TracebackType
 from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(Exception):
@@ -15,8 +17,9 @@ class Stopped(Exception):
 class StopRequest:
     """Records that a stop was requested, instead of raising wherever the program happens to be.
 
-    As a context manager it replaces the handlers of SIGINT and SIGTERM; a second signal raises KeyboardInterrupt, and
-    so does a first one after `raise_at_once`.
+    As a context manager it replaces the handlers of SIGINT, SIGTERM and SIGHUP; a second signal raises
+    KeyboardInterrupt, and so does a first one after `raise_at_once`. Where SIGHUP is ignored, as under nohup, it stays
+    so.
     """
 
     def __init__(self) -> None:
@@ -25,7 +28,7 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a process that this signal has stopped: 130 for Ctrl-C, 143 for SIGTERM."""
+        """The exit code of a process that this signal has stopped: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + (self.signal or signal.SIGINT)
 
     def check(self) -> None:
@@ -34,7 +37,9 @@ class StopRequest:
             raise Stopped
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._record)
         return self
 

@@ -8,10 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from engram.storage import Plain, write_archive
 from engram.tracking.atomic import replacing
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm  # heavy, and only a type here
+
+SNAPSHOTS = "snapshots"
+"""The folder of the files from which a training goes on."""
 
 
 class RunFolder(NamedTuple):
@@ -93,6 +97,26 @@ class RunFolder(NamedTuple):
         with replacing(self.checkpoint(name)) as file:
             model.save(file)
 
+    @property
+    def snapshots(self) -> list[Path]:
+        """Files from which the training can go on, the latest first."""
+        return sorted((self.path / SNAPSHOTS).glob("[0-9]*.zip"), reverse=True)
+
+    def save_snapshot(self, timesteps: int, state: Plain, *, keep: int) -> None:
+        """Save where the training stands, and remove all but the latest of these files.
+
+        Args:
+            timesteps: steps that were taken.
+            state: all that is carried over a rollout.
+            keep: how many are left.
+        """
+        path = self.path / SNAPSHOTS / f"{timesteps:015d}.zip"
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as file:
+            write_archive(file, "snapshot", {"timesteps": timesteps, "state": state})
+        for older in self.snapshots[keep:]:
+            older.unlink(missing_ok=True)
+
     @classmethod
     def create(cls, runs_dir: Path, name: str, seed: int) -> RunFolder:
         """Make a new, empty run folder `<runs_dir>/<name>/seed<seed>-<date>-<time>`.
@@ -137,8 +161,12 @@ class RunFolder(NamedTuple):
         return before
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, path: Path, *, without_model: bool = False) -> RunFolder:
         """Find the run folder of an earlier run.
+
+        Args:
+            path: of the folder.
+            without_model: whether it will do without a model, as at the beginning of a training.
 
         Raises:
             ValueError: if there is no such folder, or it holds no config or no model.
@@ -148,7 +176,7 @@ class RunFolder(NamedTuple):
             raise ValueError(f"{path}: there is no such run folder{closest(path)}")
         if not folder.config.is_file():
             raise ValueError(f"{path}: not a run folder, for it has no {folder.config.name}{_below(path)}")
-        if not any(folder.checkpoint(name).is_file() for name in ("best", "latest")):
+        if not without_model and not any(folder.checkpoint(name).is_file() for name in ("best", "latest")):
             raise ValueError(f"{path}: the run has left no model (best.zip or latest.zip) to evaluate")
         return folder
 

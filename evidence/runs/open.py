@@ -141,7 +141,7 @@ def open_run(
         folder = RunFolder.open(path)
     except ValueError as error:
         raise CannotRun(str(error)) from error
-    config = _load_config(folder.config, modules)
+    config = load_config(folder.config, modules)
     name = checkpoint or ("best" if folder.checkpoint("best").is_file() else "latest")
     if not folder.checkpoint(name).is_file():
         raise CannotRun(f"{path}: there is no {name}.zip; take --checkpoint {'latest' if name == 'best' else 'best'}")
@@ -209,8 +209,12 @@ def load_run(
     return LoadedRun(model, env, config)
 
 
-def _load_config(path: Path, modules: Mapping[str, str]) -> TrainConfig:
-    """Read a run's configuration, after the modules of the user's own that it names, or that are named instead."""
+def load_config(path: Path, modules: Mapping[str, str]) -> TrainConfig:
+    """Read a run's configuration, after the modules of the user's own that it names, or that are named instead.
+
+    Raises:
+        CannotRun: if it cannot be read, or a module cannot be imported.
+    """
     try:
         named = {**modules_of(path), **modules}
         try:

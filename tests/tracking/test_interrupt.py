@@ -10,10 +10,10 @@ import pytest
 
 from engram.tracking import StopRequest
 from engram.tracking.callbacks import StopOnRequest
-from engram.tracking.interrupt import Stopped
+from engram.tracking.interrupt import SIGNALS, Stopped
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_first_signal_is_noted_and_second_raises(number: signal.Signals) -> None:
     with StopRequest() as request:
         callback = StopOnRequest(request)
@@ -29,7 +29,7 @@ def test_first_signal_is_noted_and_second_raises(number: signal.Signals) -> None
             os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_where_nothing_needs_to_be_finished_the_first_signal_interrupts(number: signal.Signals) -> None:
     with StopRequest() as request:
         request.raise_at_once()
@@ -39,9 +39,19 @@ def test_where_nothing_needs_to_be_finished_the_first_signal_interrupts(number: 
 
 
 def test_handlers_are_given_back() -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in SIGNALS]
     with StopRequest() as request:
-        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) != before
+        assert all(signal.getsignal(number) != handler for number, handler in zip(SIGNALS, before, strict=True))
         request.release()
-        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+        assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_under_nohup_a_lost_terminal_stops_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert request.signal is None
+    finally:
+        signal.signal(signal.SIGHUP, before)

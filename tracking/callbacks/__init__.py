@@ -1,10 +1,11 @@
-"""What watches a training: validation, progress, layouts met, the gate, the drift of the state, a stop."""
+"""What watches a training: validation, progress, layouts met, the gate, the drift of the state, snapshots, a stop."""
 
 from engram.tracking.callbacks.gate_selectivity import GateSelectivity
 from engram.tracking.callbacks.layouts import LayoutCount
 from engram.tracking.callbacks.progress import ProgressLine
+from engram.tracking.callbacks.snapshots import Snapshots
 from engram.tracking.callbacks.state_drift import StateDrift
 from engram.tracking.callbacks.stop import StopOnRequest
 from engram.tracking.callbacks.validation import Validation
 
-__all__ = ["GateSelectivity", "LayoutCount", "ProgressLine", "StateDrift", "StopOnRequest", "Validation"]
+__all__ = ["GateSelectivity", "LayoutCount", "ProgressLine", "Snapshots", "StateDrift", "StopOnRequest", "Validation"]

@@ -10,6 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from engram.agents.rollout.questions import reset_infos
+from engram.storage import Plain
 
 
 class GateSelectivity(BaseCallback):
@@ -18,6 +19,20 @@ class GateSelectivity(BaseCallback):
     An env reports by `info["cue_visible"]`, a memory by the trace "gate"; the keys are `memory/gate_on_cue` and
     `memory/gate_elsewhere`.
     """
+
+    def get_state(self) -> Plain:
+        """Return in which envs the cue is in sight."""
+        return self._shown.clone()
+
+    def set_state(self, state: Any) -> None:
+        """Go on from what `get_state` returned.
+
+        Raises:
+            ValueError: if it is none of that.
+        """
+        if not isinstance(state, Tensor) or state.shape != self._shown.shape or state.dtype != self._shown.dtype:
+            raise ValueError("the cues in sight are not those of these envs")
+        self._shown = state.to(self._shown.device)
 
     def _on_training_start(self) -> None:
         self._shown = _cue_visible(reset_infos(self.training_env))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stable_baselines3.common.callbacks import BaseCallback
 
 from engram.agents.rollout.questions import layout_of
+from engram.storage import Plain
 
 
 class LayoutCount(BaseCallback):
@@ -13,6 +16,20 @@ class LayoutCount(BaseCallback):
     def __init__(self) -> None:
         super().__init__()
         self.seen: set[str] = set()
+
+    def get_state(self) -> Plain:
+        """Return the layouts seen so far."""
+        return sorted(self.seen)
+
+    def set_state(self, state: Any) -> None:
+        """Go on from what `get_state` returned.
+
+        Raises:
+            ValueError: if it is none of that.
+        """
+        if not isinstance(state, list) or not all(isinstance(key, str) for key in state):
+            raise ValueError("the layouts seen are no list of names")
+        self.seen = set(state)
 
     def _on_step(self) -> bool:
         for info, done in zip(self.locals["infos"], self.locals["dones"], strict=False):  # a device tells no infos ...

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from engram.storage import Plain
+
 FAR = 1 / 3
 """Share of what was gained since the first validation that has to be lost."""
 LEAST = 0.1
@@ -15,6 +19,15 @@ class Unlearning:
         self.first: float | None = None
         self.best = (-float("inf"), 0)  # and the steps at which it was reached
         self.below = 0  # validations in a row
+
+    def get_state(self) -> Plain:
+        """Return what the validations so far were like."""
+        return [self.first, *self.best, self.below]
+
+    def set_state(self, state: Any) -> None:
+        """Go on from what `get_state` returned."""
+        first, best, steps, below = state
+        self.first, self.best, self.below = first, (float(best), int(steps)), int(below)
 
     def sentence(self, score: float, steps: int, least: float, approx_kl: float | None) -> str:
         """Return what is to be said after a validation; empty if that is nothing.

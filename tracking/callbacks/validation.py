@@ -12,6 +12,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.memory_panel import UNUSED, MemoryPanel
 from engram.agents.evaluation.success_tracker import SuccessTracker
+from engram.storage import Plain
 from engram.tracking.callbacks.unlearning import LEAST, Unlearning
 from engram.tracking.interrupt import Stopped, StopRequest
 from engram.tracking.peak_memory import peak_memory_mb
@@ -69,6 +70,17 @@ class Validation(BaseCallback):
         self.best: float | None = None
         self.unlearning = Unlearning()
         self.due = every
+
+    def get_state(self) -> Plain:
+        """Return which validation was the best so far, and when the next is due."""
+        return {"best": self.best, "due": self.due, "held": self.held, "unlearning": self.unlearning.get_state()}
+
+    def set_state(self, state: Any) -> None:
+        """Go on from what `get_state` returned."""
+        best = state["best"]
+        self.best = None if best is None else float(best)
+        self.due, self.held = int(state["due"]), int(state["held"]) if self.stop_at is not None else 0
+        self.unlearning.set_state(state["unlearning"])
 
     def _on_step(self) -> bool:
         return self.held < 2

@@ -23,11 +23,15 @@ class MetricsFile(KVWriter):
 
     Args:
         path: the file, which does not exist yet; it appears with the first row.
+        until: of a training that goes on, the steps after which it does: the rows up to there are kept, later ones
+            will be written again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, until: int | None = None) -> None:
         self.path = path
         self.columns: list[str] = []
+        if until is not None and path.is_file():
+            self._keep(until)
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         values = filter_excluded_keys(key_values, key_excluded, "csv")
@@ -44,6 +48,15 @@ class MetricsFile(KVWriter):
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""
+
+    def _keep(self, until: int) -> None:
+        with self.path.open(newline="", encoding="utf-8") as file:
+            # A row that was being written when the training was killed has no end.
+            whole = [line for line in file if line.endswith("\n")]
+        reader = csv.DictReader(whole)
+        self.columns = list(reader.fieldnames or ())
+        kept = [row for row in reader if None not in row.values() and int(row[STEP]) <= until]
+        write_text(self.path, _lines([dict(zip(self.columns, self.columns, strict=True)), *kept], self.columns))
 
     def _rows(self) -> list[dict[str, str]]:
         if not self.columns:

@@ -1,0 +1,155 @@
+"""`python train.py resume=RUN`: a training that was stopped goes on as if it had not been."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from omegaconf import DictConfig, OmegaConf
+from stable_baselines3.common.vec_env import VecEnv
+
+from engram.agents import MemoryPPO
+from engram.agents.carried import resume
+from engram.cli.hydra import whole
+from engram.configs import CannotRun, TrainConfig
+from engram.configs.loading import checked
+from engram.envs.state import set_state
+from engram.evidence.runs.open import load_config
+from engram.evidence.runs.user_modules import split_modules
+from engram.storage import read_archive
+from engram.tracking import RunFolder
+
+WORD = "resume="
+MAY_CHANGE = (
+    "total_timesteps",
+    "device",
+    "torch_threads",
+    "eval.certificate",
+    "eval.film",
+    "eval.final_episodes",
+    "eval.horizon",
+    "eval.stop_at",
+    "eval.test_settings",
+    "snapshots.every",
+    "snapshots.keep",
+    "tracking.mode",
+    "tracking.timeout",
+)
+"""Keys that may be another on resume; all others make the training what it is."""
+
+
+class Resumed(NamedTuple):
+    """Where a training goes on."""
+
+    folder: RunFolder
+    timesteps: int
+    state: dict[str, Any]  # see `Snapshots`
+    lines: list[str]  # to be printed
+
+
+def asks_to_resume(words: Sequence[str]) -> bool:
+    """Return whether a command line is about a run that there is."""
+    return any(word.startswith(WORD) for word in words)
+
+
+def open_resumed(words: Sequence[str]) -> tuple[TrainConfig, str, Resumed]:
+    """Find out from a command line which training goes on, and from where.
+
+    Returns:
+        its configuration, what the runs of all its seeds are called, and where it stands.
+
+    Raises:
+        CannotRun: in one line, if there is no such run, it has no snapshot that can be read, or something is given that
+            cannot be another.
+    """
+    (run, *more), given = _sorted_out(words)
+    if more:
+        raise CannotRun(f"{WORD}: one run at a time, and not {', '.join([run, *more])}")
+    changes, modules = split_modules(given)
+    try:
+        folder = RunFolder.open(Path(run), without_model=True)
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+    config = load_config(folder.config, modules)
+    lines: list[str] = []
+    timesteps, state = newest_snapshot(folder, lines.append)
+    lines.append(f"goes on after {timesteps:,} steps")
+    total = config.total_timesteps
+    config = _changed(config, changes)
+    if config.total_timesteps < timesteps:
+        raise CannotRun(
+            f"total_timesteps={config.total_timesteps}: {folder.path} has taken {timesteps:,} steps already"
+        )
+    if config.total_timesteps != total:
+        lines.append(
+            f"total_timesteps was {total:,} so far: schedules are stretched from here on, so that this is not what "
+            f"{config.total_timesteps:,} from the start would have been"
+        )
+    return config, folder.path.resolve().parent.name, Resumed(folder, timesteps, state, lines)
+
+
+def newest_snapshot(folder: RunFolder, print_line: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+    """Read the latest snapshot of a run that can be read.
+
+    Args:
+        folder: of the run.
+        print_line: called with one line for each that cannot.
+
+    Returns:
+        the steps taken, and the state.
+
+    Raises:
+        CannotRun: if there is none.
+    """
+    for path in folder.snapshots:
+        try:
+            found = cast(Any, read_archive(path, "snapshot"))
+            timesteps, state = found["timesteps"], found["state"]
+            if type(timesteps) is int and isinstance(state, dict):
+                return timesteps, state
+            reason = f"{path}: not a snapshot of a training"
+        except (ValueError, KeyError, TypeError) as error:
+            reason = str(error)
+        except OSError as error:
+            reason = f"{path}: {error.strerror}"
+        print_line(f"warning: {reason}; an earlier one is looked for")
+    raise CannotRun(f"{folder.path}: there is no snapshot to go on from")
+
+
+def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:
+    """Bring an agent and its envs to where a training stands.
+
+    Args:
+        model: made as for the training; its logger is set.
+        resumed: where the training goes on.
+
+    Returns:
+        lines to be printed.
+
+    Raises:
+        CannotRun: if what was saved is not of this training.
+    """
+    try:
+        lines = set_state(cast(VecEnv, model.get_env()), resumed.state["envs"])
+        resume(model, resumed.state["agent"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotRun(f"{resumed.folder.path}: it cannot go on ({' '.join(str(error).split())[:300]})") from error
+    if model.num_timesteps != resumed.timesteps:
+        raise CannotRun(f"{resumed.folder.path}: its snapshot is of two trainings")
+    return [*resumed.lines, *lines]
+
+
+def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    runs = [word.removeprefix(WORD) for word in words if word.startswith(WORD)]
+    return runs, [word for word in words if not word.startswith(WORD)]
+
+
+def _changed(config: TrainConfig, words: Sequence[str]) -> TrainConfig:
+    """Return a configuration with the keys changed that a command line gives."""
+    for word in words:
+        key = word.partition("=")[0].lstrip("+")
+        if "=" not in word or key not in MAY_CHANGE:
+            raise CannotRun(f"{word}: belongs to the run that goes on; what may be another is {', '.join(MAY_CHANGE)}")
+    changes = OmegaConf.from_dotlist([whole(word.lstrip("+")) for word in words])
+    return checked(cast(DictConfig, OmegaConf.merge(OmegaConf.structured(config), changes)))
