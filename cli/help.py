@@ -24,6 +24,7 @@ Trains an agent with an external memory, and evaluates it on layouts that it has
   {train} -m memory=episodic,none seed=1,2,3        a grid: every combination, one after the other
   {train} memory.module=my_memories memory=mine     a memory of your own, from my_memories.py in this folder
   {train} --config-dir my_configs experiment=mine   YAML files of your own beside these
+  {train} resume=RUN [total_timesteps=...]          go on with a training that was stopped, to the last bit
   {train} --help [group=choice ...]                 the keys and values of other choices
 """
 

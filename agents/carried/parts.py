@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +13,16 @@ from engram.agents.carried.registry import register_carried
 from engram.agents.carried.trees import copies, like, on_device, set_state, set_weights, state_of, weights_of
 from engram.storage import Plain
 
-if TYPE_CHECKING:
-    from engram.agents.ppo import MemoryPPO
-
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "longest_episode")
 EPISODES = ("ep_info_buffer", "ep_success_buffer")
 
 
-def _take_counters(model: MemoryPPO) -> Plain:
+def _take_counters(model: Any) -> Plain:
     """Return how many steps, updates and episodes there were."""
     return {name: int(getattr(model, name)) for name in COUNTERS}
 
 
-def _put_counters(model: MemoryPPO, state: Any) -> None:
+def _put_counters(model: Any, state: Any) -> None:
     for name in COUNTERS:
         if type(state[name]) is not int or state[name] < 0:
             raise ValueError(f"{name}={state[name]!r:.40} is no count")
@@ -33,17 +30,17 @@ def _put_counters(model: MemoryPPO, state: Any) -> None:
     model.policy.starts_told.longest_episode = model.longest_episode
 
 
-def _take_episodes(model: MemoryPPO) -> Plain:
+def _take_episodes(model: Any) -> Plain:
     """Return what Monitor told of the last episodes, and whether they were successes."""
     return {name: [_plain_info(each) for each in getattr(model, name) or ()] for name in EPISODES}
 
 
-def _put_episodes(model: MemoryPPO, state: Any) -> None:
+def _put_episodes(model: Any, state: Any) -> None:
     for name in EPISODES:
         setattr(model, name, deque(state[name], maxlen=model._stats_window_size))
 
 
-def _take_cursor(model: MemoryPPO) -> Plain:
+def _take_cursor(model: Any) -> Plain:
     """Return the observations at which the envs stand, which of them begin an episode, and the agent's state."""
     if model._state is None:
         return None
@@ -57,7 +54,7 @@ def _take_cursor(model: MemoryPPO) -> Plain:
     }
 
 
-def _put_cursor(model: MemoryPPO, state: Any) -> None:
+def _put_cursor(model: Any, state: Any) -> None:
     if state is None:
         model._state = None
         return
@@ -77,7 +74,7 @@ def _put_cursor(model: MemoryPPO, state: Any) -> None:
     model._last_obs, model._last_episode_starts = seen, starts
 
 
-def _take_generators(_: MemoryPPO) -> Plain:
+def _take_generators(_: Any) -> Plain:
     """Return the states of all generators that a training draws from, but for those of its envs."""
     version, numbers, gauss = random.getstate()
     kind, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002  # the one that Stable-Baselines3 seeds
@@ -90,7 +87,7 @@ def _take_generators(_: MemoryPPO) -> Plain:
     }
 
 
-def _put_generators(_: MemoryPPO, state: Any) -> None:
+def _put_generators(_: Any, state: Any) -> None:
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers.tolist()), gauss))
     np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
@@ -99,7 +96,7 @@ def _put_generators(_: MemoryPPO, state: Any) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _take_log(model: MemoryPPO) -> Any:
+def _take_log(model: Any) -> Any:
     """Return what has been recorded for the next row."""
     log = model.logger
     return {
@@ -109,14 +106,14 @@ def _take_log(model: MemoryPPO) -> Any:
     }
 
 
-def _put_log(model: MemoryPPO, state: Any) -> None:
+def _put_log(model: Any, state: Any) -> None:
     log = model.logger
     for name, (value, count, excluded) in state.items():
         log.name_to_value[name], log.name_to_count[name] = value, count
         log.name_to_excluded[name] = None if excluded is None else tuple(excluded)  # type: ignore[assignment]
 
 
-def _put_return_scale(model: MemoryPPO, state: Any) -> None:
+def _put_return_scale(model: Any, state: Any) -> None:
     if not isinstance(state, float) or not 0.0 <= state < float("inf"):
         raise ValueError(f"{state!r:.40} is no return's magnitude")
     model.largest_return = state

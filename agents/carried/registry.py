@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from engram.storage import Plain
 
-if TYPE_CHECKING:
-    from engram.agents.ppo import MemoryPPO
-
 
 class Part(NamedTuple):
-    """A part of a training that has to be saved for it to go on exactly.
+    """A part of a training, of a MemoryPPO, that has to be saved for it to go on exactly.
 
     Both functions are called between two rollouts. `take` returns copies: what goes on does not change them. `put` gets
     what `take` returned, tuples as lists, from a file: it checks it, and raises a ValueError in one line.
     """
 
-    take: Callable[[MemoryPPO], Plain]
-    put: Callable[[MemoryPPO, Any], None]
+    take: Callable[[Any], Plain]
+    put: Callable[[Any, Any], None]
 
 
 CARRIED: dict[str, Part] = {}
 
 
-def register_carried(name: str, take: Callable[[MemoryPPO], Plain], put: Callable[[MemoryPPO, Any], None]) -> None:
+def register_carried(name: str, take: Callable[[Any], Plain], put: Callable[[Any, Any], None]) -> None:
     """Register a part; a subclass that carries more over a rollout registers that.
 
     Raises:
@@ -36,12 +33,12 @@ def register_carried(name: str, take: Callable[[MemoryPPO], Plain], put: Callabl
     CARRIED[name] = Part(take, put)
 
 
-def carried(model: MemoryPPO) -> dict[str, Plain]:
+def carried(model: Any) -> dict[str, Plain]:
     """Return all that a training carries over a rollout's boundary but for its envs and callbacks, by part."""
     return {name: part.take(model) for name, part in CARRIED.items()}
 
 
-def resume(model: MemoryPPO, state: Mapping[str, Any]) -> None:
+def resume(model: Any, state: Mapping[str, Any]) -> None:
     """Bring a training to where another stood: its next rollout is bit for bit that one's.
 
     Args:

@@ -1,0 +1,227 @@
+"""A training that was stopped and resumed is, to the last bit, the one that was not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from tiny_runs import TINY, composed
+
+from engram.agents import MemoryPPO
+from engram.cli.train import main, train
+from engram.tracking import RunFolder
+from engram.tracking.callbacks import ProgressLine
+
+TASKS = {
+    "tmaze": [],
+    "room": ["env=room", "env.id=Engram-RoomS11-v0"],
+    "minigrid": ["env=minigrid_memory", "env.id=MiniGrid-MemoryS9-v0", "env.random_actions=0.2"],
+    "cartpole": ["env=gym", "env.id=CartPole-v1", "env.split=false"],
+}
+
+
+class Ending(BaseException):
+    """Whatever ends a training in an instant."""
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of the metrics, but for times."""
+    with RunFolder(folder).metrics.open() as file:
+        found = list(csv.DictReader(file))
+    return [{key: value for key, value in row.items() if not key.startswith("time/")} for row in found]
+
+
+def weights(folder: Path, name: str = "latest") -> torch.Tensor:
+    policy = MemoryPPO.load(RunFolder(folder).checkpoint(name)).policy
+    return torch.cat([value.double().flatten() for value in policy.state_dict().values()])
+
+
+def run(tmp_path: Path, *words: str, name: str = "run") -> Path:
+    try:
+        train(composed(*TINY, *words, f"runs_dir={tmp_path}"), name)
+    finally:
+        (folder,) = (tmp_path / name).iterdir()
+    return folder
+
+
+def stopped_at(monkeypatch: pytest.MonkeyPatch, steps: int, stop: Callable[[BaseCallback], Any]) -> None:
+    """Do something at the first step beyond so many."""
+    before = ProgressLine._on_step
+    done: list[int] = []
+
+    def on_step(self: ProgressLine) -> bool:
+        if self.num_timesteps >= steps and not done:
+            done.append(steps)
+            stop(self)
+        return before(self)
+
+    monkeypatch.setattr(ProgressLine, "_on_step", on_step)
+
+
+def resume(folder: Path, *words: str) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["train.py", f"resume={folder}", *words])
+        return main()
+
+
+def assert_same(one: Path, other: Path) -> None:
+    assert rows(one) == rows(other)
+    assert torch.equal(weights(one), weights(other))
+    assert torch.equal(weights(one, "best"), weights(other, "best"))
+    assert RunFolder(one).layouts.is_file() == RunFolder(other).layouts.is_file()
+    if RunFolder(one).layouts.is_file():
+        assert RunFolder(one).layouts.read_text() == RunFolder(other).layouts.read_text()
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("steps", [1, 199, 390])  # in the first rollout, in the second, in the last
+def test_after_a_signal_it_goes_on_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, steps: int
+) -> None:
+    whole = run(tmp_path, *TASKS[task], name="whole")
+    with monkeypatch.context() as patch:
+        stopped_at(patch, steps, lambda _: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(SystemExit) as ended:
+            run(tmp_path, *TASKS[task], name="stopped")
+    assert ended.value.code == 128 + signal.SIGTERM
+    (stopped,) = (tmp_path / "stopped").iterdir()
+    assert resume(stopped) == 0
+    assert_same(whole, stopped)
+
+
+def test_after_a_sudden_end_it_goes_on_from_the_latest_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ["total_timesteps=1400", "snapshots.every=1"]
+    killed = tmp_path / "killed" / "seed0"
+    monkeypatch.setattr("engram.tracking.callbacks.snapshots.FIRST", 0.0)
+    with monkeypatch.context() as patch:
+        # What lies in the folder in the middle of a rollout is all that a process leaves that is killed there.
+        stopped_at(patch, 900, lambda at: shutil.copytree(folder_of(at), killed))
+        whole = run(tmp_path, *more, name="whole")
+    at = [int(path.stem) for path in RunFolder(killed).snapshots]
+    assert at
+    assert max(at) < 900
+    assert resume(killed) == 0
+    assert_same(whole, killed)
+
+
+def folder_of(callback: BaseCallback) -> Path:
+    """The folder of the run that a callback belongs to."""
+    return Path(callback.logger.output_formats[0].path).parent
+
+
+def test_what_raises_leaves_where_it_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path, name="whole")
+
+    def fail(_: object) -> None:
+        raise Ending
+
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 250, fail)
+        with pytest.raises(SystemExit):
+            run(tmp_path, name="failed")
+    (failed,) = (tmp_path / "failed").iterdir()
+    assert RunFolder(failed).failure.is_file()
+    assert resume(failed) == 0
+    assert not RunFolder(failed).failure.exists()
+    assert_same(whole, failed)
+
+
+def test_stopped_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path, name="whole")
+    for steps in (30, 150, 290, 370):
+        with monkeypatch.context() as patch:
+            stopped_at(patch, steps, lambda _: signal.raise_signal(signal.SIGINT))
+            with pytest.raises(SystemExit):
+                if steps == 30:
+                    run(tmp_path, name="stopped")
+                else:
+                    resume(next((tmp_path / "stopped").iterdir()))
+    (stopped,) = (tmp_path / "stopped").iterdir()
+    assert resume(stopped) == 0
+    assert_same(whole, stopped)
+    resumed = json.loads(RunFolder(stopped).versions.read_text())["resumed"]
+    assert [each["timesteps"] for each in resumed] == [0, 0, 192, 192]
+
+
+def test_a_training_that_is_over_can_be_made_longer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run(tmp_path, name="done")
+    before = weights(folder)
+    assert resume(folder) == 0
+    assert torch.equal(before, weights(folder))
+    capsys.readouterr()
+    assert resume(folder, "total_timesteps=600") == 0
+    assert "total_timesteps was 400 so far: schedules are stretched" in capsys.readouterr().err
+    assert MemoryPPO.load(RunFolder(folder).checkpoint("latest")).num_timesteps == 768
+    assert [row["global_step"] for row in rows(folder)][-1] == "768"
+
+
+def test_if_the_latest_snapshot_is_cut_off_an_earlier_one_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engram.tracking.callbacks.snapshots.FIRST", 0.0)
+    whole = run(tmp_path, name="whole")
+    folder = Path(shutil.copytree(whole, tmp_path / "cut" / "seed0"))
+    latest, earlier = RunFolder(folder).snapshots
+    latest.write_bytes(latest.read_bytes()[:-100])
+    capsys.readouterr()
+    assert resume(folder) == 0
+    told = capsys.readouterr().err
+    assert f"warning: {latest}: damaged" in told
+    assert f"goes on after {int(earlier.stem):,} steps" in told
+    assert_same(whole, folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["env.n_envs=7"], "env.n_envs=7: belongs to the run that goes on"),
+        (["memory=dnc"], "memory=dnc: belongs to the run that goes on"),
+        (["total_timesteps=100"], "has taken 576 steps already"),
+        (["total_timesteps=soon"], "total_timesteps"),
+        (["resume=elsewhere"], "one run at a time"),
+    ],
+)
+def test_what_cannot_be_another_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    folder = run(tmp_path)
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert resume(folder, *words) == 2
+    told = capsys.readouterr().err
+    assert line in told
+    assert told.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_no_run_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run(tmp_path)
+    other = run(tmp_path, "memory.heads=1", name="other")
+    capsys.readouterr()
+    for wrong, line in (
+        (tmp_path / "nowhere", "there is no such run folder"),
+        (tmp_path, "not a run folder"),
+    ):
+        assert resume(wrong) == 2
+        assert line in capsys.readouterr().err
+    for path in RunFolder(folder).snapshots:
+        path.unlink()
+    assert resume(folder) == 2
+    assert "there is no snapshot to go on from" in capsys.readouterr().err
+    shutil.copytree(other / "snapshots", folder / "snapshots", dirs_exist_ok=True)
+    metrics = RunFolder(folder).metrics.read_bytes()
+    assert resume(folder) == 2
+    told = capsys.readouterr().err
+    assert "it cannot go on (" in told
+    assert told.count("\n") == 1
+    assert RunFolder(folder).metrics.read_bytes() == metrics
