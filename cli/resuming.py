@@ -14,7 +14,7 @@ from engram.agents.carried import resume
 from engram.cli.hydra import whole
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.loading import checked
-from engram.envs.state import set_state
+from engram.envs.state import restore
 from engram.evidence.runs.open import load_config
 from engram.evidence.runs.user_modules import split_modules
 from engram.storage import read_archive
@@ -131,13 +131,27 @@ def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:
         CannotRun: if what was saved is not of this training.
     """
     try:
-        lines = set_state(cast(VecEnv, model.get_env()), resumed.state["envs"])
+        restored = restore(cast(VecEnv, model.get_env()), resumed.state["envs"])
         resume(model, resumed.state["agent"])
     except (ValueError, KeyError, TypeError) as error:
         raise CannotRun(f"{resumed.folder.path}: it cannot go on ({' '.join(str(error).split())[:300]})") from error
     if model.num_timesteps != resumed.timesteps:
         raise CannotRun(f"{resumed.folder.path}: its snapshot is of two trainings")
-    return [*resumed.lines, *lines]
+    for row, observation in restored.begun.items():
+        begin_anew(model, row, observation)
+    return [*resumed.lines, *restored.lines]
+
+
+def begin_anew(model: MemoryPPO, row: int, observation: Any) -> None:
+    """Let the agent know that an env could not be brought back and shows the first observation of a new episode."""
+    seen: Any = model._last_obs
+    if isinstance(seen, dict):
+        for key, part in seen.items():
+            part[row] = observation[key]
+    else:
+        seen[row] = observation
+    starts: Any = model._last_episode_starts
+    starts[row] = True
 
 
 def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[str]]:

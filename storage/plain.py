@@ -46,7 +46,7 @@ def to_json(value: Any, tensors: dict[str, Tensor], where: str = "") -> Any:
         case Tensor():
             return {MARK: "tensor", **_kept(value.detach().cpu(), tensors)}
         case np.ndarray() if value.dtype.kind in "biuf":
-            return {MARK: "array", **_kept(torch.from_numpy(np.asarray(value)), tensors)}
+            return {MARK: "array", **_kept(torch.from_numpy(np.require(value, requirements="W")), tensors)}
         case list() | tuple():
             return [to_json(each, tensors, f"{where}[{index}]") for index, each in enumerate(value)]
         case Mapping():

@@ -41,22 +41,25 @@ def _put_episodes(model: Any, state: Any) -> None:
 
 
 def _take_cursor(model: Any) -> Plain:
-    """Return the observations at which the envs stand, which of them begin an episode, and the agent's state."""
-    if model._state is None:
-        return None
+    """Return the observations at which the envs stand, which of them begin an episode, and the agent's state.
+
+    At the very beginning there is no state yet, and before that not even an observation.
+    """
     seen: Any = model._last_obs
+    if seen is None:
+        return None
     return {
         "observations": {key: part.copy("K") for key, part in seen.items()}
         if isinstance(seen, dict)
         else seen.copy("K"),
         "episode_starts": np.array(model._last_episode_starts, dtype=bool),
-        "agent": copies(model._state),
+        "agent": None if model._state is None else copies(model._state),
     }
 
 
 def _put_cursor(model: Any, state: Any) -> None:
     if state is None:
-        model._state = None
+        model._last_obs = model._state = None
         return
     size, starts, seen = model.n_envs, state["episode_starts"], state["observations"]
     if starts.dtype != bool or starts.shape != (size,):
@@ -70,7 +73,7 @@ def _put_cursor(model: Any, state: Any) -> None:
             raise ValueError(
                 f"the observations {key} are of shape {parts[key].shape}, the envs' of {(size, *space.shape)}"
             )
-    model._state = like(model.policy.initial_state(size), state["agent"])
+    model._state = None if state["agent"] is None else like(model.policy.initial_state(size), state["agent"])
     model._last_obs, model._last_episode_starts = seen, starts
 
 
