@@ -77,7 +77,7 @@ def open_resumed(words: Sequence[str]) -> tuple[TrainConfig, str, Resumed]:
     lines.append(f"goes on after {timesteps:,} steps")
     total = config.total_timesteps
     config = _changed(config, changes)
-    if config.total_timesteps < timesteps:
+    if config.total_timesteps != total and config.total_timesteps < timesteps:
         raise CannotRun(
             f"total_timesteps={config.total_timesteps}: {folder.path} has taken {timesteps:,} steps already"
         )

@@ -20,14 +20,14 @@ from engram.cli.train import main, train
 from engram.tracking import RunFolder
 from engram.tracking.callbacks import ProgressLine
 
-SHORT = "+env.kwargs.max_steps=17"  # an agent that has learned nothing walks on to the end
+SHORT = "+env.kwargs.max_steps=60"  # an agent that has learned nothing walks on to the end
 TASKS = {
     "room": ["env=room", SHORT, "ppo.bonus=noveld"],
     "maze": ["env=maze_sequence", SHORT, "env.odometry=true", "env.previous_reward=true"],
     "minigrid": ["env=minigrid_memory", SHORT, "env.random_actions=0.2", "memory.hops=2"],
     "cartpole": ["env=gym", "env.id=CartPole-v1", "ppo.novelty_coef=0"],
     "processes": ["env=room", SHORT, "env.subprocess=true", "env.n_envs=3"],
-    "device": ["env=tmaze", "env.on_device=true"],
+    "device": ["env.on_device=true"],
 }
 
 
@@ -48,13 +48,25 @@ def weights(folder: Path, name: str = "latest") -> torch.Tensor:
 
 
 def run(tmp_path: Path, *words: str, name: str = "run") -> Path:
-    of_tmaze = words and words[0].startswith("env=")
-    tiny = [word for word in TINY if not (of_tmaze and word.startswith(("env=", "env.kwargs")))]
+    is_another = bool(words) and words[0].startswith("env=")
+    tiny = [word for word in TINY if not (is_another and word.startswith(("env=", "env.kwargs")))]
     try:
         train(composed(*tiny, "eval.final_episodes=0", *words, f"runs_dir={tmp_path}"), name)
     finally:
         (folder,) = (tmp_path / name).iterdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never stopped."""
+    return run(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def again(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(whole, tmp_path / "again" / whole.name))
 
 
 def stopped_at(monkeypatch: pytest.MonkeyPatch, steps: int, stop: Callable[[BaseCallback], Any]) -> None:
@@ -121,9 +133,7 @@ def folder_of(callback: BaseCallback) -> Path:
     return Path(callback.logger.output_formats[0].path).parent
 
 
-def test_what_raises_leaves_where_it_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(tmp_path, name="whole")
-
+def test_what_raises_leaves_where_it_can_go_on(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise Ending
 
@@ -138,8 +148,7 @@ def test_what_raises_leaves_where_it_can_go_on(tmp_path: Path, monkeypatch: pyte
     assert_same(whole, failed)
 
 
-def test_stopped_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(tmp_path, name="whole")
+def test_stopped_again_and_again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for steps in (1, 150, 290, 390):  # in the first rollout, twice in the second, in the last
         going = (
             (lambda: resume(next((tmp_path / "stopped").iterdir())))
@@ -157,8 +166,8 @@ def test_stopped_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [each["timesteps"] for each in resumed] == [0, 0, 192, 384]
 
 
-def test_a_training_that_is_over_can_be_made_longer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run(tmp_path, name="done")
+def test_a_training_that_is_over_can_be_made_longer(again: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = again
     before = weights(folder)
     assert resume(folder) == 0
     assert torch.equal(before, weights(folder))
@@ -170,11 +179,10 @@ def test_a_training_that_is_over_can_be_made_longer(tmp_path: Path, capsys: pyte
 
 
 def test_if_the_latest_snapshot_is_cut_off_an_earlier_one_is_taken(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engram.tracking.callbacks.snapshots.FIRST", 0.0)
-    whole = run(tmp_path, name="whole")
-    folder = Path(shutil.copytree(whole, tmp_path / "cut" / "seed0"))
+    folder = run(tmp_path)
     latest, earlier = RunFolder(folder).snapshots
     latest.write_bytes(latest.read_bytes()[:-100])
     capsys.readouterr()
@@ -196,10 +204,9 @@ def test_if_the_latest_snapshot_is_cut_off_an_earlier_one_is_taken(
     ],
 )
 def test_what_cannot_be_another_is_refused_in_a_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+    again: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
 ) -> None:
-    folder = run(tmp_path)
-    capsys.readouterr()
+    folder = again
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert resume(folder, *words) == 2
     told = capsys.readouterr().err
@@ -208,8 +215,8 @@ def test_what_cannot_be_another_is_refused_in_a_line(
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_no_run_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run(tmp_path)
+def test_what_is_no_run_is_refused_in_a_line(again: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = again
     other = run(tmp_path, "memory.heads=1", name="other")
     capsys.readouterr()
     for wrong, line in (
