@@ -24,7 +24,7 @@ from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
 from engram.envs.state.recording import Recorded
 from engram.envs.state.single import is_known
-from engram.envs.state.worker import let_be_asked
+from engram.envs.state.worker import Asked
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
@@ -235,7 +235,7 @@ def make_tensor_env(
 def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     """Make an environment in a process that ignores Ctrl-C, so that its parent decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return let_be_asked(make())
+    return Asked(make())
 
 
 def _recorded(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

@@ -19,7 +19,7 @@ _COLLECTIONS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
     ("deque", deque),
     ("dict", dict),
 )
-_FAMILIES = (WorldObj, Instr, gym.Env, np.random.Generator)  # one may stand for another, and nothing for any
+_FAMILIES = (WorldObj, Instr, gym.Env)  # one may stand for another
 
 
 class Likeness(NamedTuple):
@@ -29,7 +29,8 @@ class Likeness(NamedTuple):
     items: frozenset[Likeness] = frozenset()
 
 
-_NUMBER, _NONE = Likeness("number"), Likeness("nothing")
+_NUMBER, _TEXT, _NONE = Likeness("number"), Likeness("text"), Likeness("nothing")
+_ALWAYS_THERE = {_NUMBER.kind, _TEXT.kind, "record", *(kind for kind, _ in _COLLECTIONS)}
 
 
 def likeness(value: Any) -> Likeness:
@@ -38,10 +39,12 @@ def likeness(value: Any) -> Likeness:
         return _NONE
     if is_number(value):
         return _NUMBER
+    if isinstance(value, str):
+        return _TEXT
     if isinstance(value, np.ndarray):
         return Likeness("sequence", frozenset([_NUMBER] if value.ndim == 1 else [Likeness("sequence")]))
     if hasattr(value, "_fields"):  # a named tuple
-        return Likeness(type(value).__qualname__, _of_items(value))
+        return Likeness("record", _of_items(value) | {Likeness(type(value).__qualname__)})
     kind = next((kind for kind, classes in _COLLECTIONS if isinstance(value, classes)), None)
     if kind is not None:
         return Likeness(kind, _of_items(value.values() if kind == "dict" else value))
@@ -66,7 +69,7 @@ def could_stand_for(one: Any, other: Any, same_sizes: bool) -> bool:
     """
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         shapes = (one.shape, other.shape) if same_sizes else (one.shape[1:], other.shape[1:])
-        return one.dtype == other.dtype and one.ndim == other.ndim and shapes[0] == shapes[1]
+        return one.dtype.kind == other.dtype.kind and one.ndim == other.ndim and shapes[0] == shapes[1]
     return _fits(likeness(one), likeness(other))
 
 
@@ -74,7 +77,7 @@ def _fits(one: Likeness, other: Likeness) -> bool:
     if other == _NONE:
         return True
     if one == _NONE:
-        return other.kind in {family.__name__ for family in _FAMILIES}
+        return other.kind not in _ALWAYS_THERE
     return one.kind == other.kind and (not other.items or all(_any_fits(item, other.items) for item in one.items))
 
 

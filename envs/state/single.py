@@ -22,7 +22,7 @@ from engram.envs.wrappers.symbols import SymbolView
 
 Env = gym.Env[Any, Any]
 
-_KNOWN = ("engram.", "minigrid.", "gymnasium.wrappers.", "gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.")
+_KNOWN = ("engram.", "minigrid.", "gymnasium.wrappers.", "gymnasium.envs.classic_control.")
 """Packages whose envs and wrappers keep in their attributes all that changes."""
 _KNOWN_CLASSES = (MiniGridEnv, SequenceTask, TMaze, Monitor)
 """Classes of which that holds for those derived from them, too."""

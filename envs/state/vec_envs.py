@@ -18,7 +18,7 @@ from engram.envs.state.plain.reading import as_list, read, with_keys
 from engram.envs.state.plain.writing import Plain, UnknownKindError, is_plain, written
 from engram.envs.state.single import Restored, env_state, restore_env
 from engram.envs.state.tensors import restore_tensors, tensors_state
-from engram.envs.state.worker import can_be_asked, restore_in_worker, states_in_workers
+from engram.envs.state.worker import restore_workers, workers_state
 
 _KEYS = ("class", "num_envs", "inside", "action_spaces", "reset_infos", "seeds", "options")
 
@@ -56,7 +56,7 @@ def restore_vec_env(vec_env: VecEnv, state: Any) -> dict[int, Restored]:
     is_of_each = len(infos) == n_envs and all(isinstance(info, dict | None) for info in infos)
     if not is_of_each or not _are_seeds(seeds, n_envs) or not _are_options(options, n_envs):
         raise ValueError(f"reset_infos, seeds and options have to be those of {n_envs} envs")
-    restored = _restore_inside(vec_env, fields["inside"])
+    restored = _restore_inside(vec_env, fields["inside"], [info or {} for info in infos])
     begun = {row: one for row, one in enumerate(restored) if one.begun is not None}
     vec_env.reset_infos = [info or {} for info in infos]
     vec_env._seeds = seeds
@@ -78,7 +78,7 @@ def _inside(vec_env: VecEnv) -> Plain:
         case DummyVecEnv():
             return [env_state(env) for env in vec_env.envs]
         case SubprocVecEnv():
-            return states_in_workers(vec_env) if can_be_asked(vec_env) else None
+            return workers_state(vec_env)
         case TensorVecEnv():
             return tensors_state(vec_env)
         case GymnasiumVecEnv():
@@ -90,7 +90,7 @@ def _inside(vec_env: VecEnv) -> Plain:
     return None
 
 
-def _restore_inside(vec_env: VecEnv, inside: Any) -> list[Restored]:
+def _restore_inside(vec_env: VecEnv, inside: Any, reset_infos: list[dict[str, Any]]) -> list[Restored]:
     """Bring the envs to where others stood; return how each came out of it."""
     rows, untyped = range(vec_env.num_envs), cast(Any, vec_env)
     if inside is None:
@@ -110,10 +110,7 @@ def _restore_inside(vec_env: VecEnv, inside: Any) -> list[Restored]:
                 vec_env.go_on_from_envs()
             return restored
         case SubprocVecEnv():
-            states = _of_each(vec_env, inside)
-            if not can_be_asked(vec_env):
-                raise ValueError("the envs of this SubprocVecEnv cannot be asked: make them by make_vec_env")
-            return [restore_in_worker(vec_env, row, states[row]) for row in rows]
+            return restore_workers(vec_env, inside, reset_infos)
         case TensorVecEnv():
             restore_tensors(vec_env, inside)
         case GymnasiumVecEnv():

@@ -58,7 +58,7 @@ class Writer:
         if kind is tuple:
             return {"tuple": self._items(value)}
         if kind is frozenset:
-            return {"frozenset": self._items(value)}
+            return {"frozenset": self._items(_in_order(value))}
         if kind in _RECORD_NAMES:
             return {"record": _RECORD_NAMES[kind], "items": [self.write(item) for item in value]}
         if isinstance(value, np.generic) and value.dtype.kind in NUMERIC:
@@ -89,7 +89,7 @@ class Writer:
         if kind is list:
             return {"list": self._items(value)}
         if kind is set:
-            return {"set": self._items(value)}
+            return {"set": self._items(_in_order(value))}
         if kind is deque:
             return {"deque": self._items(value), "maxlen": value.maxlen}
         if kind is dict:
@@ -128,6 +128,14 @@ def plain_generator(generator: np.random.Generator) -> Plain:
     """Return the state of a generator."""
     state: dict[str, Plain] = copy.deepcopy(dict(generator.bit_generator.state))  # of which arrays are parts
     return state
+
+
+def _in_order(items: Collection[Any]) -> list[Any]:
+    """Return the items of a set in an order that does not depend on how it came about, if they have one."""
+    try:
+        return sorted(items)
+    except TypeError:
+        return list(items)
 
 
 def _packed(items: Collection[Any]) -> npt.NDArray[Any] | None:
