@@ -18,7 +18,7 @@ from engram.envs.wrappers.symbols import ViewEncoder
 _NAMES: dict[type[Any], set[str]] = {
     gym.Env: {"_np_random_seed", "metadata", "render_mode", "spec"},
     gym.Wrapper: {"env", "_metadata", "_cached_spec", "_action_space", "_observation_space", "_saved_kwargs"},
-    gym.vector.VectorWrapper: {"env"},
+    gym.vector.VectorWrapper: {"env", "_metadata", "_saved_kwargs"},
     MiniGridEnv: {"width", "height", "agent_view_size", "see_through_walls", "screen_size", "render_size"},
     Monitor: {"t_start", "results_writer"},
     TMaze: {"_frames"},
@@ -26,7 +26,7 @@ _NAMES: dict[type[Any], set[str]] = {
 }
 """Of a class and those derived from it."""
 _OF_SCREENS = {"window", "clock", "screen", "surf", "isopen", "viewer"}
-_TYPES = (gym.Space, EnvSpec, ViewEncoder, Part)
+_TYPES = (gym.Space, gym.vector.AutoresetMode, EnvSpec, ViewEncoder, Part)
 
 
 def state_of(layer: Any) -> dict[str, Any]:

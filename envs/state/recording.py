@@ -7,8 +7,9 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
+from engram.envs.state.likeness import could_stand_for
 from engram.envs.state.plain.reading import as_list, read, read_generator, with_keys
-from engram.envs.state.plain.writing import Plain, UnknownKindError, plain_generator, written
+from engram.envs.state.plain.writing import NUMERIC, Plain, UnknownKindError, plain_generator, written
 
 _MOST_ACTIONS = 1 << 20
 """An episode that is longer is not recorded to its end, and cannot be played again."""
@@ -65,6 +66,8 @@ class Recorded(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs)
     def play_again(self, recording: Any) -> bool:
         """Play what was recorded; return whether it led to the same observation, and to the same random numbers.
 
+        An episode has to have begun before.
+
         Raises:
             ValueError: if it is no recording (see `reading` for other errors).
         """
@@ -72,6 +75,11 @@ class Recorded(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs)
         seed, options, actions = fields["seed"], read(fields["options"]), _read_actions(fields["actions"])
         if not isinstance(seed, int | None) or not isinstance(options, dict | None):
             raise ValueError("a recording begins with a seed and options")
+        shape = self.action_space.shape
+        if shape is not None and not all(np.shape(action) == shape for action in actions):
+            raise ValueError(f"a recording of other actions than those of {self.action_space}")
+        if not could_stand_for(read(fields["observation"]), self._observation, same_sizes=True):
+            raise ValueError(f"a recording of other observations than those of {self.observation_space}")
         before, after = (None if one is None else read_generator(one) for one in (fields["generator"], fields["after"]))
         try:
             if before is not None:
@@ -102,7 +110,7 @@ def _written_actions(actions: list[Any]) -> Plain:
 
 
 def _read_actions(plain: Any) -> list[Any]:
-    if isinstance(plain, np.ndarray):
+    if isinstance(plain, np.ndarray) and plain.dtype.kind in NUMERIC:
         return list(plain.copy())
     return as_list(read(plain))
 
