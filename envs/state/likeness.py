@@ -30,7 +30,7 @@ class Likeness(NamedTuple):
 
 
 _NUMBER, _TEXT, _NONE = Likeness("number"), Likeness("text"), Likeness("nothing")
-_ALWAYS_THERE = {_NUMBER.kind, _TEXT.kind, "record", *(kind for kind, _ in _COLLECTIONS)}
+_ALWAYS_THERE = {_NUMBER.kind, _TEXT.kind, "record", "Generator", "Grid", "Instr", *(kind for kind, _ in _COLLECTIONS)}
 
 
 def likeness(value: Any) -> Likeness:
@@ -44,7 +44,7 @@ def likeness(value: Any) -> Likeness:
     if isinstance(value, np.ndarray):
         return Likeness("sequence", frozenset([_NUMBER] if value.ndim == 1 else [Likeness("sequence")]))
     if hasattr(value, "_fields"):  # a named tuple
-        return Likeness("record", _of_items(value) | {Likeness(type(value).__qualname__)})
+        return Likeness("record", _of_items(value))
     kind = next((kind for kind, classes in _COLLECTIONS if isinstance(value, classes)), None)
     if kind is not None:
         return Likeness(kind, _of_items(value.values() if kind == "dict" else value))
@@ -60,7 +60,7 @@ def could_stand_for(one: Any, other: Any, same_sizes: bool) -> bool:
     """Return whether a value could stand where another stands.
 
     Nothing is known of what may stand where nothing stands, nor of the items of what is empty. Where something stands
-    may be nothing later if it is an object, but not if it is a number, a text or a collection.
+    may be nothing later if it is a thing or a room, but not if it is a number, a text, a collection, or the like.
 
     Args:
         one: the value.

@@ -68,14 +68,11 @@ def restore_env(env: Env, state: Any) -> Restored:
         raise ValueError(f"{_name(env)} consists of {', '.join(classes)}, the state does not")
     generators = ActionGenerators(layers(env), fields["action_spaces"])
     _below_monitors(env).reset()  # so that all attributes are there
-    attributes = [
-        read_attributes(layer, chain, one[_READ]) if _READ in one else {}
-        for layer, one in zip(chain, states, strict=True)
-    ]
+    attributes = [_read(layer, chain, one) for layer, one in zip(chain, states, strict=True)]
     is_exact = True
     for layer, one, values in zip(chain, states, attributes, strict=True):
-        vars(layer).update(values)
-        is_exact &= _bring(layer, one)
+        vars(layer).update(values or {})
+        is_exact &= _bring(layer, one) and values is not None
     for layer in chain:
         if isinstance(layer, SymbolView) and layer.encoder is not None:
             layer.encoder.renew()
@@ -101,6 +98,19 @@ def _layer_state(layer: Env, chain: list[Env]) -> Plain:
         except UnknownKindError:
             pass
     return {"class": name, _UNKNOWN: generator_of(layer)}
+
+
+def _read(layer: Env, chain: list[Env], state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the attributes of a layer, if it has some; None if they are not those of a class that a user has derived.
+
+    One that gets attributes only while it is stepped is no reason to refuse a state.
+    """
+    try:
+        return read_attributes(layer, chain, state[_READ]) if _READ in state else {}
+    except ValueError:
+        if type(layer).__module__.startswith((*_KNOWN, "stable_baselines3.")):
+            raise
+        return None
 
 
 def _bring(layer: Env, state: Mapping[str, Any]) -> bool:

@@ -93,7 +93,7 @@ def _inside(vec_env: VecEnv) -> Plain:
 def _restore_inside(vec_env: VecEnv, inside: Any, reset_infos: list[dict[str, Any]]) -> list[Restored]:
     """Bring the envs to where others stood; return how each came out of it."""
     rows, untyped = range(vec_env.num_envs), cast(Any, vec_env)
-    if inside is None:
+    if inside is None and not isinstance(vec_env, DummyVecEnv | TensorVecEnv):
         return _begun_anew(vec_env)
     match vec_env:
         case TMazeVecEnv():

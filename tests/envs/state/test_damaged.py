@@ -65,8 +65,7 @@ def is_refused(vec_env, state):
     try:
         set_state(vec_env, state)
     except ValueError as error:
-        assert "\n" not in str(error)
-        return True
+        return "\n" not in str(error)
     return False
 
 
@@ -99,7 +98,9 @@ def test_an_unknown_part_is_refused(envs_and_state):
         assert is_refused(vec_env, damaged(state, (*path, "more"), lambda whole, key: whole.update(more=1))), path
 
 
-@pytest.mark.parametrize("wrong", [{"__reduce__": "os.system"}, {"kind": "Popen", "attributes": {}}, [[1]], b"\x80", object()])
+@pytest.mark.parametrize(
+    "wrong", [{"__reduce__": "os.system"}, {"kind": "Popen", "attributes": {}}, [[1]], b"\x80", object()]
+)
 def test_what_is_no_such_part_is_refused(envs_and_state, wrong):
     vec_env, state = envs_and_state
     for path in some([path for path in parts(state) if path and "reset_infos" not in path], 40):

@@ -158,9 +158,10 @@ def test_envs_on_a_device_go_on(env_id, arguments):
         stopped.step_tensors(torch.as_tensor(rng.integers(stopped.action_space.n, size=N_ENVS)))
     state = round_trip(get_state(stopped))
     assert set_state(other, state) == []
-    assert_same([{**one, "episode": None} for one in other.ended_episodes()], [
-        {**one, "episode": None} for one in stopped.ended_episodes()
-    ])
+    assert_same(
+        [{**one, "episode": None} for one in other.ended_episodes()],
+        [{**one, "episode": None} for one in stopped.ended_episodes()],
+    )
     _, ended = assert_goes_on(stopped, other, steps=90)
     assert ended > N_ENVS
     assert other.layouts_seen == stopped.layouts_seen
