@@ -48,5 +48,5 @@ def _put(owner: Any, attribute: str, array: npt.NDArray[Any]) -> None:
 
 
 def _array(value: Any) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.array(value.cpu() if isinstance(value, Tensor) else value)
+    array: npt.NDArray[Any] = np.array(value.cpu().numpy() if isinstance(value, Tensor) else value)
     return array

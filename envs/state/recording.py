@@ -76,7 +76,7 @@ class Recorded(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs)
         if not isinstance(seed, int | None) or not isinstance(options, dict | None):
             raise ValueError("a recording begins with a seed and options")
         shape = self.action_space.shape
-        if shape is not None and not all(np.shape(action) == shape for action in actions):
+        if shape is not None and not all(np.size(action) == np.prod(shape) for action in actions):
             raise ValueError(f"a recording of other actions than those of {self.action_space}")
         if not could_stand_for(read(fields["observation"]), self._observation, same_sizes=True):
             raise ValueError(f"a recording of other observations than those of {self.observation_space}")

@@ -123,6 +123,22 @@ def test_a_number_in_place_of_a_text_and_a_text_in_place_of_a_number_are_refused
         assert is_refused(vec_env, damaged(state, path, put)), path
 
 
+@pytest.mark.parametrize("name", ["step_count", "agent_pos", "mission", "grid", "scene", "open_cells", "cues"])
+def test_nothing_in_place_of_something_is_refused(name):
+    vec_env = begun(MAKES["grid"])
+    state = round_trip(get_state(vec_env))
+    state["envs"]["inside"][1]["layers"][-1]["attributes"]["values"][name] = None
+    assert is_refused(vec_env, state)
+
+
+@pytest.mark.parametrize(("row", "value"), [(0, 99), (0, -1), (1, 999), (2, 9)])
+def test_a_place_beyond_a_tmaze_is_refused(row, value):
+    vec_env = begun(MAKES["tmaze"])
+    state = round_trip(get_state(vec_env))
+    state["envs"]["inside"]["standing"][row, 1] = value
+    assert is_refused(vec_env, state)
+
+
 def test_arrays_of_another_type_or_number_of_axes_are_refused(envs_and_state):
     vec_env, state = envs_and_state
     paths = [path for path in parts(state) if isinstance(part_at(state, path), np.ndarray)]
