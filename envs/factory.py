@@ -22,6 +22,9 @@ from engram.envs.device.tmaze import TensorTMaze
 from engram.envs.registered import make_drawing, make_registered
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
+from engram.envs.state.recording import Recorded
+from engram.envs.state.single import is_known
+from engram.envs.state.worker import Asked
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
@@ -76,7 +79,7 @@ def make_env(
         ValueError: if the id, the module or an argument does not exist or does not fit this environment.
     """
     check_kinds(locals())
-    env = make_registered(env_id, dict(kwargs or {}), module)
+    env = _recorded(make_registered(env_id, dict(kwargs or {}), module))
     bare = env.unwrapped
     if is_minigrid(env):
         env = as_seen(env, env_id, view_size, useful_actions, pixels, odometry, mission)
@@ -120,7 +123,7 @@ def adapt_env(env: gym.Env[Any, Any] | str) -> gym.Env[Any, Any]:
         env = make_drawing(env)
     if is_minigrid(env) and not is_shown(env):
         return as_seen(env, env.spec.id if env.spec is not None else type(env.unwrapped).__name__)
-    return flattened(env)
+    return flattened(_recorded(env))
 
 
 def make_vec_env(
@@ -232,4 +235,9 @@ def make_tensor_env(
 def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     """Make an environment in a process that ignores Ctrl-C, so that its parent decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return make()
+    return Asked(make())
+
+
+def _recorded(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Let the actions of an env be recorded, if there is no other way to bring it back to where it stood."""
+    return env if is_known(env) else Recorded(env)

@@ -55,7 +55,7 @@ class GymnasiumVecEnv(VecEnv):
         self._resets_by_mask = takes_reset_mask and self._mode != AutoresetMode.SAME_STEP
         self.resets_take_a_step = self._mode == AutoresetMode.NEXT_STEP and not takes_reset_mask
         self.env = env
-        self._begins = np.zeros(env.num_envs, dtype=bool)  # whose next step is the reset
+        self.begins = np.zeros(env.num_envs, dtype=bool)  # whose next step is the reset
         self._actions: Any = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -65,7 +65,7 @@ class GymnasiumVecEnv(VecEnv):
             seeds = seeds[0]  # an env that is one object takes one
         observations, infos = self.env.reset(seed=seeds)
         self._reset_seeds()
-        self._begins[:] = False
+        self.begins[:] = False
         self.reset_infos = infos_of(infos, self.num_envs)
         first: VecEnvObs = _copied(observations)
         return first
@@ -79,7 +79,7 @@ class GymnasiumVecEnv(VecEnv):
         terminated, truncated = np.array(terminated, dtype=bool), np.array(truncated, dtype=bool)
         dones = terminated | truncated
         of_rows = infos_of(infos, self.num_envs)
-        begun = self._begins.copy()
+        begun = self.begins.copy()
         for row in np.flatnonzero(dones).tolist():
             if self._mode == AutoresetMode.SAME_STEP:
                 last, of_rows[row], self.reset_infos[row] = of_ended(of_rows[row])
@@ -98,7 +98,7 @@ class GymnasiumVecEnv(VecEnv):
             for row in np.flatnonzero(begun).tolist():
                 self.reset_infos[row] = of_rows[row]
                 of_rows[row] = {"reset_only": True, "TimeLimit.truncated": False}
-            self._begins = dones
+            self.begins = dones
             dones = dones | begun
         return observations, np.asarray(rewards, dtype=np.float32), dones, of_rows
 

@@ -57,6 +57,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "envs/tasks/tmaze",
         "envs/wrappers",
     },
+    "envs/state/plain": {"envs/tasks/mazes", "envs/tasks/mazes/generation"},  # whose scenes it knows by name
+    "envs/state": {
+        "envs",
+        "envs/batched",
+        "envs/device",
+        "envs/state/plain",
+        "envs/tasks/sequences",
+        "envs/tasks/tmaze",
+        "envs/wrappers",
+    },
     "envs/play": {
         "cli/terminal",
         "envs",

@@ -44,6 +44,7 @@ class SequenceVecEnv(BatchedVecEnv):
         self._answers, self._right = _widened(self._answers, scored), _widened(self._right, scored)
         self._seen[row, : steps + 1] = bare.observations
         self._answers[row, :scored] = bare.right_answers
+        self._right[row] = np.arange(self._right.shape[1]) < bare.right  # which of them were, matters to nobody
         self._times[row], self._shown[row] = bare.time, bare.shown
         self._first[row], self._last[row] = steps - scored, steps - 1
 

@@ -63,10 +63,29 @@ class TMazeVecEnv(DummyVecEnv):
 
     def reset(self) -> VecEnvObs:
         observations = super().reset()
-        for row in range(self.num_envs):
-            self._begin(row)
-        self._begun = True
+        self._begin_all()
         return observations
+
+    def standing(self) -> Numbers:
+        """Return cells, steps and no-ops [3, N] of the episodes so far; see `go_on_from`."""
+        return self._columns[-3:].copy()
+
+    def go_on_from(self, standing: Numbers) -> None:
+        """Go on in the episodes that the single envs have drawn.
+
+        Args:
+            standing: [3, N] int64, where in them to stand, as `standing` returned it.
+
+        Raises:
+            ValueError: if that is nowhere in them.
+        """
+        self._begin_all()
+        _, _, junctions, limits, *_ = self._columns
+        positions, steps, no_ops = standing
+        is_within = (positions <= junctions) & (steps < limits) & (no_ops <= steps)
+        if not (is_within.all() and (standing >= 0).all()):
+            raise ValueError("a T-Maze has no such cell or step")
+        self._columns[-3:] = standing
 
     def step_wait(self) -> VecEnvStepReturn:
         if not self._begun:
@@ -122,6 +141,11 @@ class TMazeVecEnv(DummyVecEnv):
             seconds = round(time.time() - monitor.t_start, 6)
             outcome["episode"] = {"r": round(total, 6), "l": steps, "t": seconds, "is_success": success}
         return outcome
+
+    def _begin_all(self) -> None:
+        for row in range(self.num_envs):
+            self._begin(row)
+        self._begun = True
 
     def _begin(self, row: int) -> None:
         """Copy what an environment has drawn for its next episode."""

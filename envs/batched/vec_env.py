@@ -88,10 +88,14 @@ class BatchedVecEnv(DummyVecEnv):
     def reset(self) -> VecEnvObs:
         self._begun = self._moved = False
         observations = super().reset()
+        self.go_on_from_envs()
+        return observations
+
+    def go_on_from_envs(self) -> None:
+        """Go on from where the single envs stand now, each in mid-episode."""
         for row in range(self.num_envs):
             self._load(row)
-        self._begun = True
-        return observations
+        self._begun, self._moved = True, False
 
     def step_wait(self) -> VecEnvStepReturn:
         if not self._begun:

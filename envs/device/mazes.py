@@ -10,7 +10,7 @@ from torch import Tensor
 from engram.envs.batched.maze_tables import MazeTables, has_tables
 from engram.envs.batched.sight import CUE
 from engram.envs.batched.vec_env import find
-from engram.envs.device.tensor_env import Observations, TensorEnv, TensorStep, bank_seeds
+from engram.envs.device.tensor_env import Observations, TensorEnv, TensorStep, bank_seeds, check_bank
 from engram.envs.tasks.mazes.match import Match
 from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.visibility import Cell
@@ -52,9 +52,18 @@ class TensorMazes(TensorEnv):
         bare: Any = env.unwrapped
         if not has_tables(env) or not isinstance(bare, Match | MazeMatch | MemoryEnv):
             raise ValueError("TensorMazes is for Room, Match, maze match and MiniGrid-Memory, with a view of at most 9")
-        tables = MazeTables(env, episodes)
-        self.seeds, starts = bank_seeds(seed, episodes), []
-        for maze, episode_seed in enumerate(self.seeds):
+        self._env = env
+        self.draw_bank(bank_seeds(seed, episodes))
+        self._has_odometry = find(env, OdometrySeen) is not None
+        self._places, self._headings = self._tensor(PLACES), self._tensor(TURNS)
+        self.walkers = Walkers(*torch.zeros((4, n_envs), dtype=torch.int64, device=self.device))
+
+    def draw_bank(self, seeds: list[int]) -> None:
+        check_bank(self.seeds, seeds)
+        env, tables = self._env, MazeTables(self._env, len(seeds))
+        bare: Any = env.unwrapped
+        self.seeds, self.layouts, starts = seeds, [], []
+        for maze, episode_seed in enumerate(seeds):
             _, info = env.reset(seed=episode_seed)
             self.layouts.append(info["layout"])
             tables.load(maze, env)
@@ -71,10 +80,10 @@ class TensorMazes(TensorEnv):
         )
         self._spread, self._masks, self._palette = map(self._tensor, (lights.spread, lights.masks, lights.palette))
         self._turns, self._goes = self._tensor(tables.turns), self._tensor(tables.goes)
-        self._has_odometry = find(env, OdometrySeen) is not None
         self._columns_and_rows = tables.columns_and_rows
-        self._places, self._headings = self._tensor(PLACES), self._tensor(TURNS)
-        self.walkers = Walkers(*torch.zeros((4, n_envs), dtype=torch.int64, device=self.device))
+
+    def standing(self) -> dict[str, Tensor]:
+        return self.walkers._asdict()
 
     def reset(self) -> tuple[Observations, Tensor]:
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram.envs.device.tensor_env import TensorEnv, TensorStep, bank_seeds
+from engram.envs.device.tensor_env import TensorEnv, TensorStep, bank_seeds, check_bank
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
 
 
@@ -32,10 +32,18 @@ class TensorSequences(TensorEnv):
         task = env.unwrapped
         if not isinstance(task, SequenceTask) or type(task).step is not SequenceTask.step:
             raise ValueError("TensorSequences is for sequence tasks")
+        self._env = env
+        self.draw_bank(bank_seeds(seed, episodes))
+        # Of every env: the number of its episode, the time, and its right answers so far.
+        self.episodes, self._times, self._right = torch.zeros((3, n_envs), dtype=torch.int64, device=self.device)
+
+    def draw_bank(self, seeds: list[int]) -> None:
+        check_bank(self.seeds, seeds)
+        task: Any = self._env.unwrapped
         drawn, answers, shown = [], [], []
-        self.seeds = bank_seeds(seed, episodes)
-        for episode_seed in self.seeds:
-            env.reset(seed=episode_seed)
+        self.seeds = seeds
+        for episode_seed in seeds:
+            self._env.reset(seed=episode_seed)
             drawn.append(task.observations)
             answers.append(task.right_answers)
             shown.append(task.shown)
@@ -48,8 +56,9 @@ class TensorSequences(TensorEnv):
         self.lengths = torch.as_tensor([len(seen) - 1 for seen in drawn], device=self.device)
         self.scored = torch.as_tensor([len(right) for right in answers], device=self.device)
         self.shown = torch.as_tensor(shown, device=self.device)
-        # Of every env: the number of its episode, the time, and its right answers so far.
-        self.episodes, self._times, self._right = torch.zeros((3, n_envs), dtype=torch.int64, device=self.device)
+
+    def standing(self) -> dict[str, Tensor]:
+        return {"episodes": self.episodes, "times": self._times, "right": self._right}
 
     def reset(self) -> tuple[Tensor, Tensor]:
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))

@@ -43,6 +43,8 @@ class TensorEnv(ABC):
         self._n_actions = int(cast(gym.spaces.Discrete, env.action_space).n)
         self.layouts: list[str] = []
         """Keys of the layouts that can be drawn, by their numbers; empty if the task has none (see `layout_key`)."""
+        self.seeds: list[int] = []
+        """Of the episodes of the bank; empty if there is none."""
         self.generator = torch.Generator(self.device)
         if seed is None:
             self.generator.seed()
@@ -63,6 +65,24 @@ class TensorEnv(ABC):
         Raises:
             ValueError: on a CPU, if there is no such action; see `check_actions`.
         """
+
+    @abstractmethod
+    def standing(self) -> dict[str, Tensor]:
+        """Return the tensors that say where the envs stand, by name; with the generator they decide all that follows.
+
+        Who changes them moves the envs.
+        """
+
+    def draw_bank(self, seeds: list[int]) -> None:
+        """Draw the episodes of the bank anew; all envs have to begin anew, too.
+
+        Args:
+            seeds: one for each episode.
+
+        Raises:
+            ValueError: if there is no bank, or the seeds are not as many.
+        """
+        raise ValueError(f"{type(self).__name__} has no bank of episodes")
 
     def check_actions(self, actions: Tensor) -> None:
         """Refuse actions [B] that there are not, on a CPU.
@@ -90,3 +110,13 @@ def bank_seeds(seed: int | None, episodes: int) -> list[int]:
     """Draw the seeds of the episodes of a bank, so that any of them can be played again by the single env."""
     seeds: list[int] = np.random.default_rng(seed).integers(2**31, size=episodes).tolist()
     return seeds
+
+
+def check_bank(present: list[int], seeds: list[int]) -> None:
+    """Refuse to draw a bank anew with more or fewer episodes than are present; none are present at first.
+
+    Raises:
+        ValueError: if the seeds are not as many.
+    """
+    if present and len(seeds) != len(present):
+        raise ValueError(f"a bank of {len(present)} episodes takes as many seeds, not {len(seeds)}")

@@ -65,6 +65,9 @@ class TensorTMaze(TensorEnv):
     def layout_numbers(self) -> Tensor:
         return self.corridors.layouts
 
+    def standing(self) -> dict[str, Tensor]:
+        return self.corridors._asdict()
+
     def reset(self) -> tuple[Tensor, Tensor]:
         self._begin(torch.ones(self.n_envs, dtype=torch.bool, device=self.device))
         return self._observe()

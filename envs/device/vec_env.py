@@ -33,40 +33,40 @@ class TensorVecEnv(VecEnv):
         self.layouts_seen: set[str] = set()
         self._started = time.time()
         # Of the episodes that are played: what was paid so far, and their steps.
-        self._returns = torch.zeros(env.n_envs, dtype=torch.float64, device=env.device)
-        self._lengths = torch.zeros(env.n_envs, dtype=torch.int64, device=env.device)
+        self.returns = torch.zeros(env.n_envs, dtype=torch.float64, device=env.device)
+        self.lengths = torch.zeros(env.n_envs, dtype=torch.int64, device=env.device)
         # Of the steps since `ended_episodes`: ended, success, return, length and number of the layout, [B] each.
-        self._steps: list[tuple[Tensor, ...]] = []
-        self._episodes = np.zeros(env.n_envs, dtype=np.int64)
+        self.steps_not_told: list[tuple[Tensor, ...]] = []
+        self.episodes_ended = np.zeros(env.n_envs, dtype=np.int64)
         super().__init__(env.n_envs, env.observation_space, env.action_space)
 
     def reset(self) -> VecEnvObs:
         observations, cue_visible = self.env.reset()
         self.reset_infos = [{"cue_visible": visible} for visible in cue_visible.tolist()]
-        self._returns.zero_()
-        self._lengths.zero_()
-        self._steps.clear()
+        self.returns.zero_()
+        self.lengths.zero_()
+        self.steps_not_told.clear()
         return _arrays(observations)
 
     def step_tensors(self, actions: Tensor) -> TensorStep:
         """Take one step in every env, and ask nothing of the device; `actions` are [B] int64."""
         layouts = self.env.layout_numbers().clone()
         step = self.env.step(actions.to(self.env.device))
-        self._returns += step.rewards
-        self._lengths += 1
+        self.returns += step.rewards
+        self.lengths += 1
         ended = step.terminated | step.truncated
-        self._steps.append((ended, step.successes, self._returns.clone(), self._lengths.clone(), layouts))
-        self._returns.masked_fill_(ended, 0)
-        self._lengths.masked_fill_(ended, 0)
+        self.steps_not_told.append((ended, step.successes, self.returns.clone(), self.lengths.clone(), layouts))
+        self.returns.masked_fill_(ended, 0)
+        self.lengths.masked_fill_(ended, 0)
         return step
 
     def ended_episodes(self) -> list[dict[str, Any]]:
         """Return the infos of the episodes that ended since the last call, in the order in which they ended."""
-        if not self._steps:
+        if not self.steps_not_told:
             return []
-        ended, *parts = (torch.stack(part) for part in zip(*self._steps, strict=True))
-        self._steps.clear()
-        self._episodes += _array(ended.sum(0))
+        ended, *parts = (torch.stack(part) for part in zip(*self.steps_not_told, strict=True))
+        self.steps_not_told.clear()
+        self.episodes_ended += _array(ended.sum(0))
         seconds, infos = round(time.time() - self._started, 6), []
         for success, paid, length, layout in zip(*(part[ended].tolist() for part in parts), strict=True):
             episode = {"r": round(paid, 6), "l": length, "t": seconds, "is_success": success}
@@ -109,7 +109,7 @@ class TensorVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         own: dict[str, Sequence[Any]] = {"render_mode": [None] * self.num_envs}
         if self.env.layouts:
-            own |= {"layouts_seen": [self.layouts_seen] * self.num_envs, "episodes_begun": self._episodes.tolist()}
+            own |= {"layouts_seen": [self.layouts_seen] * self.num_envs, "episodes_begun": self.episodes_ended.tolist()}
         if attr_name not in own:
             raise AttributeError(f"envs on a device have no {attr_name!r} of their own")
         return [own[attr_name][row] for row in self._get_indices(indices)]

@@ -50,8 +50,7 @@ class ViewEncoder:
     def image(self) -> Image:
         """Return what the agent sees now, as (V, V, 3) object, color and state ids."""
         env = self._env
-        if self._grid_changed():
-            self._encode_grid()
+        self.renew()
         key = (int(env.agent_pos[0]), int(env.agent_pos[1]), int(env.agent_dir))
         image = self._images.get(key)
         if image is None:
@@ -60,6 +59,11 @@ class ViewEncoder:
         if env.carrying is not None:
             image[len(image) // 2, -1] = env.carrying.encode()
         return image
+
+    def renew(self) -> None:
+        """Encode the grid again if it has changed."""
+        if self._grid_changed():
+            self._encode_grid()
 
     def _grid_changed(self) -> bool:
         # List equality compares identities first, so it costs about a nanosecond a cell. Doors change in place.
