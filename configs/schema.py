@@ -168,7 +168,7 @@ class EvalConfig:
 class SnapshotsConfig:
     """Files in the run folder from which a training that was stopped goes on: python train.py resume=RUN."""
 
-    every: float = option("seconds between two of them; the first comes after a minute at the latest", 120.0, low=1)
+    every: float = option("seconds between two of them; the first comes after a minute at the latest", 120.0, low=0)
     keep: int = option("how many are kept, the latest", 2, low=1)
 
 

@@ -7,7 +7,7 @@ tensors. JSON has no arrays, and no numbers that are not finite: in their place 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | NDArray[Any] | Tensor | None"
+Plain: TypeAlias = "bool | int | float | str | Sequence[Plain] | Mapping[str, Plain] | NDArray[Any] | Tensor | None"
 """What can be written: tuples are written, too, and come back as lists."""
 
 MARK = "$"

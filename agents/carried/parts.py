@@ -113,7 +113,7 @@ def _put_log(model: Any, state: Any) -> None:
     log = model.logger
     for name, (value, count, excluded) in state.items():
         log.name_to_value[name], log.name_to_count[name] = value, count
-        log.name_to_excluded[name] = None if excluded is None else tuple(excluded)  # type: ignore[assignment]
+        log.name_to_excluded[name] = None if excluded is None else tuple(excluded)
 
 
 def _put_return_scale(model: Any, state: Any) -> None:

@@ -191,7 +191,7 @@ def test_bounds_follow_from_what_a_number_is() -> None:
     fractions = {"env.random_actions", "env.chance", "ppo.learning_rate", "ppo.learning_rate_final", "ppo.gamma"}
     fractions |= {"ppo.gae_lambda", "ppo.clip_range", "ppo.novelty_fraction"}
     counts = {"total_timesteps", "torch_threads", "env.n_envs", "eval.every", "eval.episodes", "eval.n_envs"}
-    counts |= {
+    counts |= {"snapshots.keep"} | {
         f"ppo.{name}" for name in ("n_steps", "batch_size", "n_epochs", "chunk_length", "features_dim", "net_arch")
     }
     for name, key in schema_keys(TrainConfig).items():

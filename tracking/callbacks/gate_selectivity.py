@@ -20,6 +20,8 @@ class GateSelectivity(BaseCallback):
     `memory/gate_elsewhere`.
     """
 
+    _shown: Tensor  # [B] before the step: 1 where the cue shows, 0 where it does not, -1 where nobody tells
+
     def get_state(self) -> Plain:
         """Return in which envs the cue is in sight."""
         return self._shown.clone()
