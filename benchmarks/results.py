@@ -1,6 +1,7 @@
 """Keeps the tables of results: each a JSON file that says how every row was made, and a Markdown fragment made from it.
 
     python -m benchmarks.results runs/room-episodic-lstm/seed* --row "episodic memory" --out docs/results/room.json
+    python -m benchmarks.results runs/room-*/seed7* --row "episodic memory" --more-seeds --out docs/results/room.json
     python -m benchmarks.results --out docs/results/room.json     # write docs/results/room.md anew
     python -m benchmarks.results runs/room-*/seed*                # print only
 
@@ -99,6 +100,7 @@ def main() -> int:
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders that have been evaluated")
     parser.add_argument("--out", type=Path, help="JSON file of the table; the fragment is written beside it, as .md")
     parser.add_argument("--row", help="name of the row (default: that of the folder that the runs lie in)")
+    parser.add_argument("--more-seeds", action="store_true", help="add to the seeds of a row instead of replacing it")
     parser.add_argument("--note", default="", help="what else is to be said of the row")
     parser.add_argument("--title", help="title of the table (default: that of the file, or its name)")
     options = parser.parse_args()
@@ -119,7 +121,7 @@ def main() -> int:
         for name, runs in groups.items():
             row = row_of(options.row or name, runs)
             row.note = f"{row.note} {options.note}".strip()
-            table.put(row)
+            table.put(row, more_seeds=options.more_seeds)
         fragment = table.markdown()
         if options.out:
             write_json(options.out, asdict(table))

@@ -6,9 +6,10 @@ import json
 import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 COLUMNS = {
     "greedy": ("intact",),
@@ -48,6 +49,35 @@ class Row:
                 if column not in COLUMNS or len(listed) != len(self.seeds):
                     raise ValueError(f"row {self.name!r}, {setting}, {column}: a rate is needed for each seed")
 
+    def with_seeds_of(self, other: Row) -> Row:
+        """Return a row with the seeds of another one, too; of settings and columns, those that both have.
+
+        Raises:
+            ValueError: if the other is of another agent, training or number of episodes, or has a seed of this one.
+        """
+        for key in ("name", "command", "steps", "episodes"):
+            if getattr(self, key) != getattr(other, key):
+                raise ValueError(f"{self.name}: {key} is {getattr(other, key)}, and was {getattr(self, key)} before")
+        seeds = [*self.seeds, *other.seeds]
+        if len({*seeds}) < len(seeds):
+            raise ValueError(f"{self.name}: two runs have the same seed")
+        order = sorted(range(len(seeds)), key=seeds.__getitem__)
+
+        def joined(one: list[Any], more: list[Any]) -> list[Any]:
+            return [[*one, *more][place] for place in order]
+
+        values = {
+            setting: {
+                column: joined(rates[column], other.values[setting][column])
+                for column in rates
+                if column in other.values[setting]
+            }
+            for setting, rates in self.values.items()
+            if setting in other.values
+        }
+        commits = joined(self.commits, other.commits)
+        return replace(self, seeds=joined(self.seeds, other.seeds), commits=commits, values=values)
+
 
 @dataclass
 class Table:
@@ -69,11 +99,16 @@ class Table:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a table of results ({error})") from error
 
-    def put(self, row: Row) -> None:
-        """Add a row, in the place of one of the same name."""
+    def put(self, row: Row, *, more_seeds: bool = False) -> None:
+        """Add a row, in the place of one of the same name, or to its seeds.
+
+        Raises:
+            ValueError: if seeds are added that do not belong to the row.
+        """
         names = [other.name for other in self.rows]
         if row.name in names:
-            self.rows[names.index(row.name)] = row
+            place = names.index(row.name)
+            self.rows[place] = self.rows[place].with_seeds_of(row) if more_seeds else row
         else:
             self.rows.append(row)
 

@@ -76,6 +76,28 @@ def test_a_row_is_replaced_and_others_stay(
     assert out.with_suffix(".md").read_text() == fragment
 
 
+def test_seeds_are_added_to_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, row = tmp_path / "table.json", ("--row", "agent")
+    assert call(monkeypatch, run_of(tmp_path, 7, 30), *row, "--out", out) == 0
+    assert call(monkeypatch, run_of(tmp_path, 3, 10), *row, "--more-seeds", "--out", out) == 0
+    (found,) = Table.read(out).rows
+    assert found.seeds == [3, 7]
+    assert found.values["as trained"]["greedy"] == [
+        row_of("agent", [run_of(tmp_path / "again", seed, wins)]).values["as trained"]["greedy"][0]
+        for seed, wins in ((3, 10), (7, 30))
+    ]
+    before = out.read_text()
+    capsys.readouterr()
+    assert call(monkeypatch, run_of(tmp_path / "more", 7), *row, "--more-seeds", "--out", out) == 2
+    assert "two runs have the same seed" in capsys.readouterr().err
+    assert out.read_text() == before
+    other = Row("agent", "another command", [1], ["abc"], 5, 5, {})
+    with pytest.raises(ValueError, match="agent: command is another command"):
+        Table.read(out).put(other, more_seeds=True)
+
+
 def test_a_row_says_that_it_was_played_with_another_number_of_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_run_folder_holds_the_record() -> None:
         "config.yaml",
         "versions.json",
         "metrics.csv",
+        "snapshots",
         "leakage.json",
         "layouts.txt",
         "best.zip",
