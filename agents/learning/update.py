@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from engram.agents.learning.losses import PPOLoss, clipped_values, normalized, ppo_loss
 from engram.agents.policy import MemoryPolicy
@@ -15,6 +16,10 @@ from engram.agents.rollout.buffer import ChunkBuffer
 from engram.agents.rollout.returns import horizon
 from engram.agents.settings import SCHEDULES, check_settings, number_now
 from engram.memory import Replay, State, tree_map
+
+
+class WrongUpdate(ValueError):
+    """An update that would have spoiled the weights."""
 
 
 class UpdateNumbers(NamedTuple):
@@ -88,8 +93,12 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
     Returns:
         the loss of every minibatch, without gradient, and how many passes were completed: fewer than `n_epochs` if the
         policy moved further than `target_kl` allows.
+
+    Raises:
+        WrongUpdate: if a gradient is not finite; the weights are those before it.
     """
     losses: list[PPOLoss] = []
+    norms: list[Tensor] = []
     events, lesson = prepare(policy, buffer)
     # Rewards are rare: their errors count as many times as steps add up to a return.
     reward_coef = numbers.reward_coef * horizon(numbers.gamma, len(buffer.rewards))
@@ -123,9 +132,44 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
                 return losses, epoch
             policy.optimizer.zero_grad()
             loss.total.backward()
-            nn.utils.clip_grad_norm_(policy.parameters(), numbers.max_grad_norm)
+            norm = nn.utils.clip_grad_norm_(policy.parameters(), numbers.max_grad_norm)
+            norms.append(norm)
+            if norm.is_cpu:
+                _check_finite(norms[-1:], losses[-1:], buffer)
+            else:
+                leave_weights_unless_finite(policy.optimizer, norm)
             policy.optimizer.step()
+    _check_finite(norms, losses, buffer)
     return losses, numbers.n_epochs
+
+
+def leave_weights_unless_finite(optimizer: Optimizer, norm: Tensor) -> None:
+    """Let the next step of an optimizer change nothing if the norm [] of the gradient is not finite.
+
+    Nobody waits for the answer: a fused optimizer finds it on its device. Others take the step.
+    """
+    if optimizer.defaults.get("fused"):
+        vars(optimizer)["found_inf"] = (~norm.isfinite()).float()
+
+
+def _check_finite(norms: Sequence[Tensor], losses: Sequence[PPOLoss], buffer: ChunkBuffer) -> None:
+    """See that gradients are finite; one that is not would make all weights so, too.
+
+    Raises:
+        WrongUpdate: if one is not.
+    """
+    is_finite = torch.stack([*norms]).isfinite()
+    if bool(is_finite.all()):
+        return
+    first = losses[int((~is_finite).nonzero()[0])]
+    terms = {"policy": first.policy, "value": first.value, "predicted rewards": first.reward, "entropy": first.entropy}
+    told = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
+    largest = {"rewards": buffer.rewards, "returns": buffer.returns, "advantages": buffer.advantages}
+    up_to = ", ".join(f"{name} up to {values.abs().max().item():.3g}" for name, values in largest.items())
+    raise WrongUpdate(
+        f"the gradient of an update is not finite, and the weights are left as they were before it (losses: {told}; in "
+        f"this rollout {up_to})"
+    )
 
 
 def metrics(
