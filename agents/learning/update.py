@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -134,12 +135,13 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
             loss.total.backward()
             norm = nn.utils.clip_grad_norm_(policy.parameters(), numbers.max_grad_norm)
             norms.append(norm)
-            if norm.is_cpu:
-                _check_finite(norms[-1:], losses[-1:], buffer)
-            else:
+            if not norm.is_cpu:
                 leave_weights_unless_finite(policy.optimizer, norm)
+            elif not math.isfinite(norm.item()):
+                _check_finite(norms, losses, buffer)
             policy.optimizer.step()
-    _check_finite(norms, losses, buffer)
+    if not norms[-1].is_cpu:
+        _check_finite(norms, losses, buffer)
     return losses, numbers.n_epochs
 
 
