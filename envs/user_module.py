@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 # In a checkout its scripts find these folders before a module of the same name that is somebody's own.
-OUR_FOLDERS = ("agents", "benchmarks", "cli", "configs", "envs", "evidence", "memory", "tracking")
+OUR_FOLDERS = ("agents", "benchmarks", "cli", "configs", "envs", "evidence", "memory", "storage", "tracking")
 # Modules that an extra of ours, of the same name, installs.
 _EXTRAS = ("popgym",)
 

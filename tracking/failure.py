@@ -9,8 +9,8 @@ from engram.tracking.atomic import write_json, write_text
 from engram.tracking.run_folder import RunFolder
 
 _TOP = Path(__file__).resolve().parent.parent
-_AROUND = ("site-packages", *(str(_TOP / name) for name in ("agents", "cli", "memory", "tracking")))
-_BOXES = ("agents", "cli", "configs", "engram", "envs", "evidence", "memory", "tracking")
+_AROUND = ("site-packages", *(str(_TOP / name) for name in ("agents", "cli", "memory", "storage", "tracking")))
+_BOXES = ("agents", "cli", "configs", "engram", "envs", "evidence", "memory", "storage", "tracking")
 _OURS = tuple(str(_TOP / name) for name in _BOXES)
 
 

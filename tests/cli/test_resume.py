@@ -20,13 +20,15 @@ from engram.cli.train import main, train
 from engram.tracking import RunFolder
 from engram.tracking.callbacks import ProgressLine
 
+QUICK = ("eval.final_episodes=0", "eval.leakage_resets=0", "eval.episodes=3")
+RARELY = "eval.every=1000"
 SHORT = "+env.kwargs.max_steps=60"  # an agent that has learned nothing walks on to the end
 TASKS = {
-    "room": ["env=room", SHORT, "ppo.bonus=noveld"],
-    "maze": ["env=maze_sequence", SHORT, "env.odometry=true", "env.previous_reward=true"],
-    "minigrid": ["env=minigrid_memory", SHORT, "env.random_actions=0.2", "memory.hops=2"],
+    "room": ["env=room", SHORT, RARELY, "ppo.bonus=noveld"],
+    "maze": ["env=maze_sequence", SHORT, RARELY, "env.odometry=true", "env.previous_reward=true"],
+    "minigrid": ["env=minigrid_memory", SHORT, RARELY, "env.random_actions=0.2", "memory.hops=2"],
     "cartpole": ["env=gym", "env.id=CartPole-v1", "ppo.novelty_coef=0"],
-    "processes": ["env=room", SHORT, "env.subprocess=true", "env.n_envs=3"],
+    "processes": ["env.subprocess=true", "env.n_envs=2"],
     "device": ["env.on_device=true"],
 }
 
@@ -51,7 +53,7 @@ def run(tmp_path: Path, *words: str, name: str = "run") -> Path:
     is_another = bool(words) and words[0].startswith("env=")
     tiny = [word for word in TINY if not (is_another and word.startswith(("env=", "env.kwargs")))]
     try:
-        train(composed(*tiny, "eval.final_episodes=0", *words, f"runs_dir={tmp_path}"), name)
+        train(composed(*tiny, *QUICK, *words, f"runs_dir={tmp_path}"), name)
     finally:
         (folder,) = (tmp_path / name).iterdir()
     return folder

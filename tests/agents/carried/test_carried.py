@@ -92,7 +92,7 @@ def resumed(taken, tmp_path=None, without=None, **made_of):
             write_archive(file, "state", state)
         state = read_archive(tmp_path / "state", "state")
     model, _ = model_of(seed=17, **made_of)
-    model.learn(2 * STEPS_OF_A_ROLLOUT)
+    model.learn(STEPS_OF_A_ROLLOUT)
     torch.manual_seed(99)
     random.seed(99)
     np.random.seed(99)  # noqa: NPY002
