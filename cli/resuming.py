@@ -135,8 +135,8 @@ def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:
         resume(model, resumed.state["agent"])
     except (ValueError, KeyError, TypeError) as error:
         raise CannotRun(f"{resumed.folder.path}: it cannot go on ({' '.join(str(error).split())[:300]})") from error
-    if model.num_timesteps != resumed.timesteps:
-        raise CannotRun(f"{resumed.folder.path}: its snapshot is of two trainings")
+    if not isinstance(resumed.state.get("callbacks"), dict) or model.num_timesteps != resumed.timesteps:
+        raise CannotRun(f"{resumed.folder.path}: its snapshot is not of one training")
     for row, observation in restored.begun.items():
         begin_anew(model, row, observation)
     return [*resumed.lines, *restored.lines]

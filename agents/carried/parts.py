@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engram.agents.carried.registry import register_carried
+from engram.agents.carried.interface import Part
 from engram.agents.carried.trees import copies, like, on_device, set_state, set_weights, state_of, weights_of
 from engram.storage import Plain
 
@@ -122,30 +122,29 @@ def _put_return_scale(model: Any, state: Any) -> None:
     model.largest_return = state
 
 
-register_carried("counters", _take_counters, _put_counters)
-register_carried(
-    "weights", lambda model: weights_of(model.policy), lambda model, state: set_weights(model.policy, state)
-)
-register_carried(
-    "optimizer",
-    lambda model: state_of(model.policy.optimizer),
-    lambda model, state: set_state(model.policy.optimizer, state),
-)
-register_carried("return_scale", lambda model: float(model.largest_return), _put_return_scale)
-register_carried(
-    "bonus",
-    lambda model: model.novelty.get_state(),
-    lambda model, state: model.novelty.set_state(on_device(state, model.device)),
-)
-register_carried("episodes", _take_episodes, _put_episodes)
-register_carried("rollout", _take_cursor, _put_cursor)
-register_carried("log", _take_log, _put_log)
-register_carried("generators", _take_generators, _put_generators)
-
-
 def _plain_info(info: Any) -> Any:
     return {key: _number(value) for key, value in info.items()} if isinstance(info, dict) else _number(info)
 
 
 def _number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+PARTS = {
+    "counters": Part(_take_counters, _put_counters),
+    "weights": Part(lambda model: weights_of(model.policy), lambda model, state: set_weights(model.policy, state)),
+    "optimizer": Part(
+        lambda model: state_of(model.policy.optimizer),
+        lambda model, state: set_state(model.policy.optimizer, state),
+    ),
+    "return_scale": Part(lambda model: float(model.largest_return), _put_return_scale),
+    "bonus": Part(
+        lambda model: model.novelty.get_state(),
+        lambda model, state: model.novelty.set_state(on_device(state, model.device)),
+    ),
+    "episodes": Part(_take_episodes, _put_episodes),
+    "rollout": Part(_take_cursor, _put_cursor),
+    "log": Part(_take_log, _put_log),
+    "generators": Part(_take_generators, _put_generators),
+}
+"""In the order in which they are put back: the generators last, since others may draw."""

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from engram.agents.carried.interface import Part
+from engram.agents.carried.parts import PARTS
 from engram.storage import Plain
 
-
-class Part(NamedTuple):
-    """A part of a training, of a MemoryPPO, that has to be saved for it to go on exactly.
-
-    Both functions are called between two rollouts. `take` returns copies: what goes on does not change them. `put` gets
-    what `take` returned, tuples as lists, from a file: it checks it, and raises a ValueError in one line.
-    """
-
-    take: Callable[[Any], Plain]
-    put: Callable[[Any, Any], None]
-
-
-CARRIED: dict[str, Part] = {}
+CARRIED: dict[str, Part] = {**PARTS}
 
 
 def register_carried(name: str, take: Callable[[Any], Plain], put: Callable[[Any, Any], None]) -> None:
