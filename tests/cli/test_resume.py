@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 import signal
 from collections.abc import Callable
@@ -158,6 +159,8 @@ def test_stopped_again_and_again(whole: Path, tmp_path: Path, monkeypatch: pytes
             else lambda: run(tmp_path, name="stopped")
         )
         with monkeypatch.context() as patch:
+            # Of every rollout, however slow the machine is: otherwise as often as that costs little.
+            patch.setattr("engram.tracking.callbacks.snapshots.SHARE", math.inf)
             stopped_at(patch, steps, lambda _: signal.raise_signal(signal.SIGINT))
             with pytest.raises(SystemExit):
                 going()
