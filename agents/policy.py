@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any, Never, cast
+from collections.abc import Mapping
+from inspect import signature
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.utils import ConstantSchedule, get_device
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engram.agents.actor_critic import MemoryActorCritic
+from engram.agents.encoder import ENCODERS
 from engram.agents.spaces import observation_tree
 from engram.agents.starts_told import StartsTold
 from engram.agents.steps import AgentState
-from engram.memory import Cache, State
+from engram.memory import CONTROLLERS, MEMORIES, Cache, State
+from engram.storage.agent import naming, read_agent, write_agent
+from engram.storage.modules import set_weights, weights_of
 
-LOAD_BY_ITS_OWN = "this agent has a memory: load it by engram.MemoryPPO.load"
+KIND = "policy"
+NAMES: dict[str, Mapping[str, type[Any]]] = {
+    "memory": MEMORIES,
+    "controller": CONTROLLERS,
+    "encoder": ENCODERS,
+    "features_extractor_class": ENCODERS,
+}
+"""Arguments that are classes with names, and these."""
 
 
 class MemoryPolicy(MemoryActorCritic):
@@ -34,6 +50,34 @@ class MemoryPolicy(MemoryActorCritic):
         super()._build(lr_schedule)
         self._recent = EncodingCache()
         self.starts_told = StartsTold()
+
+    def save(self, path: str | Path | BufferedIOBase) -> None:
+        """Save the policy alone, without its optimizer; see `MemoryPPO.save`."""
+        arguments = self._get_constructor_parameters()
+        observed, acted = (arguments.pop(name) for name in ("observation_space", "action_space"))
+        del arguments["lr_schedule"]
+        write_agent(path, KIND, observed, acted, arguments, NAMES, {"weights": weights_of(self)})
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | BufferedIOBase,
+        device: torch.device | str = "auto",
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Load a policy that was saved alone; see `MemoryPPO.load`.
+
+        Raises:
+            ValueError: in one line, if the file is damaged or no policy's, or something has to be given again.
+        """
+        known = {*signature(MemoryActorCritic).parameters, *signature(ActorCriticPolicy).parameters}
+        saved = read_agent(path, KIND, known, custom_objects or {})
+        with naming(path):
+            policy = cls(
+                saved.observation_space, saved.action_space, lr_schedule=ConstantSchedule(0.0), **saved.arguments
+            )
+            set_weights(policy, saved.learned["weights"])
+        return policy.to(get_device(device))
 
     def predict(  # type: ignore[override]  # SB3 knows states of arrays only; ours is a tree of tensors
         self,
@@ -128,11 +172,6 @@ class MemoryPolicy(MemoryActorCritic):
         if isinstance(self.action_space, spaces.Box):
             actions = actions.flatten(1)
         return values.unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
-
-    @property
-    def lstm_actor(self) -> Never:
-        """Refuse: sb3-contrib's RecurrentPPO asks for it first where it is to load one of our agents."""
-        raise ValueError(LOAD_BY_ITS_OWN)
 
     @staticmethod
     def _batch_size(observation: State) -> int:

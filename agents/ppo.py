@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterable
 from io import BufferedIOBase
 from operator import index
 from pathlib import Path
@@ -30,11 +31,11 @@ from engram.agents.arguments import (
     refuse_vector_env,
     with_architecture,
 )
+from engram.agents.carried.saved import load_agent, save_agent, set_saved_parameters
 from engram.agents.exploration.interface import Bonus
 from engram.agents.exploration.registry import build_bonus
 from engram.agents.exploration.reward import coef_now
 from engram.agents.learning.update import metrics, numbers_now, update
-from engram.agents.loading import EARLIER, naming_missing_classes, refuse_changes, with_settings_of_today
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
@@ -42,7 +43,7 @@ from engram.agents.rollout.observation_check import ObservationCheck
 from engram.agents.rollout.questions import declare_normalized, success_of
 from engram.agents.rollout.returns import largest_return
 from engram.agents.rollout.targets import targets_of
-from engram.agents.rollout.view import NoBuffer, OfMemoryPPO, RolloutView
+from engram.agents.rollout.view import NoBuffer, RolloutView
 from engram.agents.settings import SCHEDULES, autocast, check_settings, number_now, plain
 from engram.agents.spaces import check_spaces
 from engram.agents.steps import AgentState
@@ -176,7 +177,6 @@ class MemoryPPO(PPO):
             setattr(self, name, plain(getattr(self, name)))
         self.rollout_buffer_class: Any = NoBuffer
         super()._setup_model()
-        self.rollout_buffer_class = OfMemoryPPO
         length, self.batch_size = fit_chunks(self.n_steps, self.n_envs, self.chunk_length, self.batch_size)
         self.chunks = ChunkBuffer(length)
         self.check = ObservationCheck(self.observation_space)
@@ -227,8 +227,23 @@ class MemoryPPO(PPO):
         modules, others = super()._get_torch_save_params()
         return [*modules, *self.novelty.saved_as("novelty")], others
 
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "chunks", "novelty", "check", "_state", "_rate_of_schedule"]
+    def save(
+        self,
+        path: str | Path | BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """Save the agent: a zip of JSON and safetensors.
+
+        What no file holds, such as a function, or a class of one's own without a registered name, is named in it, and
+        has to be given again at `load`.
+
+        Args:
+            path: of the file, to which `.zip` is added where it has no suffix, or an open one.
+            exclude: settings that are left out; a loaded agent has them at their defaults.
+            include: not supported.
+        """
+        save_agent(self, path, exclude, include)
 
     @classmethod
     def load(
@@ -241,21 +256,36 @@ class MemoryPPO(PPO):
         force_reset: bool = True,
         **kwargs: Any,
     ) -> Self:
-        """Load a saved agent, as stock PPO does.
+        """Load a saved agent, with the arguments of stock PPO. Nothing that the file holds is executed.
 
-        Classes of the user's own are found by the name of their module, which is imported if it can be; names that the
-        user has registered are known once the module that registers them is imported.
+        Args:
+            path: of the file, or an open one.
+            env: that it goes on learning in; without one it can only act.
+            device: where it computes.
+            custom_objects: what no file holds, by the name that the file calls it by, such as
+                `{"policy_kwargs.memory": MyMemory}`. Names that the user has registered are known once the module that
+                registers them is imported.
+            print_system_info: whether versions are printed, those of today and those with which it was saved.
+            force_reset: of no effect: where the training's envs stood is not the agent's; see `train.py resume=`.
+            **kwargs: settings that shall be others than those that were saved.
 
         Raises:
-            ImportError: if a class of the policy cannot be imported.
-            ValueError: if what the saved agent is made of was given, too, or a name is unknown.
+            ValueError: in one line, if the file is damaged or no agent's, something has to be given again, what the
+                saved agent is made of was given, or a name is unknown.
         """
-        refuse_changes(kwargs, inspect.signature(MemoryPPO).parameters.keys() - NOT_SUPPORTED.keys())
-        custom_objects = {**EARLIER, **(custom_objects or {})}
-        with naming_missing_classes(path):
-            model = super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
-        with_settings_of_today(vars(model), kwargs)
-        return model
+        return load_agent(cls, path, env, device, custom_objects, print_system_info, kwargs)
+
+    def set_parameters(
+        self,
+        load_path_or_dict: str | dict[str, Any],
+        exact_match: bool = True,
+        device: torch.device | str = "auto",
+    ) -> None:
+        """Set weights and optimizers to those of a saved agent, or to what `get_parameters` returned."""
+        if isinstance(load_path_or_dict, dict):
+            super().set_parameters(load_path_or_dict, exact_match, device)
+        else:
+            set_saved_parameters(self, load_path_or_dict, exact_match)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the chunk buffer with `n_rollout_steps` steps of every env; False if a callback ended the training."""

@@ -59,32 +59,40 @@ def write_archive(file: IO[bytes], kind: str, content: Plain) -> None:
             archive.writestr(name, data)
 
 
-def read_archive(path: Path, kind: str) -> Plain:
+def read_archive(file: Path | IO[bytes], kind: str) -> Plain:
     """Read what `write_archive` wrote.
 
     Nothing is unpacked that is larger than the file, and nothing is executed.
 
     Args:
-        path: of the file.
+        file: its path, or the file itself, open.
         kind: what it has to be.
 
     Raises:
-        ValueError: in one line that names the file, if it is damaged, of another kind, or of a later version.
+        ValueError: in one line, which names the file if its path was given, if it is damaged, of another kind, or of a
+            later version.
         OSError: if it cannot be read.
     """
+    if not isinstance(file, Path):
+        return _read(file, kind)
     try:
-        with path.open("rb") as file, _refusing_damage(), zipfile.ZipFile(file) as archive:
-            _check_members(archive)
-            head = _parsed(archive.read(_HEAD))
-            _check_head(head, kind)
-            members = {name: archive.read(name) for name in (_TEXT, _TENSORS)}
-        for name, data in members.items():
-            if head["digests"].get(name) != _digest(data):
-                raise ValueError(f"{name} is not what was written")
-        with _refusing_damage():
-            return from_json(_parsed(members[_TEXT]), load(members[_TENSORS]))
+        with file.open("rb") as opened:
+            return _read(opened, kind)
     except ValueError as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(f"{file}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _read(file: IO[bytes], kind: str) -> Plain:
+    with _refusing_damage(), zipfile.ZipFile(file) as archive:
+        _check_members(archive)
+        head = _parsed(archive.read(_HEAD))
+        _check_head(head, kind)
+        members = {name: archive.read(name) for name in (_TEXT, _TENSORS)}
+    for name, data in members.items():
+        if head["digests"].get(name) != _digest(data):
+            raise ValueError(f"{name} is not what was written")
+    with _refusing_damage():
+        return from_json(_parsed(members[_TEXT]), load(members[_TENSORS]))
 
 
 @contextmanager
@@ -105,6 +113,11 @@ def _refusing_damage() -> Iterator[None]:
 def _check_members(archive: zipfile.ZipFile) -> None:
     """Refuse other members than those written, and such as are larger than what is read of the file."""
     names = [member.filename for member in archive.infolist()]
+    if "pytorch_variables.pth" in names:
+        raise ValueError(
+            "a model in Stable-Baselines3's own format, with pickles, which execute what they hold when they are read; "
+            "this version does not read it"
+        )
     if sorted(names) != sorted((_HEAD, _TEXT, _TENSORS)):
         raise ValueError(f"no archive of this project, for it holds {', '.join(names)[:120] or 'nothing'}")
     for member in archive.infolist():

@@ -79,13 +79,21 @@ def from_json(value: Any, tensors: Mapping[str, Tensor]) -> Plain:
 
 
 def _kept(tensor: Tensor, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Keep a tensor under a new name; how it lies in memory is noted, since kernels compute by it to the last bit."""
-    name = str(len(tensors))
+    """Keep a tensor under a new name; how it lies in memory is noted, since kernels compute by it to the last bit.
+
+    One that is kept already under another name is not kept again.
+    """
     strides = tensor.stride()
     axes = sorted(range(tensor.dim()), key=lambda axis: (-strides[axis], axis))
     lies_in_order = axes == list(range(tensor.dim())) or tensor.is_contiguous()
-    tensors[name] = (tensor if lies_in_order else tensor.permute(axes)).contiguous()
+    lying = (tensor if lies_in_order else tensor.permute(axes)).contiguous()
+    name = next((known for known, kept in tensors.items() if _is_same(kept, lying)), str(len(tensors)))
+    tensors[name] = lying
     return {"name": name} if lies_in_order else {"name": name, "axes": axes}
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() != 0 and one.shape == other.shape and one.dtype == other.dtype
 
 
 def _found(value: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:

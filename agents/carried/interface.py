@@ -17,3 +17,5 @@ class Part(NamedTuple):
 
     take: Callable[[Any], Plain]
     put: Callable[[Any, Any], None]
+    learned: bool = False
+    """Whether it is the agent's, and saved with it; all else is of the training only: where it stands."""

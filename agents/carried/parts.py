@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from engram.agents.carried.interface import Part
-from engram.agents.carried.trees import copies, like, on_device, set_state, set_weights, state_of, weights_of
+from engram.agents.carried.trees import copies, like, on_device
 from engram.storage import Plain
+from engram.storage.modules import set_state, set_weights, state_of, weights_of
 
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "longest_episode")
 EPISODES = ("ep_info_buffer", "ep_success_buffer")
@@ -131,18 +132,26 @@ def _number(value: Any) -> Any:
 
 
 PARTS = {
-    "counters": Part(_take_counters, _put_counters),
-    "weights": Part(lambda model: weights_of(model.policy), lambda model, state: set_weights(model.policy, state)),
+    "counters": Part(_take_counters, _put_counters, learned=True),
+    "weights": Part(
+        lambda model: weights_of(model.policy), lambda model, state: set_weights(model.policy, state), learned=True
+    ),
     "optimizer": Part(
         lambda model: state_of(model.policy.optimizer),
         lambda model, state: set_state(model.policy.optimizer, state),
+        learned=True,
     ),
-    "return_scale": Part(lambda model: float(model.largest_return), _put_return_scale),
+    "return_scale": Part(lambda model: float(model.largest_return), _put_return_scale, learned=True),
     "bonus": Part(
         lambda model: model.novelty.get_state(),
         lambda model, state: model.novelty.set_state(on_device(state, model.device)),
+        learned=True,
     ),
-    "episodes": Part(_take_episodes, _put_episodes),
+    "shown": Part(
+        lambda model: model.novelty.shown(),
+        lambda model, state: model.novelty.set_shown(on_device(state, model.device)),
+    ),
+    "episodes": Part(_take_episodes, _put_episodes, learned=True),
     "rollout": Part(_take_cursor, _put_cursor),
     "log": Part(_take_log, _put_log),
     "generators": Part(_take_generators, _put_generators),

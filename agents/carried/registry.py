@@ -12,20 +12,27 @@ from engram.storage import Plain
 CARRIED: dict[str, Part] = {**PARTS}
 
 
-def register_carried(name: str, take: Callable[[Any], Plain], put: Callable[[Any, Any], None]) -> None:
-    """Register a part; a subclass that carries more over a rollout registers that.
+def register_carried(
+    name: str, take: Callable[[Any], Plain], put: Callable[[Any, Any], None], *, learned: bool = False
+) -> None:
+    """Register a part; a subclass that carries more over a rollout registers that; see `Part`.
 
     Raises:
         ValueError: if the name is taken.
     """
     if name in CARRIED:
         raise ValueError(f"{name!r} is registered already")
-    CARRIED[name] = Part(take, put)
+    CARRIED[name] = Part(take, put, learned)
 
 
 def carried(model: Any) -> dict[str, Plain]:
     """Return all that a training carries over a rollout's boundary but for its envs and callbacks, by part."""
     return {name: part.take(model) for name, part in CARRIED.items()}
+
+
+def learned(model: Any) -> dict[str, Plain]:
+    """Return what of it is the agent's: what `save` saves, by part."""
+    return {name: part.take(model) for name, part in CARRIED.items() if part.learned}
 
 
 def resume(model: Any, state: Mapping[str, Any]) -> None:
@@ -38,9 +45,26 @@ def resume(model: Any, state: Mapping[str, Any]) -> None:
     Raises:
         ValueError: in one line that names the part, if it is not that of such a training.
     """
-    if missing := ", ".join(sorted(CARRIED.keys() ^ state.keys())):
-        raise ValueError(f"the state has other parts than this training: {missing}")
-    for name, part in CARRIED.items():
+    _put(model, state, CARRIED, "this training")
+
+
+def set_learned(model: Any, state: Mapping[str, Any]) -> None:
+    """Give an agent what another of the same kind had learned.
+
+    Args:
+        model: made with the same arguments.
+        state: what `learned` returned.
+
+    Raises:
+        ValueError: in one line that names the part, if it is not that of such an agent.
+    """
+    _put(model, state, {name: part for name, part in CARRIED.items() if part.learned}, "this agent")
+
+
+def _put(model: Any, state: Mapping[str, Any], parts: Mapping[str, Part], whose: str) -> None:
+    if missing := ", ".join(sorted(map(str, parts.keys() ^ state.keys()))):
+        raise ValueError(f"the state has other parts than {whose}: {missing[:120]}")
+    for name, part in parts.items():
         try:
             part.put(model, state[name])
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError, OverflowError) as error:

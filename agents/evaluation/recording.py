@@ -45,6 +45,7 @@ class Recording(NamedTuple):
     layout: str
     finished: bool  # False if it was cut at `most_steps`
     return_scale: float = 1.0  # what a value of 1 that the policy returns is in the env's own rewards
+    space: Any = None  # of the env's observations, which can put them into words; that of a loaded agent cannot
 
     @property
     def episode_return(self) -> float:
@@ -113,7 +114,7 @@ def record(
         )
         state = AgentState(unrolled.state, policy.stored_action.store(action))
         success = success if (told := success_of(info)) is None else told
-    return Recording(start, steps, success, layout_of(info), done, return_scale)
+    return Recording(start, steps, success, layout_of(info), done, return_scale, env.observation_space)
 
 
 def _first(observations: Any) -> Any:

@@ -11,10 +11,10 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from engram.agents.carried.trees import set_state as set_optimizer
-from engram.agents.carried.trees import set_weights, state_of, weights_of
 from engram.memory import State
 from engram.storage import Plain
+from engram.storage.modules import set_state as set_optimizer
+from engram.storage.modules import set_weights, state_of, weights_of
 
 
 class Seen(NamedTuple):
@@ -76,9 +76,8 @@ class Bonus(nn.Module, ABC):
         return self if coef else None
 
     def get_state(self) -> dict[str, Plain]:
-        """Return all that a training goes on with: weights, optimizer, and what episodes that go on have shown."""
-        optimizer = None if self.optimizer is None else state_of(self.optimizer)
-        return {"weights": weights_of(self), "optimizer": optimizer, "shown": self.shown()}
+        """Return what it has learned, by which a training goes on: weights and optimizer."""
+        return {"weights": weights_of(self), "optimizer": None if self.optimizer is None else state_of(self.optimizer)}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on as the bonus whose `get_state` is given.
@@ -91,14 +90,19 @@ class Bonus(nn.Module, ABC):
             raise ValueError("one of two bonuses learns")
         if self.optimizer is not None:
             set_optimizer(self.optimizer, state["optimizer"])
-        self.set_shown(state["shown"])
 
     def shown(self) -> Plain:
         """Return what is kept of episodes that go on; a bonus that keeps something has both of these methods."""
         return None
 
     def set_shown(self, shown: Any) -> None:
-        """Keep what `shown` returned."""
+        """Keep what `shown` returned.
+
+        Raises:
+            ValueError: if it is none of that.
+        """
+        if shown is not None:
+            raise ValueError("something is kept of episodes, of which this bonus keeps nothing")
 
     def saved_as(self, name: str) -> list[str]:
         """Return what of a bonus of this name in an agent is saved with it, as Stable-Baselines3 asks for it."""

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engram.agents.policy import LOAD_BY_ITS_OWN
 from engram.agents.rollout.buffer import ChunkBuffer
 
 
@@ -89,13 +88,6 @@ class NoBuffer:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
-
-
-class OfMemoryPPO:
-    """Stands in a saved agent where stock PPO looks for its buffer, so that it refuses an agent with a memory."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise ValueError(LOAD_BY_ITS_OWN)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -42,7 +42,7 @@ def explain(
     Returns:
         the content of the page, as `page/assets/1_episode.js` describes it.
     """
-    steps, space, memory = recording.steps, model.observation_space, model.policy.core.memory
+    steps, space, memory = recording.steps, recording.space, model.policy.core.memory
     accesses = [step.access for step in steps if step.access is not None]
     reads = trace_reads_to_writes(accesses, memory.reads_before_writing)
     captions = [caption(step.raw_observation, space, channels) for step in steps]

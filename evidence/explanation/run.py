@@ -117,7 +117,7 @@ def film_episode(folder: RunFolder, config: TrainConfig, model: MemoryPPO, *, se
     recording = record(model.policy, env, MOST_FRAMES, return_scale=model.return_scale)
     names = _names(env, "action_names")
     close(env)
-    write_film(recording, model.observation_space, folder.film, names)
+    write_film(recording, recording.space, folder.film, names)
 
 
 def _in_words(evaluation: Mapping[str, Any]) -> str:

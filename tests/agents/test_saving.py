@@ -78,6 +78,41 @@ def test_a_policy_can_be_saved_alone(tmp_path):
     assert np.array_equal(predictions(loaded, observed()), predictions(model.policy, observed()))
 
 
+def test_weights_and_optimizer_can_be_taken_from_a_file(tmp_path):
+    model = small(bonus="rnd")
+    model.learn(STEPS_OF_A_ROLLOUT)
+    model.save(tmp_path / "agent")
+    other = small(seed=9, bonus="rnd")
+    other.set_parameters(tmp_path / "agent")
+    assert torch.equal(weights(other), weights(model))
+    assert str(other.get_parameters()) == str(model.get_parameters())
+    assert other.num_timesteps == 0
+    with pytest.raises(ValueError, match="exact_match=False"):
+        other.set_parameters(tmp_path / "agent", exact_match=False)
+    with pytest.raises(ValueError, match="weights: "):
+        small(memory="dnc", memory_kwargs={}, bonus="rnd").set_parameters(tmp_path / "agent")
+
+
+def test_settings_may_be_left_out_and_nothing_can_be_added(tmp_path):
+    model = small(gamma=0.5)
+    model.save(tmp_path / "agent", exclude=["gamma"])
+    assert MemoryPPO.load(tmp_path / "agent", device="cpu").gamma == 0.99
+    with pytest.raises(ValueError, match=r"^include=\['env'\]: nothing can be added"):
+        model.save(tmp_path / "agent", include=["env"])
+
+
+class Subclass(MemoryPPO):
+    def __init__(self, *args, patience=3, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.patience = patience
+
+
+def test_arguments_of_a_subclass_are_saved_too(tmp_path):
+    Subclass("MemoryPolicy", vec_env(), patience=7, n_steps=10, device="cpu").save(tmp_path / "agent")
+    loaded = Subclass.load(tmp_path / "agent", device="cpu")
+    assert (type(loaded), loaded.patience, loaded.n_steps) == (Subclass, 7, 10)
+
+
 def test_a_saved_agent_holds_no_rollout(tmp_path):
     """Only weights persist, and what is needed to go on: neither the buffer nor the memory of the training envs."""
     model = small(memory_kwargs={"slots": 2000})

@@ -145,7 +145,7 @@ def test_every_part_is_needed(part):
 @pytest.mark.parametrize("bonus", [bonus for bonus in BONUSES if bonus != "rnd"])  # which is not episodic
 def test_what_episodes_have_shown_is_needed(bonus):
     model, _, taken = uninterrupted(bonus=bonus)
-    taken.state["bonus"]["shown"] = None
+    taken.state["shown"] = None
     assert not torch.equal(weights(model), weights(resumed(taken, bonus=bonus)[0]))
 
 
@@ -169,7 +169,7 @@ def test_parts_of_other_names_are_refused():
 def test_a_damaged_part_is_refused_in_a_line_or_is_another_training(once, part, wrong):
     state = {**copy.deepcopy(once), part: wrong}
     model, _ = model_of(seed=17)
-    if (part, wrong) in [("rollout", None), ("log", {})]:
+    if (part, wrong) in [("rollout", None), ("shown", None), ("log", {})]:
         resume(model, state)  # of a training that has not begun, or has nothing to log
         return
     with pytest.raises(ValueError, match=rf"^{part}: [^\n]+$"):

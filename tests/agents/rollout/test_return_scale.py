@@ -1,8 +1,5 @@
 """One currency: what is learned from is in units of the largest return, what is reported is the env's own."""
 
-import sys
-import types
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -165,23 +162,6 @@ def test_a_loaded_agent_goes_on_as_one_that_was_never_stopped(tmp_path):
         torch.manual_seed(5)
         learned_at(1.0, one)
     assert torch.equal(weights(loaded), weights(model))
-
-
-@pytest.mark.parametrize("normalized", [True, False])
-def test_an_agent_from_before_returns_had_a_scale_goes_on_as_it_had_learned(normalized, tmp_path, monkeypatch, recwarn):
-    gone = types.ModuleType("gone")
-    gone.RewardScale = type("RewardScale", (), {"__module__": "gone"})
-    monkeypatch.setitem(sys.modules, "gone", gone)
-    model = small()
-    del model.normalize_returns
-    model.normalize_rewards, model.reward_scale = normalized, gone.RewardScale()
-    model.save(tmp_path / "agent")
-    del gone.RewardScale
-    loaded = MemoryPPO.load(tmp_path / "agent", device="cpu")
-    assert (loaded.normalize_returns, loaded.return_scale) == (normalized, 1.0)
-    assert not {"normalize_rewards", "reward_scale"} & set(vars(loaded))
-    assert MemoryPPO.load(tmp_path / "agent", device="cpu", normalize_returns=True).normalize_returns
-    assert not [warning for warning in recwarn if "deserialize" in str(warning.message)]
 
 
 def test_values_and_the_rest_of_a_rollout_are_in_one_currency():
