@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,9 @@ from engram.tracking.atomic import write_json, write_text
 from engram.tracking.versions import PACKAGES
 from engram.tracking.writers import WandbWriter, open_wandb
 from engram.tracking.writers.wandb import Mode
+
+WANDB_ID = "wandb_id"
+"""Key of `versions.json`: by which id Weights & Biases knows the run, so that a training goes on in the same."""
 
 
 def make_folder(config: TrainConfig, name: str, paths: dict[str, str]) -> RunFolder:
@@ -47,14 +51,15 @@ def note_resumed(config: TrainConfig, folder: RunFolder, timesteps: int, paths: 
         lines on what makes it go on otherwise than it would have.
     """
     now: dict[str, Any] = {**_versions(), "paths": paths}
-    try:
-        about = json.loads(folder.versions.read_text(encoding="utf-8"))
-        before = [about, *about.get("resumed", [])][-1]
+    about = _read(folder)
+    earlier = about.get("resumed", [])
+    if about and isinstance(earlier, list) and all(isinstance(each, dict) for each in earlier):
+        before = [about, *earlier][-1]
         differing = [name for name in (*PACKAGES, "git_commit", "paths", "platform") if before.get(name) != now[name]]
-    except (OSError, ValueError, AttributeError, KeyError):  # it was edited, or is of another program
-        about, differing = {}, ["what it was made with, which cannot be read"]
+    else:  # it was edited, or is of another program
+        about, earlier, differing = {}, [], ["what it was made with, which cannot be read"]
     write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
-    write_json(folder.versions, {**about, "resumed": [*about.get("resumed", []), {"timesteps": timesteps, **now}]})
+    write_json(folder.versions, {**about, "resumed": [*earlier, {"timesteps": timesteps, **now}]})
     for mark in (folder.failure, folder.traceback):
         mark.unlink(missing_ok=True)
     if not differing:
@@ -69,9 +74,10 @@ def _versions() -> dict[str, Any]:
 def open_writer(
     config: TrainConfig, folder: RunFolder, name: str, print_line: Callable[[str], None]
 ) -> WandbWriter | None:
-    """Start Weights & Biases as the config asks for."""
+    """Start Weights & Biases as the config asks for; a run that it knows already goes on there."""
     content = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    return open_wandb(
+    about = _read(folder)
+    writer = open_wandb(
         mode=cast(Mode, config.tracking.mode.name),
         folder=folder.path,
         project=config.tracking.project,
@@ -82,4 +88,23 @@ def open_writer(
         config=cast(dict[str, Any], content),
         timeout=config.tracking.timeout,
         print_line=print_line,
+        run_id=_id_of(about),
     )
+    if writer is not None and about.get(WANDB_ID) != writer.run.id:
+        write_json(folder.versions, {**about, WANDB_ID: writer.run.id})
+    return writer
+
+
+def _id_of(about: dict[str, Any]) -> str | None:
+    """Return by which id Weights & Biases knows a run, if it does: it becomes a part of paths and addresses."""
+    found = about.get(WANDB_ID)
+    return found if isinstance(found, str) and re.fullmatch(r"[\w-]{1,64}", found, re.ASCII) else None
+
+
+def _read(folder: RunFolder) -> dict[str, Any]:
+    """Return what `versions.json` says, nothing if it cannot be read."""
+    try:
+        about = json.loads(folder.versions.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) else {}

@@ -1,5 +1,6 @@
 """Opening a run: its configuration, its agent, and the envs in which it is examined."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,25 +136,41 @@ def open_run(
     Arguments are those of `load_run`.
 
     Raises:
-        CannotRun: if the run folder lacks something, or a module cannot be imported.
+        CannotRun: if the run folder lacks something, no model of it can be loaded, or a module cannot be imported.
     """
     try:
         folder = RunFolder.open(path)
     except ValueError as error:
         raise CannotRun(str(error)) from error
     config = load_config(folder.config, modules)
-    name = checkpoint or ("best" if folder.checkpoint("best").is_file() else "latest")
-    if not folder.checkpoint(name).is_file():
-        raise CannotRun(f"{path}: there is no {name}.zip; take --checkpoint {'latest' if name == 'best' else 'best'}")
+    there = [name for name in ("best", "latest") if folder.checkpoint(name).is_file()]
+    if checkpoint is not None and checkpoint not in there:
+        other = "latest" if checkpoint == "best" else "best"
+        raise CannotRun(f"{path}: there is no {checkpoint}.zip; take --checkpoint {other}")
     torch.set_num_threads(config.torch_threads)
-    try:
-        model = MemoryPPO.load(folder.checkpoint(name), device=device)
-    except Exception as error:  # a broken archive, other versions: whatever it is, it is this file's
-        reason = " ".join(str(error).split())
-        raise CannotRun(
-            f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]}){_other_commit(folder.versions)}"
-        ) from error
+    model, name = _first_whole(folder, [checkpoint] if checkpoint else there, device)
     return folder, config, model, name
+
+
+def _first_whole(folder: RunFolder, names: Sequence[str], device: str) -> tuple[MemoryPPO, str]:
+    """Load the first checkpoint that can be, and warn of those before it.
+
+    Raises:
+        CannotRun: if none can.
+    """
+    wrong: list[str] = []
+    for name in names:
+        try:
+            model = MemoryPPO.load(folder.checkpoint(name), device=device)
+        except Exception as error:  # cut off, damaged, of other versions: whatever it is, it is this file's
+            reason = " ".join(str(error).split()) or type(error).__name__
+            wrong.append(f"{folder.checkpoint(name)}: cannot be loaded ({reason[:200]})")
+            continue
+        if wrong:
+            line = f"{wrong[0]}{_other_commit(folder.versions)}; {folder.checkpoint(name).name} is taken instead"
+            warnings.warn(line, stacklevel=3)
+        return model, name
+    raise CannotRun(f"{'; '.join(wrong)}{_other_commit(folder.versions)}")
 
 
 class LoadedRun(NamedTuple):
@@ -183,7 +200,8 @@ def load_run(
         side: whose layouts the env shows: "train" (with the run's random actions), "validation" or "test".
         n_envs: how many play side by side; None for as many as the run evaluates with, or trains with.
         seed: of the first episodes.
-        checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated.
+        checkpoint: "best" or "latest"; None takes the best, or the latest if none was ever validated, or with a warning
+            if the file of the best is damaged.
         device: where the agent computes.
         modules: part -> module of the user's own, such as {"memory": "my_memories"}, where it is another than when the
             run was made.

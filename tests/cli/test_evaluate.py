@@ -16,6 +16,7 @@ from tiny_runs import as_another_seed, copy_of_run, tiny_run
 
 from engram.cli.evaluate import main
 from engram.evidence.evaluation.certificate import CERTIFICATE
+from engram.evidence.runs.open import load_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -322,24 +323,46 @@ def test_unknown_training_layouts_are_not_called_none(run: Path) -> None:
     assert found["layouts_tested"] > 0
 
 
-def test_broken_model_or_config_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (run / "best.zip").write_bytes(b"PK not quite")
+@pytest.mark.parametrize("kept", [0, 12, -100])
+def test_where_the_best_is_damaged_the_latest_is_taken_and_said(
+    run: Path, capsys: pytest.CaptureFixture[str], kept: int
+) -> None:
+    (run / "best.zip").write_bytes((run / "best.zip").read_bytes()[:kept])
+    assert main([str(run), "--episodes", "2", "--intact-only"]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "best.zip" in line]
+    assert len(warned) == 1
+    assert re.fullmatch(
+        rf"warning: {re.escape(str(run / 'best.zip'))}: cannot be loaded \(.+\); latest.zip is taken instead", warned[0]
+    )
+    found = evaluation(run)
+    assert (found["checkpoint"], found["checkpoint_timesteps"]) == ("latest", 576)
+    assert main([str(run), "--checkpoint", "best"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.warns(UserWarning, match="latest.zip is taken instead"):
+        assert load_run(run, device="cpu").model.num_timesteps == 576
+
+
+def test_broken_models_or_config_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("best.zip", "latest.zip"):
+        (run / name).write_bytes(b"PK not quite")
     assert main([str(run)]) == 2
     (run / "config.yaml").write_text("env: [\n")
     assert main([str(run)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "best.zip" in lines[0]
+    assert "latest.zip" in lines[0]
     assert "config.yaml" in lines[1]
 
 
 def test_a_model_of_another_commit_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "best.zip").write_bytes(b"PK not quite")
     versions = json.loads((run / "versions.json").read_text())
-    assert main([str(run)]) == 2
+    of_best = [str(run), "--checkpoint", "best"]
+    assert main(of_best) == 2
     assert "is of commit" not in capsys.readouterr().err
     (run / "versions.json").write_text(json.dumps({**versions, "git_commit": "0123456789"}))
-    assert main([str(run)]) == 2
+    assert main(of_best) == 2
     assert "the run is of commit 0123456, this is " in capsys.readouterr().err
 
 

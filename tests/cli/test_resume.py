@@ -171,6 +171,47 @@ def test_stopped_again_and_again(whole: Path, tmp_path: Path, monkeypatch: pytes
     assert [each["timesteps"] for each in resumed] == [0, 0, 192, 384]
 
 
+class ShownRun:
+    """What Weights & Biases is sent, in its place."""
+
+    def __init__(self, sent: list[dict[str, Any]], run_id: str, folder: Path) -> None:
+        self.id, self.dir, self.log = run_id, str(folder / "wandb" / "offline-run-now" / "files"), sent.append
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+def test_in_weights_and_biases_it_goes_on_in_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
+
+    def init(**given: Any) -> ShownRun:
+        begun.append(given)
+        return ShownRun(sent, given["id"] or f"new{len(begun)}", given["dir"])
+
+    monkeypatch.setattr("engram.tracking.writers.wandb.wandb.init", init)
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 290, lambda _: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(SystemExit):
+            run(tmp_path, "tracking=offline", name="stopped")
+    (stopped,) = (tmp_path / "stopped").iterdir()
+    assert resume(stopped) == 0
+    assert resume(stopped, "tracking.mode=disabled") == 0
+    assert resume(stopped, "tracking.mode=offline", "total_timesteps=600") == 0
+    assert [(given["id"], given["resume"]) for given in begun] == [(None, None), *[("new1", "allow")] * 2]
+    steps = [row["global_step"] for row in sent]
+    assert steps == sorted(steps)
+    assert {192, 384, 576} <= {*steps}
+
+    versions = json.loads(RunFolder(stopped).versions.read_text())
+    assert len(versions["resumed"]) == 3
+    for wrong in ("../elsewhere", 7):
+        RunFolder(stopped).versions.write_text(json.dumps({**versions, "wandb_id": wrong}))
+        assert resume(stopped) == 0
+        assert begun[-1]["id"] is None
+    assert json.loads(RunFolder(stopped).versions.read_text())["wandb_id"] == "new5"
+
+
 def test_a_training_that_is_over_can_be_made_longer(again: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = again
     before = weights(folder)

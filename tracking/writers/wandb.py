@@ -106,8 +106,9 @@ def open_wandb(
     config: Mapping[str, Any],
     timeout: float,
     print_line: Callable[[str], None],
+    run_id: str | None = None,
 ) -> WandbWriter | None:
-    """Start a run in Weights & Biases, offline if the server cannot be reached, none if it refuses a setting.
+    """Start or go on with a run in Weights & Biases, offline without a server, none if it refuses a setting.
 
     Args:
         mode: "auto" is what the user's own settings say (WANDB_MODE, WANDB_DISABLED, `wandb offline`); without them it
@@ -120,6 +121,8 @@ def open_wandb(
         config: the run's configuration.
         timeout: seconds to wait for the server.
         print_line: called with one line about what happens with the metrics.
+        run_id: of the run that goes on, as Weights & Biases knows it; None for another one. Offline, what is added is a
+            folder of its own; uploaded together, or after the first, they are one run.
 
     Returns:
         the writer, or None if disabled or refused.
@@ -144,6 +147,8 @@ def open_wandb(
             mode=chosen,
             # Its service may be another program's, with another working directory.
             dir=folder.resolve(),
+            id=run_id,
+            resume=None if run_id is None else "allow",
             project=project or own.project or "engram",
             entity=entity,
             group=group or own.run_group or name,
@@ -169,7 +174,7 @@ def open_wandb(
     except Exception as error:  # of whatever kind: the record is metrics.csv
         print_line(f"Weights & Biases: not used, for it refuses something ({_in_a_line(error)})")
         return None
-    place = folder / "wandb" / Path(writer.run.dir).parent.name
+    place = folder / "wandb" / (Path(writer.run.dir).parent.name if run_id is None else "offline-run-*")
     print_line(f"Weights & Biases: {trouble}offline; upload later with: wandb sync {place}")
     return writer
 

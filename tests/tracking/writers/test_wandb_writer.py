@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 
 
 def opened(
-    folder: Path, mode: Mode, printed: list[str], timeout: float = 10.0, filed: bool = True
+    folder: Path, mode: Mode, printed: list[str], timeout: float = 10.0, filed: bool = True, run_id: str | None = None
 ) -> WandbWriter | None:
     folder.mkdir(exist_ok=True)
     return open_wandb(
@@ -55,12 +56,17 @@ def opened(
         config={"ppo": {"gamma": 0.5}},
         timeout=timeout,
         print_line=printed.append,
+        run_id=run_id,
     )
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
     """Read an offline run back."""
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    return records_of(file)
+
+
+def records_of(file: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
     return [json.loads(line) for line in lines]
@@ -95,6 +101,22 @@ def test_offline_run_holds_config_rows_and_outcome(tmp_path: Path) -> None:
     summary = [record["summary"].get("update", {}) for record in read if record["type"] == "summary"]
     assert any("0.75" in json.dumps(update) for update in summary)
     assert read[-1]["type"] == "exit"
+
+
+def test_what_goes_on_is_the_same_run(tmp_path: Path) -> None:
+    first = opened(tmp_path / "run", "offline", [])
+    assert first is not None
+    Logger(None, [first]).close()
+    time.sleep(1.0)  # it names folders by the second
+    printed: list[str] = []
+    second = opened(tmp_path / "run", "offline", printed, run_id=first.run.id)
+    assert second is not None
+    Logger(None, [second]).close()
+    assert printed[0].endswith(f"wandb sync {tmp_path / 'run' / 'wandb' / 'offline-run-*'}")
+    files = sorted(tmp_path.glob("run/wandb/offline-run-*/*.wandb"))
+    begun, resumed = (next(each["run"] for each in records_of(file) if each["type"] == "run") for file in files)
+    assert begun["run_id"] == resumed["run_id"] == first.run.id
+    assert (begun.get("resume"), resumed["resume"]) == (None, True)  # which its upload heeds
 
 
 def test_offline_run_holds_film_table_and_models(tmp_path: Path) -> None:
