@@ -12,6 +12,7 @@ from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from engram.configs.keys import schema_keys
 from engram.configs.messages import CannotRun, describe, suggest_key
 from engram.configs.parts import CHOICES, PartConfig
+from engram.configs.saved_file import read_saved
 from engram.configs.schema import TrainConfig
 
 
@@ -45,7 +46,7 @@ def load(path: Path) -> TrainConfig:
         CannotRun: if the file is not a configuration.
         OmegaConfBaseException, YAMLError: if it does not fit the schema, or is not YAML.
     """
-    saved = OmegaConf.load(path)
+    saved = read_saved(path)
     schema = OmegaConf.structured(TrainConfig)
     for part, schemas in CHOICES.items():
         name = OmegaConf.select(saved, f"{part}.name") if isinstance(saved, DictConfig) else None

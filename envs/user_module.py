@@ -9,8 +9,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 # In a checkout its scripts find these folders before a module of the same name that is somebody's own.
 OUR_FOLDERS = ("agents", "benchmarks", "cli", "configs", "envs", "evidence", "memory", "storage", "tracking")
-# Modules that an extra of ours, of the same name, installs.
-_EXTRAS = ("popgym",)
+EXTRAS = ("popgym",)
+"""Modules that an extra of ours, of the same name, installs."""
 
 
 def import_user_module(name: str) -> None:
@@ -42,7 +42,7 @@ def import_user_module(name: str) -> None:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise ValueError(f"{wrong}: {error}{_where(error)}") from error
         hint = ""
-        if name in _EXTRAS:
+        if name in EXTRAS:
             hint = f"; it comes with an extra: pip install -e '.[{name}]'"
         elif name.endswith(".py"):
             hint = "; leave out .py"

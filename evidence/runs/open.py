@@ -1,5 +1,6 @@
 """Opening a run: its configuration, its agent, and the envs in which it is examined."""
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from engram.configs.messages import CONFIG_ERRORS
 from engram.envs import make_vec_env
 from engram.envs.curriculum import curriculum, hardest
 from engram.envs.split.by_layout import SIDES, Side
+from engram.envs.user_module import EXTRAS
 from engram.evidence.runs.result_files import made_by, what_made
 from engram.evidence.runs.settings import Setting, trained_setting
 from engram.evidence.runs.user_modules import import_modules, modules_of
@@ -228,13 +230,27 @@ def load_run(
 
 
 def load_config(path: Path, modules: Mapping[str, str]) -> TrainConfig:
-    """Read a run's configuration, after the modules of the user's own that it names, or that are named instead.
+    """Read a run's configuration, after the modules of the user's own that are named.
+
+    A run may be a stranger's: a module that its configuration names is imported only if it was imported already, is one
+    that an extra of ours installs, or is named by the user, too.
+
+    Args:
+        path: of the configuration.
+        modules: part -> module, as the user names them.
 
     Raises:
-        CannotRun: if it cannot be read, or a module cannot be imported.
+        CannotRun: if it cannot be read, or a module is not named or cannot be imported.
     """
     try:
-        named = {**modules_of(path), **modules}
+        of_the_run = modules_of(path)
+        for part, module in of_the_run.items():
+            if part not in modules and module not in EXTRAS and module not in sys.modules:
+                raise CannotRun(
+                    f"the run uses code that does not come with it, {part}.module={module!r:.60}; if you trust it, "
+                    f"name it, too: {part}.module={module:.60}"
+                )
+        named = {**of_the_run, **modules}
         try:
             import_modules(named)
         except CannotRun as error:

@@ -17,6 +17,7 @@ from engram.configs import CannotRun, one_line
 from engram.configs.loading import with_keys_of_today
 from engram.configs.messages import CONFIG_ERRORS
 from engram.configs.parts import AutoEncoderConfig, PartConfig
+from engram.configs.saved_file import read_saved
 from engram.configs.schema import EnvConfig, EvalConfig, PPOConfig
 from engram.evidence.runs.files import CertificateFile, EvaluationFile, read_file
 from engram.tracking import RunFolder
@@ -105,7 +106,7 @@ def read_run(path: Path) -> RecordedRun:
     parts |= {"memory": PartConfig, "controller": PartConfig, "encoder": AutoEncoderConfig}
     try:
         defaults = {name: OmegaConf.to_container(OmegaConf.structured(part)) for name, part in parts.items()}
-        config = _flat(OmegaConf.to_container(OmegaConf.merge(defaults, with_keys_of_today(OmegaConf.load(file)))))
+        config = _flat(OmegaConf.to_container(OmegaConf.merge(defaults, with_keys_of_today(read_saved(file)))))
     except CONFIG_ERRORS as error:
         raise CannotRun(f"{file}: {one_line(error)}") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from engram.agents import ENCODERS
 from engram.configs import CannotRun, add_choice
 from engram.configs.parts import CHOICES
+from engram.configs.saved_file import read_saved
 from engram.envs.user_module import import_user_module
 from engram.memory import CONTROLLERS, MEMORIES
 from engram.memory.named_classes import NamedClasses
@@ -40,9 +41,9 @@ def modules_of(path: Path) -> dict[str, str]:
     """Return part -> module as a run's `config.yaml` names them.
 
     Raises:
-        OSError, YAMLError: if it cannot be read.
+        CannotRun, OSError, YAMLError: if it cannot be read.
     """
-    saved = OmegaConf.load(path)
+    saved = read_saved(path)
     found = {part: OmegaConf.select(saved, f"{part}.module") for part in PARTS if isinstance(saved, DictConfig)}
     return {part: module for part, module in found.items() if isinstance(module, str)}
 
