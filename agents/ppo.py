@@ -93,6 +93,8 @@ class MemoryPPO(PPO):
     policy: MemoryPolicy
     longest_episode: int = 0
     """Steps of the longest episode of the training, as far as a Monitor told them; saved with the agent."""
+    of_run: str | None = None
+    """Which run the agent is of, for whoever keeps such; saved with the agent."""
     largest_return: float = 0.0
     """Largest magnitude of a discounted return within a rollout so far, 0 if there was none; saved with the agent."""
 

@@ -30,6 +30,7 @@ from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
 from engram.envs.state import get_state
 from engram.evidence.runs.caveats import trained_on_ranges
+from engram.evidence.runs.identity import run_digest
 from engram.evidence.runs.open import drawn_in_training, refusing_foreign_errors
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
@@ -73,6 +74,7 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
             folder = resumed.folder
             for line in (*bring_back(model, resumed), *note_resumed(config, folder, resumed.timesteps, paths)):
                 print_line(line)
+        model.of_run = run_digest(folder.config)
         print_line(f"run folder: {folder.path}")
         print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
         if split := held_out(config, env, leaks):

@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from engram.configs.keys import schema_keys
 from engram.configs.messages import CannotRun, describe, suggest_key
@@ -55,22 +55,9 @@ def load(path: Path) -> TrainConfig:
         if not isinstance(name, str) or name not in schemas:
             raise CannotRun(f"{path}: not the config of a run, for its {part}.name is none of {', '.join(schemas)}")
         schema[part] = schemas[name]
-    merged = OmegaConf.merge(schema, with_keys_of_today(saved))
+    merged = OmegaConf.merge(schema, saved)
     assert isinstance(merged, DictConfig)
     return checked(merged)
-
-
-def with_keys_of_today(saved: DictConfig | ListConfig) -> DictConfig | ListConfig:
-    """Return a saved configuration without keys that are gone: what had learned from rewards as they are, still did."""
-    saved = saved.copy()
-    env, ppo = (saved.get(part) if isinstance(saved, DictConfig) else None for part in ("env", "ppo"))
-    if isinstance(env, DictConfig):
-        env.pop("reward_scale", None)
-    if isinstance(ppo, DictConfig) and "normalize_rewards" in ppo:
-        ppo.setdefault("normalize_returns", ppo.pop("normalize_rewards"))
-    if isinstance(ppo, DictConfig):
-        ppo.setdefault("reward_coef", 0.0)
-    return saved
 
 
 def _refuse_strangers(config: Any, prefix: str) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import shutil
 import tempfile
 from pathlib import Path
 
 from hydra import compose, initialize_config_module
 
+from engram.agents import MemoryPPO
 from engram.cli.train import train
 from engram.configs import TrainConfig, checked, register
+from engram.evidence.runs.identity import run_digest
 
 TINY = (
     "env=tmaze",
@@ -63,6 +66,22 @@ def copy_of_run(path: Path) -> Path:
 def as_another_seed(run: Path, path: Path, seed: int) -> Path:
     """Return a copy of a run that says of itself that it was trained with another seed."""
     other = Path(shutil.copytree(run, path))
-    config = other / "config.yaml"
-    config.write_text(config.read_text().replace("\nseed: 0\n", f"\nseed: {seed}\n"))
+    change_config(other, "\nseed: 0\n", f"\nseed: {seed}\n")
     return other
+
+
+def change_config(run: Path, old: str, new: str) -> None:
+    """Change the configuration of a run, as if it had been made with another one."""
+    config = run / "config.yaml"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new))
+    digest = run_digest(config)
+    for path in (run / "best.zip", run / "latest.zip"):
+        if path.is_file():
+            model = MemoryPPO.load(path, device="cpu")
+            model.of_run = digest
+            model.save(path)
+    for path in run.glob("*.json"):
+        content = json.loads(path.read_text())
+        if content.get("of_run"):
+            path.write_text(json.dumps({**content, "of_run": digest}))

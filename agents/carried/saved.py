@@ -44,7 +44,7 @@ def save_agent(
         for name in sorted(_settings(type(model)))
         if name in vars(model) and name not in left_out
     }
-    kept |= {"policy": _policy_name(model), "n_envs": model.n_envs}
+    kept |= {"policy": _policy_name(model), "n_envs": model.n_envs, "of_run": getattr(model, "of_run", None)}
     write_agent(
         path, KIND, model.observation_space, model.action_space, kept, {**NAMES, "bonus": BONUSES}, learned(model)
     )
@@ -68,7 +68,7 @@ def load_agent(
     settings = _settings(cls)
     _refuse_changes(given, settings)
     again = {**(custom_objects or {}), **given, **_by_name("policy_kwargs", given.get("policy_kwargs"))}
-    saved = read_agent(path, KIND, {*settings, "policy", "n_envs"}, again)
+    saved = read_agent(path, KIND, {*settings, "policy", "n_envs", "of_run"}, again)
     arguments = saved.arguments
     if print_system_info:
         _print_system_info(saved.system)
@@ -78,6 +78,8 @@ def load_agent(
             f"{arguments.get('policy_kwargs')}"
         )
     policy, n_envs = arguments.pop("policy", None), arguments.pop("n_envs", None)
+    if not isinstance(arguments.setdefault("of_run", None), str | None):
+        raise ValueError(f"{path}: of_run={arguments['of_run']!r:.60} must be a text, or None")
     if env is not None:
         env = cls._wrap_env(env, int(bool(arguments.get("verbose"))))
         check_for_correct_spaces(env, saved.observation_space, saved.action_space)

@@ -20,6 +20,7 @@ from engram.evidence.evaluation.result import WIPED, EvaluationResult
 from engram.evidence.evaluation.scores import score
 from engram.evidence.runs.caveats import trained_on, trained_on_ranges
 from engram.evidence.runs.files import Score
+from engram.evidence.runs.identity import run_digest
 from engram.evidence.runs.more_hops import said
 from engram.evidence.runs.open import drawn_in_training
 from engram.evidence.runs.result_files import made_by, print_where_kept
@@ -85,6 +86,7 @@ def evaluate_run(
     drawn = drawn_in_training(config)
     about = {
         "run": str(folder.path),
+        "of_run": run_digest(folder.config),
         "env": trained.env_id,
         "odometry": config.env.odometry,
         "mission": config.env.mission,

@@ -14,6 +14,7 @@ from engram.evidence.evaluation.run import PlannedCondition, play
 from engram.evidence.horizon.curve import NO_CHANCE, ORACLE, HorizonFile, HorizonPoint, middle_of, rates
 from engram.evidence.horizon.figure import draw_horizon
 from engram.evidence.runs.files import Score, read_file
+from engram.evidence.runs.identity import run_digest
 from engram.evidence.runs.open import open_envs
 from engram.evidence.runs.result_files import made_by, print_where_kept
 from engram.evidence.runs.settings import Condition, Setting, settings_of_delays, trained_setting
@@ -62,7 +63,12 @@ def horizon_of(
         delay: (settings_of_delays(config.env, [delay], "--horizon") or [trained_setting(config.env)])[0]
         for delay in delays or default_delays(trained)
     }
-    about = {"run": str(folder.path), "checkpoint": checkpoint, "checkpoint_timesteps": model.num_timesteps}
+    about = {
+        "run": str(folder.path),
+        "of_run": run_digest(folder.config),
+        "checkpoint": checkpoint,
+        "checkpoint_timesteps": model.num_timesteps,
+    }
     about |= {"episodes": episodes, "seed": seed, **made}
     conditions = {"intact": episodes}
     if model.policy.core.memory.read_size and not intact_only:

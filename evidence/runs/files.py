@@ -6,7 +6,9 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engram.configs import CannotRun
+from engram.configs import CannotRun, one_line
+from engram.configs.messages import CONFIG_ERRORS
+from engram.evidence.runs.identity import run_digest
 from engram.evidence.statistics import Estimate, Metric, aggregate_over_seeds
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -91,6 +93,7 @@ class MadeBy(Model):
     command: str | None = Field(None, description="command line")
     git_commit: str | None = Field(None, description="commit of the code; null if unknown")
     git_dirty: bool | None = Field(None, description="whether tracked files had changed since")
+    of_run: str | None = Field(None, description="digest of the run's configuration; a file of another run is refused")
 
 
 class About(MadeBy):
@@ -200,21 +203,41 @@ def read_file(path: Path, kind: type[File], command: str) -> File:
         CannotRun: if it is not there, lacks a key, or a value does not fit; the message names file, key and command.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        found = kind.model_validate_json(path.read_bytes())
+        _refuse_of_another_run(path, found)
+        return found
     except FileNotFoundError:
         raise CannotRun(f"{path.parent}: there is no {path.name}; make it with: {command}") from None
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
     except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"])[1:]
-        if found["type"] == "missing":
+        wrong = error.errors(include_url=False)[0]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong["loc"])[1:]
+        if wrong["type"] == "missing":
             reason = f"it lacks '{key}', as an older format does"
         elif not key:
-            reason = f"cannot be read ({found['msg']})"
+            reason = f"cannot be read ({wrong['msg']})"
         else:
-            reason = f"{key}={found['input']!r:.40}: {found['msg'].lower()}"
+            reason = f"{key}={wrong['input']!r:.40}: {wrong['msg'].lower()}"
     raise CannotRun(f"{path}: {reason}; make it anew with: {command}")
+
+
+def _refuse_of_another_run(path: Path, found: Model) -> None:
+    """Refuse a file that was made for another run than the one whose configuration lies beside it.
+
+    Raises:
+        CannotRun: if it was.
+    """
+    config = path.with_name("config.yaml")
+    of_run = getattr(found, "of_run", None)
+    if of_run is None or not config.is_file():
+        return
+    try:
+        own = run_digest(config)
+    except (*CONFIG_ERRORS, OSError) as error:
+        raise CannotRun(f"{config}: {one_line(error)}") from error
+    if of_run != own:
+        raise CannotRun(f"{path}: of another run than {config.name} beside it")
 
 
 def keys_of(kind: type[Model], prefix: str = "", known: tuple[type[Model], ...] = ()) -> Iterator[tuple[str, str]]:

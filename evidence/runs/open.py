@@ -19,6 +19,7 @@ from engram.envs import make_vec_env
 from engram.envs.curriculum import curriculum, hardest
 from engram.envs.split.by_layout import SIDES, Side
 from engram.envs.user_module import EXTRAS
+from engram.evidence.runs.identity import run_digest
 from engram.evidence.runs.result_files import made_by, what_made
 from engram.evidence.runs.settings import Setting, trained_setting
 from engram.evidence.runs.user_modules import import_modules, modules_of
@@ -151,6 +152,10 @@ def open_run(
         raise CannotRun(f"{path}: there is no {checkpoint}.zip; take --checkpoint {other}")
     torch.set_num_threads(config.torch_threads)
     model, name = _first_whole(folder, [checkpoint] if checkpoint else there, device)
+    made_of = {part: model.policy.core_arguments[part] for part in ("memory", "controller")}
+    others = [part for part, name in made_of.items() if isinstance(name, str) and name != getattr(config, part).name]
+    if model.of_run not in (None, run_digest(folder.config)) or others:
+        raise CannotRun(f"{folder.checkpoint(name)}: of another run than {folder.config.name} beside it")
     return folder, config, model, name
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 
 from engram.configs import CannotRun, one_line
-from engram.configs.loading import with_keys_of_today
 from engram.configs.messages import CONFIG_ERRORS
 from engram.configs.parts import AutoEncoderConfig, PartConfig
 from engram.configs.saved_file import read_saved
@@ -106,7 +105,7 @@ def read_run(path: Path) -> RecordedRun:
     parts |= {"memory": PartConfig, "controller": PartConfig, "encoder": AutoEncoderConfig}
     try:
         defaults = {name: OmegaConf.to_container(OmegaConf.structured(part)) for name, part in parts.items()}
-        config = _flat(OmegaConf.to_container(OmegaConf.merge(defaults, with_keys_of_today(read_saved(file)))))
+        config = _flat(OmegaConf.to_container(OmegaConf.merge(defaults, read_saved(file))))
     except CONFIG_ERRORS as error:
         raise CannotRun(f"{file}: {one_line(error)}") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:

@@ -141,16 +141,6 @@ def test_keys_that_came_later_have_their_defaults(tmp_path: Path) -> None:
     assert len(compare(runs).agents) == 1
 
 
-def test_runs_from_before_returns_had_a_scale_are_told_from_those_of_today(tmp_path: Path) -> None:
-    ppo = {"normalize_rewards": False}
-    before = [fake_run(tmp_path, seed=seed, reward_scale=seed + 1.0, config={"ppo": ppo}) for seed in (0, 1)]
-    runs = [*before, fake_run(tmp_path, seed=2, config={"ppo": {"reward_coef": 0.0}})]
-    assert [agent.label for agent in compare(runs).agents] == [
-        "episodic-lstm ppo.normalize_returns=false",
-        "episodic-lstm ppo.normalize_returns=true",
-    ]
-
-
 def test_without_success_the_return_decides(tmp_path: Path) -> None:
     def run(memory: str, seed: int, mean_return: float) -> Path:
         told = {"intact": score(None, mean_return=mean_return), "wiped": score(None, mean_return=-2.0)}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import copy_of_run, tiny_run
+from tiny_runs import change_config, copy_of_run, tiny_run
 
 import engram
 from engram.configs import CannotRun
@@ -42,8 +42,7 @@ def test_the_agent_and_the_env_are_those_of_the_run() -> None:
 
 def test_the_side_decides_about_mazes_and_actions(tmp_path: Path) -> None:
     folder = copy_of_run(tmp_path / "run")
-    config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("random_actions: 0.0", "random_actions: 0.1"))
+    change_config(folder, "random_actions: 0.0", "random_actions: 0.1")
 
     def wrappers(side: Side) -> tuple[str, int, set[str]]:
         env = load_run(folder, side, device="cpu").env
@@ -55,17 +54,6 @@ def test_the_side_decides_about_mazes_and_actions(tmp_path: Path) -> None:
     assert wrappers("validation") == ("validation", 3, set())
     assert wrappers("test") == ("test", 3, set())
     assert load_run(folder, n_envs=2, device="cpu").env.num_envs == 2
-
-
-@pytest.mark.parametrize("normalized", [True, False])
-def test_a_run_from_before_returns_had_a_scale_is_taken(normalized: bool, tmp_path: Path) -> None:
-    folder = copy_of_run(tmp_path / "run")
-    config = folder / "config.yaml"
-    before = config.read_text().replace("normalize_returns: true", f"normalize_rewards: {normalized}".lower())
-    config.write_text(before.replace("  random_actions:", "  reward_scale: 5.0\n  random_actions:"))
-    assert "reward_scale" in config.read_text()
-    assert "normalize_returns" not in config.read_text()
-    assert load_run(folder, device="cpu").config.ppo.normalize_returns == normalized
 
 
 @pytest.mark.parametrize(
@@ -86,8 +74,7 @@ def test_what_is_wrong_is_one_line(arguments: dict[str, Any], line: str) -> None
 
 def test_an_env_that_does_not_fit_the_agent_is_one_line(tmp_path: Path) -> None:
     folder = copy_of_run(tmp_path / "run")
-    config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("previous_reward: false", "previous_reward: true"))
+    change_config(folder, "previous_reward: false", "previous_reward: true")
     with pytest.raises(CannotRun, match=r"the agent was trained with Box.*, and this env has") as caught:
         load_run(folder)
     assert "\n" not in str(caught.value)
