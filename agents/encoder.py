@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, SupportsIndex, cast
 
 import torch
 from gymnasium import spaces
@@ -41,6 +41,8 @@ class ObservationEncoder(BaseFeaturesExtractor):
     def __init__(
         self, observation_space: spaces.Space[object], features_dim: int = 64, normalize: bool = False
     ) -> None:
+        if not isinstance(features_dim, SupportsIndex) or features_dim < 1:
+            raise ValueError(f"features_dim={features_dim!r} must be a whole number of at least 1")
         super().__init__(observation_space, features_dim)
         self.normalize = normalize
         parts = [observation_space]

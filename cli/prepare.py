@@ -22,6 +22,9 @@ from engram.evidence.runs.settings import Setting, evaluated_settings, settings_
 # Validation episodes begin from seeds of their own; the split keeps the layouts apart in any case.
 VALIDATION_SEED = 500_000_000
 
+# What torch says of sizes that it cannot allocate, or count.
+_TOO_MUCH = r"allocate|[Oo]verflow|out of memory"
+
 # Keys of the env that its form on a device lacks, with the values that it can have.
 NOT_ON_DEVICE = {
     "pixels": None,
@@ -78,15 +81,20 @@ def training_envs(config: TrainConfig, task: Setting) -> VecEnv:
 
 @contextmanager
 def refusing(what: str, config: TrainConfig | None = None) -> Iterator[None]:
-    """Take a ValueError for a value that cannot be used, not for a bug: nothing but construction happens inside.
+    """Take what is raised for a value that cannot be used, not for a bug: nothing but construction happens inside.
 
     Arguments of the agent are named as they are in a config, if one is given.
     """
     try:
         yield
-    except (ValueError, GymnasiumError) as error:
+    except (ValueError, GymnasiumError, AssertionError) as error:  # an assertion is Stable-Baselines3's
         line = " ".join(str(error).split())
         raise CannotRun(what + (line if config is None else with_keys(line, config))) from error
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
+        if not isinstance(error, MemoryError | OverflowError) and not re.search(_TOO_MUCH, str(error)):
+            raise
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise CannotRun(f"{what}this needs more memory than there is, or than can be counted: {line:.200}") from error
 
 
 def with_keys(line: str, config: TrainConfig) -> str:

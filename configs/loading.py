@@ -26,6 +26,10 @@ def checked(composed: DictConfig) -> TrainConfig:
     config = OmegaConf.to_object(composed)
     if not isinstance(config, TrainConfig):
         raise CannotRun("this is not a configuration of a run: it lacks the keys that --help lists")
+    for part, schemas in CHOICES.items():
+        chosen = getattr(config, part)
+        if type(chosen) is not schemas.get(chosen.name):
+            raise CannotRun(f"{part}.name={chosen.name}: choose it by {part}=..., one of {', '.join(schemas)}")
     _refuse_strangers(config, "")
     for name, key in schema_keys(TrainConfig, {part: getattr(config, part).name for part in CHOICES}).items():
         value = attrgetter(name)(config)

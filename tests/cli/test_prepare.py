@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny_runs import composed
 
-from engram.cli.prepare import with_keys
-from engram.configs import TrainConfig
+from engram.cli.prepare import prepare, with_keys
+from engram.configs import CannotRun, TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +36,27 @@ def config() -> TrainConfig:
 )
 def test_arguments_of_the_agent_are_named_as_in_a_config(config: TrainConfig, line: str, named: str) -> None:
     assert with_keys(line, config) == named
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("memory.slots=1000000000000", "^the memory of 64 envs cannot be held: "),
+        ("controller.hidden_size=1000000000000", "more memory than there is"),
+        ("controller.hidden_size=1" + 30 * "0", "more memory than there is, or than can be counted"),
+        ("env.n_envs=1" + 30 * "0", "more memory than there is, or than can be counted"),
+        ("encoder.features_dim=0", r"encoder\.features_dim=0 must be a whole number of at least 1"),
+        ("ppo.clip_range_vf=0", "`clip_range_vf` must be positive"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line(override: str, line: str) -> None:
+    with pytest.raises(CannotRun, match=line) as caught:
+        prepare(composed(override))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["memory.name=dnc", "memory.name=nothing", "encoder.name=mine"])
+def test_a_part_is_not_chosen_by_its_name(word: str) -> None:
+    part, _, name = word.partition(".name=")
+    with pytest.raises(CannotRun, match=rf"^{part}\.name={name}: choose it by {part}=\.\.\., one of "):
+        composed(word)
