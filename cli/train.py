@@ -34,6 +34,7 @@ from engram.evidence.runs.open import drawn_in_training, refusing_foreign_errors
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.callbacks import (
+    Boundary,
     GateSelectivity,
     LayoutCount,
     ProgressLine,
@@ -105,9 +106,9 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
                     evaluate_trained(config, folder, console, wandb_writer)
                 print(f"everything is in {folder.path}")
             else:
-                # A row for what was done since the last.
-                model.logger.record("time/total_timesteps", model.num_timesteps)
-                model.logger.dump(model.num_timesteps)
+                if not model.num_timesteps:  # by its last row one knows that it was stopped
+                    model.logger.record("time/total_timesteps", 0)
+                    model.logger.dump(0)
                 print_line(
                     f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}"
                 )
@@ -142,8 +143,11 @@ def learn(
     console: Console,
     resumed: Resumed | None = None,
 ) -> None:
-    """Let the agent learn, or until a stop is asked for; either way its latest weights and a snapshot are saved."""
-    layouts = LayoutCount()
+    """Let the agent learn, or until a stop is asked for; either way its latest weights and a snapshot are saved.
+
+    What ends it in the middle of a rollout or an update leaves the agent with which the rollout began.
+    """
+    layouts, boundary = LayoutCount(), Boundary()
     validation = Validation(
         validation_env,
         folder,
@@ -164,11 +168,12 @@ def learn(
         keep=config.snapshots.keep,
         states=resumed.state["callbacks"] if resumed else None,
     )
-    callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, validation, snapshots]
+    callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, boundary, validation, snapshots]
     try:
         left = config.total_timesteps - model.num_timesteps
         model.learn(left, callback=callbacks, reset_num_timesteps=resumed is None)
     finally:
+        boundary.go_back()
         snapshots.save()
         if layouts.seen:
             write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))

@@ -55,7 +55,8 @@ class MetricsFile(KVWriter):
             whole = [line for line in file if line.endswith("\n")]
         reader = csv.DictReader(whole)
         self.columns = list(reader.fieldnames or ())
-        kept = [row for row in reader if None not in row.values() and int(row[STEP]) <= until]
+        # Where the first rollout was not finished there is a row at 0, which a training that was not stopped lacks.
+        kept = [row for row in reader if None not in row.values() and 0 < int(row[STEP]) <= until]
         write_text(self.path, _lines([dict(zip(self.columns, self.columns, strict=True)), *kept], self.columns))
 
     def _rows(self) -> list[dict[str, str]]:
