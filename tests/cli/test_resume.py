@@ -115,6 +115,36 @@ def test_after_a_signal_it_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyte
     assert_same(whole, stopped)
 
 
+def test_stopped_in_an_update_and_in_a_validation_it_goes_on_bit_for_bit(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at(which: int, what: Callable[..., Any]) -> Callable[..., Any]:
+        """Be stopped when something is done for the so manieth time."""
+        times: list[int] = []
+
+        def done(*given: Any, **named: Any) -> Any:
+            times.append(1)
+            if len(times) == which:
+                signal.raise_signal(signal.SIGTERM)
+            return what(*given, **named)
+
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", at(3, torch.nn.utils.clip_grad_norm_))  # of 2 a rollout
+        with pytest.raises(SystemExit):
+            run(tmp_path, name="stopped")
+    (stopped,) = (tmp_path / "stopped").iterdir()
+    assert MemoryPPO.load(RunFolder(stopped).checkpoint("latest")).num_timesteps == read_run(stopped).steps == 192
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryPPO, "predict", at(2, MemoryPPO.predict))
+        with pytest.raises(SystemExit):
+            resume(stopped)
+    assert MemoryPPO.load(RunFolder(stopped).checkpoint("latest")).num_timesteps == read_run(stopped).steps == 192
+    assert resume(stopped) == 0
+    assert_same(whole, stopped)
+
+
 def test_after_a_sudden_end_it_goes_on_from_the_latest_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
