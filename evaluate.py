@@ -2,7 +2,7 @@
 
 import sys
 
-from engram.cli.evaluate import main
+from engram.cli.starting import evaluate
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(evaluate())

@@ -2,7 +2,7 @@
 
 import sys
 
-from engram.cli.export import main
+from engram.cli.starting import export
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(export())

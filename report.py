@@ -2,7 +2,7 @@
 
 import sys
 
-from engram.cli.report import main
+from engram.cli.starting import report
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report())

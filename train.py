@@ -2,7 +2,7 @@
 
 import sys
 
-from engram.cli.train import main
+from engram.cli.starting import train
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(train())

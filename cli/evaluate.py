@@ -101,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     warn_in_one_line()
     with StopRequest() as request:
-        request.raise_at_once()
         try:
+            request.raise_at_once()
             _run(options)
         except CannotRun as error:
             print(f"{parser.prog}: {error}", file=sys.stderr)

@@ -28,6 +28,7 @@ from engram.configs import CannotRun, TrainConfig
 from engram.configs.messages import CONFIG_ERRORS, one_line
 from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
+from engram.envs.split.leakage import Leakage
 from engram.envs.state import get_state
 from engram.evidence.runs.caveats import trained_on_ranges
 from engram.evidence.runs.identity import run_digest
@@ -35,6 +36,7 @@ from engram.evidence.runs.open import drawn_in_training, refusing_foreign_errors
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.callbacks import (
+    Boundary,
     GateSelectivity,
     LayoutCount,
     ProgressLine,
@@ -44,6 +46,7 @@ from engram.tracking.callbacks import (
     Validation,
 )
 from engram.tracking.commands import program
+from engram.tracking.interrupt import Stopped
 from engram.tracking.writers import MetricsFile
 
 
@@ -63,66 +66,83 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
     with refusing_foreign_errors("env: "):
         env, validation_env, model = prepare(config)
         leaks = check_leakage(config)
-    console = stderr_console()
-    print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     with StopRequest() as request:
-        paths = model.policy.core.paths()
-        model.set_logger(Logger(None, []))  # what a training that goes on has recorded stands in it already
-        if resumed is None:
-            folder = make_folder(config, name, paths)
-        else:
-            folder = resumed.folder
-            for line in (*bring_back(model, resumed), *note_resumed(config, folder, resumed.timesteps, paths)):
-                print_line(line)
-        model.of_run = run_digest(folder.config)
-        print_line(f"run folder: {folder.path}")
-        print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
-        if split := held_out(config, env, leaks):
-            print_line(split)
-        for line in trained_on_ranges(drawn_in_training(config)):
-            print_line(line)
-        few = few_to_train_on(leaks)
-        if few:
-            print_line(f"warning: {few}")
-        if leaks is not None:
-            write_json(folder.leakage, leaks.as_json())
-            if leaks.shared:
-                print_line(
-                    "warning: two sides share episodes, so success on the test side proves little about new ones"
-                )
-        wandb_writer = open_writer(config, folder, name, print_line)
-        model.logger.output_formats.append(MetricsFile(folder.metrics, resumed.timesteps if resumed else None))
-        if wandb_writer:
-            model.logger.output_formats.append(wandb_writer)
         try:
-            if model.num_timesteps < config.total_timesteps:
-                learn(config, model, validation_env, folder, request, console, resumed)
+            carry_out(config, name, resumed, request, (env, validation_env, model, leaks))
+        except KeyboardInterrupt:  # where there is nothing to save yet, or all is saved
             if request.signal is None:
-                request.raise_at_once()
-                if config.env.split and not few:
-                    warn_if_few_layouts(env)
-                close(env)
-                close(validation_env)
-                if config.eval.final_episodes:
-                    evaluate_trained(config, folder, console, wandb_writer)
-                print(f"everything is in {folder.path}")
-            else:
-                # A row for what was done since the last.
-                model.logger.record("time/total_timesteps", model.num_timesteps)
-                model.logger.dump(model.num_timesteps)
-                print_line(
-                    f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}"
-                )
-        except CannotRun:
-            raise
-        except BaseException as error:  # whatever an env does, and be it to leave
-            raise SystemExit(end_early(error, model, folder, request, print_line)) from error
-        finally:
-            if wandb_writer:
-                wandb_writer.exit_code = int(sys.exc_info()[0] is not None or request.signal is not None)
-            model.logger.close()
+                raise
+            print(f"{program('train')}: interrupted", file=sys.stderr)
+            raise SystemExit(request.exit_code) from None
         if request.signal is not None:
             raise SystemExit(request.exit_code)
+
+
+def carry_out(
+    config: TrainConfig,
+    name: str,
+    resumed: Resumed | None,
+    request: StopRequest,
+    prepared: tuple[VecEnv, VecEnv, MemoryPPO, Leakage | None],
+) -> None:
+    """Do as `train`, with the envs, the agent and what the sides of the split share; the request knows of a stop."""
+    env, validation_env, model, leaks = prepared
+    request.raise_at_once()
+    console = stderr_console()
+    print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    paths = model.policy.core.paths()
+    model.set_logger(Logger(None, []))  # what a training that goes on has recorded stands in it already
+    if resumed is None:
+        folder = make_folder(config, name, paths)
+    else:
+        folder = resumed.folder
+        for line in (*bring_back(model, resumed), *note_resumed(config, folder, resumed.timesteps, paths)):
+            print_line(line)
+    model.of_run = run_digest(folder.config)
+    print_line(f"run folder: {folder.path}")
+    print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
+    if split := held_out(config, env, leaks):
+        print_line(split)
+    for line in trained_on_ranges(drawn_in_training(config)):
+        print_line(line)
+    few = few_to_train_on(leaks)
+    if few:
+        print_line(f"warning: {few}")
+    if leaks is not None:
+        write_json(folder.leakage, leaks.as_json())
+        if leaks.shared:
+            print_line("warning: two sides share episodes, so success on the test side proves little about new ones")
+    wandb_writer = open_writer(config, folder, name, print_line)
+    metrics = MetricsFile(folder.metrics, resumed.timesteps if resumed else None)
+    model.logger.output_formats.append(metrics)
+    if wandb_writer:
+        model.logger.output_formats.append(wandb_writer)
+    try:
+        if model.num_timesteps < config.total_timesteps:
+            learn(config, model, validation_env, folder, request, console, resumed)
+        if request.signal is None:
+            request.raise_at_once()
+            if config.env.split and not few:
+                warn_if_few_layouts(env)
+            close(env)
+            close(validation_env)
+            if config.eval.final_episodes:
+                evaluate_trained(config, folder, console, wandb_writer)
+            print(f"everything is in {folder.path}")
+        else:
+            metrics.keep(model.num_timesteps)
+            if not model.num_timesteps:  # by its last row one knows that it was stopped
+                model.logger.record("time/total_timesteps", 0)
+                model.logger.dump(0)
+            print_line(f"stopped after {model.num_timesteps:,} steps; the agent is in {folder.checkpoint('latest')}")
+    except CannotRun:
+        raise
+    except BaseException as error:  # whatever an env does, and be it to leave
+        raise SystemExit(end_early(error, model, folder, request, print_line)) from error
+    finally:
+        if wandb_writer:
+            wandb_writer.exit_code = int(sys.exc_info()[0] is not None or request.signal is not None)
+        model.logger.close()
 
 
 def go_on(words: Sequence[str]) -> int:
@@ -144,8 +164,11 @@ def learn(
     console: Console,
     resumed: Resumed | None = None,
 ) -> None:
-    """Let the agent learn, or until a stop is asked for; either way its latest weights and a snapshot are saved."""
-    layouts = LayoutCount()
+    """Let the agent learn, or until a stop is asked for; either way its latest weights and a snapshot are saved.
+
+    What ends it in the middle of a rollout or an update leaves the agent with which the rollout began.
+    """
+    layouts, boundary = LayoutCount(), Boundary()
     validation = Validation(
         validation_env,
         folder,
@@ -166,11 +189,17 @@ def learn(
         keep=config.snapshots.keep,
         states=resumed.state["callbacks"] if resumed else None,
     )
-    callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, validation, snapshots]
+    callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, boundary, validation, snapshots]
+    request.finish_first()
     try:
         left = config.total_timesteps - model.num_timesteps
         model.learn(left, callback=callbacks, reset_num_timesteps=resumed is None)
+    except Stopped:
+        progress.on_training_end()
+        boundary.go_back()
+        folder.save_model(model, "latest")
     finally:
+        boundary.go_back()
         snapshots.save()
         if layouts.seen:
             write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))

@@ -1,6 +1,5 @@
 """Environments by id, wrapped and split, one or many at a time."""
 
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 from minigrid.envs.memory import MemoryEnv
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from engram.envs.arguments import check_kinds
 from engram.envs.batched.grid import GridVecEnv
@@ -19,6 +18,7 @@ from engram.envs.device.mazes import TensorMazes
 from engram.envs.device.sequences import TensorSequences
 from engram.envs.device.tensor_env import TensorEnv
 from engram.envs.device.tmaze import TensorTMaze
+from engram.envs.processes import in_processes
 from engram.envs.registered import make_drawing, make_registered
 from engram.envs.split.by_layout import Side, SplitByLayout, has_layouts
 from engram.envs.split.by_seed import SplitBySeed
@@ -177,7 +177,7 @@ def make_vec_env(
     vec_env: VecEnv
     if subprocess:
         close(make())  # raises errors of the user here, not in another process
-        vec_env = SubprocVecEnv([partial(_make_ignoring_ctrl_c, make)] * n_envs)
+        vec_env = in_processes([partial(_make_asked, make)] * n_envs)
     else:
         first = make()
         others = [make] * (n_envs - 1)
@@ -232,9 +232,8 @@ def make_tensor_env(
     raise ValueError(f"{env_id} has no form on a device: T-Mazes, sequence tasks and mazes with one choice have")
 
 
-def _make_ignoring_ctrl_c(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
-    """Make an environment in a process that ignores Ctrl-C, so that its parent decides when to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _make_asked(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    """Make an environment that can be asked for its state from another process."""
     return Asked(make())
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -50,14 +52,27 @@ class StopRequest:
         self.release()
 
     def raise_at_once(self) -> None:
-        """From now on let a signal interrupt, as Ctrl-C does: nothing that is under way needs to be finished."""
-        for number in self._before:
-            signal.signal(number, self._interrupt)
+        """From now on let a signal interrupt, as Ctrl-C does: nothing that is under way needs to be finished.
+
+        Raises:
+            KeyboardInterrupt: if a stop was requested already.
+        """
+        self._let(self._interrupt)
+        if self.signal is not None:
+            raise KeyboardInterrupt
+
+    def finish_first(self) -> None:
+        """From now on record a first signal, as at the beginning."""
+        self._let(self._record)
 
     def release(self) -> None:
         """Give the signals back to the handlers that they had before."""
         while self._before:
             number, handler = self._before.popitem()
+            signal.signal(number, handler)
+
+    def _let(self, handler: Callable[[int, FrameType | None], None]) -> None:
+        for number in self._before:
             signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -68,4 +83,5 @@ class StopRequest:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-        print("stopping after this step (once more to stop at once) ...", file=sys.stderr, flush=True)
+        with suppress(OSError):  # the terminal may be gone; and not by print, which may be what was interrupted
+            os.write(2, b"stopping after this step (once more to stop at once) ...\n")

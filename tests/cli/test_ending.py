@@ -22,6 +22,7 @@ from engram.configs import CannotRun
 from engram.envs import make_env
 from engram.evidence.runs.open import refusing_foreign_errors
 from engram.tracking import RunFolder, atomic
+from engram.tracking.interrupt import SIGNALS
 
 SIZES = [word for word in TINY if not word.startswith("env")]
 
@@ -157,6 +158,32 @@ def test_an_interrupted_training_of_which_nothing_could_be_saved_names_no_comman
     assert code == 130
     last = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r"interrupted after [\d,]+ steps; the agent could not be saved \(.*\), none was saved.*", last)
+
+
+@pytest.mark.parametrize("where", ["open_writer", "evaluate_trained"])
+def test_before_and_after_a_training_a_signal_ends_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    def stopped(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it goes on")
+
+    monkeypatch.setattr(f"engram.cli.train.{where}", stopped)
+    code, folder = failed(tmp_path, "plain")
+    assert code == 128 + signal.SIGTERM
+    assert "interrupted" in capsys.readouterr().err.splitlines()[-1 if where == "open_writer" else -2]
+    assert (folder / "best.zip").is_file() == (where == "evaluate_trained")
+    assert not (folder / "failure.json").exists()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_evaluation_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    def stopped(*_: object) -> None:
+        signal.raise_signal(number)
+        pytest.fail("it goes on")
+
+    monkeypatch.setattr("engram.cli.evaluate.find_runs", stopped)
+    assert evaluate.main([str(tmp_path)]) == 128 + number
 
 
 def test_an_env_that_cannot_be_closed_is_a_warning_and_the_run_is_evaluated(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tiny_runs import TINY, composed
 
 from engram.agents import MemoryPPO
 from engram.cli.train import main, train
+from engram.evidence.runs.recorded_run import read_run
 from engram.tracking import RunFolder
 from engram.tracking.callbacks import ProgressLine
 
@@ -114,6 +115,36 @@ def test_after_a_signal_it_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyte
     assert_same(whole, stopped)
 
 
+def test_stopped_in_an_update_and_in_a_validation_it_goes_on_bit_for_bit(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at(which: int, what: Callable[..., Any]) -> Callable[..., Any]:
+        """Be stopped when something is done for the so manieth time."""
+        times: list[int] = []
+
+        def done(*given: Any, **named: Any) -> Any:
+            times.append(1)
+            if len(times) == which:
+                signal.raise_signal(signal.SIGTERM)
+            return what(*given, **named)
+
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", at(3, torch.nn.utils.clip_grad_norm_))  # of 2 a rollout
+        with pytest.raises(SystemExit):
+            run(tmp_path, name="stopped")
+    (stopped,) = (tmp_path / "stopped").iterdir()
+    assert MemoryPPO.load(RunFolder(stopped).checkpoint("latest")).num_timesteps == read_run(stopped).steps == 192
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryPPO, "predict", at(2, MemoryPPO.predict))
+        with pytest.raises(SystemExit):
+            resume(stopped)
+    assert MemoryPPO.load(RunFolder(stopped).checkpoint("latest")).num_timesteps == read_run(stopped).steps == 192
+    assert resume(stopped) == 0
+    assert_same(whole, stopped)
+
+
 def test_after_a_sudden_end_it_goes_on_from_the_latest_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,8 +182,11 @@ def test_what_raises_leaves_where_it_can_go_on(whole: Path, tmp_path: Path, monk
     assert_same(whole, failed)
 
 
-def test_stopped_again_and_again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for steps in (1, 150, 290, 390):  # in the first rollout, twice in the second, in the last
+def test_stopped_again_and_again(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # In the first rollout, again in that, in the second and in the last; and where each began.
+    for steps, began in ((1, 0), (150, 0), (290, 192), (390, 384)):
         going = (
             (lambda: resume(next((tmp_path / "stopped").iterdir())))
             if steps > 1
@@ -164,6 +198,10 @@ def test_stopped_again_and_again(whole: Path, tmp_path: Path, monkeypatch: pytes
             stopped_at(patch, steps, lambda _: signal.raise_signal(signal.SIGINT))
             with pytest.raises(SystemExit):
                 going()
+        (stopped,) = (tmp_path / "stopped").iterdir()
+        latest = RunFolder(stopped).checkpoint("latest")
+        assert capsys.readouterr().err.splitlines()[-1] == f"stopped after {began} steps; the agent is in {latest}"
+        assert MemoryPPO.load(latest).num_timesteps == read_run(stopped).steps == began
     (stopped,) = (tmp_path / "stopped").iterdir()
     assert resume(stopped) == 0
     assert_same(whole, stopped)

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -288,22 +289,44 @@ def test_coefficients_are_annealed_where_an_end_is_given() -> None:
     assert arguments["learning_rate"](0.5) == pytest.approx(0.0015)
 
 
-@pytest.mark.parametrize("subprocess", ["false", "true"])
-def test_ctrl_c_saves_the_agent_and_ends_cleanly(tmp_path: Path, subprocess: str) -> None:
+def cpu_seconds(pid: int) -> float:
+    """What a process and those of its children that have ended have taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def processes_of(group: int) -> list[str]:
+    """The processes of a group that are still there after a while."""
+    for _ in range(100):
+        stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
+        left = [fields[0] for fields in stats if int(fields[2]) == group and fields[0] != "Z"]
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
+
+
+@pytest.mark.parametrize(("number", "subprocess"), [(signal.SIGINT, "false"), (signal.SIGTERM, "true")])
+def test_a_signal_saves_the_agent_and_ends_cleanly(tmp_path: Path, number: signal.Signals, subprocess: str) -> None:
     endless = ["total_timesteps=100000000", "eval.every=100000000"]
     processes = [f"env.subprocess={subprocess}", "env.n_envs=3"]
     process = start(*TINY, *endless, *processes, "tracking=offline", cwd=tmp_path)
     try:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("runs/*/*/metrics.csv")):
+        # After the second row the first update is over, for the agent is saved as it was before.
+        while not any(len(path.read_text().splitlines()) > 2 for path in tmp_path.glob("runs/*/*/metrics.csv")):
             assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline, "no rollout was finished"
+            assert time.monotonic() < deadline, "no rollouts were finished"
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the envs' processes, too
-        _, err = process.communicate(timeout=30)
+        before, ended = cpu_seconds(process.pid), resource.getrusage(resource.RUSAGE_CHILDREN)
+        os.killpg(process.pid, number)  # as terminals and schedulers do: to the envs' processes, too
+        _, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert now.ru_utime + now.ru_stime - ended.ru_utime - ended.ru_stime - before < 5.0
+    assert not processes_of(process.pid)
     assert "Traceback" not in err
     (folder,) = tmp_path.glob("runs/*/*")
     assert str(folder.relative_to(tmp_path)) in err.splitlines()[-1]

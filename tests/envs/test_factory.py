@@ -1,12 +1,14 @@
 import os
-import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from engram.envs import make_env, make_vec_env
+from engram.envs.processes import STOPS
 
 
 def rollout(vec_env, steps, seed=0):
@@ -37,7 +39,7 @@ def test_same_seed_same_episodes(env_id):
     assert any((left != right).any() for left, right in zip(first, other, strict=True))
 
 
-def test_other_processes_play_the_same_episodes_and_ignore_ctrl_c():
+def test_other_processes_play_the_same_episodes_and_leave_signals_to_their_parent():
     here = make_vec_env("Engram-MatchS9-v0", n_envs=2, seed=7, split="test", view_size=5)
     there = make_vec_env("Engram-MatchS9-v0", n_envs=2, seed=7, split="test", view_size=5, subprocess=True)
     assert isinstance(here, DummyVecEnv)
@@ -45,10 +47,45 @@ def test_other_processes_play_the_same_episodes_and_ignore_ctrl_c():
     try:
         assert_same(rollout(here, 300), rollout(there, 300))
         for process in there.processes:
-            os.kill(process.pid, signal.SIGINT)
+            for number in STOPS:
+                os.kill(process.pid, number)
         assert_same(rollout(here, 30), rollout(there, 30))
     finally:
         there.close()
+
+
+WORKERS = """
+import os, signal, sys
+from engram.envs.processes import STOPS, in_processes
+
+class Maker:
+    def __reduce__(self):
+        return stopped_while_it_is_read, ()
+
+def stopped_while_it_is_read():
+    for number in STOPS:
+        os.kill(os.getpid(), number)
+    from engram.envs import make_env
+    return lambda: make_env("Engram-TMaze-v0")
+
+if __name__ == "__main__":
+    vec_env = in_processes([Maker()])
+    vec_env.reset()
+    for process in vec_env.processes:
+        os.kill(process.pid, signal.SIGTERM)
+    assert vec_env.reset().shape[0] == 1
+    print(vec_env.processes[0].pid, flush=True)
+"""
+
+
+def test_other_processes_survive_a_signal_from_the_first_moment_and_end_with_their_parent(tmp_path):
+    script = tmp_path / "workers.py"
+    script.write_text(WORKERS)
+    where = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, env=where)
+    assert (done.returncode, done.stderr) == (0, "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def test_env_number_i_is_seeded_with_seed_plus_i():

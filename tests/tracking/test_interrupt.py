@@ -7,6 +7,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from engram.tracking import StopRequest
 from engram.tracking.callbacks import StopOnRequest
@@ -55,3 +56,31 @@ def test_under_nohup_a_lost_terminal_stops_nothing() -> None:
             assert request.signal is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_what_came_before_interrupts_where_nothing_needs_to_be_finished_any_more() -> None:
+    with StopRequest() as request:
+        request.raise_at_once()
+        request.finish_first()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            request.raise_at_once()
+
+
+def test_an_update_ends_before_its_next_step() -> None:
+    weights = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([weights], lr=0.5)
+    policy = SimpleNamespace(optimizer=optimizer)
+    with StopRequest() as request:
+        callback = StopOnRequest(request)
+        callback.init_callback(SimpleNamespace(num_timesteps=0, get_env=lambda: None, policy=policy))
+        callback.on_training_start({}, {})
+        weights.grad = torch.ones(3)
+        optimizer.step()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped):
+            optimizer.step()
+        assert torch.equal(weights, torch.full((3,), 0.5))
+        callback.on_training_end()
+        optimizer.step()
+    assert torch.equal(weights, torch.zeros(3))

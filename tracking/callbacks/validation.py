@@ -38,7 +38,7 @@ class Validation(BaseCallback):
         every: environment steps between two evaluations; there is another at the end.
         episodes: episodes of each.
         seed: seed of the episodes.
-        request: cuts an evaluation short when a stop is requested.
+        request: cuts an evaluation short when a stop is requested, and with it the training: `Stopped` is raised then.
         stop_at: success (or return) that, reached twice in a row, ends the training; None never ends it.
         print_line: called with one line or two per evaluation.
     """
@@ -89,6 +89,7 @@ class Validation(BaseCallback):
         if self.num_timesteps >= self.due:
             self.due = self.num_timesteps + self.every
             self._evaluate()
+            self.request.check()
 
     def _on_training_end(self) -> None:
         if self.request.signal is None:

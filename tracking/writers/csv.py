@@ -30,8 +30,8 @@ class MetricsFile(KVWriter):
     def __init__(self, path: Path, until: int | None = None) -> None:
         self.path = path
         self.columns: list[str] = []
-        if until is not None and path.is_file():
-            self._keep(until)
+        if until is not None:
+            self.keep(until)
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         values = filter_excluded_keys(key_values, key_excluded, "csv")
@@ -49,13 +49,16 @@ class MetricsFile(KVWriter):
     def close(self) -> None:
         """Do nothing: no file is kept open."""
 
-    def _keep(self, until: int) -> None:
+    def keep(self, until: int) -> None:
+        """Remove the rows that come after so many steps, and those at 0: of rollouts that have not been finished."""
+        if not self.path.is_file():
+            return
         with self.path.open(newline="", encoding="utf-8") as file:
             # A row that was being written when the training was killed has no end.
             whole = [line for line in file if line.endswith("\n")]
         reader = csv.DictReader(whole)
         self.columns = list(reader.fieldnames or ())
-        kept = [row for row in reader if None not in row.values() and int(row[STEP]) <= until]
+        kept = [row for row in reader if None not in row.values() and 0 < int(row[STEP]) <= until]
         write_text(self.path, _lines([dict(zip(self.columns, self.columns, strict=True)), *kept], self.columns))
 
     def _rows(self) -> list[dict[str, str]]:

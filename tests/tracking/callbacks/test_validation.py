@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,7 +84,8 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simpl
             model.num_timesteps += STEPS
             if not callback.on_step():
                 break
-            callback.on_rollout_end()
+            with suppress(Stopped):  # which ends a training
+                callback.on_rollout_end()
         model.num_timesteps += 1
         callback.on_training_end()
         kept = {path.stem: int(path.read_text()) for path in tmp_path.glob("*.zip")}
@@ -117,8 +119,20 @@ def test_a_stop_cuts_the_evaluation_short_and_saves_the_latest(play) -> None:
     assert kept.latest == STEPS + 1
     assert not hasattr(kept, "best")
     assert len(kept.left) == 2
+
+
+def test_a_stop_while_it_is_evaluated_ends_the_training_before_the_update(tmp_path: Path) -> None:
+    env = make_vec_env("Engram-TMaze-v0", n_envs=2, seed=0)
+    model = MemoryPPO("MemoryPolicy", env, n_steps=10, memory="none", seed=0, device="cpu")
+    request, updated = StopRequest(), []
+    kwargs: dict[str, Any] = {"every": 20, "episodes": 2, "seed": 3, "request": request, "print_line": updated.append}
+    model.policy.optimizer.register_step_post_hook(lambda *_: updated.append("a step"))
+    callback = Validation(env, RunFolder(tmp_path), **kwargs)
+
+    request.signal = signal.SIGTERM
     with pytest.raises(Stopped):
-        request.check()
+        model.learn(200, callback=callback)
+    assert (updated, model.num_timesteps) == ([], 20)
 
 
 def test_an_unused_memory_is_said_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

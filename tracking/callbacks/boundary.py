@@ -1,0 +1,61 @@
+"""The agent as it was between two rollouts, so that a training that ends in the middle of one is saved as that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from engram.agents import MemoryPPO
+from engram.agents.carried import CARRIED
+from engram.agents.carried.trees import set_state, set_weights, state_of, weights_of
+
+PARTS = ("counters", "weights", "optimizer", "return_scale", "episodes")
+"""What is saved with an agent and changes in a rollout or an update; of a bonus, its weights and optimizer."""
+
+
+class Boundary(BaseCallback):
+    """Keeps what is saved with the agent as it was when the last rollout began, and can go back to it.
+
+    In the middle of a rollout the weights are of fewer steps than have been counted, and in the middle of an update
+    they are of no number of steps at all.
+    """
+
+    model: MemoryPPO
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: tuple[dict[str, Any], Any, Any] | None = None
+        self._is_whole = True  # the last rollout
+
+    def _on_rollout_start(self) -> None:
+        bonus = self.model.novelty
+        self._kept = (
+            {name: CARRIED[name].take(self.model) for name in PARTS},
+            weights_of(bonus),
+            None if bonus.optimizer is None else state_of(bonus.optimizer),
+        )
+
+    def _on_step(self) -> bool:
+        self._is_whole = False
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._is_whole = True
+
+    def _on_training_end(self) -> None:
+        if not self._is_whole:
+            self.go_back()
+        self._kept = None  # what comes now is no part of a rollout
+
+    def go_back(self) -> None:
+        """Let the agent be the one with which the last rollout began, if the training goes on or was interrupted."""
+        if self._kept is None:
+            return
+        parts, weights, optimizer = self._kept
+        for name, state in parts.items():
+            CARRIED[name].put(self.model, state)
+        bonus = self.model.novelty
+        set_weights(bonus, weights)
+        if bonus.optimizer is not None:
+            set_state(bonus.optimizer, optimizer)
