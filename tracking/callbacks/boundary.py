@@ -7,11 +7,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from engram.agents import MemoryPPO
-from engram.agents.carried import CARRIED
-from engram.agents.carried.trees import set_state, set_weights, state_of, weights_of
-
-PARTS = ("counters", "weights", "optimizer", "return_scale", "episodes")
-"""What is saved with an agent and changes in a rollout or an update; of a bonus, its weights and optimizer."""
+from engram.agents.carried import learned, set_learned
 
 
 class Boundary(BaseCallback):
@@ -25,16 +21,11 @@ class Boundary(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: tuple[dict[str, Any], Any, Any] | None = None
+        self._kept: dict[str, Any] | None = None
         self._is_whole = True  # the last rollout
 
     def _on_rollout_start(self) -> None:
-        bonus = self.model.novelty
-        self._kept = (
-            {name: CARRIED[name].take(self.model) for name in PARTS},
-            weights_of(bonus),
-            None if bonus.optimizer is None else state_of(bonus.optimizer),
-        )
+        self._kept = learned(self.model)
 
     def _on_step(self) -> bool:
         self._is_whole = False
@@ -50,12 +41,5 @@ class Boundary(BaseCallback):
 
     def go_back(self) -> None:
         """Let the agent be the one with which the last rollout began, if the training goes on or was interrupted."""
-        if self._kept is None:
-            return
-        parts, weights, optimizer = self._kept
-        for name, state in parts.items():
-            CARRIED[name].put(self.model, state)
-        bonus = self.model.novelty
-        set_weights(bonus, weights)
-        if bonus.optimizer is not None:
-            set_state(bonus.optimizer, optimizer)
+        if self._kept is not None:
+            set_learned(self.model, self._kept)
