@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from math import inf, isfinite
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from engram.configs.messages import CannotRun, describe, suggest_key
 from engram.configs.parts import CHOICES, PartConfig
 from engram.configs.saved_file import read_saved
 from engram.configs.schema import TrainConfig
+
+LARGEST = 10**12
+"""Of whole numbers: more steps than anyone takes."""
+MAY_BE_INFINITE = ("ppo.max_grad_norm", "snapshots.every")
+"""Where infinity means: no limit, never."""
 
 
 def checked(composed: DictConfig) -> TrainConfig:
@@ -34,10 +40,20 @@ def checked(composed: DictConfig) -> TrainConfig:
     for name, key in schema_keys(TrainConfig, {part: getattr(config, part).name for part in CHOICES}).items():
         value = attrgetter(name)(config)
         numbers = value if isinstance(value, list) else [value]
+        if wrong := next((number for number in numbers if not _is_sane(name, number)), None):
+            largest = f"at most {LARGEST:,}" if isinstance(wrong, int) else "a finite number"
+            raise CannotRun(f"{name}={value}: must be {largest} ({key.meaning})")
         # NaN is in no range.
         if key.bounds and not all(key.low <= number <= key.high for number in numbers if number is not None):
             raise CannotRun(f"{name}={value}: must be {describe(key.kind)}, {key.bounds} ({key.meaning})")
     return config
+
+
+def _is_sane(name: str, number: Any) -> bool:
+    """Return whether something is no number, or one that can be counted with."""
+    if isinstance(number, int):
+        return abs(number) <= LARGEST
+    return not isinstance(number, float) or isfinite(number) or (name in MAY_BE_INFINITE and number == inf)
 
 
 def load(path: Path) -> TrainConfig:

@@ -28,8 +28,8 @@ class EpisodicMemoryConfig(PartConfig):
     heads: int = option("attention heads of a read")
     key_size: int = option("width of a key, per head")
     value_size: int = option("width of a value, per head")
-    hops: int = option("reads per step, each seeing the one before")
-    gate_bias: float = option("initial bias of the write gate; positive starts it open")
+    hops: int = option("reads per step, each seeing the one before", low=1, high=100)
+    gate_bias: float = option("initial bias of the write gate; positive starts it open", low=-100, high=100)
     step_embedding_size: int = option("width of the step embedding that makes order addressable; 0 turns it off")
     read: str = option(
         "dense: from all slots; sparse: from the best k of each head, for thousands of slots and more", "dense"

@@ -84,7 +84,7 @@ class PPOConfig:
     )
     n_steps: int = option("steps per env and rollout", low=1)
     batch_size: int = option("transitions per minibatch at most, a multiple of the chunk", low=1)
-    n_epochs: int = option("passes over a rollout", low=1)
+    n_epochs: int = option("passes over a rollout", low=1, high=1_000)
     chunk_length: int | None = option(
         "steps learned as one sequence; null takes the largest divisor of n_steps to 64", low=1
     )

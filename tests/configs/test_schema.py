@@ -199,6 +199,10 @@ def test_bounds_follow_from_what_a_number_is() -> None:
             assert (key.low, key.high) == (0, 1), name
         elif name == "seed":
             assert (key.low, key.high) == (0, 2**31 - 1)
+        elif name == "ppo.n_epochs":
+            assert (key.low, key.high) == (1, 1_000)
+        elif key.bounds and name.startswith("memory."):
+            assert name in ("memory.hops", "memory.gate_bias")
         elif key.bounds:
             assert (key.low, key.high) == (int(name in {*counts, "tracking.timeout"}), math.inf), name
     assert all(schema_keys(TrainConfig)[name].bounds for name in fractions | counts)
@@ -213,6 +217,22 @@ def test_a_value_outside_of_its_bounds_is_refused_and_the_bounds_themselves_are_
             composed(f"{key}={wrap.format(bound)}")
             with pytest.raises(CannotRun, match=rf"{re.escape(key)}=.*{known.bounds}"):
                 composed(f"{key}={wrap.format(bound + step)}")
+
+
+CHOSEN = {"memory": "episodic", "controller": "lstm", "encoder": "auto"}
+KINDS = {name: {key.kind, *typing.get_args(key.kind)} for name, key in schema_keys(TrainConfig, CHOSEN).items()}
+
+
+@pytest.mark.parametrize("key", [name for name, kinds in KINDS.items() if kinds & {int, float}])
+def test_a_number_that_nobody_can_count_with_is_refused(key: str) -> None:
+    wrap = "[{}]" if list in map(typing.get_origin, KINDS[key]) else "{}"
+    for wrong in ["9" * 13] if int in KINDS[key] else ["nan", "inf", "-inf"]:
+        override = f"{key}={wrap.format(wrong)}"
+        if override in ("ppo.max_grad_norm=inf", "snapshots.every=inf"):
+            composed(override)
+        else:
+            with pytest.raises(CannotRun, match=rf"^{re.escape(key)}=.*: must be "):
+                composed(override)
 
 
 def test_the_keys_of_a_schema_are_those_of_all_choices_unless_they_are_named() -> None:
