@@ -30,6 +30,7 @@ from engram.envs.tasks.mazes.maze_match import MazeMatch
 from engram.envs.tasks.sequences.sequence_task import SequenceTask
 from engram.envs.tasks.tmaze.env import TMaze
 from engram.envs.wrappers.actions import RandomActions
+from engram.envs.wrappers.checked import Checked
 from engram.envs.wrappers.flat_observation import flattened
 from engram.envs.wrappers.minigrid import as_seen, is_minigrid, is_shown
 from engram.envs.wrappers.reward import PreviousReward
@@ -238,5 +239,5 @@ def _make_asked(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
 
 
 def _recorded(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """Let the actions of an env be recorded, if there is no other way to bring it back to where it stood."""
-    return env if is_known(env) else Recorded(env)
+    """Check what an env of others returns, and record its actions, by which it can be brought back to where it was."""
+    return env if is_known(env) else Recorded(Checked(env))
