@@ -33,6 +33,7 @@ MAY_CHANGE = (
     "eval.test_settings",
     "snapshots.every",
     "snapshots.keep",
+    "snapshots.signal",
     "tracking.mode",
     "tracking.timeout",
 )

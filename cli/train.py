@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -62,11 +63,12 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
         CannotRun: if the configuration cannot be carried out; nothing has been written then.
         SystemExit: if the training was stopped by a signal, after the model was saved.
     """
+    warning = warning_of(config)
     torch.set_num_threads(config.torch_threads)
     with refusing_foreign_errors("env: "):
         env, validation_env, model = prepare(config)
         leaks = check_leakage(config)
-    with StopRequest() as request:
+    with StopRequest(warning) as request:
         try:
             carry_out(config, name, resumed, request, (env, validation_env, model, leaks))
         except KeyboardInterrupt:  # where there is nothing to save yet, or all is saved
@@ -76,6 +78,18 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
             raise SystemExit(request.exit_code) from None
         if request.signal is not None:
             raise SystemExit(request.exit_code)
+
+
+def warning_of(config: TrainConfig) -> int | None:
+    """Return the number of the signal by which a scheduler warns; None if none is named.
+
+    Raises:
+        CannotRun: if this system has no such signal.
+    """
+    named = config.snapshots.signal
+    if named is not None and not hasattr(signal, named.value):
+        raise CannotRun(f"snapshots.signal={named.name}: this system has no such signal; leave it null")
+    return None if named is None else int(getattr(signal, named.value))
 
 
 def carry_out(
@@ -188,12 +202,14 @@ def learn(
         every=config.snapshots.every,
         keep=config.snapshots.keep,
         states=resumed.state["callbacks"] if resumed else None,
+        request=request,
     )
     callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, boundary, validation, snapshots]
     request.finish_first()
     try:
         left = config.total_timesteps - model.num_timesteps
         model.learn(left, callback=callbacks, reset_num_timesteps=resumed is None)
+        request.heed_warning()
     except Stopped:
         progress.on_training_end()
         boundary.go_back()

@@ -164,12 +164,25 @@ class EvalConfig:
     n_envs: int = option("copies of the env that play side by side, at most", low=1)
 
 
+class WarningSignal(Enum):
+    """The signal by which a scheduler warns that time is up soon."""
+
+    USR1 = "SIGUSR1"
+    USR2 = "SIGUSR2"
+    TERM = "SIGTERM"
+    INT = "SIGINT"
+    HUP = "SIGHUP"
+
+
 @dataclass
 class SnapshotsConfig:
     """Files in the run folder from which a training that was stopped goes on: python train.py resume=RUN."""
 
     every: float = option("seconds between two of them; the first comes after a minute at the latest", 120.0, low=0)
     keep: int = option("how many are kept, the latest", 2, low=1)
+    signal: WarningSignal | None = option(
+        "what a scheduler sends before it stops a run, such as USR1: the rollout is finished, a snapshot saved", None
+    )
 
 
 @dataclass

@@ -23,10 +23,15 @@ class StopRequest:
     As a context manager it replaces the handlers of SIGINT, SIGTERM and SIGHUP; a second signal raises
     KeyboardInterrupt, and so does a first one after `raise_at_once`. Where SIGHUP is ignored, as under nohup, it stays
     so.
+
+    Args:
+        warning: a signal that asks for a stop, too, but leaves the time to finish a rollout; None if there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warning: int | None = None) -> None:
+        self.warning = warning
         self.signal: int | None = None
+        self.warned = False
         self._before: dict[int, Any] = {}
 
     @property
@@ -40,10 +45,11 @@ class StopRequest:
             raise Stopped
 
     def __enter__(self) -> StopRequest:
-        for number in SIGNALS:
+        for number in {*SIGNALS, *(() if self.warning is None else (self.warning,))}:
             if number == HANG_UP and signal.getsignal(number) == signal.SIG_IGN:
                 continue
-            self._before[number] = signal.signal(number, self._record)
+            self._before[number] = signal.getsignal(number)
+        self.finish_first()
         return self
 
     def __exit__(
@@ -58,12 +64,20 @@ class StopRequest:
             KeyboardInterrupt: if a stop was requested already.
         """
         self._let(self._interrupt)
+        self.heed_warning()
         if self.signal is not None:
             raise KeyboardInterrupt
 
     def finish_first(self) -> None:
         """From now on record a first signal, as at the beginning."""
         self._let(self._record)
+        if self.warning is not None and self.warning in self._before:
+            signal.signal(self.warning, self._warn)
+
+    def heed_warning(self) -> None:
+        """Take a warning for a request, once what it leaves time for is finished."""
+        if self.warned and self.signal is None:
+            self.signal = self.warning
 
     def release(self) -> None:
         """Give the signals back to the handlers that they had before."""
@@ -79,9 +93,20 @@ class StopRequest:
         self.signal = number
         raise KeyboardInterrupt
 
+    def _warn(self, number: int, frame: FrameType | None) -> None:
+        if not self.warned:
+            self.warned = True
+            _say(b"stopping after this rollout ...")
+        elif number in SIGNALS:
+            self._record(number, frame)
+
     def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-        with suppress(OSError):  # the terminal may be gone; and not by print, which may be what was interrupted
-            os.write(2, b"stopping after this step (once more to stop at once) ...\n")
+        _say(b"stopping after this step (once more to stop at once) ...")
+
+
+def _say(line: bytes) -> None:
+    with suppress(OSError):  # the terminal may be gone; and not by print, which may be what was interrupted
+        os.write(2, line + b"\n")

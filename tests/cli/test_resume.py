@@ -145,6 +145,23 @@ def test_stopped_in_an_update_and_in_a_validation_it_goes_on_bit_for_bit(
     assert_same(whole, stopped)
 
 
+@pytest.mark.parametrize(("steps", "until"), [(150, 192), (390, 576)])
+def test_after_a_warning_it_goes_on_where_the_next_rollout_begins(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, until: int
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("engram.tracking.callbacks.snapshots.SHARE", 1e-9)  # so that none would be noted otherwise
+        stopped_at(patch, steps, lambda _: signal.raise_signal(signal.SIGUSR1))
+        with pytest.raises(SystemExit) as ended:
+            run(tmp_path, "snapshots.signal=USR1", name="stopped")
+    assert ended.value.code == 128 + signal.SIGUSR1
+    (stopped,) = (tmp_path / "stopped").iterdir()
+    assert int(RunFolder(stopped).snapshots[0].stem) == until
+    assert MemoryPPO.load(RunFolder(stopped).checkpoint("latest")).num_timesteps == read_run(stopped).steps == until
+    assert resume(stopped) == 0
+    assert_same(whole, stopped)
+
+
 def test_after_a_sudden_end_it_goes_on_from_the_latest_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,3 +84,38 @@ def test_an_update_ends_before_its_next_step() -> None:
         callback.on_training_end()
         optimizer.step()
     assert torch.equal(weights, torch.zeros(3))
+
+
+def test_a_warning_leaves_time_and_what_comes_after_it_does_not() -> None:
+    with StopRequest(signal.SIGUSR1) as request:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert request.warned
+        request.check()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped):
+            request.check()
+        request.heed_warning()
+        assert request.exit_code == 128 + signal.SIGTERM
+
+
+def test_a_warning_may_be_one_of_the_usual_signals() -> None:
+    with StopRequest(signal.SIGTERM) as request:
+        os.kill(os.getpid(), signal.SIGTERM)
+        request.check()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped):
+            request.check()
+
+
+def test_a_warning_interrupts_where_nothing_needs_to_be_finished() -> None:
+    with StopRequest(signal.SIGUSR1) as request:
+        request.raise_at_once()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        request.finish_first()
+    with StopRequest(signal.SIGUSR1) as request:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(KeyboardInterrupt):
+            request.raise_at_once()
+        assert request.exit_code == 128 + signal.SIGUSR1

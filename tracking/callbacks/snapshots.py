@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from engram.agents import MemoryPPO
 from engram.agents.carried import carried
 from engram.storage import Plain
+from engram.tracking.interrupt import StopRequest
 from engram.tracking.run_folder import RunFolder
 
 SHARE = 0.01
@@ -42,6 +43,7 @@ class Snapshots(BaseCallback):
         every: seconds between two files; the first comes after a minute at the latest.
         keep: how many files are kept, the latest.
         states: of the callbacks, as they were saved; None for a training that begins.
+        request: of a stop; after a warning a file is written where the next rollout would begin, and `Stopped` raised.
         clock: returns seconds.
     """
 
@@ -56,11 +58,13 @@ class Snapshots(BaseCallback):
         every: float,
         keep: int,
         states: Mapping[str, Any] | None = None,
+        request: StopRequest | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.folder, self.envs, self.callbacks = folder, envs, callbacks
         self.every, self.keep, self.states, self.clock = every, keep, states, clock
+        self.request = request or StopRequest()
         self.noted: tuple[int, dict[str, Plain]] | None = None  # and not written yet
         self.seconds = 0.0  # spent so far
         self._next = 0.0
@@ -74,8 +78,12 @@ class Snapshots(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         now = self.clock()
-        if now >= min(self._next, self._due):
+        if now >= min(self._next, self._due) or self.request.warned:
             self._note()
+        if self.request.warned:
+            self.save()
+            self.request.heed_warning()
+            self.request.check()
         if now >= self._due:
             self.save()
             self._due = now + self.every
