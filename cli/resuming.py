@@ -15,29 +15,13 @@ from engram.cli.hydra import whole
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.loading import checked
 from engram.envs.state import restore
+from engram.evidence.runs.identity import MAY_CHANGE
 from engram.evidence.runs.open import load_config
 from engram.evidence.runs.user_modules import split_modules
 from engram.storage import read_archive
 from engram.tracking import RunFolder
 
 WORD = "resume="
-MAY_CHANGE = (
-    "total_timesteps",
-    "device",
-    "torch_threads",
-    "eval.certificate",
-    "eval.film",
-    "eval.final_episodes",
-    "eval.horizon",
-    "eval.stop_at",
-    "eval.test_settings",
-    "snapshots.every",
-    "snapshots.keep",
-    "snapshots.signal",
-    "tracking.mode",
-    "tracking.timeout",
-)
-"""Keys that may be another on resume; all others make the training what it is."""
 
 
 class Resumed(NamedTuple):

@@ -11,8 +11,23 @@ from omegaconf import DictConfig, OmegaConf
 
 from engram.configs.saved_file import read_saved
 
-MAY_CHANGE = ("total_timesteps",)
-"""Keys that may be another when a run is resumed: it is the same run still."""
+MAY_CHANGE = (
+    "total_timesteps",
+    "device",
+    "torch_threads",
+    "eval.certificate",
+    "eval.film",
+    "eval.final_episodes",
+    "eval.horizon",
+    "eval.stop_at",
+    "eval.test_settings",
+    "snapshots.every",
+    "snapshots.keep",
+    "snapshots.signal",
+    "tracking.mode",
+    "tracking.timeout",
+)
+"""Keys that may be another when a run is resumed: it is the same run still; all others make it what it is."""
 
 
 def run_digest(config: Path) -> str:
@@ -23,6 +38,10 @@ def run_digest(config: Path) -> str:
     """
     saved = read_saved(config)
     content: Any = OmegaConf.to_container(saved) if isinstance(saved, DictConfig) else {}
-    kept = {str(key): value for key, value in content.items() if key not in MAY_CHANGE}
-    text = json.dumps(kept, sort_keys=True, default=str)
+    for key in MAY_CHANGE:
+        part, _, name = key.rpartition(".")
+        holder = content.get(part) if part else content
+        if isinstance(holder, dict):
+            holder.pop(name, None)
+    text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()

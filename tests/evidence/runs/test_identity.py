@@ -33,6 +33,8 @@ def test_what_makes_a_run_is_in_its_digest_and_how_it_is_written_is_not(run: Pat
     config.write_text(f"# a comment\n{config.read_text()}\n")
     assert run_digest(config) == before
     changed(config, "total_timesteps: ", "total_timesteps: 1")  # as a run that is resumed for longer has
+    changed(config, "device: auto", "device: cpu")
+    changed(config, "  film: ", "  film: not_")
     assert run_digest(config) == before
     changed(config, "gamma: 0.9", "gamma: 0.8")
     assert run_digest(config) != before
