@@ -277,6 +277,12 @@ class MemoryPPO(PPO):
         """
         return load_agent(cls, path, env, device, custom_objects, print_system_info, kwargs)
 
+    @classmethod
+    def resume(cls, run: str | Path) -> MemoryPPO:
+        """Return the agent of a run of `train.py`, in its envs, where its training stands; see `engram.resume_run`."""
+        model: MemoryPPO = engram.resume_run(run).model
+        return model
+
     def set_parameters(
         self,
         load_path_or_dict: str | dict[str, Any],

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+import torch
 from omegaconf import DictConfig, OmegaConf
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.agents.carried import resume
 from engram.cli.hydra import whole
+from engram.cli.prepare import agent_arguments, refusing, training_envs
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.loading import checked
 from engram.envs.state import restore
 from engram.evidence.runs.identity import MAY_CHANGE
-from engram.evidence.runs.open import load_config
+from engram.evidence.runs.open import LoadedRun, load_config, refusing_foreign_errors
+from engram.evidence.runs.settings import trained_setting
 from engram.evidence.runs.user_modules import split_modules
 from engram.storage import read_archive
 from engram.tracking import RunFolder
@@ -72,6 +78,35 @@ def open_resumed(words: Sequence[str]) -> tuple[TrainConfig, str, Resumed]:
             f"{config.total_timesteps:,} from the start would have been"
         )
     return config, folder.path.resolve().parent.name, Resumed(folder, timesteps, state, lines)
+
+
+def resume_run(run: str | Path, *, modules: Mapping[str, str] = MappingProxyType({})) -> LoadedRun:
+    """Bring the agent and the envs of a run of `train.py` to where its training stands, for a script.
+
+    `run.model.learn(run.config.total_timesteps - run.model.num_timesteps, reset_num_timesteps=False)` then goes on bit
+    for bit. Validation, snapshots and the rows of `metrics.csv` are callbacks of `train.py`; nothing is written here.
+    It sets torch's number of threads to that of the run.
+
+    Args:
+        run: the run folder.
+        modules: part -> module of the user's own that the run uses, such as {"memory": "my_memories"}.
+
+    Returns:
+        model, env (that of the training, in mid-episode) and config of the run.
+
+    Raises:
+        CannotRun: in one line, if there is no snapshot that can be read, or it is not of this run.
+    """
+    words = [f"{part}.module={module}" for part, module in modules.items()]
+    config, _, resumed = open_resumed([f"{WORD}{run}", *words])
+    torch.set_num_threads(config.torch_threads)
+    with refusing_foreign_errors("env: "), refusing("", config):
+        env = training_envs(config, trained_setting(config.env))
+        model = MemoryPPO("MemoryPolicy", env, **agent_arguments(config))
+        model.set_logger(Logger(None, []))
+        for line in bring_back(model, resumed)[len(resumed.lines) :]:
+            warnings.warn(line, stacklevel=2)
+    return LoadedRun(model, env, config)
 
 
 def newest_snapshot(folder: RunFolder, print_line: Callable[[str], None]) -> tuple[int, dict[str, Any]]:

@@ -106,7 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tracking/callbacks",
         "tracking/writers",
     },
-    "engram": {"agents", "envs", "evidence/runs", "memory"},
+    "engram": {"agents", "cli", "envs", "evidence/runs", "memory"},
 }
 _RUN = {
     "agents",

@@ -16,8 +16,10 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from tiny_runs import TINY, composed
 
+import engram
 from engram.agents import MemoryPPO
 from engram.cli.train import main, train
+from engram.configs import CannotRun
 from engram.evidence.runs.recorded_run import read_run
 from engram.tracking import RunFolder
 from engram.tracking.callbacks import ProgressLine
@@ -337,3 +339,24 @@ def test_what_is_no_run_is_refused_in_a_line(again: Path, tmp_path: Path, capsys
     assert "it cannot go on (" in told
     assert told.count("\n") == 1
     assert RunFolder(folder).metrics.read_bytes() == metrics
+
+
+def test_a_script_goes_on_bit_for_bit(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 290, lambda _: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(SystemExit):
+            run(tmp_path)
+    (stopped,) = (tmp_path / "run").iterdir()
+    files = {file.name: file.read_bytes() for file in stopped.iterdir() if file.is_file()}
+    found = engram.resume_run(stopped)
+    model = found.model
+    assert 0 < model.num_timesteps < 290
+    assert model.get_env() is found.env
+    model.learn(found.config.total_timesteps - model.num_timesteps, reset_num_timesteps=False)
+    assert torch.equal(
+        torch.cat([value.double().flatten() for value in model.policy.state_dict().values()]), weights(whole)
+    )
+    assert files == {file.name: file.read_bytes() for file in stopped.iterdir() if file.is_file()}
+    assert MemoryPPO.resume(stopped).num_timesteps < 290
+    with pytest.raises(CannotRun, match=r"^nowhere: there is no such run folder"):
+        MemoryPPO.resume("nowhere")
