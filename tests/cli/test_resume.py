@@ -343,6 +343,7 @@ def test_what_is_no_run_is_refused_in_a_line(again: Path, tmp_path: Path, capsys
 
 def test_a_script_goes_on_bit_for_bit(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
+        patch.setattr("engram.tracking.callbacks.snapshots.SHARE", math.inf)  # noted after every rollout
         stopped_at(patch, 290, lambda _: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(SystemExit):
             run(tmp_path)
