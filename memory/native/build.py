@@ -1,7 +1,8 @@
 """Steps in C, compiled on this machine when they are first used; without a C compiler everything works, only slower.
 
 The compiler is what ``CC`` names, else ``cc``, ``gcc`` or ``clang``. The result lies in ``$XDG_CACHE_HOME/engram`` or
-``~/.cache/engram``, under a name made of the sources, the flags and what the compiler knows of the processor.
+``~/.cache/engram``, under a name made of the sources, the flags and what the compiler knows of the processor, with a
+digest of itself: what was altered, by whatever, is compiled again.
 
 ``-march=native`` and sums in any order make the last bits of a result, and so the trained weights, depend on the
 processor and the compiler. ``ENGRAM_NATIVE=0`` switches the C code off; then the bits are those of torch alone.
@@ -14,9 +15,9 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
-import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from engram.memory.native.cache import folder, is_whole, keeping
 
 # Sums may be taken in any order, so that they can be vectorized, and a product need not be rounded before it is added.
 # NaN and Inf stay what they are.
@@ -33,8 +36,6 @@ _FLAGS = (
 )
 _COMPILERS = ("cc", "gcc", "clang")
 _TYPES = {torch.float32: "float", torch.float64: "double"}
-_END = b"engram: complete"
-"""Ends every file in the cache: of one that was cut off, loading a part would end the process."""
 _SECONDS = 120
 """How long a compiler may take."""
 
@@ -84,9 +85,10 @@ def build(source: Path, dtype: torch.dtype, **sizes: int) -> _Built:
         target = _output([*compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull])
         texts = [file.read_bytes() for file in (source, *sorted(headers.parent.rglob("*.h")))]
         name = hashlib.sha256(b"\0".join([*texts, " ".join(flags).encode(), target])).hexdigest()[:16]
-        compiled = _folder() / f"{source.parent.name}-{name}.so"
-        if not (compiled.exists() and compiled.read_bytes().endswith(_END)):
-            _compile([*compiler, *flags, f"-I{headers}", str(source), "-lm"], compiled)
+        compiled = folder() / f"{source.parent.name}-{name}.so"
+        if not is_whole(compiled):
+            with keeping(compiled) as fresh:
+                _output([*compiler, *flags, f"-I{headers}", str(source), "-lm", "-o", str(fresh)])
         return _Built(ctypes.CDLL(str(compiled)), "")
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # a RuntimeError: a user without a home
         output = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
@@ -112,21 +114,20 @@ def _compiler() -> list[str]:
     return [*found[:1], *wanted[1:]] if found else []
 
 
-def _compile(command: list[str], compiled: Path) -> None:
-    compiled.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
-        fresh = Path(folder) / compiled.name
-        _output([*command, "-o", str(fresh)])
-        with fresh.open("ab") as file:
-            file.write(_END)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(compiled)  # at once: another process may be doing the same
-
-
 def _output(command: list[str]) -> bytes:
-    return subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS).stdout
+    """Run a compiler; if it hangs, it is ended with all that it has started.
 
-
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "engram"
+    Raises:
+        OSError, SubprocessError: if it cannot be run, fails or takes too long.
+    """
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            output, errors = process.communicate(timeout=_SECONDS)
+        except BaseException:
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output, errors)
+    return output

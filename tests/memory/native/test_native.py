@@ -1,6 +1,9 @@
 """The steps in C beside what they are held to, and what happens where they cannot be compiled."""
 
+import os
+import random
 import shutil
+import time
 import warnings
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from engram.memory.controllers.lstm import native as native_lstm
 from engram.memory.dnc.fused import FusedDNC
 from engram.memory.dnc.native import NativeDNC
 from engram.memory.native import build as native
+from engram.memory.native import cache
 
 FOLDER = Path(native.__file__).parents[1]
 DNC, LSTM = FOLDER / "dnc" / "native.c", FOLDER / "controllers" / "lstm" / "native.c"
@@ -288,6 +292,99 @@ def test_a_file_that_was_cut_off_is_compiled_again(monkeypatch, tmp_path, share)
     cut = tmp_path / "other" / "engram" / compiled.name
     cut.parent.mkdir(parents=True)
     cut.write_bytes(whole[: int(share * len(whole))])
+    cut.chmod(0o700)
     native.build.cache_clear()
     assert native.library(DNC, torch.float32, N=11, W=7, R=3) is not None
     assert len(cut.read_bytes()) == len(whole)
+
+
+def compiled_file(tmp_path):
+    """A library that was compiled and loaded; the next process finds it there."""
+    assert native.library(DNC, torch.float32, N=11, W=7, R=3) is not None
+    (compiled,) = (tmp_path / "engram").glob("*.so")
+    native.build.cache_clear()
+    return compiled
+
+
+@needs_a_compiler
+def test_every_flipped_bit_is_noticed(monkeypatch, tmp_path):
+    compiled = compiled_file(tmp_path)
+    whole = compiled.read_bytes()
+    assert cache.is_whole(compiled)
+    draw = random.Random(3)
+    for _ in range(100):
+        place = draw.randrange(len(whole))
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << draw.randrange(8)
+        compiled.write_bytes(flipped)
+        assert not cache.is_whole(compiled), f"byte {place} of {len(whole)}"
+    # A file of its own: one that is loaded must not change under the process.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    other = tmp_path / "other" / "engram" / compiled.name
+    other.parent.mkdir(parents=True)
+    other.write_bytes(flipped)
+    other.chmod(0o700)
+    assert native.library(DNC, torch.float32, N=11, W=7, R=3) is not None
+    assert cache.is_whole(other)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_nothing_is_run_that_others_may_write_to(tmp_path, what):
+    compiled = compiled_file(tmp_path)
+    (compiled if what == "file" else compiled.parent).chmod(0o777)
+    with pytest.warns(UserWarning, match=r"can be written to by others, and code is run from there: chmod go-w"):
+        assert native.library(DNC, torch.float32, N=11, W=7, R=3) is None
+
+
+@needs_a_compiler
+def test_nothing_is_run_that_is_of_another_user(monkeypatch, tmp_path):
+    compiled_file(tmp_path)
+    monkeypatch.setattr(cache.os, "getuid", lambda: 54321)
+    monkeypatch.setattr(cache.Path, "stat", lambda path: os.stat_result((0o40700, 0, 0, 0, 12345, 0, 0, 0, 0, 0)))
+    with pytest.warns(UserWarning, match="is of another user: code is run from there"):
+        assert native.library(DNC, torch.float32, N=11, W=7, R=3) is None
+
+
+def test_a_relative_cache_is_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert cache.folder() == tmp_path / ".cache" / "engram"
+    assert not (tmp_path / "here").exists()
+
+
+def test_drafts_that_a_killed_process_left_are_removed(tmp_path):
+    old, new = (tmp_path / "engram" / name for name in ("draft-old", "draft-new"))
+    for draft in (old, new):
+        draft.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    cache.folder()
+    assert not old.exists()
+    assert new.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell is needed")
+def test_a_compiler_that_hangs_is_ended_with_its_children(monkeypatch, tmp_path):
+    pid = tmp_path / "pid"
+    hanging = tmp_path / "cc"
+    hanging.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {pid}\nwait\n")
+    hanging.chmod(0o700)
+    monkeypatch.setenv("CC", str(hanging))
+    monkeypatch.setattr(native, "_SECONDS", 0.5)
+    with pytest.warns(UserWarning, match=r"could not be compiled, the slower step in torch is taken: .*timed out"):
+        assert native.library(DNC, torch.float32, N=11, W=7, R=3) is None
+    child = int(pid.read_text())
+    for _ in range(100):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            break
+        state = Path(f"/proc/{child}/stat")
+        if (
+            state.is_file() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+        ):  # nobody has asked for its end yet
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the compiler's child goes on")
