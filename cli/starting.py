@@ -8,11 +8,14 @@ import sys
 from importlib import import_module
 from types import FrameType
 
+from engram.cli.enduring import let_streams_endure
+
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # which not every system has
 
 
 def train() -> int:
     """Train; return the exit code."""
+    let_streams_endure()
     return _start("train")
 
 

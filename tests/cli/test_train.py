@@ -46,6 +46,18 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
+def test_a_training_outlives_whoever_reads_its_lines(tmp_path: Path) -> None:
+    process = start(*TINY, "eval.final_episodes=2", "eval.film=false", cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.stderr.close()
+    process.stdout.close()
+    assert process.wait(timeout=300) == 0
+    (result,) = tmp_path.glob("runs/*/*/evaluation.json")
+    assert json.loads(result.read_text())["intact"]
+
+
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     process = start("memory=episodc", cwd=tmp_path)
     out, err = process.communicate(timeout=60)

@@ -26,11 +26,22 @@ def written_and_read(arguments: dict[str, Any], **again: Any) -> dict[str, Any]:
     return arguments_from_data(read_archive(file, "arguments"), again)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, True, 3, 0.1, float("inf"), "word", [1, [2.5]], (3, (5, "a")), {"b", "a"}, {"a": {"b": (1,)}}, torch.nn.ELU],
-    ids=str,
-)
+DATA: dict[str, Any] = {
+    "nothing": None,
+    "switch": True,
+    "number": 3,
+    "fraction": 0.1,
+    "infinity": float("inf"),
+    "word": "word",
+    "list": [1, [2.5]],
+    "tuple": (3, (5, "a")),
+    "set": {"b", "a"},
+    "dictionary": {"a": {"b": (1,)}},
+    "layer": torch.nn.ELU,
+}
+
+
+@pytest.mark.parametrize("value", DATA.values(), ids=DATA)
 def test_data_is_read_as_it_was(value: Any) -> None:
     assert written_and_read({"x": value}) == {"x": value}
 
