@@ -20,9 +20,8 @@ class Enduring(io.FileIO):
             return super().write(data)
         except OSError as error:
             if error.errno in _GONE:
-                sink = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(sink, self.fileno())
-                os.close(sink)
+                with open(os.devnull, "wb") as sink:
+                    os.dup2(sink.fileno(), self.fileno())
             return len(memoryview(data).cast("B"))
 
 

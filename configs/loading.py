@@ -40,12 +40,12 @@ def checked(composed: DictConfig) -> TrainConfig:
     for name, key in schema_keys(TrainConfig, {part: getattr(config, part).name for part in CHOICES}).items():
         value = attrgetter(name)(config)
         numbers = value if isinstance(value, list) else [value]
-        if wrong := next((number for number in numbers if not _is_sane(name, number)), None):
-            largest = f"at most {LARGEST:,}" if isinstance(wrong, int) else "a finite number"
-            raise CannotRun(f"{name}={value}: must be {largest} ({key.meaning})")
         # NaN is in no range.
         if key.bounds and not all(key.low <= number <= key.high for number in numbers if number is not None):
             raise CannotRun(f"{name}={value}: must be {describe(key.kind)}, {key.bounds} ({key.meaning})")
+        if wrong := next((number for number in numbers if not _is_sane(name, number)), None):
+            largest = f"at most {LARGEST:,}" if isinstance(wrong, int) else "a finite number"
+            raise CannotRun(f"{name}={value}: must be {largest} ({key.meaning})")
     return config
 
 

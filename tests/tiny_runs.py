@@ -75,7 +75,12 @@ def change_config(run: Path, old: str, new: str) -> None:
     config = run / "config.yaml"
     assert old in config.read_text()
     config.write_text(config.read_text().replace(old, new))
-    digest = run_digest(config)
+    sign(run)
+
+
+def sign(run: Path) -> None:
+    """Let the files of a run be those of its configuration."""
+    digest = run_digest(run / "config.yaml")
     for path in (run / "best.zip", run / "latest.zip"):
         if path.is_file():
             model = MemoryPPO.load(path, device="cpu")

@@ -25,6 +25,7 @@ from engram.agents import MemoryPPO
 from engram.agents.evaluation.episodes import evaluate
 from engram.configs import CannotRun
 from engram.envs import make_vec_env
+from engram.evidence.runs.identity import run_digest
 from engram.evidence.runs.open import open_run
 from engram.evidence.runs.result_files import made_by
 from engram.tracking.atomic import write_text
@@ -72,9 +73,10 @@ def main() -> int:
         right = (1 + evaluate(model, validation, 20).episode_return.mean()) / 2
         print(f"{cues} cues: {right:.1%} right after {time.process_time() - begin:.0f} s of CPU time", flush=True)
         weights = options.out / "latest.zip"
-        model.save(weights)
         config_file["env"]["kwargs"], config_file["memory"]["slots"] = kwargs, 2 * cues
         write_text(options.out / "config.yaml", yaml.safe_dump({**config_file}, sort_keys=False))
+        model.of_run = run_digest(options.out / "config.yaml")
+        model.save(weights)
         with (options.out / "stages.txt").open("a", encoding="utf-8") as file:
             file.write(f"{cues} cues, {options.steps} steps: {right:.4f} right; {made_by()}\n")
     return 0

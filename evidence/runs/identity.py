@@ -29,6 +29,9 @@ MAY_CHANGE = (
 )
 """Keys that may be another when a run is resumed: it is the same run still; all others make it what it is."""
 
+OF_EVALUATIONS = ("env.chance", "env.test_settings")
+"""Keys that no training looks at, and that may be written into a run afterwards."""
+
 
 def run_digest(config: Path) -> str:
     """Return the digest of a run's `config.yaml`, whatever its layout and comments are.
@@ -38,7 +41,7 @@ def run_digest(config: Path) -> str:
     """
     saved = read_saved(config)
     content: Any = OmegaConf.to_container(saved) if isinstance(saved, DictConfig) else {}
-    for key in MAY_CHANGE:
+    for key in (*MAY_CHANGE, *OF_EVALUATIONS):
         part, _, name = key.rpartition(".")
         holder = content.get(part) if part else content
         if isinstance(holder, dict):

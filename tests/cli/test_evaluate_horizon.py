@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_runs import as_another_seed, copy_of_run
+from tiny_runs import as_another_seed, copy_of_run, sign
 
 from engram.cli.evaluate import main
 from engram.evidence.evaluation.run import PlannedCondition, play
@@ -123,6 +123,7 @@ def test_a_task_without_a_delay_has_no_horizon(run: Path, capsys: pytest.Capture
     assert main([str(run), "--compare-only", "--horizon", "999"]) == 2
     content["env"]["kwargs"] = {}
     config.write_text(yaml.safe_dump(content))
+    sign(run)
     assert main([str(run), "--horizon"]) == 2
     assert main([str(run), "--compare-only", "--horizon"]) == 2
     said = capsys.readouterr().err.splitlines()

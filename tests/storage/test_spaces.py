@@ -53,7 +53,7 @@ def test_a_space_is_read_as_it_was(name: str) -> None:
 def test_spaces_of_every_task_say_what_encoders_ask_for(env_id: str) -> None:
     env = engram.make_env(env_id)
     spaces_of_it = [env.observation_space, env.action_space]
-    if "Maze" in env_id:
+    if env_id.startswith(("Engram-Maze", "Engram-Room", "Engram-Match")):
         spaces_of_it.append(engram.make_env(env_id, odometry=True).observation_space)
     for space in spaces_of_it:
         found = written_and_read(space)
