@@ -10,14 +10,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from stable_baselines3 import PPO
 from tiny_runs import TINY, composed, tiny_run
 
 from engram.agents import MemoryPPO
 from engram.agents.settings import RANGES
 from engram.cli.help import about, choices, help_text
-from engram.configs import CannotRun, TrainConfig, load
+from engram.configs import CannotRun, TrainConfig, checked, load
 from engram.configs.keys import own_keys, schema_keys
 from engram.configs.parts import CHOICES, PartConfig
 from engram.configs.schema import PPOConfig
@@ -207,15 +207,27 @@ def test_bounds_follow_from_what_a_number_is() -> None:
     assert all(schema_keys(TrainConfig)[name].bounds for name in fractions | counts)
 
 
+@pytest.fixture(scope="module")
+def default() -> DictConfig:
+    return OmegaConf.structured(composed())
+
+
+def changed(default: DictConfig, key: str, value: str) -> TrainConfig:
+    """Return the default configuration with a key as it would be typed: `composed`, without Hydra and its second."""
+    return checked(typing.cast(DictConfig, OmegaConf.merge(default, OmegaConf.from_dotlist([f"{key}={value}"]))))
+
+
 @pytest.mark.parametrize("key", [name for name, key in schema_keys(TrainConfig).items() if key.bounds])
-def test_a_value_outside_of_its_bounds_is_refused_and_the_bounds_themselves_are_not(key: str) -> None:
+def test_a_value_outside_of_its_bounds_is_refused_and_the_bounds_themselves_are_not(
+    key: str, default: DictConfig
+) -> None:
     known = schema_keys(TrainConfig)[key]
     wrap = "[{}]" if typing.get_origin(known.kind) is list else "{}"
     for bound, step in ((known.low, -1), (known.high, 1)):
         if math.isfinite(bound):
-            composed(f"{key}={wrap.format(bound)}")
+            changed(default, key, wrap.format(bound))
             with pytest.raises(CannotRun, match=rf"{re.escape(key)}=.*{known.bounds}"):
-                composed(f"{key}={wrap.format(bound + step)}")
+                changed(default, key, wrap.format(bound + step))
 
 
 CHOSEN = {"memory": "episodic", "controller": "lstm", "encoder": "auto"}
@@ -223,15 +235,14 @@ KINDS = {name: {key.kind, *typing.get_args(key.kind)} for name, key in schema_ke
 
 
 @pytest.mark.parametrize("key", [name for name, kinds in KINDS.items() if kinds & {int, float}])
-def test_a_number_that_nobody_can_count_with_is_refused(key: str) -> None:
+def test_a_number_that_nobody_can_count_with_is_refused(key: str, default: DictConfig) -> None:
     wrap = "[{}]" if list in map(typing.get_origin, KINDS[key]) else "{}"
     for wrong in ["9" * 13] if int in KINDS[key] else ["nan", "inf", "-inf"]:
-        override = f"{key}={wrap.format(wrong)}"
-        if override in ("ppo.max_grad_norm=inf", "snapshots.every=inf"):
-            composed(override)
+        if f"{key}={wrong}" in ("ppo.max_grad_norm=inf", "snapshots.every=inf"):
+            changed(default, key, wrong)
         else:
             with pytest.raises(CannotRun, match=rf"^{re.escape(key)}=.*: must be "):
-                composed(override)
+                changed(default, key, wrap.format(wrong))
 
 
 def test_the_keys_of_a_schema_are_those_of_all_choices_unless_they_are_named() -> None:
