@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -145,7 +146,7 @@ class RunFolder(NamedTuple):
         raise ValueError(f"{parent / stem}: a thousand runs have this name already")
 
     def keep_previous(self, *files: Path) -> Path | None:
-        """Move earlier results out of the way of new ones, into a folder of their own.
+        """Copy earlier results into a folder of their own; new ones take their places once they are whole.
 
         Returns:
             that folder, or None if there were none.
@@ -157,7 +158,7 @@ class RunFolder(NamedTuple):
         before = self.path / "earlier" / made.strftime("%Y%m%d-%H%M%S-%f")
         before.mkdir(parents=True, exist_ok=True)
         for file in there:
-            file.replace(before / file.name)
+            shutil.copy2(file, before / file.name)
         return before
 
     @classmethod

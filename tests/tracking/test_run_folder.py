@@ -91,3 +91,13 @@ def test_folder_without_a_model_is_refused_and_with_one_is_opened(tmp_path: Path
         RunFolder.open(folder.path)
     save(folder, Saved(b"x"))
     assert RunFolder.open(folder.path) == folder
+
+
+def test_earlier_results_are_copied_and_stay_until_new_ones_take_their_places(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.evaluation.write_text("old")
+    before = folder.keep_previous(folder.evaluation, folder.horizon)
+    assert before is not None
+    assert folder.evaluation.read_text() == (before / folder.evaluation.name).read_text() == "old"
+    assert [file.name for file in before.iterdir()] == [folder.evaluation.name]
+    assert folder.keep_previous(folder.horizon) is None
