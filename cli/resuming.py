@@ -20,7 +20,7 @@ from engram.cli.prepare import agent_arguments, refusing, training_envs
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.loading import checked
 from engram.envs.state import restore
-from engram.evidence.runs.identity import MAY_CHANGE
+from engram.evidence.runs.identity import MAY_CHANGE, run_digest
 from engram.evidence.runs.open import LoadedRun, load_config, refusing_foreign_errors
 from engram.evidence.runs.settings import trained_setting
 from engram.evidence.runs.user_modules import split_modules
@@ -122,19 +122,22 @@ def newest_snapshot(folder: RunFolder, print_line: Callable[[str], None]) -> tup
     Raises:
         CannotRun: if there is none.
     """
+    of_run, wrong = run_digest(folder.config), ""
     for path in folder.snapshots:
         try:
             found = cast(Any, read_archive(path, "snapshot"))
             timesteps, state = found["timesteps"], found["state"]
-            if type(timesteps) is int and isinstance(state, dict):
+            if type(timesteps) is int and isinstance(state, dict) and state.get("of_run") in (None, of_run):
                 return timesteps, state
-            reason = f"{path}: not a snapshot of a training"
+            is_foreign = isinstance(state, dict) and state.get("of_run") not in (None, of_run)
+            reason = f"{path}: {'of another run' if is_foreign else 'not a snapshot of a training'}"
         except (ValueError, KeyError, TypeError) as error:
             reason = str(error)
         except OSError as error:
             reason = f"{path}: {error.strerror}"
         print_line(f"warning: {reason}; an earlier one is looked for")
-    raise CannotRun(f"{folder.path}: there is no snapshot to go on from")
+        wrong = wrong or f" ({reason})"
+    raise CannotRun(f"{folder.path}: there is no snapshot to go on from{wrong}")
 
 
 def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:

@@ -29,7 +29,7 @@ class EnvConfig:
     """The task."""
 
     id: str = option("Gymnasium id")
-    n_envs: int = option("copies of the env that play side by side", 64, low=1)
+    n_envs: int = option("copies of the env that play side by side", 64, low=1, high=100_000)
     split: bool = option("train, validate and test on different layouts (or seeds, where there are none)", True)
     allow_overlap: bool = option("train even if two sides of the split by layout were found to share mazes", False)
     view_size: int | None = option("side of the agent's view in a MiniGrid env (odd); null keeps the env's own", None)

@@ -47,6 +47,11 @@ def arguments_from_data(given: Any, again: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(given, Mapping):
         raise ValueError(f"{given!r:.60} are no arguments")
+    unheld = {key: what for name, value in given.items() for key, what in _unheld(value, str(name)).items()}
+    if missing := sorted(unheld.keys() - again.keys()):
+        named = ", ".join(f"{name} is {unheld[name]:.200}" for name in missing)
+        words = ", ".join(f"{name!r}: …" for name in missing)
+        raise ValueError(f"{named}, which no file holds: give it again, load(…, custom_objects={{{words}}})")
     return {str(name): _from_data(value, str(name), again) for name, value in given.items()}
 
 
@@ -100,13 +105,24 @@ def _from_data(value: Any, name: str, again: Mapping[str, Any]) -> Any:
             return LinearSchedule(*of)
         case "class", str():
             return _known_class(of, name)
-        case "no data", str() if name in again:
-            return again[name]
         case "no data", str():
-            raise ValueError(
-                f"{name} is {of:.200}, which no file holds: give it again, load(…, custom_objects={{{name!r}: …}})"
-            )
+            return again[name]
     raise ValueError(f"{name} is {value!r:.60}, which nothing is that was saved")
+
+
+def _unheld(value: Any, name: str) -> dict[str, str]:
+    """Return what is no data, by its name: what it was."""
+    if isinstance(value, Mapping) and value.get(MARK) == "no data" and isinstance(value.get("of"), str):
+        return {name: value["of"]}
+    if isinstance(value, Mapping) and value.get(MARK) == "tuple":
+        value = value.get("of")
+    if isinstance(value, list):
+        inner = [(f"{name}[{index}]", each) for index, each in enumerate(value)]
+    elif isinstance(value, Mapping) and MARK not in value:
+        inner = [(f"{name}.{key}", each) for key, each in value.items()]
+    else:
+        return {}
+    return {key: what for where, each in inner for key, what in _unheld(each, where).items()}
 
 
 def _known_class(path: str, name: str) -> type[Any]:

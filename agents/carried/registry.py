@@ -58,7 +58,13 @@ def set_learned(model: Any, state: Mapping[str, Any]) -> None:
     Raises:
         ValueError: in one line that names the part, if it is not that of such an agent.
     """
-    _put(model, state, {name: part for name, part in CARRIED.items() if part.learned}, "this agent")
+    before = learned(model)
+    parts = {name: part for name, part in CARRIED.items() if part.learned}
+    try:
+        _put(model, state, parts, "this agent")
+    except ValueError:
+        _put(model, before, parts, "this agent")  # all of it or nothing
+        raise
 
 
 def _put(model: Any, state: Mapping[str, Any], parts: Mapping[str, Part], whose: str) -> None:

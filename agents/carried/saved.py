@@ -39,6 +39,11 @@ def save_agent(
     if include := [*(include or ())]:
         raise ValueError(f"include={include!r}: nothing can be added to the file of an agent; see register_carried")
     left_out = {*(exclude or ())}
+    if unknown := ", ".join(sorted(left_out - _settings(type(model)))):
+        raise ValueError(f"exclude: {unknown} is no setting, and cannot be left out")
+    parts = [name for names in model._get_torch_save_params() for name in names]
+    if more := ", ".join(sorted({name.partition(".")[0] for name in parts} - {"policy", "novelty"})):
+        raise ValueError(f"{more}: a part of one's own is saved with an agent by register_carried(…, learned=True)")
     kept = {
         name: vars(model)[name]
         for name in sorted(_settings(type(model)))
@@ -66,7 +71,14 @@ def load_agent(
         given: settings that shall be others than those that were saved.
     """
     settings = _settings(cls)
+    given = {
+        **{name: value for name, value in (custom_objects or {}).items() if name in settings - OF_THE_AGENT},
+        **given,
+    }
     _refuse_changes(given, settings)
+    for name in custom_objects or {}:
+        if name not in settings and name != "policy" and not name.startswith("policy_kwargs."):
+            raise ValueError(f"custom_objects[{name!r}]: an agent has no such argument, and nothing is replaced by it")
     again = {**(custom_objects or {}), **given, **_by_name("policy_kwargs", given.get("policy_kwargs"))}
     saved = read_agent(path, KIND, {*settings, "policy", "n_envs", "of_run"}, again)
     arguments = saved.arguments

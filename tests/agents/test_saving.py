@@ -99,6 +99,47 @@ def test_settings_may_be_left_out_and_nothing_can_be_added(tmp_path):
     assert MemoryPPO.load(tmp_path / "agent", device="cpu").gamma == 0.99
     with pytest.raises(ValueError, match=r"^include=\['env'\]: nothing can be added"):
         model.save(tmp_path / "agent", include=["env"])
+    with pytest.raises(ValueError, match=r"^exclude: policy is no setting, and cannot be left out"):
+        model.save(tmp_path / "agent", exclude=["gamma", "policy"])
+
+
+def test_custom_objects_of_stock_scripts_are_settings(tmp_path):
+    small(ent_coef=lambda left: 0.01 * left, policy_kwargs={"activation_fn": Own}).save(tmp_path / "agent")
+    with pytest.raises(
+        ValueError, match=r"ent_coef is \S+, policy_kwargs.activation_fn is \S+, which no file holds: giv"
+    ):
+        MemoryPPO.load(tmp_path / "agent", device="cpu")
+    given = {"ent_coef": 0.5, "learning_rate": 1e-7, "policy_kwargs.activation_fn": Own}
+    loaded = MemoryPPO.load(tmp_path / "agent", device="cpu", custom_objects=given)
+    assert (loaded.ent_coef, loaded.learning_rate) == (0.5, 1e-7)
+    with pytest.raises(ValueError, match=r"^custom_objects\['learning_rat'\]: an agent has no such argument"):
+        MemoryPPO.load(tmp_path / "agent", device="cpu", custom_objects={**given, "learning_rat": 1})
+
+
+class Own(torch.nn.Tanh):
+    """A layer that no file holds."""
+
+
+def test_all_of_a_file_is_taken_or_nothing(tmp_path):
+    other = small(seed=9, bonus="rnd")
+    other.save(tmp_path / "agent")
+    model = small()
+    before = weights(model)
+    with pytest.raises(ValueError, match=r"^bonus: "):
+        model.set_parameters(tmp_path / "agent")
+    assert torch.equal(weights(model), before)
+
+
+def test_a_part_of_a_subclass_that_would_be_lost_is_refused(tmp_path):
+    class WithNet(MemoryPPO):
+        def _get_torch_save_params(self):
+            modules, others = super()._get_torch_save_params()
+            return [*modules, "net"], others
+
+    model = WithNet("MemoryPolicy", vec_env(), n_steps=10, device="cpu")
+    model.net = torch.nn.Linear(2, 3)
+    with pytest.raises(ValueError, match=r"^net: a part of one's own is saved with an agent by register_carried"):
+        model.save(tmp_path / "agent")
 
 
 class Subclass(MemoryPPO):

@@ -361,3 +361,13 @@ def test_a_script_goes_on_bit_for_bit(whole: Path, tmp_path: Path, monkeypatch: 
     assert MemoryPPO.resume(stopped).num_timesteps < 290
     with pytest.raises(CannotRun, match=r"^nowhere: there is no such run folder"):
         MemoryPPO.resume("nowhere")
+
+
+def test_a_snapshot_of_another_run_is_refused(again: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = run(tmp_path, "seed=5", name="other")
+    shutil.rmtree(again / "snapshots")
+    shutil.copytree(other / "snapshots", again / "snapshots")
+    assert resume(again, "total_timesteps=600") == 2
+    told = capsys.readouterr().err
+    assert ".zip: of another run" in told
+    assert "there is no snapshot to go on from" in told

@@ -198,8 +198,8 @@ def test_bounds_follow_from_what_a_number_is() -> None:
             assert (key.low, key.high) == (0, 1), name
         elif name == "seed":
             assert (key.low, key.high) == (0, 2**31 - 1)
-        elif name == "ppo.n_epochs":
-            assert (key.low, key.high) == (1, 1_000)
+        elif name in ("ppo.n_epochs", "env.n_envs"):
+            assert (key.low, key.high) == (1, {"ppo.n_epochs": 1_000, "env.n_envs": 100_000}[name])
         elif key.bounds and name.startswith("memory."):
             assert name in ("memory.hops", "memory.gate_bias")
         elif key.bounds:

@@ -111,6 +111,7 @@ class Snapshots(BaseCallback):
         began = self.clock()
         callbacks = {name: callback.get_state() for name, callback in self.callbacks.items()}
         state: dict[str, Plain] = {"agent": carried(self.model), "envs": self.envs(), "callbacks": callbacks}
+        state["of_run"] = getattr(self.model, "of_run", None)
         self.noted = self.model.num_timesteps, state
         now = self.clock()
         self._next = now + (now - began) / SHARE
