@@ -336,7 +336,7 @@ def test_what_is_no_run_is_refused_in_a_line(again: Path, tmp_path: Path, capsys
     metrics = RunFolder(folder).metrics.read_bytes()
     assert resume(folder) == 2
     told = capsys.readouterr().err
-    assert "it cannot go on (" in told
+    assert ".zip: of another run)" in told
     assert told.count("\n") == 1
     assert RunFolder(folder).metrics.read_bytes() == metrics
 

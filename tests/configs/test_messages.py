@@ -34,7 +34,7 @@ WRONG = {
     "open bracket": (["env.kwargs.delay=[1,2"], ["delay=[1,2", "key=value"]),
     "missing id": (["env=gym"], ["env.id"]),
     "removed key": (["~seed"], ["seed"]),
-    "out of range": (["env.n_envs=0"], ["env.n_envs=0", "at least 1"]),
+    "out of range": (["env.n_envs=0"], ["env.n_envs=0", "from 1 to 100000"]),
     "not a number at all": (["ppo.gamma=nan"], ["ppo.gamma=nan", "from 0 to 1"]),
     "text for a number below a name of the user": (
         ["env.test_settings.larger.episodes=many"],
