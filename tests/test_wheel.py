@@ -172,7 +172,7 @@ def test_a_module_of_the_user_is_found_in_his_folder(installed: Installed) -> No
     kept = [word for word in TINY if not word.startswith(("env", "eval.final"))]
     installed.ok("engram-train", *kept, *overrides, "env.n_envs=3")
     (run,) = (installed.folder / "mine").glob("*/seed0-*")
-    installed.ok("engram-evaluate", str(run), "--episodes", "2")
+    installed.ok("engram-evaluate", str(run), "env.module=my_envs", "--episodes", "2")
 
 
 @pytest.mark.wheel
