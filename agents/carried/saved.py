@@ -76,12 +76,13 @@ def load_agent(
         **given,
     }
     _refuse_changes(given, settings)
-    for name in custom_objects or {}:
-        if name not in settings and name != "policy" and not name.startswith("policy_kwargs."):
-            raise ValueError(f"custom_objects[{name!r}]: an agent has no such argument, and nothing is replaced by it")
     again = {**(custom_objects or {}), **given, **_by_name("policy_kwargs", given.get("policy_kwargs"))}
     saved = read_agent(path, KIND, {*settings, "policy", "n_envs", "of_run"}, again)
     arguments = saved.arguments
+    there = {*(settings - OF_THE_AGENT), *_by_name("policy_kwargs", arguments.get("policy_kwargs"))}
+    for name in custom_objects or {}:
+        if name not in ("policy", "bonus") and not any(f"{each}.".startswith(f"{name}.") for each in there):
+            raise ValueError(f"custom_objects[{name!r}]: the saved agent has no such argument")
     if print_system_info:
         _print_system_info(saved.system)
     if "policy_kwargs" in given and given["policy_kwargs"] != arguments.get("policy_kwargs"):

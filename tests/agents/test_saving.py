@@ -112,8 +112,9 @@ def test_custom_objects_of_stock_scripts_are_settings(tmp_path):
     given = {"ent_coef": 0.5, "learning_rate": 1e-7, "policy_kwargs.activation_fn": Own}
     loaded = MemoryPPO.load(tmp_path / "agent", device="cpu", custom_objects=given)
     assert (loaded.ent_coef, loaded.learning_rate) == (0.5, 1e-7)
-    with pytest.raises(ValueError, match=r"^custom_objects\['learning_rat'\]: an agent has no such argument"):
-        MemoryPPO.load(tmp_path / "agent", device="cpu", custom_objects={**given, "learning_rat": 1})
+    for word in ("learning_rat", "memory", "policy_kwargs.memroy"):
+        with pytest.raises(ValueError, match=rf"^custom_objects\['{word}'\]: the saved agent has no such argument"):
+            MemoryPPO.load(tmp_path / "agent", device="cpu", custom_objects={**given, word: 1})
 
 
 class Own(torch.nn.Tanh):
