@@ -20,7 +20,7 @@ export OMP_NUM_THREADS ?= 1
 WITH_DNC := @$(BIN)/python -m pip show --quiet dnc 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps dnc || true
 
 .DEFAULT_GOAL := help
-.PHONY: help install train example evaluate test test-slow test-browser test-wheel test-gpu lint format type play pictures bench bench-envs bench-chunks bench-memory clean docs
+.PHONY: help install train example evaluate test test-slow test-browser test-wheel test-launchers test-gpu lint format type play pictures bench bench-envs bench-chunks bench-memory clean docs
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -64,6 +64,10 @@ test-browser: $(STAMP) ## the page of the why-trace in a headless Chromium
 
 test-wheel: $(STAMP) ## the wheel, installed into an environment of its own
 	$(BIN)/python -m pytest -n 2 -m wheel tests/test_wheel.py $(ARGS)
+
+test-launchers: $(STAMP) ## grids by joblib, submitit and Ray, which it installs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[launchers,ray]'
+	$(BIN)/python -m pytest -m launchers tests/cli/launchers $(ARGS)
 
 test-gpu: $(STAMP) ## memories and agents on a CUDA device
 	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("no CUDA device, or a build of torch that has no use for it")'

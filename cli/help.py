@@ -25,6 +25,7 @@ Trains an agent with an external memory, and evaluates it on layouts that it has
   {train} memory.module=my_memories memory=mine     a memory of your own, from my_memories.py in this folder
   {train} --config-dir my_configs experiment=mine   YAML files of your own beside these
   {train} resume=RUN [total_timesteps=...]          go on with a training that was stopped, to the last bit
+  {train} resume=runs/grid-...                      go on with a grid: what is finished is left alone
   {train} --help [group=choice ...]                 the keys and values of other choices
 """
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import get_args
 
 import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from engram.cli.grid.run import MULTIRUN, asks_for_grid, recorded, run_grid
 from engram.cli.help import help_text
 from engram.configs.keys import schema_keys
 from engram.configs.loading import checked
@@ -25,9 +22,7 @@ from engram.configs.schema import TrainConfig, register
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import program
 
-_LAST_OF_FAILURES = 128
-"""Exit codes above it are of signals."""
-FLAGS = ("-m", "--multirun", "--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve")
+FLAGS = (*MULTIRUN, "--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve")
 
 
 def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> int:
@@ -43,37 +38,22 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
     # Hydra prints several lines and hides tracebacks otherwise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register()
-    record: Path | None = None
-    started = finished = False
-    failed: list[str] = []
-    jobs = 0
+    started = False
 
     @hydra.main(config_path="pkg://engram.configs", config_name="train", version_base="1.3")
     def composed(config: DictConfig) -> None:
-        nonlocal started, finished, jobs
-        started, jobs = True, jobs + 1
-        job = HydraConfig.get()
+        nonlocal started
+        started = True
         try:
-            task(checked(config), config.name or _name(config, job))
-            finished = True
+            task(checked(config), config.name or _name(config, HydraConfig.get()))
         except CONFIG_ERRORS as error:
             # An exception would make Hydra add lines of its own.
-            code = _refuse(one_line(error))
-            if job.mode != RunMode.MULTIRUN:
-                raise SystemExit(code) from error
-            failed.append(" ".join(job.overrides.task))
-        except SystemExit as ended:
-            is_signal = isinstance(ended.code, int) and ended.code > _LAST_OF_FAILURES
-            if job.mode != RunMode.MULTIRUN or is_signal:  # which ends all
-                raise
-            failed.append(" ".join(job.overrides.task))
-        except Exception:
-            if job.mode != RunMode.MULTIRUN:
-                raise
-            traceback.print_exc()
-            failed.append(" ".join(job.overrides.task))
+            raise SystemExit(_refuse(one_line(error))) from error
 
     try:
+        record = None
+        if asks_for_grid(arguments):
+            record, arguments = recorded(arguments)
         words = [word for word in arguments if not word.startswith("-")]
         import_modules(split_modules(words)[1])
         if "--help" in arguments or "-h" in arguments:
@@ -81,23 +61,15 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
             return 0
         _check_flags(arguments)
         # argparse wants all overrides in one piece; what looks like one goes to the end.
-        given = sorted(arguments, key=lambda word: "=" in word or word.startswith("~"))
-        if {"-m", "--multirun"} & set(given) and not any(word.startswith("hydra.sweep.dir=") for word in given):
-            runs_dir = [word.partition("=")[2] for word in given if word.startswith("runs_dir=")] or ["runs"]
-            record = Path(runs_dir[-1]) / f"grid-{datetime.now():%Y%m%d-%H%M%S-%f}"
-            given.append(f"hydra.sweep.dir={record}")
-        sys.argv[1:] = [whole(word) for word in given]
+        given = [whole(word) for word in sorted(arguments, key=lambda word: "=" in word or word.startswith("~"))]
+        if record is not None:
+            return run_grid(record, given)
+        sys.argv[1:] = given
         composed()
     except (*CONFIG_ERRORS, ValueError, OSError) as error:
         if started:
             raise
-        _forget(record)
         return _refuse(one_line(error))
-    if failed:
-        if not finished:
-            _forget(record)
-        print(f"{program('train')}: {len(failed)} of {jobs} jobs failed:", *failed, sep="\n  ", file=sys.stderr)
-        return 1
     return 0
 
 
@@ -117,15 +89,6 @@ def whole(word: str) -> str:
 def _refuse(message: str) -> int:
     print(f"{program('train')}: {message}", file=sys.stderr)
     return 2
-
-
-def _forget(record: Path | None) -> None:
-    """Remove the record of a grid of which nothing can be run; Hydra writes it before it looks."""
-    if record is not None:
-        (record / "multirun.yaml").unlink(missing_ok=True)
-        for folder in (record, record.parent):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def _check_flags(arguments: Sequence[str]) -> None:

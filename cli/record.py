@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
+from engram.cli.grid.member import note_run
 from engram.configs import CannotRun, TrainConfig
 from engram.tracking import RunFolder, versions
 from engram.tracking.atomic import write_json, write_text
@@ -33,6 +34,7 @@ def make_folder(config: TrainConfig, name: str, paths: dict[str, str]) -> RunFol
         folder = RunFolder.create(Path(config.runs_dir), name, config.seed)
     except ValueError as error:
         raise CannotRun(str(error)) from error
+    note_run(folder.path)
     write_text(folder.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
     write_json(folder.versions, {**_versions(), "paths": paths})
     return folder

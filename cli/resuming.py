@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.agents.carried import resume
+from engram.cli.grid.run import asks_for_grid
 from engram.cli.hydra import whole
 from engram.cli.prepare import agent_arguments, refusing, training_envs
 from engram.configs import CannotRun, TrainConfig
@@ -41,7 +42,7 @@ class Resumed(NamedTuple):
 
 def asks_to_resume(words: Sequence[str]) -> bool:
     """Return whether a command line is about a run that there is."""
-    return any(word.startswith(WORD) for word in words)
+    return any(word.startswith(WORD) for word in words) and not asks_for_grid(words)
 
 
 def open_resumed(words: Sequence[str]) -> tuple[TrainConfig, str, Resumed]:

@@ -16,6 +16,10 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # which not every system has
 def train() -> int:
     """Train; return the exit code."""
     let_streams_endure()
+    job = os.environ.pop("ENGRAM_GRID_JOB", None)
+    if job is not None:
+        _leave_on_signals()
+        import_module("engram.cli.grid.member").join(job)
     return _start("train")
 
 

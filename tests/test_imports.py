@@ -90,8 +90,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracking/writers": {"tracking"},
     "evidence": set(),
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "memory", "tracking"},
+    "cli/grid": {"configs", "evidence/runs", "tracking"},
     "cli/terminal": set(),
     "cli": {
+        "cli/grid",
         "cli/terminal",
         "agents",
         "agents/carried",

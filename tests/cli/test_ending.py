@@ -238,13 +238,15 @@ def test_success_that_is_a_text_is_one_line(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_job_of_a_grid_whose_env_leaves_does_not_stop_the_others_and_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "tests"))))
+    monkeypatch.setattr("sys.argv", ["train.py"])
     kinds = ("exit", "disk", "keyboard", "close")
     code = run(train, ["-m", *words(",".join(kinds), "eval.final_episodes=0", "total_timesteps=200")])
     assert code == 1
-    ended = capsys.readouterr().err.splitlines()[-len(kinds) :]
+    ended = capfd.readouterr().err.splitlines()[-len(kinds) - 1 : -1]
     assert ended[0].endswith("3 of 4 jobs failed:")
     for line, kind in zip(ended[1:], kinds[:-1], strict=True):
         assert f"kind={kind} " in line

@@ -109,27 +109,8 @@ def test_grid_that_does_not_compose_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_grid_carries_out_every_combination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["train.py"])
-    met = []
-    arguments = ["seed=3,5", "-m", "memory=none,episodic"]
-    assert run(lambda config, name: met.append((config.seed, config.memory.name)), arguments) == 0
-    assert sorted(met) == [(3, "episodic"), (3, "none"), (5, "episodic"), (5, "none")]
-
-
 def test_config_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("a: 1\n")
     with pytest.raises(CannotRun, match=r"config\.yaml"):
         load(path)
-
-
-def test_grid_of_which_nothing_can_be_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(config: object, name: str) -> None:
-        raise CannotRun("not today")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["train.py"])
-    assert run(refuse, ["-m", "seed=1,2"]) == 1
-    assert list(tmp_path.iterdir()) == []
