@@ -95,9 +95,7 @@ class GridRecord(NamedTuple):
         try:
             arguments = json.loads(self.file.read_text(encoding="utf-8"))["arguments"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.path}: not the folder of a grid that can go on, for it has no grid.json"
-            ) from error
+            raise ValueError(f"{self.path}: not the folder of a grid, for it has no grid.json") from error
         if not isinstance(arguments, list) or not all(isinstance(word, str) for word in arguments):
             raise ValueError(f"{self.file}: 'arguments' must be a list of texts")
         return arguments

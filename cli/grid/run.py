@@ -107,6 +107,7 @@ def run_grid(record: GridRecord, arguments: Sequence[str]) -> int:
     sys.argv[1:] = [*arguments, f"{SWEEP_DIR}{record.path}"]
     # What lies beside the script is found by its jobs, too.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # which aborts on SIGTERM with a dump
     stopped: list[int] = []
     try:
         with _stopping(record, stopped):

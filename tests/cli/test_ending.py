@@ -241,10 +241,12 @@ def test_a_job_of_a_grid_whose_env_leaves_does_not_stop_the_others_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "tests"))))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(folder) for folder in Path(__file__).parents[1:3]))
     monkeypatch.setattr("sys.argv", ["train.py"])
     kinds = ("exit", "disk", "keyboard", "close")
-    code = run(train, ["-m", *words(",".join(kinds), "eval.final_episodes=0", "total_timesteps=200")])
+    code = run(
+        train, ["-m", *words(",".join(kinds), "env.module=failing_env", "eval.final_episodes=0", "total_timesteps=200")]
+    )
     assert code == 1
     ended = capfd.readouterr().err.splitlines()[-len(kinds) - 1 : -1]
     assert ended[0].endswith("3 of 4 jobs failed:")

@@ -136,7 +136,7 @@ def test_a_grid_of_which_nothing_can_be_run_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-m", "resume=nowhere"], "resume=nowhere: not the folder of a grid that can go on, for it has no grid.json"),
+        (["-m", "resume=nowhere"], "resume=nowhere: not the folder of a grid, for it has no grid.json"),
         (["resume=grid", "seed=3"], "seed=3: belongs to the grid that goes on; what may be another is hydra/launcher"),
         (["resume=grid", "-m", "resume=other"], "resume=: one grid at a time, and not grid, other"),
         (["-m", "hydra.sweep.dir=${runs_dir}"], "hydra.sweep.dir=${runs_dir}: must be a path, without ${...}"),
