@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from engram.agents.ranks import is_first
 from engram.cli.help import help_text
 from engram.configs.keys import schema_keys
 from engram.configs.loading import checked
@@ -115,7 +116,8 @@ def whole(word: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"{program('train')}: {message}", file=sys.stderr)
+    if is_first():
+        print(f"{program('train')}: {message}", file=sys.stderr)
     return 2
 
 
