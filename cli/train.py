@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from rich.console import Console
@@ -18,20 +18,19 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.agents.ranks import RankLost, is_first
-from engram.cli.ending import end_early
-from engram.cli.final_evaluation import evaluate_trained
-from engram.cli.held_out import check_leakage, few_to_train_on, held_out
 from engram.cli.hydra import run
-from engram.cli.prepare import VALIDATION_SEED, prepare
-from engram.cli.record import make_folder, note_resumed, open_writer
-from engram.cli.resuming import Resumed, asks_to_resume, bring_back, callbacks_of, open_resumed
 from engram.cli.terminal import stderr_console, warn_in_one_line
-from engram.cli.together import help_along, join, prepared_by_all, share_of
+from engram.cli.training.ending import end_early
+from engram.cli.training.final_evaluation import evaluate_trained
+from engram.cli.training.held_out import check_leakage, few_to_train_on, held_out
+from engram.cli.training.prepare import VALIDATION_SEED, Prepared, prepare
+from engram.cli.training.record import make_folder, note_resumed, open_writer
+from engram.cli.training.resuming import Resumed, asks_to_resume, bring_back, callbacks_of, open_resumed
+from engram.cli.training.together import help_along, join, prepared_by_all, share_of
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.messages import CONFIG_ERRORS, one_line
 from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
-from engram.envs.split.leakage import Leakage
 from engram.envs.state import get_state
 from engram.evidence.runs.caveats import trained_on_ranges
 from engram.evidence.runs.identity import run_digest
@@ -53,15 +52,6 @@ from engram.tracking.interrupt import Stopped
 from engram.tracking.writers import MetricsFile
 
 
-class Prepared(NamedTuple):
-    """What a training needs."""
-
-    env: VecEnv
-    validation_env: VecEnv
-    model: MemoryPPO
-    leaks: Leakage | None  # what the sides of the split share
-
-
 def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> None:
     """Train, keep the best model, and evaluate it.
 
@@ -80,8 +70,8 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
 
     def prepared() -> Prepared:
         with refusing_foreign_errors("env: "):
-            made = prepare(share_of(config, ranks))
-            return Prepared(*made, None if ranks.index else check_leakage(config))
+            parts = prepare(share_of(config, ranks))
+            return parts if ranks.index else parts._replace(leaks=check_leakage(config))
 
     parts = prepared_by_all(ranks, prepared)
     parts.model.join(ranks)

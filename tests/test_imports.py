@@ -91,11 +91,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evidence": set(),
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "memory", "tracking"},
     "cli/terminal": set(),
-    "cli": {
+    "cli/training": {
         "cli/terminal",
         "agents",
         "agents/carried",
-        "agents/export",
         "configs",
         "envs",
         "envs/split",
@@ -106,7 +105,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tracking/callbacks",
         "tracking/writers",
     },
-    "engram": {"agents", "cli", "envs", "evidence/runs", "memory"},
+    "cli": {
+        "cli/terminal",
+        "cli/training",
+        "agents",
+        "agents/export",
+        "configs",
+        "envs",
+        "envs/state",
+        "evidence",
+        "storage",
+        "tracking",
+        "tracking/callbacks",
+        "tracking/writers",
+    },
+    "engram": {"agents", "cli/training", "envs", "evidence/runs", "memory"},
 }
 _RUN = {
     "agents",
@@ -128,7 +141,8 @@ MAY_IMPORT["evidence/report"] = MAY_IMPORT["evidence/comparison"] | {
     "evidence/evaluation",
     "evidence/horizon",
 }
-MAY_IMPORT["cli"] |= {box for box in MAY_IMPORT if box.startswith("evidence/")}
+for box in ("cli", "cli/training"):
+    MAY_IMPORT[box] |= {other for other in MAY_IMPORT if other.startswith("evidence/")}
 ASSEMBLERS = {
     "memory/__init__.py",
     "memory/core.py",

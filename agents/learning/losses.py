@@ -32,7 +32,8 @@ def normalized(advantages: Tensor, ranks: Ranks = ALONE) -> Tensor:
         sums = torch.stack([exact.new_tensor(exact.numel()), exact.sum(), exact.square().sum()])
         count, total, squares = ranks.total(sums).tolist()
         deviation = math.sqrt(max(0.0, squares - total * total / count) / max(1.0, count - 1.0))
-        return (advantages - total / count) / (deviation + 1e-8)
+        shifted: Tensor = (advantages - total / count) / (deviation + 1e-8)
+        return shifted
     if advantages.numel() < 2:
         return advantages
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
 from engram.agents.ranks import ALONE, RankLost, Ranks, are_several
-from engram.cli.resuming import Resumed, bring_back, callbacks_of
+from engram.cli.training.resuming import Resumed, bring_back, callbacks_of
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.messages import CONFIG_ERRORS, one_line
 from engram.envs.state import get_state

@@ -20,7 +20,7 @@ from tiny_runs import TINY
 from engram.agents import MemoryPPO
 from engram.tracking import RunFolder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 QUICK = (*TINY, "eval.final_episodes=0", "eval.leakage_resets=0", "eval.episodes=3", "eval.every=1000", "runs_dir=runs")
 OFTEN = "snapshots.every=0.01"
 STEPS = 6 * 32  # of a rollout of both

@@ -16,10 +16,10 @@ from stable_baselines3.common.vec_env import VecEnv
 from engram.agents import MemoryPPO
 from engram.agents.carried import learned, resume, set_learned
 from engram.agents.ranks import Ranks
-from engram.cli.hydra import whole
-from engram.cli.prepare import agent_arguments, refusing, training_envs
+from engram.cli.training.prepare import agent_arguments, refusing, training_envs
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.loading import checked
+from engram.configs.whole_numbers import whole
 from engram.envs.state import restore
 from engram.evidence.runs.identity import MAY_CHANGE, run_digest
 from engram.evidence.runs.open import LoadedRun, load_config, refusing_foreign_errors

@@ -68,7 +68,7 @@ def note_resumed(config: TrainConfig, folder: RunFolder, timesteps: int, paths: 
 
 
 def _versions() -> dict[str, Any]:
-    return versions(Path(__file__).resolve().parents[1])
+    return versions(Path(__file__).resolve().parents[2])
 
 
 def open_writer(
