@@ -22,9 +22,11 @@ SIZES = {"episodic": {"slots": 4, "heads": 2}}
 EXTRAS = {
     "normalized": {"encoder_kwargs": {"normalize": True}, "of": "vector"},
     "recall": {"recall_coef": 0.3},
-    "stopped early": {"target_kl": 1e-7},
+    "stopped early": {"target_kl": 5e-5},
+    "the same envs": {"first": 0},
     "no seed": {"seed": None},
 }
+OF_ONE_UPDATE = {"n_epochs": 1, "bonus": "rnd", "max_grad_norm": float("inf")}
 CASES = {
     **{f"memory {name}": {"memory": name} for name in MEMORIES},
     **{f"controller {name}": {"controller": name} for name in CONTROLLERS},
@@ -49,7 +51,7 @@ def agent(first, rows, **made_of):
 
 def trained(ranks, made_of):
     """What an agent has after three rollouts: shared first, then its own."""
-    model = agent(ranks.index * ROWS, ROWS, **made_of)
+    model = agent(**{"first": ranks.index * ROWS, "rows": ROWS, **made_of})
     model.join(ranks)
     model.learn(3 * STEPS_OF_A_ROLLOUT * ranks.count)
     own = {"actions": model.chunks.steps.actions, "last": model._last_obs}
@@ -58,7 +60,7 @@ def trained(ranks, made_of):
 
 def one_update(ranks):
     """A rollout, what is learned from it in one minibatch, and from which weights."""
-    model = agent(ranks.index * ROWS, ROWS, batch_size=STEPS_OF_A_ROLLOUT * ranks.count, n_epochs=1, bonus="rnd")
+    model = agent(ranks.index * ROWS, ROWS, batch_size=STEPS_OF_A_ROLLOUT * ranks.count, **OF_ONE_UPDATE)
     model.join(ranks)
     _, callback = model._setup_learn(1000)
     model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from in_two_processes import CASES, RANKS, agent
+from in_two_processes import CASES, OF_ONE_UPDATE, RANKS, agent
 from small import STEPS_OF_A_ROLLOUT
 from staggered import ROWS
 
@@ -59,7 +60,7 @@ def test_all_that_is_learned_is_the_same_bit_for_bit(case, both):
 
 def test_two_processes_learn_what_one_with_all_the_envs_does(both):
     (before, chunks, after), (_, of_second, _) = (update for _, update in both)
-    model = agent(0, ROWS * RANKS, batch_size=RANKS * len(chunks.rewards) * ROWS, n_epochs=1, bonus="rnd")
+    model = agent(0, ROWS * RANKS, batch_size=RANKS * len(chunks.rewards) * ROWS, **OF_ONE_UPDATE)
     set_learned(model, before)
     merged = model.chunks
     merged.steps = tree_map(lambda *rows: torch.cat(rows, dim=1), chunks.steps, of_second.steps)
@@ -68,11 +69,12 @@ def test_two_processes_learn_what_one_with_all_the_envs_does(both):
     names = ("advantages", "returns", "rewards")
     merged.set_targets(*(torch.cat([getattr(each, name) for each in (chunks, of_second)], dim=1) for name in names))
     update(model.policy, merged, numbers_now(vars(model), 1.0))
-    moved = 0.0
-    for name, weights in learned(model)["weights"].items():
-        torch.testing.assert_close(weights, after["weights"][name], rtol=1e-4, atol=1e-6, msg=name)
-        moved += (weights - before["weights"][name]).abs().sum().item()
-    assert moved > 0.1
+    alone = learned(model)
+    for part in ("weights", "optimizer"):  # which keeps the gradients, whatever steps it makes of them
+        pairs = zip(leaves(alone[part]), leaves(after[part]), strict=True)
+        for (place, one), (_, other) in ((one, other) for one, other in pairs if one[1] is not None):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6, err_msg=f"{part}.{place}")
+    assert leaves(alone["weights"]) != leaves(before["weights"])
 
 
 def test_the_episodes_of_all_processes_are_told(both):
@@ -91,10 +93,35 @@ class Both(Ranks):
         return 2 * values
 
 
+def test_the_envs_of_another_process_begin_with_seeds_that_follow():
+    model = agent(0, ROWS, seed=11)
+    assert model.env._seeds == [11, 12, 13]
+    second = Both()
+    second.index, second.take_from_first = 1, lambda module: None
+    model.join(second)
+    assert model.env._seeds == [14, 15, 16]
+
+
 def test_advantages_are_normalized_over_all_processes():
     advantages = torch.randn(7, 5, generator=torch.Generator().manual_seed(3)) * 3 + 2
     twice = torch.cat([advantages, advantages])
     torch.testing.assert_close(normalized(advantages, Both()), normalized(twice)[:7])
+
+
+def updated(ranks, **changed):
+    """The KL divergences of the minibatches of an update, and how many passes were completed."""
+    model = agent(0, ROWS)
+    _, callback = model._setup_learn(1000)
+    model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+    losses, completed = update(model.policy, model.chunks, numbers_now(vars(model), 1.0)._replace(**changed), ranks)
+    return [ranks.total(loss.approx_kl).item() for loss in losses], completed
+
+
+def test_the_kl_divergence_that_ends_an_update_is_that_of_all_processes():
+    (first, second, *more), completed = updated(Ranks(), batch_size=15, target_kl=None)
+    assert (first, len(more), completed) == (0.0, 2, 2)
+    two = updated(Both(), batch_size=30, target_kl=second * 0.75 / 1.5)  # half of it would not be too much
+    assert two == ([first, pytest.approx(second, rel=1e-3)], 0)
 
 
 def test_alone_nothing_is_exchanged():

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 QUICK = (*TINY, "eval.final_episodes=0", "eval.leakage_resets=0", "eval.episodes=3", "eval.every=1000", "runs_dir=runs")
 OFTEN = "snapshots.every=0.01"
 STEPS = 6 * 32  # of a rollout of both
-TOTAL = f"total_timesteps={100 * STEPS}"
+TOTAL = f"total_timesteps={40 * STEPS}"
 FAILING = """
 import os
 
@@ -167,7 +167,6 @@ def test_what_fails_in_one_is_told_by_it_in_a_line(tmp_path: Path) -> None:
     [
         ("env.n_envs=7", "train.py: env.n_envs=7: 2 processes share the envs equally; take 8"),
         ("env.id=Nowhere-v0", "train.py: env: .*Nowhere.*"),
-        ("ppo.clip_range=-1", "train.py: ppo.clip_range=-1.*"),
     ],
 )
 def test_what_cannot_be_done_is_said_once(word: str, line: str, tmp_path: Path) -> None:
