@@ -121,7 +121,7 @@ def test_the_kl_divergence_that_ends_an_update_is_that_of_all_processes():
     (first, second, *more), completed = updated(Ranks(), batch_size=15, target_kl=None)
     assert (first, len(more), completed) == (0.0, 2, 2)
     two = updated(Both(), batch_size=30, target_kl=second * 0.75 / 1.5)  # half of it would not be too much
-    assert two == ([first, pytest.approx(second, rel=1e-3)], 0)
+    assert two == ([first, pytest.approx(second, rel=1e-2)], 0)
 
 
 def test_alone_nothing_is_exchanged():
