@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 QUICK = (*TINY, "eval.final_episodes=0", "eval.leakage_resets=0", "eval.episodes=3", "eval.every=1000", "runs_dir=runs")
 OFTEN = "snapshots.every=0.01"
 STEPS = 6 * 32  # of a rollout of both
-TOTAL = f"total_timesteps={40 * STEPS}"
+TOTAL = f"total_timesteps={30 * STEPS}"
 FAILING = """
 import os
 
@@ -124,18 +123,11 @@ def test_it_is_stopped_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert both.ended() == [143, 143], both.said()
     assert "stopped after" in both.said()[0][-1]
     assert not any("Traceback" in line for lines in both.said() for line in lines)
-    copied = Path(shutil.copytree(stopped, tmp_path / "copied"))
-
     both = Processes(tmp_path, f"resume={stopped}")
     assert both.ended() == [0, 0], both.said()
     assert rows(once) == rows(stopped)
     assert torch.equal(weights(once), weights(stopped))
     assert RunFolder(once).layouts.read_text() == RunFolder(stopped).layouts.read_text()
-
-    alone = Processes(tmp_path, f"resume={copied}", count=1)
-    assert alone.ended() == [0], alone.said()
-    assert any("was trained by 2 and goes on with 1 process: all episodes begin anew" in it for it in alone.said()[0])
-    assert len(rows(copied)) == len(rows(once))
 
 
 def test_one_that_dies_ends_the_training_and_nothing_saved_is_lost(tmp_path: Path) -> None:
@@ -148,6 +140,7 @@ def test_one_that_dies_ends_the_training_and_nothing_saved_is_lost(tmp_path: Pat
     steps = int(max(path.stem for path in RunFolder(run).snapshots))
     alone = Processes(tmp_path, f"resume={run}", f"total_timesteps={steps + STEPS}", count=1)
     assert alone.ended() == [0], alone.said()
+    assert any("was trained by 2 and goes on with 1 process: all episodes begin anew" in it for it in alone.said()[0])
 
 
 def test_what_fails_in_one_is_told_by_it_in_a_line(tmp_path: Path) -> None:
