@@ -54,6 +54,7 @@ pictures: $(STAMP) ## draw the pictures of docs/reference/tasks.md
 
 test: $(STAMP) ## the quick tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+	@echo "left out: make test-slow, test-browser, test-wheel, test-launchers, test-gpu"
 
 test-slow: $(STAMP) ## the learning checks
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)

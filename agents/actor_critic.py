@@ -135,6 +135,12 @@ class MemoryActorCritic(ActorCriticPolicy):
             observe(tree_map(lambda leaf: leaf.flatten(0, 1), observations))
 
     @property
+    def observes(self) -> bool:
+        """Whether `observe` changes anything."""
+        extractor = self.features_extractor
+        return bool(getattr(extractor, "observes", hasattr(extractor, "observe")))
+
+    @property
     def compared(self) -> tuple[bool, ...] | None:
         """Which leaves of an observation count when a memory compares two; None for all."""
         return leaves_without(self.observation_space, {*self.ignored_keys, *self.constant_keys})

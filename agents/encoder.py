@@ -85,6 +85,11 @@ class ObservationEncoder(BaseFeaturesExtractor):
         ]
         return cast(Tensor, self.join(encoded[0] if len(encoded) == 1 else torch.cat(encoded, dim=1)))
 
+    @property
+    def observes(self) -> bool:
+        """Whether `observe` changes anything."""
+        return any(isinstance(module, RunningNorm) for module in self.modules())
+
     def observe(self, observations: Tensor | Sequence[Tensor]) -> None:
         """Take observations [X, ...] into account in normalizing; of a Dict in the order of its sorted keys."""
         parts = [observations] if isinstance(observations, Tensor) else observations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from inspect import signature
 from io import BufferedIOBase
 from pathlib import Path
@@ -135,6 +136,15 @@ class MemoryPolicy(MemoryActorCritic):
         actions = self.env_actions(step.actions)
         return actions if vectorized else actions.squeeze(axis=0), step.state
 
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Within it nobody changes the weights: `predict` does not look them through at every step."""
+        self._recent = EncodingCache(trusts=True)
+        try:
+            yield
+        finally:
+            self._recent = EncodingCache()
+
     def env_actions(self, actions: Tensor) -> NDArray[Any]:
         """Return actions as the env takes them, [B, *action shape], within its bounds."""
         array = actions.cpu().numpy().reshape(-1, *cast(tuple[int, ...], self.action_space.shape))
@@ -183,9 +193,13 @@ class EncodingCache:
 
     It is handed out once, for the very state it came with and unchanged weights; for another state without what is of
     the memory. A copy holds nothing.
+
+    Args:
+        trusts: whether weights are taken for unchanged without a look.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trusts: bool = False) -> None:
+        self.trusts = trusts
         self._held: tuple[object, tuple[int, ...], Cache] | None = None
         self._version: tuple[int, ...] | None = None
 
@@ -194,7 +208,7 @@ class EncodingCache:
 
     def put(self, state: object, cache: Cache, weights: nn.Module, optimizer: Optimizer) -> None:
         """Hold the cache that was returned with `state`; the weights are those of `take`."""
-        self._held = (state, self._version or _version(weights, optimizer), cache)
+        self._held = (state, self._version or self._look(weights, optimizer), cache)
 
     def take(self, state: object, weights: nn.Module, optimizer: Optimizer) -> Cache | None:
         """Hand over what holds for this state and these weights, and hold nothing any more."""
@@ -202,10 +216,13 @@ class EncodingCache:
         if held is None:
             return None
         of, version, cache = held
-        self._version = _version(weights, optimizer)
+        self._version = self._look(weights, optimizer)
         if version != self._version:
             return None
         return cache if of is state else cache._replace(memory=None)
+
+    def _look(self, weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:
+        return () if self.trusts else _version(weights, optimizer)
 
 
 def _version(weights: nn.Module, optimizer: Optimizer) -> tuple[int, ...]:

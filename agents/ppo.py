@@ -35,12 +35,14 @@ from engram.agents.carried.saved import load_agent, save_agent, set_saved_parame
 from engram.agents.exploration.interface import Bonus
 from engram.agents.exploration.registry import build_bonus
 from engram.agents.exploration.reward import coef_now
+from engram.agents.exploration.together import learned_together
 from engram.agents.learning.update import metrics, numbers_now, update
 from engram.agents.policy import MemoryPolicy
+from engram.agents.ranks import ALONE, Ranks
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks
 from engram.agents.rollout.collect import RolloutCursor, collect
 from engram.agents.rollout.observation_check import ObservationCheck
-from engram.agents.rollout.questions import declare_normalized, success_of
+from engram.agents.rollout.questions import declare_normalized, of_episode, success_of
 from engram.agents.rollout.returns import largest_return
 from engram.agents.rollout.targets import targets_of
 from engram.agents.rollout.view import NoBuffer, RolloutView
@@ -95,6 +97,8 @@ class MemoryPPO(PPO):
     """Steps of the longest episode of the training, as far as a Monitor told them; saved with the agent."""
     of_run: str | None = None
     """Which run the agent is of, for whoever keeps such; saved with the agent."""
+    ranks: Ranks = ALONE
+    """The processes that train it together, see `join`."""
     largest_return: float = 0.0
     """Largest magnitude of a discounted return within a rollout so far, 0 if there was none; saved with the agent."""
 
@@ -206,7 +210,20 @@ class MemoryPPO(PPO):
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; a resumed run goes on with other mazes instead of replaying its first ones."""
-        super().set_random_seed(None if seed is None else (index(seed) + self.num_timesteps) % 2**32)
+        before = self.ranks.index * self.n_envs  # envs of other processes
+        super().set_random_seed(None if seed is None else (index(seed) + self.num_timesteps + before) % 2**32)
+
+    def join(self, ranks: Ranks) -> None:
+        """Learn together with agents in other processes, made with the same settings for as many envs of their own.
+
+        From now on `batch_size`, `num_timesteps` and the episodes told of are those of all processes together, and so
+        is what is learned. Each plays with envs, and draws by generators, of its own.
+        """
+        self.ranks = ranks
+        for module in (self.policy, self.novelty):
+            ranks.take_from_first(module)
+        if ranks.index:
+            self.set_random_seed(self.seed)
 
     def _setup_lr_schedule(self) -> None:
         self.learning_rate = plain(self.learning_rate)
@@ -302,13 +319,17 @@ class MemoryPPO(PPO):
         check_settings(vars(self))  # which the callback may have changed
         length, _ = fit_chunks(n_rollout_steps, env.num_envs, self.chunk_length, self.batch_size)
         self.chunks.chunk_length = length
+        ended: list[dict[str, Any]] = []
 
         def on_step(names: dict[str, Any]) -> bool:
-            self.num_timesteps += env.num_envs
+            self.num_timesteps += env.num_envs * self.ranks.count
             callback.update_locals({"self": self, "env": env, "rollout_buffer": self.rollout_buffer, **names})
-            if not callback.on_step():
+            if not self.ranks.all_agree(callback.on_step()):
                 return False
-            self._update_info_buffer(names["infos"], names["dones"])
+            if self.ranks.is_alone:
+                self._update_info_buffer(names["infos"], names["dones"])
+            else:
+                ended.extend(info for info, done in zip(names["infos"], names["dones"], strict=False) if done)
             return True
 
         starts = cast(NDArray[np.bool_], self._last_episode_starts).astype(bool)
@@ -316,7 +337,8 @@ class MemoryPPO(PPO):
         if self._state is None or len(self._state.previous_action) != env.num_envs:
             self._state = self.policy.initial_state(env.num_envs)
             self.novelty.forget()
-        novelty = self.novelty.paid(coef)
+        paid = self.novelty.paid(coef)
+        novelty = None if paid is None else learned_together(paid, self.ranks)
         cursor = RolloutCursor(self._last_obs, starts, self._state)
         try:
             with autocast(self.precision, self.device):
@@ -330,13 +352,14 @@ class MemoryPPO(PPO):
         self._last_obs, self._last_episode_starts, self._state = cursor
         if rollout is None:
             return False
-        self._update_info_buffer(rollout.episodes, np.ones(len(rollout.episodes), dtype=bool))
+        of_all = [info for told in self.ranks.told([*map(of_episode, ended), *rollout.episodes]) for info in told]
+        self._update_info_buffer(of_all, np.ones(len(of_all), dtype=bool))
         callback.update_locals({"episodes": rollout.episodes})
 
         steps = self.chunks.steps
         if self.normalize_returns:
             met = largest_return(steps.rewards, steps.terminated | steps.truncated, self.gamma)
-            self.largest_return = max(self.largest_return, met)
+            self.largest_return = max(self.largest_return, self.ranks.largest(met))
         targets = targets_of(
             steps,
             rollout,
@@ -374,10 +397,11 @@ class MemoryPPO(PPO):
         number_now("learning_rate", self.lr_schedule, self._current_progress_remaining)
         self._update_learning_rate(self.policy.optimizer)
         with autocast(self.precision, self.device):
-            losses, completed = update(self.policy, self.chunks, numbers)
+            losses, completed = update(self.policy, self.chunks, numbers, self.ranks)
         self._n_updates += completed
-        self.policy.observe(self.chunks.steps.observation)  # not before: what was collected is learned as it was seen
-        for name, value in metrics(losses, self.chunks, self.policy, numbers).items():
+        if self.policy.observes:  # not before: what was collected is learned as it was seen
+            self.policy.observe(self.ranks.rows_of_all(self.chunks.steps.observation))
+        for name, value in metrics(losses, self.chunks, self.policy, numbers, self.ranks).items():
             self.logger.record(f"train/{name}", value)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from engram.agents.ranks import are_several, is_first
 from engram.cli.grid.run import MULTIRUN, asks_for_grid, recorded, run_grid
 from engram.cli.help import help_text
-from engram.configs.keys import schema_keys
 from engram.configs.loading import checked
 from engram.configs.messages import CONFIG_ERRORS, CannotRun, one_line
 from engram.configs.schema import TrainConfig, register
+from engram.configs.whole_numbers import whole
 from engram.evidence.runs.user_modules import import_modules, split_modules
 from engram.tracking.commands import program
 
@@ -73,25 +72,15 @@ def run(task: Callable[[TrainConfig, str], None], arguments: Sequence[str]) -> i
     return 0
 
 
-def whole(word: str) -> str:
-    """Return an override `key=1e6` of a key that takes whole numbers with its numbers written out."""
-    key, equals, value = word.partition("=")
-    known = schema_keys(TrainConfig).get(key.lstrip("+"))
-    if known is None or int not in (known.kind, *get_args(known.kind)):
-        return word
-
-    def written_out(number: re.Match[str]) -> str:
-        return str(int(float(number[0]))) if float(number[0]).is_integer() else number[0]
-
-    return key + equals + re.sub(r"(?<![\w.])\d+(\.\d+)?[eE]\+?\d+(?![\w.])", written_out, value)
-
-
 def _refuse(message: str) -> int:
-    print(f"{program('train')}: {message}", file=sys.stderr)
+    if is_first():
+        print(f"{program('train')}: {message}", file=sys.stderr)
     return 2
 
 
 def _check_flags(arguments: Sequence[str]) -> None:
+    if are_several() and {*MULTIRUN} & {*arguments}:
+        raise CannotRun("-m: several processes train one run, and no grid; leave torchrun out, or -m")
     for word in arguments:
         if word.startswith("-") and word.partition("=")[0] not in FLAGS:
             raise CannotRun(f"{word}: no such option; write key=value, or one of {', '.join(('--help', *FLAGS))}")

@@ -17,19 +17,20 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
-from engram.cli.ending import end_early
-from engram.cli.final_evaluation import evaluate_trained
-from engram.cli.held_out import check_leakage, few_to_train_on, held_out
+from engram.agents.ranks import RankLost, is_first
 from engram.cli.hydra import run
-from engram.cli.prepare import VALIDATION_SEED, prepare
-from engram.cli.record import make_folder, note_resumed, open_writer
-from engram.cli.resuming import Resumed, asks_to_resume, bring_back, open_resumed
 from engram.cli.terminal import stderr_console, warn_in_one_line
+from engram.cli.training.ending import end_early
+from engram.cli.training.final_evaluation import evaluate_trained
+from engram.cli.training.held_out import check_leakage, few_to_train_on, held_out
+from engram.cli.training.prepare import VALIDATION_SEED, Prepared, prepare
+from engram.cli.training.record import make_folder, note_resumed, open_writer
+from engram.cli.training.resuming import Resumed, asks_to_resume, bring_back, callbacks_of, open_resumed
+from engram.cli.training.together import help_along, join, prepared_by_all, share_of
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.messages import CONFIG_ERRORS, one_line
 from engram.envs import warn_if_few_layouts
 from engram.envs.closing import close
-from engram.envs.split.leakage import Leakage
 from engram.envs.state import get_state
 from engram.evidence.runs.caveats import trained_on_ranges
 from engram.evidence.runs.identity import run_digest
@@ -65,12 +66,22 @@ def train(config: TrainConfig, name: str, resumed: Resumed | None = None) -> Non
     """
     warning = warning_of(config)
     torch.set_num_threads(config.torch_threads)
-    with refusing_foreign_errors("env: "):
-        env, validation_env, model = prepare(config)
-        leaks = check_leakage(config)
+    ranks = join(config)
+
+    def prepared() -> Prepared:
+        with refusing_foreign_errors("env: "):
+            parts = prepare(share_of(config, ranks))
+            return parts if ranks.index else parts._replace(leaks=check_leakage(config))
+
+    parts = prepared_by_all(ranks, prepared)
+    parts.model.join(ranks)
     with StopRequest(warning) as request:
         try:
-            carry_out(config, name, resumed, request, (env, validation_env, model, leaks))
+            if ranks.index:
+                close(parts.validation_env)
+                help_along(config, parts.env, parts.model, request, resumed)
+            else:
+                carry_out(config, name, resumed, request, parts)
         except KeyboardInterrupt:  # where there is nothing to save yet, or all is saved
             if request.signal is None:
                 raise
@@ -97,9 +108,9 @@ def carry_out(
     name: str,
     resumed: Resumed | None,
     request: StopRequest,
-    prepared: tuple[VecEnv, VecEnv, MemoryPPO, Leakage | None],
+    prepared: Prepared,
 ) -> None:
-    """Do as `train`, with the envs, the agent and what the sides of the split share; the request knows of a stop."""
+    """Do as `train`, with what has been prepared; the request knows of a stop."""
     env, validation_env, model, leaks = prepared
     request.raise_at_once()
     console = stderr_console()
@@ -164,7 +175,8 @@ def go_on(words: Sequence[str]) -> int:
     try:
         train(*open_resumed(words))
     except CONFIG_ERRORS as error:
-        print(f"{program('train')}: {one_line(error)}", file=sys.stderr)
+        if is_first():
+            print(f"{program('train')}: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 
@@ -201,7 +213,7 @@ def learn(
         {"layouts": layouts, "selectivity": selectivity, "validation": validation},
         every=config.snapshots.every,
         keep=config.snapshots.keep,
-        states=resumed.state["callbacks"] if resumed else None,
+        states=callbacks_of(resumed, model.ranks) if resumed else None,
         request=request,
     )
     callbacks = [StopOnRequest(request), layouts, selectivity, StateDrift(), progress, boundary, validation, snapshots]
@@ -210,15 +222,18 @@ def learn(
         left = config.total_timesteps - model.num_timesteps
         model.learn(left, callback=callbacks, reset_num_timesteps=resumed is None)
         request.heed_warning()
-    except Stopped:
+    except (Stopped, RankLost) as error:
+        if isinstance(error, RankLost) and request.signal is None:
+            raise
         progress.on_training_end()
         boundary.go_back()
         folder.save_model(model, "latest")
     finally:
         boundary.go_back()
         snapshots.save()
-        if layouts.seen:
-            write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(layouts.seen)))
+        seen = layouts.seen.union(*(other["callbacks"]["layouts"] for other in snapshots.others))
+        if seen:
+            write_text(folder.layouts, "".join(f"{key}\n" for key in sorted(seen)))
 
 
 def main() -> int:

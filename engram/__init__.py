@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gymnasium import Env
 
     from engram.agents import AgentState, MemoryPolicy, MemoryPPO, register_encoder
-    from engram.cli.resuming import resume_run
+    from engram.cli.training.resuming import resume_run
     from engram.envs import make_env, make_vec_env
     from engram.evidence.runs.open import load_run
     from engram.memory import register_controller, register_memory
@@ -45,7 +45,7 @@ _HOMES = {
     "register_controller": "engram.memory",
     "register_encoder": "engram.agents",
     "register_memory": "engram.memory",
-    "resume_run": "engram.cli.resuming",
+    "resume_run": "engram.cli.training.resuming",
 }
 
 _checkout = Path(__file__).resolve().parent.parent

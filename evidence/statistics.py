@@ -22,9 +22,8 @@ from math import sqrt
 from typing import Literal
 
 import numpy as np
+import scipy  # whose parts are imported where they are used: that takes seconds
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.stats import binom, binomtest, bootstrap, norm, t
 
 LEAST_SEEDS = 5
 """Of fewer, nothing is concluded over seeds."""
@@ -83,7 +82,7 @@ def interval_over_seeds(values: ArrayLike, metric: Metric, confidence: float = 0
     array = np.asarray(values, dtype=np.float64)
     seeds, tail = len(array), (1 - confidence) / 2
     if metric == "return":
-        half = t.ppf(1 - tail, seeds - 1) * array.std(axis=0, ddof=1) / sqrt(seeds)
+        half = scipy.stats.t.ppf(1 - tail, seeds - 1) * array.std(axis=0, ddof=1) / sqrt(seeds)
         return array.mean(axis=0) - half, array.mean(axis=0) + half
     weights = np.random.default_rng(0).dirichlet([1.0] * seeds + [END_WEIGHT], size=RESAMPLES)  # [resamples, seeds + 1]
     means = np.tensordot(weights[:, :seeds], array, axes=1)  # what is at the end is 0
@@ -93,7 +92,7 @@ def interval_over_seeds(values: ArrayLike, metric: Metric, confidence: float = 0
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the Wilson score interval of a success probability."""
-    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    interval = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -105,7 +104,7 @@ def surely_above(successes: int, n: int, level: float, error: float = 0.025) -> 
     McNemar's (1947), "Note on the sampling error of the difference between correlated proportions or percentages",
     Psychometrika 12, in its exact form.
     """
-    return bool(binom.sf(successes - 1, n, level) <= error)
+    return bool(scipy.stats.binom.sf(successes - 1, n, level) <= error)
 
 
 def effective_number(times: ArrayLike) -> NDArray[np.int64]:
@@ -168,7 +167,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 0) ->
         raise ValueError(f"values {array.shape}: must be at least two finite numbers")
     if np.allclose(array, array[0], rtol=1e-12, atol=0.0):  # no spread to resample, or rounding only
         return float(array[0]), float(array[0])
-    found = bootstrap(
+    found = scipy.stats.bootstrap(
         (array,),
         np.mean,
         confidence_level=confidence,
@@ -193,7 +192,7 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike, confidence: float = 0
     ours, theirs = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     pairs = ours[:, None] - theirs[None]
     found = float(((pairs > 0) + 0.5 * (pairs == 0)).mean())
-    z, more = float(norm.ppf(0.5 + confidence / 2)), (len(ours) + len(theirs)) / 2 - 1
+    z, more = float(scipy.stats.norm.ppf(0.5 + confidence / 2)), (len(ours) + len(theirs)) / 2 - 1
 
     def excess(p: float) -> float:
         """Return how far the square of (found - p) is beyond z² times its variance if p is the truth."""
@@ -201,6 +200,6 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike, confidence: float = 0
         return (found - p) ** 2 - z**2 * variance
 
     inside = min(max(found, 1e-9), 1 - 1e-9)  # where the variance is not zero
-    low = brentq(excess, 0.0, inside) if found > 0 else 0.0
-    high = brentq(excess, inside, 1.0) if found < 1 else 1.0
+    low = scipy.optimize.brentq(excess, 0.0, inside) if found > 0 else 0.0
+    high = scipy.optimize.brentq(excess, inside, 1.0) if found < 1 else 1.0
     return found, float(low), float(high)

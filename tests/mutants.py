@@ -47,6 +47,7 @@ COPIED = (
     "envs",
     "evidence",
     "memory",
+    "storage",
     "tracking",
     "tests",
     "benchmarks",

@@ -92,12 +92,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evidence/runs": {"agents", "agents/evaluation", "configs", "envs", "envs/split", "evidence", "memory", "tracking"},
     "cli/grid": {"configs", "evidence/runs", "tracking"},
     "cli/terminal": set(),
-    "cli": {
+    "cli/training": {
         "cli/grid",
         "cli/terminal",
         "agents",
         "agents/carried",
-        "agents/export",
         "configs",
         "envs",
         "envs/split",
@@ -108,7 +107,22 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tracking/callbacks",
         "tracking/writers",
     },
-    "engram": {"agents", "cli", "envs", "evidence/runs", "memory"},
+    "cli": {
+        "cli/grid",
+        "cli/terminal",
+        "cli/training",
+        "agents",
+        "agents/export",
+        "configs",
+        "envs",
+        "envs/state",
+        "evidence",
+        "storage",
+        "tracking",
+        "tracking/callbacks",
+        "tracking/writers",
+    },
+    "engram": {"agents", "cli/training", "envs", "evidence/runs", "memory"},
 }
 _RUN = {
     "agents",
@@ -130,7 +144,8 @@ MAY_IMPORT["evidence/report"] = MAY_IMPORT["evidence/comparison"] | {
     "evidence/evaluation",
     "evidence/horizon",
 }
-MAY_IMPORT["cli"] |= {box for box in MAY_IMPORT if box.startswith("evidence/")}
+for box in ("cli", "cli/training"):
+    MAY_IMPORT[box] |= {other for other in MAY_IMPORT if other.startswith("evidence/")}
 ASSEMBLERS = {
     "memory/__init__.py",
     "memory/core.py",

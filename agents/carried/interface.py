@@ -18,4 +18,5 @@ class Part(NamedTuple):
     take: Callable[[Any], Plain]
     put: Callable[[Any, Any], None]
     learned: bool = False
-    """Whether it is the agent's, and saved with it; all else is of the training only: where it stands."""
+    """Whether it is the agent's, and saved with it; all else is of the training only: where it stands. In several
+    processes that train one agent, what is learned is the same in all of them; where each stands is its own."""

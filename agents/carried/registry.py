@@ -30,6 +30,11 @@ def carried(model: Any) -> dict[str, Plain]:
     return {name: part.take(model) for name, part in CARRIED.items()}
 
 
+def own_of_process(model: Any) -> dict[str, Plain]:
+    """Return what of it differs between processes that train one agent together, by part."""
+    return {name: part.take(model) for name, part in CARRIED.items() if not part.learned}
+
+
 def learned(model: Any) -> dict[str, Plain]:
     """Return what of it is the agent's: what `save` saves, by part."""
     return {name: part.take(model) for name, part in CARRIED.items() if part.learned}

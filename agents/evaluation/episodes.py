@@ -72,7 +72,8 @@ class CueTracker:
 
     @staticmethod
     def _of(infos: list[dict[str, Any]]) -> NDArray[np.bool_]:
-        return np.array([bool(np.any(info.get("cue_visible", False))) for info in infos])
+        told = (info.get("cue_visible", False) for info in infos)
+        return np.array([bool(shown) if isinstance(shown, _YES_OR_NO) else bool(np.any(shown)) for shown in told])
 
 
 def evaluate(
@@ -104,6 +105,20 @@ def evaluate(
     """
     if n_episodes < 1:
         raise ValueError(f"n_episodes={n_episodes} must be at least 1")
+    with model.policy.unchanging():
+        return _played(model, env, n_episodes, deterministic, intervention, on_progress, watch, most_steps)
+
+
+def _played(
+    model: MemoryPPO,
+    env: VecEnv,
+    n_episodes: int,
+    deterministic: bool,
+    intervention: str | Intervention,
+    on_progress: Callable[[int, int], None] | None,
+    watch: Watch | None,
+    most_steps: int,
+) -> Episodes:
     quota = -(-n_episodes // env.num_envs)
     records: list[list[Record | None]] = [[] for _ in range(env.num_envs)]
     returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, dtype=np.int64)
@@ -170,6 +185,9 @@ def evaluate(
     successes, gained, of_steps, layouts, again, done_to, begun, shown, did = (np.array(column) for column in columns)
     layouts, did = layouts.astype(np.object_), did.astype(np.uint64)
     return Episodes(successes, gained, of_steps, layouts, again, done_to, begun, shown, did, cue.cue_known, cut)
+
+
+_YES_OR_NO = (bool, np.bool_)  # of which `np.any` would take long
 
 
 def _checksum(observations: Any, row: int, before: int = 0) -> int:

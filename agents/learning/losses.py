@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from engram.agents.ranks import ALONE, Ranks
 from engram.memory import State
 
 
@@ -23,8 +25,15 @@ class PPOLoss(NamedTuple):
     recall: State = ()  # mean error of recalling events; () where none were asked for
 
 
-def normalized(advantages: Tensor) -> Tensor:
-    """Shift and scale to mean 0 and deviation 1; a single advantage stays as it is."""
+def normalized(advantages: Tensor, ranks: Ranks = ALONE) -> Tensor:
+    """Shift and scale to mean 0 and deviation 1 over all processes; a single advantage stays as it is."""
+    if not ranks.is_alone:
+        exact = advantages.double()
+        sums = torch.stack([exact.new_tensor(exact.numel()), exact.sum(), exact.square().sum()])
+        count, total, squares = ranks.total(sums).tolist()
+        deviation = math.sqrt(max(0.0, squares - total * total / count) / max(1.0, count - 1.0))
+        shifted: Tensor = (advantages - total / count) / (deviation + 1e-8)
+        return shifted
     if advantages.numel() < 2:
         return advantages
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from engram.agents.learning.losses import PPOLoss, clipped_values, normalized, ppo_loss
 from engram.agents.policy import MemoryPolicy
+from engram.agents.ranks import ALONE, Ranks
 from engram.agents.rollout.buffer import ChunkBuffer
 from engram.agents.rollout.returns import horizon
 from engram.agents.settings import SCHEDULES, check_settings, number_now
@@ -83,17 +84,20 @@ def prepare(policy: MemoryPolicy, buffer: ChunkBuffer) -> tuple[State, Lesson]:
     return events, tree_map(torch.Tensor.contiguous, lesson)
 
 
-def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) -> tuple[list[PPOLoss], int]:
+def update(
+    policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers, ranks: Ranks = ALONE
+) -> tuple[list[PPOLoss], int]:
     """Train the policy on a rollout.
 
     Args:
         policy: its optimizer takes the steps.
         buffer: the rollout, with its targets.
-        numbers: of PPO.
+        numbers: of PPO; minibatches are of all processes together.
+        ranks: which have rollouts of their own of the same size, and learn the same from all of them.
 
     Returns:
-        the loss of every minibatch, without gradient, and how many passes were completed: fewer than `n_epochs` if the
-        policy moved further than `target_kl` allows.
+        the loss of every minibatch, without gradient, of which those of all processes are to be added up, and how many
+        passes were completed: fewer than `n_epochs` if the policy moved further than `target_kl` allows.
 
     Raises:
         WrongUpdate: if a gradient is not finite; the weights are those before it.
@@ -104,7 +108,7 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
     # Rewards are rare: their errors count as many times as steps add up to a return.
     reward_coef = numbers.reward_coef * horizon(numbers.gamma, len(buffer.rewards))
     for epoch in range(numbers.n_epochs):
-        for chosen in buffer.order(numbers.batch_size):
+        for chosen in buffer.order(numbers.batch_size, ranks.count):
             chunks = tree_map(lambda leaf, chosen=chosen: leaf.index_select(0, chosen), lesson)
             masks = None if isinstance(chunks.action_masks, tuple) else chunks.action_masks.transpose(0, 1)
             now = policy.evaluate(events, chunks.replay, chunks.actions.transpose(0, 1), masks, numbers.recall_coef > 0)
@@ -112,13 +116,15 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
             if not isinstance(chunks.reset_only, tuple):
                 of_steps = [part[~chunks.reset_only.t()] for part in of_steps]
             values, log_probs, entropies, predicted, old_log_probs, old_values, advantages, returns, rewards = of_steps
+            if numbers.normalize_advantage:
+                advantages = normalized(advantages, ranks)
             loss = ppo_loss(
                 log_probs,
                 clipped_values(values, old_values, numbers.clip_range_vf),
                 entropies,
                 predicted,
                 old_log_probs,
-                normalized(advantages) if numbers.normalize_advantage else advantages,
+                advantages,
                 returns,
                 rewards,
                 numbers.clip_range,
@@ -128,11 +134,14 @@ def update(policy: MemoryPolicy, buffer: ChunkBuffer, numbers: UpdateNumbers) ->
             )
             if isinstance(now.recall, Tensor):
                 loss = loss._replace(total=loss.total + numbers.recall_coef * now.recall, recall=now.recall.detach())
+            share = ranks.share(log_probs.numel())
+            loss = tree_map(lambda term, share=share: term * share, loss)
             losses.append(loss._replace(total=loss.total.detach()))
-            if numbers.target_kl is not None and loss.approx_kl.item() > 1.5 * numbers.target_kl:
+            if numbers.target_kl is not None and ranks.total(loss.approx_kl).item() > 1.5 * numbers.target_kl:
                 return losses, epoch
             policy.optimizer.zero_grad()
             loss.total.backward()
+            ranks.add_gradients(policy.parameters())
             norm = nn.utils.clip_grad_norm_(policy.parameters(), numbers.max_grad_norm)
             norms.append(norm)
             if not norm.is_cpu:
@@ -175,10 +184,17 @@ def _check_finite(norms: Sequence[Tensor], losses: Sequence[PPOLoss], buffer: Ch
 
 
 def metrics(
-    losses: Sequence[PPOLoss], buffer: ChunkBuffer, policy: MemoryPolicy, numbers: UpdateNumbers
+    losses: Sequence[PPOLoss],
+    buffer: ChunkBuffer,
+    policy: MemoryPolicy,
+    numbers: UpdateNumbers,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
-    """Return what is logged of an update, under Stable-Baselines3's names: means over its minibatches."""
-    means = tree_map(lambda *parts: torch.stack(parts).mean(), losses[0], *losses[1:])
+    """Return what is logged of an update, under Stable-Baselines3's names: means over its minibatches.
+
+    The explained variance is of this process's rollout.
+    """
+    means = tree_map(lambda *parts: ranks.total(torch.stack(parts).mean()), losses[0], *losses[1:])
     values, returns = (tensor.flatten().cpu().numpy() for tensor in (buffer.steps.values, buffer.returns))
     of_boxes = {"std": policy.log_std.exp().mean().item()} if hasattr(policy, "log_std") else {}
     of_recall = {"recall_loss": means.recall.item()} if isinstance(means.recall, Tensor) else {}

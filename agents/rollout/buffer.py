@@ -91,14 +91,15 @@ class ChunkBuffer:
         chunks: Tensor = leaf.unflatten(0, (-1, self.chunk_length)).transpose(0, 1)
         return chunks.flatten(1, 2)
 
-    def order(self, batch_size: int) -> Iterator[Tensor]:
+    def order(self, batch_size: int, n_buffers: int = 1) -> Iterator[Tensor]:
         """Yield the numbers of all chunks once, in random sets that differ by one chunk in size at most.
 
         Args:
             batch_size: transitions in a minibatch, at most; a multiple of the chunk length.
+            n_buffers: how many of this size a minibatch is taken from, in equal shares.
         """
         n_chunks = self.advantages.numel() // self.chunk_length
-        n_sets = -(-n_chunks // (batch_size // self.chunk_length))
+        n_sets = min(n_chunks, -(-n_chunks * n_buffers // (batch_size // self.chunk_length)))
         yield from torch.randperm(n_chunks).to(self.advantages.device).tensor_split(n_sets)
 
     def chunks(self, chosen: Tensor) -> Chunks:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from engram.agents.exploration.interface import Bonus, Seen
+from engram.agents.exploration.interface import Seen
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
 from engram.agents.rollout.observation_check import ObservationCheck, WrongStep
@@ -45,7 +45,7 @@ def collect(
     env: VecEnv,
     cursor: RolloutCursor,
     buffer: ChunkBuffer,
-    novelty: Bonus | None,
+    novelty: Callable[[Seen], Tensor] | None,
     check: ObservationCheck,
     n_steps: int,
     on_step: Callable[[dict[str, Any]], bool],
@@ -57,7 +57,7 @@ def collect(
         env: B envs; they are stepped by tensors if they can be (see `agents/rollout/stepping.py`).
         cursor: where to go on.
         buffer: emptied and filled.
-        novelty: is shown all steps, also those of a rollout that ends early; None if news is worth nothing.
+        novelty: a `Bonus`; is shown all steps, also those of a rollout that ends early; None if news is worth nothing.
         check: is shown every observation that comes as arrays.
         n_steps: T.
         on_step: called after each step with the names that SB3's callbacks expect; False ends the collection.

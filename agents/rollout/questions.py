@@ -87,6 +87,11 @@ def success_of(info: dict[str, Any]) -> bool | None:
     return None if np.isnan(values).any() else bool(values.any())
 
 
+def of_episode(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what an info tells of an episode that has ended: its return and length, and whether it was a success."""
+    return {key: info[key] for key in ("episode", "is_success", "reset_only") if key in info}
+
+
 def layout_of(info: dict[str, Any]) -> str:
     """Return the key of the layout in an info; "" if there is none, or the name means something else to its env."""
     layout = info.get("layout", "")

@@ -41,9 +41,9 @@ from benchmarks.baselines.novelty_rewards import Explored, RewardsWithBonus
 from engram.agents.evaluation.episodes import evaluate
 from engram.agents.evaluation.success_tracker import SuccessTracker
 from engram.cli.hydra import run
-from engram.cli.prepare import VALIDATION_SEED, agent_arguments, refusing
-from engram.cli.record import make_folder
 from engram.cli.terminal import stderr_console, warn_in_one_line
+from engram.cli.training.prepare import VALIDATION_SEED, agent_arguments, refusing
+from engram.cli.training.record import make_folder
 from engram.configs import CannotRun, TrainConfig, own_keys
 from engram.envs.split.by_layout import Side
 from engram.evidence.evaluation.run import PlannedCondition, play_conditions

@@ -29,6 +29,8 @@ _PLUGINS = {  # launcher -> module, and the extra that installs it
     "slurm_here": ("hydra_submitit_launcher", "launchers"),
     "ray_cluster": ("hydra_ray_launcher", "ray"),
 }
+_HARMLESS = {f"hydra.launcher.{name}" for name in ("n_jobs", "timeout_min", "mem_gb", "cpus_per_task", "partition")}
+"""Settings of launchers that are taken from a file."""
 _REFUSED = 2
 """The exit code where something was asked for that cannot be done."""
 _PATIENCE = 120.0
@@ -66,14 +68,17 @@ def recorded(arguments: Sequence[str]) -> tuple[GridRecord, list[str]]:
         given = [word for word in arguments if not word.startswith(RESUME) and word not in MULTIRUN]
         if len(resumed) > 1:
             raise CannotRun(f"{RESUME}: one grid at a time, and not {', '.join(resumed)}")
-        for word in given:
-            if not word.startswith((LAUNCHER, "hydra.launcher.")):
-                raise CannotRun(f"{word}: belongs to the grid that goes on; what may be another is hydra/launcher")
         folder = Path(resumed[0])
         try:
             before = GridRecord(folder).arguments
         except ValueError as error:
             raise CannotRun(f"{RESUME}{error}") from error
+        for word in given:
+            if not word.startswith((LAUNCHER, "hydra.launcher.")) and word not in before:
+                raise CannotRun(f"{word}: belongs to the grid that goes on; what may be another is hydra/launcher")
+        for word in before:
+            if _can_run_code(word) and word not in given:
+                raise CannotRun(f"{folder}/grid.json: it says {word}, which runs code: if you trust it, say it, too")
         keys = {word.partition("=")[0] for word in given}
         if "hydra/launcher" in keys:  # the settings of the one before mean nothing to it
             before = [word for word in before if not word.startswith("hydra.launcher.")]
@@ -194,6 +199,15 @@ def _is_installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # of the package around it
         return False
+
+
+def _can_run_code(word: str) -> bool:
+    """Return whether a word names a module, a folder of configurations, a class that Hydra makes, or looks one up."""
+    key = word.partition("=")[0].lstrip("+~")
+    names = key.endswith(".module") or (key == "env.id" and ":" in word)
+    sets = key.startswith("hydra.") and key not in _HARMLESS
+    is_option = word not in MULTIRUN and not _is_override(word)
+    return names or sets or is_option or word.startswith("--config-dir") or "${" in word
 
 
 def _is_override(word: str) -> bool:

@@ -187,6 +187,20 @@ def test_the_cache_is_not_used_with_other_weights(model, change):
     assert np.allclose(result, expected, atol=1e-5)
 
 
+def test_where_weights_are_said_to_stay_they_are_not_looked_through_and_nothing_is_kept_after(model, monkeypatch):
+    observations, state = played(model)
+    expected = uncached(model, observations[-1], state)
+    with model.policy.unchanging():
+        with monkeypatch.context() as patch:
+            patch.setattr("engram.agents.policy._version", lambda *_: pytest.fail("weights are looked through"))
+            for observation in observations[-2:]:
+                result, after = model.policy.predict(observation, state, deterministic=True)
+        assert np.allclose(result, expected, atol=1e-5)
+    through_data(model)
+    expected = uncached(model, observations[-1], after)
+    assert np.allclose(model.predict(observations[-1], after, deterministic=True)[0], expected, atol=1e-5)
+
+
 def test_a_copy_does_not_use_the_cache_with_other_weights(model):
     observations, state = played(model)
     rollouts(model)

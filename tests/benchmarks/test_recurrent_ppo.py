@@ -18,7 +18,7 @@ from engram.agents.exploration.first_visits import EpisodicNovelty
 from engram.agents.exploration.interface import Seen
 from engram.agents.exploration.registry import build_bonus
 from engram.agents.exploration.reward import news_rate, novelty_bonus
-from engram.cli.prepare import agent_arguments
+from engram.cli.training.prepare import agent_arguments
 from engram.configs import CannotRun, load
 from engram.evidence.runs.open import make_envs
 from engram.evidence.runs.settings import trained_setting

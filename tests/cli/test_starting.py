@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -60,3 +61,10 @@ def test_the_scripts_import_next_to_nothing_before(name: str) -> None:
     code = f"import sys, runpy; runpy.run_path({f'{name}.py'!r}); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert not {"torch", "numpy", "hydra", "engram.tracking", "engram.configs", "wandb"} & {*found.split()}
+
+
+def test_a_training_begins_without_what_only_its_end_needs() -> None:
+    code = "import sys, engram.cli.train; print(*{'wandb', 'matplotlib', 'scipy.stats', 'jinja2'} & set(sys.modules))"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

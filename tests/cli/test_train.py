@@ -19,9 +19,9 @@ import torch
 from tiny_runs import TINY, composed, tiny_run
 
 from engram.agents import MemoryPPO
-from engram.cli.held_out import check_leakage, few_to_train_on, held_out
-from engram.cli.prepare import agent_arguments
 from engram.cli.train import train
+from engram.cli.training.held_out import check_leakage, few_to_train_on, held_out
+from engram.cli.training.prepare import agent_arguments
 from engram.configs import CannotRun
 from engram.envs.batched.tmaze import TMazeVecEnv
 from engram.envs.split.by_layout import SIDES
@@ -148,7 +148,7 @@ def test_a_maze_on_two_sides_stops_the_run_unless_that_is_allowed(monkeypatch: p
     sides = {"train": SideMet(9, 5, 5), "validation": SideMet(9, 5, 5), "test": SideMet(9, 5, 5)}
     for by, allowed in (("layout", False), ("layout", True), ("seed", False)):
         leaks = Leakage(by, sides, "grid", 3)
-        monkeypatch.setattr("engram.cli.held_out.measure_leakage", lambda make, leaks=leaks, **more: leaks)
+        monkeypatch.setattr("engram.cli.training.held_out.measure_leakage", lambda make, leaks=leaks, **more: leaks)
         config = composed(*TINY, f"env.allow_overlap={allowed}")
         if by == "layout" and not allowed:
             with pytest.raises(CannotRun, match=r"3 mazes .* on two sides .* env.allow_overlap=true"):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import TINY, composed
 
-from engram.cli.prepare import training_envs
 from engram.cli.train import train
+from engram.cli.training.prepare import training_envs
 from engram.configs import CannotRun
 from engram.envs import TensorVecEnv
 from engram.evidence.runs.settings import trained_setting

@@ -13,8 +13,8 @@ from tiny_runs import TINY, composed
 
 from engram.agents.evaluation.recording import record
 from engram.cli import evaluate, report
-from engram.cli.prepare import training_envs
 from engram.cli.train import main, train
+from engram.cli.training.prepare import training_envs
 from engram.configs import CannotRun
 from engram.envs import TensorVecEnv
 from engram.envs.batched.grid import GridVecEnv

@@ -15,7 +15,7 @@ from tiny_runs import composed
 from engram.agents import ENCODERS
 from engram.cli.help import help_text
 from engram.cli.hydra import run
-from engram.cli.prepare import agent_arguments
+from engram.cli.training.prepare import agent_arguments
 from engram.configs import CannotRun, load, own_keys
 from engram.configs.parts import CHOICES
 from engram.evidence.runs.user_modules import import_modules, split_modules

@@ -27,11 +27,13 @@ class GateSelectivity(BaseCallback):
         return self._shown.clone()
 
     def set_state(self, state: Any) -> None:
-        """Go on from what `get_state` returned.
+        """Go on from what `get_state` returned; None if all episodes begin anew.
 
         Raises:
             ValueError: if it is none of that.
         """
+        if state is None:
+            return
         if not isinstance(state, Tensor) or state.shape != self._shown.shape or state.dtype != self._shown.dtype:
             raise ValueError("the cues in sight are not those of these envs")
         self._shown = state.to(self._shown.device)

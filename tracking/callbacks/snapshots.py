@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from stable_baselines3.common.callbacks import BaseCallback
 
 from engram.agents import MemoryPPO
-from engram.agents.carried import carried
+from engram.agents.carried import carried, own_of_process
 from engram.storage import Plain
 from engram.tracking.interrupt import StopRequest
 from engram.tracking.run_folder import RunFolder
@@ -35,9 +35,10 @@ class Snapshots(BaseCallback):
 
     Between two rollouts it notes where everything stands, as often as that costs little; of what it noted last, it
     writes a file every so often, and at the end. So what is saved is never of the middle of a rollout or of an update.
+    Of several processes that train together the first one notes and writes what stands in all of them.
 
     Args:
-        folder: of the run.
+        folder: of the run; None in a process that is not the first.
         envs: return the state of the training's envs.
         callbacks: those that carry something, by name; their states are set when the training begins.
         every: seconds between two files; the first comes after a minute at the latest.
@@ -51,7 +52,7 @@ class Snapshots(BaseCallback):
 
     def __init__(
         self,
-        folder: RunFolder,
+        folder: RunFolder | None,
         envs: Callable[[], Plain],
         callbacks: Mapping[str, Carrying],
         *,
@@ -66,6 +67,7 @@ class Snapshots(BaseCallback):
         self.every, self.keep, self.states, self.clock = every, keep, states, clock
         self.request = request or StopRequest()
         self.noted: tuple[int, dict[str, Plain]] | None = None  # and not written yet
+        self.others: list[Any] = []  # what stood in the other processes when it was noted last
         self.seconds = 0.0  # spent so far
         self._next = 0.0
         self._is_between = True  # two rollouts
@@ -78,7 +80,10 @@ class Snapshots(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         now = self.clock()
-        if now >= min(self._next, self._due) or self.request.warned:
+        ranks = self.model.ranks
+        self.request.warned = not ranks.all_agree(not self.request.warned)
+        is_due = self.folder is not None and now >= min(self._next, self._due)
+        if not ranks.all_agree(not is_due) or self.request.warned:
             self._note()
         if self.request.warned:
             self.save()
@@ -103,15 +108,23 @@ class Snapshots(BaseCallback):
 
     def save(self) -> None:
         """Write what was noted last, if that has not been done yet."""
-        if self.noted is not None:
+        if self.noted is not None and self.folder is not None:
             self.folder.save_snapshot(*self.noted, keep=self.keep)
             self.noted = None
 
     def _note(self) -> None:
         began = self.clock()
         callbacks = {name: callback.get_state() for name, callback in self.callbacks.items()}
-        state: dict[str, Plain] = {"agent": carried(self.model), "envs": self.envs(), "callbacks": callbacks}
+        state: dict[str, Plain] = {"envs": self.envs(), "callbacks": callbacks}
+        if self.folder is None:
+            state["agent"] = own_of_process(self.model)
+            self.model.ranks.told_to_first(state)
+            return
+        state["agent"] = carried(self.model)
         state["of_run"] = getattr(self.model, "of_run", None)
+        self.others = self.model.ranks.told_to_first(None)[1:]
+        if self.others:
+            state["others"] = self.others
         self.noted = self.model.num_timesteps, state
         now = self.clock()
         self._next = now + (now - began) / SHARE

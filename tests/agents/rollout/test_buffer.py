@@ -107,6 +107,14 @@ def test_minibatches_differ_by_one_chunk_at_most_and_stock_ppo_warns_of_no_trunc
     assert [chunk.advantages.shape[1] for chunk in minibatches(model.chunks, model.batch_size)] == sizes
 
 
+def test_of_several_buffers_each_gives_its_share_of_a_minibatch():
+    model = counting_agent()
+    collect_one(model)
+    model.chunks.set_targets(*[stored(model)[3]] * 3)  # nine chunks
+    assert [len(chosen) for chosen in model.chunks.order(4 * CHUNK, 2)] == [2, 2, 2, 2, 1]
+    assert [len(chosen) for chosen in model.chunks.order(CHUNK, 7)] == [1] * 9, "one is the least"
+
+
 def test_the_order_of_chunks_is_random():
     model = counting_agent()
     collect_one(model)

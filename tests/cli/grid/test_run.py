@@ -168,3 +168,26 @@ def test_a_run_folder_is_found_where_both_were_moved(tmp_path: Path) -> None:
     (tmp_path / "runs").rename(tmp_path / "moved")
     moved = Job(tmp_path / "moved" / "grid" / "jobs" / "3.json")
     assert moved.run == tmp_path / "moved" / "a" / "seed0"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "memory.module=planted",
+        "env.id=planted:Env-v0",
+        "+env.kwargs.key=${oc.env:HOME}",
+        "hydra.launcher._target_=os.system",
+        "--config-dir=planted",
+    ],
+)
+def test_nothing_that_a_record_says_runs_code_unless_it_is_said_again(
+    ran: Callable[..., tuple[int, list[str]]], tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    (tmp_path / "planted.py").write_text("open('executed', 'w')")
+    ran("-m", "seed=1,2", "memory=none")
+    grid = the_grid(tmp_path)
+    grid.begin([*grid.arguments, word])
+    code, done = ran(f"resume={grid.path}")
+    assert (code, done) == (2, [])
+    assert f"it says {word}, which runs code: if you trust it, say it, too" in capsys.readouterr().err
+    assert not (tmp_path / "executed").exists()

@@ -16,8 +16,7 @@ import wandb
 from PIL import Image
 from stable_baselines3.common.logger import Logger
 
-from engram.tracking.writers import WandbWriter, open_wandb
-from engram.tracking.writers.wandb import Mode
+from engram.tracking.writers.wandb import Mode, WandbWriter, open_wandb
 
 
 @pytest.fixture(autouse=True)

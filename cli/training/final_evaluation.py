@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from engram.agents import MemoryPPO
 from engram.cli.terminal import stdout_console
 from engram.configs import TrainConfig
-from engram.evidence.evaluation.run import evaluate_run
-from engram.evidence.evaluation.tables import print_certificate, print_result
-from engram.evidence.explanation.run import film_episode
-from engram.evidence.horizon.measure import horizon_of, print_horizon
 from engram.evidence.runs.open import TEST_SEED, open_envs
 from engram.evidence.runs.settings import evaluated_settings
 from engram.tracking import RunFolder
-from engram.tracking.writers import WandbWriter
+
+if TYPE_CHECKING:
+    from engram.tracking.writers.wandb import WandbWriter
 
 
 def evaluate_trained(
     config: TrainConfig, folder: RunFolder, console: Console, wandb_writer: WandbWriter | None
 ) -> None:
     """Evaluate the best model on the test side, as the command `evaluate` does, and print the results."""
+    # Not before, since it takes seconds: statistics and figures.
+    from engram.evidence.evaluation.run import evaluate_run
+    from engram.evidence.evaluation.tables import print_certificate, print_result
+    from engram.evidence.explanation.run import film_episode
+    from engram.evidence.horizon.measure import horizon_of, print_horizon
+
     model = MemoryPPO.load(folder.checkpoint("best"), device=config.device)
     settings, episodes, step = evaluated_settings(config), config.eval.final_episodes, model.num_timesteps
     how: dict[str, Any] = {"checkpoint": "best", "seed": TEST_SEED, "console": console}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from gymnasium.error import Error as GymnasiumError
 from stable_baselines3.common.utils import LinearSchedule, get_device
@@ -16,6 +16,7 @@ from engram.agents import MemoryPPO
 from engram.configs import CannotRun, TrainConfig, own_keys
 from engram.envs import TensorVecEnv, make_tensor_env
 from engram.envs.closing import close
+from engram.envs.split.leakage import Leakage
 from engram.evidence.runs.open import check_device, env_arguments, make_envs, open_envs
 from engram.evidence.runs.settings import Setting, evaluated_settings, settings_of_delays, trained_setting
 
@@ -35,7 +36,16 @@ NOT_ON_DEVICE = {
 }
 
 
-def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
+class Prepared(NamedTuple):
+    """What a training needs."""
+
+    env: VecEnv
+    validation_env: VecEnv
+    model: MemoryPPO
+    leaks: Leakage | None = None  # what the sides of the split share, once that has been measured
+
+
+def prepare(config: TrainConfig) -> Prepared:
     """Build envs of the training and the validation side and the agent, and try whatever the run needs later.
 
     Raises:
@@ -59,7 +69,7 @@ def prepare(config: TrainConfig) -> tuple[VecEnv, VecEnv, MemoryPPO]:
             close(test_env)
     if config.eval.horizon:
         settings_of_delays(config.env, config.eval.horizon, "eval.horizon")
-    return env, validation_env, model
+    return Prepared(env, validation_env, model)
 
 
 def training_envs(config: TrainConfig, task: Setting) -> VecEnv:

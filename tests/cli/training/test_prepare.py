@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny_runs import composed
 
-from engram.cli.prepare import prepare, with_keys
+from engram.cli.training.prepare import prepare, with_keys
 from engram.configs import CannotRun, TrainConfig
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 
@@ -15,8 +15,9 @@ from engram.configs import CannotRun, TrainConfig
 from engram.tracking import RunFolder, versions
 from engram.tracking.atomic import write_json, write_text
 from engram.tracking.versions import PACKAGES
-from engram.tracking.writers import WandbWriter, open_wandb
-from engram.tracking.writers.wandb import Mode
+
+if TYPE_CHECKING:
+    from engram.tracking.writers.wandb import Mode, WandbWriter
 
 WANDB_ID = "wandb_id"
 """Key of `versions.json`: by which id Weights & Biases knows the run, so that a training goes on in the same."""
@@ -70,17 +71,21 @@ def note_resumed(config: TrainConfig, folder: RunFolder, timesteps: int, paths: 
 
 
 def _versions() -> dict[str, Any]:
-    return versions(Path(__file__).resolve().parents[1])
+    return versions(Path(__file__).resolve().parents[2])
 
 
 def open_writer(
     config: TrainConfig, folder: RunFolder, name: str, print_line: Callable[[str], None]
 ) -> WandbWriter | None:
     """Start Weights & Biases as the config asks for; a run that it knows already goes on there."""
+    if config.tracking.mode.name == "disabled":
+        return None
+    from engram.tracking.writers.wandb import open_wandb  # not before, since it takes a second
+
     content = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
     about = _read(folder)
     writer = open_wandb(
-        mode=cast(Mode, config.tracking.mode.name),
+        mode=cast("Mode", config.tracking.mode.name),
         folder=folder.path,
         project=config.tracking.project,
         entity=config.tracking.entity,

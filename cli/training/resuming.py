@@ -14,12 +14,13 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from engram.agents import MemoryPPO
-from engram.agents.carried import resume
+from engram.agents.carried import learned, resume, set_learned
+from engram.agents.ranks import Ranks
 from engram.cli.grid.run import asks_for_grid
-from engram.cli.hydra import whole
-from engram.cli.prepare import agent_arguments, refusing, training_envs
+from engram.cli.training.prepare import agent_arguments, refusing, training_envs
 from engram.configs import CannotRun, TrainConfig
 from engram.configs.loading import checked
+from engram.configs.whole_numbers import whole
 from engram.envs.state import restore
 from engram.evidence.runs.identity import MAY_CHANGE, run_digest
 from engram.evidence.runs.open import LoadedRun, load_config, refusing_foreign_errors
@@ -145,7 +146,7 @@ def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:
     """Bring an agent and its envs to where a training stands.
 
     Args:
-        model: made as for the training; its logger is set.
+        model: made as for the training; its logger is set. It has joined the processes that train it together.
         resumed: where the training goes on.
 
     Returns:
@@ -155,8 +156,18 @@ def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:
         CannotRun: if what was saved is not of this training.
     """
     try:
-        restored = restore(cast(VecEnv, model.get_env()), resumed.state["envs"])
-        resume(model, resumed.state["agent"])
+        state = state_of(resumed, model.ranks)
+        if state is None:
+            set_learned(model, {name: resumed.state["agent"][name] for name in learned(model)})
+            model.set_random_seed(model.seed)
+            there, count = 1 + len(resumed.state.get("others", ())), model.ranks.count
+            line = (
+                f"it was trained by {there} and goes on with {count} {'process' if count == 1 else 'processes'}: all"
+                " episodes begin anew, so that this is not bit for bit the same"
+            )
+            return [*resumed.lines, line]
+        restored = restore(cast(VecEnv, model.get_env()), state["envs"])
+        resume(model, state["agent"])
     except (ValueError, KeyError, TypeError) as error:
         raise CannotRun(f"{resumed.folder.path}: it cannot go on ({' '.join(str(error).split())[:300]})") from error
     if not isinstance(resumed.state.get("callbacks"), dict) or model.num_timesteps != resumed.timesteps:
@@ -164,6 +175,35 @@ def bring_back(model: MemoryPPO, resumed: Resumed) -> list[str]:
     for row, observation in restored.begun.items():
         begin_anew(model, row, observation)
     return [*resumed.lines, *restored.lines]
+
+
+def state_of(resumed: Resumed, ranks: Ranks) -> dict[str, Any] | None:
+    """Return where a training stands in this process; None if so many processes have not trained it.
+
+    Raises:
+        ValueError: if what was saved is of no training.
+    """
+    state, others = resumed.state, resumed.state.get("others", [])
+    if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
+        raise ValueError("what stood in the other processes is not told")
+    if 1 + len(others) != ranks.count:
+        return None
+    if not ranks.index:
+        return state
+    other = others[ranks.index - 1]
+    return {**other, "agent": {**state["agent"], **other["agent"]}}
+
+
+def callbacks_of(resumed: Resumed, ranks: Ranks) -> Any:
+    """Return the states of this process's callbacks; None if they have none yet."""
+    state = state_of(resumed, ranks)
+    if state is not None:
+        return state["callbacks"]
+    if ranks.index:
+        return None
+    callbacks = resumed.state["callbacks"]
+    met = {key for each in (resumed.state, *resumed.state.get("others", [])) for key in each["callbacks"]["layouts"]}
+    return {**callbacks, "layouts": sorted(met), "selectivity": None}
 
 
 def begin_anew(model: MemoryPPO, row: int, observation: Any) -> None:
