@@ -36,7 +36,8 @@ from engram.agents.exploration.interface import Bonus
 from engram.agents.exploration.registry import build_bonus
 from engram.agents.exploration.reward import coef_now
 from engram.agents.exploration.together import learned_together
-from engram.agents.learning.update import metrics, numbers_now, update
+from engram.agents.learning.numbers import numbers_now
+from engram.agents.learning.update import metrics, update
 from engram.agents.policy import MemoryPolicy
 from engram.agents.ranks import ALONE, Ranks
 from engram.agents.rollout.buffer import ChunkBuffer, fit_chunks

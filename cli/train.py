@@ -25,6 +25,7 @@ from engram.cli.training.final_evaluation import evaluate_trained
 from engram.cli.training.held_out import check_leakage, few_to_train_on, held_out
 from engram.cli.training.prepare import VALIDATION_SEED, Prepared, prepare
 from engram.cli.training.record import make_folder, note_resumed, open_writer
+from engram.cli.training.replaying import asks_to_replay, replay
 from engram.cli.training.resuming import Resumed, asks_to_resume, bring_back, callbacks_of, open_resumed
 from engram.cli.training.together import help_along, join, prepared_by_all, share_of
 from engram.configs import CannotRun, TrainConfig
@@ -181,6 +182,16 @@ def go_on(words: Sequence[str]) -> int:
     return 0
 
 
+def work_out_again(words: Sequence[str]) -> int:
+    """Work a step out that has failed; return the exit code."""
+    try:
+        print(f"the first that is not finite: {replay(words)}")
+    except (*CONFIG_ERRORS, ValueError) as error:
+        print(f"{program('train')}: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def learn(
     config: TrainConfig,
     model: MemoryPPO,
@@ -240,6 +251,8 @@ def main() -> int:
     """Run the command line; return the exit code."""
     warn_in_one_line()
     try:
+        if asks_to_replay(sys.argv[1:]):
+            return work_out_again(sys.argv[1:])
         if asks_to_resume(sys.argv[1:]):
             return go_on(sys.argv[1:])
         return run(train, sys.argv[1:])

@@ -99,6 +99,16 @@ class RunFolder(NamedTuple):
             model.save(file)
 
     @property
+    def failing(self) -> Path:
+        """The step of the optimizer that would have spoiled the weights, with all that it was worked out from."""
+        return self.path / "failing_step.zip"
+
+    def save_failing(self, step: Plain) -> None:
+        """Save such a step, see `agents.learning.failing`."""
+        with replacing(self.failing) as file:
+            write_archive(file, "step", step)
+
+    @property
     def snapshots(self) -> list[Path]:
         """Files from which the training can go on, the latest first."""
         return sorted((self.path / SNAPSHOTS).glob("[0-9]*.zip"), reverse=True)

@@ -3,85 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from engram.agents.learning.losses import PPOLoss, clipped_values, normalized, ppo_loss
+from engram.agents.learning.failing import kept
+from engram.agents.learning.first_wrong import first_wrong
+from engram.agents.learning.lesson import loss_of, prepare
+from engram.agents.learning.losses import PPOLoss
+from engram.agents.learning.numbers import UpdateNumbers
 from engram.agents.policy import MemoryPolicy
 from engram.agents.ranks import ALONE, Ranks
 from engram.agents.rollout.buffer import ChunkBuffer
 from engram.agents.rollout.returns import horizon
-from engram.agents.settings import SCHEDULES, check_settings, number_now
-from engram.memory import Replay, State, tree_map
+from engram.memory import tree_map
+from engram.storage import Plain
 
 
 class WrongUpdate(ValueError):
-    """An update that would have spoiled the weights."""
-
-
-class UpdateNumbers(NamedTuple):
-    """What an update depends on beside the rollout; the schedules have their values of now."""
-
-    n_epochs: int
-    batch_size: int  # transitions
-    clip_range: float
-    clip_range_vf: float | None
-    ent_coef: float
-    vf_coef: float
-    reward_coef: float
-    recall_coef: float
-    gamma: float
-    normalize_advantage: bool
-    max_grad_norm: float
-    target_kl: float | None
-
-
-def numbers_now(settings: Mapping[str, Any], progress: float) -> UpdateNumbers:
-    """Return the numbers of an update as they are at the moment: a callback may have set them.
+    """An update that would have spoiled the weights.
 
     Args:
-        settings: the attributes of MemoryPPO.
-        progress: share of the training that is left.
-
-    Raises:
-        ValueError: if one is out of range.
+        line: what is wrong.
+        step: the minibatch, and the weights and the optimizer before the step, see `failing.kept`.
     """
-    check_settings(settings)
-    now = {name: settings[name] for name in UpdateNumbers._fields}
-    for name in SCHEDULES.keys() & now.keys():
-        now[name] = None if now[name] is None else number_now(name, now[name], progress)
-    return UpdateNumbers(**now)
 
-
-class Lesson(NamedTuple):
-    """A rollout cut into P chunks of L steps, prepared for all passes over it."""
-
-    replay: Replay  # leaves [P, ...]
-    actions: Tensor  # [P, L] or [P, L, A]
-    action_masks: State  # [P, L, A] bool, or () without masks
-    numbers: Tensor  # [P, L, 5] log-probability and value as they were collected, advantage, return, reward
-    reset_only: State  # [P, L] bool, steps that are left out of the loss; () if there are no such
-
-
-def prepare(policy: MemoryPolicy, buffer: ChunkBuffer) -> tuple[State, Lesson]:
-    """Return the different events of a rollout, leaves [E, ...], and the lesson."""
-    steps = tree_map(buffer.chunked, buffer.steps)
-    targets = map(buffer.chunked, (buffer.advantages, buffer.returns, buffer.rewards))
-    masks = policy.masks_of(steps.observation) if isinstance(steps.action_masks, tuple) else steps.action_masks
-    events, replay = policy.plan(steps.observation, steps.actions, buffer.states, steps.episode_start, steps.decisions)
-    lesson = Lesson(
-        replay,
-        steps.actions.transpose(0, 1),
-        () if masks is None else masks.transpose(0, 1),
-        torch.stack([steps.log_probs, steps.values, *targets], dim=2).transpose(0, 1),
-        tree_map(lambda leaf: leaf.transpose(0, 1), steps.reset_only),
-    )
-    return events, tree_map(torch.Tensor.contiguous, lesson)
+    def __init__(self, line: str, step: dict[str, Plain]) -> None:
+        super().__init__(line)
+        self.step = step
 
 
 def update(
@@ -104,38 +57,23 @@ def update(
     """
     losses: list[PPOLoss] = []
     norms: list[Tensor] = []
+    taken: list[Tensor] = []
     events, lesson = prepare(policy, buffer)
     # Rewards are rare: their errors count as many times as steps add up to a return.
     reward_coef = numbers.reward_coef * horizon(numbers.gamma, len(buffer.rewards))
+
+    def refuse(number: int) -> NoReturn:
+        chunks = tree_map(lambda leaf: leaf.index_select(0, taken[number]), lesson)
+        wrong = first_wrong(policy, lambda: loss_of(policy, events, chunks, numbers, reward_coef))
+        raise WrongUpdate(
+            f"{_told(losses[number], buffer)}; the first that is not finite: {wrong}",
+            kept(policy, events, chunks, numbers, reward_coef),
+        )
+
     for epoch in range(numbers.n_epochs):
         for chosen in buffer.order(numbers.batch_size, ranks.count):
             chunks = tree_map(lambda leaf, chosen=chosen: leaf.index_select(0, chosen), lesson)
-            masks = None if isinstance(chunks.action_masks, tuple) else chunks.action_masks.transpose(0, 1)
-            now = policy.evaluate(events, chunks.replay, chunks.actions.transpose(0, 1), masks, numbers.recall_coef > 0)
-            of_steps = [*now[:4], *chunks.numbers.permute(2, 1, 0)]
-            if not isinstance(chunks.reset_only, tuple):
-                of_steps = [part[~chunks.reset_only.t()] for part in of_steps]
-            values, log_probs, entropies, predicted, old_log_probs, old_values, advantages, returns, rewards = of_steps
-            if numbers.normalize_advantage:
-                advantages = normalized(advantages, ranks)
-            loss = ppo_loss(
-                log_probs,
-                clipped_values(values, old_values, numbers.clip_range_vf),
-                entropies,
-                predicted,
-                old_log_probs,
-                advantages,
-                returns,
-                rewards,
-                numbers.clip_range,
-                numbers.ent_coef,
-                numbers.vf_coef,
-                reward_coef,
-            )
-            if isinstance(now.recall, Tensor):
-                loss = loss._replace(total=loss.total + numbers.recall_coef * now.recall, recall=now.recall.detach())
-            share = ranks.share(log_probs.numel())
-            loss = tree_map(lambda term, share=share: term * share, loss)
+            loss = loss_of(policy, events, chunks, numbers, reward_coef, ranks)
             losses.append(loss._replace(total=loss.total.detach()))
             if numbers.target_kl is not None and ranks.total(loss.approx_kl).item() > 1.5 * numbers.target_kl:
                 return losses, epoch
@@ -144,13 +82,14 @@ def update(
             ranks.add_gradients(policy.parameters())
             norm = nn.utils.clip_grad_norm_(policy.parameters(), numbers.max_grad_norm)
             norms.append(norm)
+            taken.append(chosen)
             if not norm.is_cpu:
                 leave_weights_unless_finite(policy.optimizer, norm)
             elif not math.isfinite(norm.item()):
-                _check_finite(norms, losses, buffer)
+                refuse(len(norms) - 1)
             policy.optimizer.step()
-    if not norms[-1].is_cpu:
-        _check_finite(norms, losses, buffer)
+    if not norms[-1].is_cpu and not bool((finite := torch.stack(norms).isfinite()).all()):
+        refuse(int((~finite).nonzero()[0]))
     return losses, numbers.n_epochs
 
 
@@ -163,23 +102,15 @@ def leave_weights_unless_finite(optimizer: Optimizer, norm: Tensor) -> None:
         vars(optimizer)["found_inf"] = (~norm.isfinite()).float()
 
 
-def _check_finite(norms: Sequence[Tensor], losses: Sequence[PPOLoss], buffer: ChunkBuffer) -> None:
-    """See that gradients are finite; one that is not would make all weights so, too.
-
-    Raises:
-        WrongUpdate: if one is not.
-    """
-    is_finite = torch.stack([*norms]).isfinite()
-    if bool(is_finite.all()):
-        return
-    first = losses[int((~is_finite).nonzero()[0])]
-    terms = {"policy": first.policy, "value": first.value, "predicted rewards": first.reward, "entropy": first.entropy}
+def _told(loss: PPOLoss, buffer: ChunkBuffer) -> str:
+    """Say in a line that a gradient is not finite, and how large what it comes from is."""
+    terms = {"policy": loss.policy, "value": loss.value, "predicted rewards": loss.reward, "entropy": loss.entropy}
     told = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
     largest = {"rewards": buffer.rewards, "returns": buffer.returns, "advantages": buffer.advantages}
     up_to = ", ".join(f"{name} up to {values.abs().max().item():.3g}" for name, values in largest.items())
-    raise WrongUpdate(
-        f"the gradient of an update is not finite, and the weights are left as they were before it (losses: {told}; in "
-        f"this rollout {up_to})"
+    return (
+        "the gradient of an update is not finite, and the weights are left as they were before it (losses: "
+        f"{told}; in this rollout {up_to})"
     )
 
 

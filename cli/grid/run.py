@@ -122,9 +122,9 @@ def run_grid(record: GridRecord, arguments: Sequence[str]) -> int:
             if is_new:
                 _forget(record)
             raise
-        if isinstance(error, SystemExit) and error.code == signal.SIGTERM:  # Ray takes that signal for itself
+        if isinstance(error, SystemExit):  # Ray takes SIGTERM for itself, and nobody else exits
             stopped.append(signal.SIGTERM)
-        if not stopped:
+        if record.stop is None:
             record.ask_to_stop(signal.SIGTERM)
         _await_end(record)
         if not stopped:

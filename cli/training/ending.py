@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engram.agents import MemoryPPO
+from engram.agents.learning.update import WrongUpdate
 from engram.tracking import RunFolder, StopRequest
 from engram.tracking.commands import command
 from engram.tracking.failure import failure_line, record_failure
@@ -42,7 +43,18 @@ def end_early(
         line = failure_line(error)
     print_line(f"failed {after}: {line}")
     print_line(where + (f", the traceback in {folder.traceback}" if folder.traceback.is_file() else ""))
+    if isinstance(error, WrongUpdate) and _is_kept(error, folder):
+        print_line(f"to work that step out once more: {command('train')} replay={folder.path}")
     return 1
+
+
+def _is_kept(error: WrongUpdate, folder: RunFolder) -> bool:
+    """Save the step that failed; return whether there was room for it."""
+    try:
+        folder.save_failing(error.step)
+    except OSError:
+        return False
+    return True
 
 
 def _save(model: MemoryPPO, folder: RunFolder) -> str:

@@ -13,7 +13,8 @@ from staggered import ROWS, Staggered
 
 from engram.agents.carried import learned
 from engram.agents.exploration.registry import BONUSES
-from engram.agents.learning.update import numbers_now, update
+from engram.agents.learning.numbers import numbers_now
+from engram.agents.learning.update import update
 from engram.agents.ranks import Ranks
 from engram.memory import CONTROLLERS, MEMORIES
 

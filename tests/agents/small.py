@@ -1,5 +1,6 @@
 """Agents that learn from a handful of steps, for tests of what surrounds learning."""
 
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
@@ -58,3 +59,21 @@ class Logged(BaseCallback):
 
     def _on_step(self):
         return True
+
+
+class Generous(gym.Wrapper):
+    """Pays too much to be squared in single precision, from some step on."""
+
+    def __init__(self, env, after):
+        super().__init__(env)
+        self.left = after
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(action)
+        self.left -= 1
+        return observation, reward if self.left >= 0 else 1e30, *rest
+
+
+def generous(after):
+    env = DummyVecEnv([lambda row=row: Generous(Staggered(row), after) for row in range(3)])
+    return small(env, normalize_returns=False, novelty_coef=0.0)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from engram.agents import MemoryPPO
-from engram.agents.learning.update import prepare
+from engram.agents.learning.lesson import prepare
 from engram.memory import tree_map
 
 ROWS, STEPS, CHUNK = 3, 15, 5  # distinct, and chunks that episodes cross

@@ -15,7 +15,8 @@ from staggered import ROWS
 
 from engram.agents.carried import learned, set_learned
 from engram.agents.learning.losses import normalized
-from engram.agents.learning.update import numbers_now, update
+from engram.agents.learning.numbers import numbers_now
+from engram.agents.learning.update import update
 from engram.agents.ranks import RankLost, Ranks
 from engram.memory import tree_map
 

@@ -9,7 +9,7 @@ from staggered import GRID, IMAGE, OBSERVATIONS, VECTOR, Staggered, agent, colle
 
 from engram.agents import MemoryPPO
 from engram.agents.encoder import Event
-from engram.agents.learning.update import prepare
+from engram.agents.learning.lesson import prepare
 from engram.agents.recall_head import PATCHES, SHARE, RecallHead, hidden
 from engram.agents.spaces import observation_tree
 from engram.memory import MEMORIES, tree_map

@@ -1,31 +1,12 @@
 """An update that would spoil the weights is not made."""
 
-import gymnasium as gym
 import pytest
 import torch
-from small import STEPS_OF_A_ROLLOUT, small, weights
+from small import STEPS_OF_A_ROLLOUT, Generous, generous, small, weights
 from stable_baselines3.common.vec_env import DummyVecEnv
 from staggered import Staggered
 
 from engram.agents.learning.update import WrongUpdate, leave_weights_unless_finite
-
-
-class Generous(gym.Wrapper):
-    """Pays too much to be squared in single precision, from some step on."""
-
-    def __init__(self, env, after):
-        super().__init__(env)
-        self.left = after
-
-    def step(self, action):
-        observation, reward, *rest = self.env.step(action)
-        self.left -= 1
-        return observation, reward if self.left >= 0 else 1e30, *rest
-
-
-def generous(after):
-    env = DummyVecEnv([lambda row=row: Generous(Staggered(row), after) for row in range(3)])
-    return small(env, normalize_returns=False, novelty_coef=0.0)
 
 
 def test_a_gradient_that_is_not_finite_is_told_in_a_line_and_changes_nothing():
