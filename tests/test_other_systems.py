@@ -30,7 +30,7 @@ for name in {POSIX_FUNCTIONS}:
 """
 # Packages of others that choose their own modules by the system: they are not what is tested here.
 OTHERS = (
-    "ctypes, hydra, imageio, matplotlib.pyplot, minigrid, multiprocessing, omegaconf, pydantic, rich.live, "
+    "ctypes, filelock, hydra, imageio, matplotlib.pyplot, minigrid, multiprocessing, omegaconf, pydantic, rich.live, "
     "sb3_contrib, scipy.stats, stable_baselines3, torch, wandb"
 )
 

@@ -83,5 +83,7 @@ def loss_of(
     )
     if isinstance(now.recall, Tensor):
         loss = loss._replace(total=loss.total + numbers.recall_coef * now.recall, recall=now.recall.detach())
+    if ranks.is_alone:
+        return loss
     share = ranks.share(log_probs.numel())
     return tree_map(lambda term: term * share, loss)

@@ -25,6 +25,7 @@ It makes a policy of NaN when the last minibatch holds a single transition, so s
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -77,6 +78,10 @@ class Player:
         layers, _, size = cast(tuple[int, int, int], self.model.policy.lstm_hidden_state_shape)
         zeros = np.zeros((layers, batch_size, size), dtype=np.float32)
         return zeros, zeros
+
+    def unchanging(self) -> AbstractContextManager[None]:
+        """Do nothing: there is no cache."""
+        return nullcontext()
 
     def predict(
         self, observation: Any, state: State, episode_start: NDArray[np.bool_], deterministic: bool, _masks: None

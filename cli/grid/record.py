@@ -104,7 +104,7 @@ class GridRecord(NamedTuple):
     def stop(self) -> int | None:
         """The signal by which all jobs are to end; None if there is none."""
         file = self.path / "stop"
-        return int(file.read_text()) if file.is_file() else None
+        return int(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def begin(self, arguments: Sequence[str]) -> None:
         """Make the folder, and note what the grid is."""

@@ -37,7 +37,7 @@ def test_it_stops_beyond_one_and_a_half_times_the_target(monkeypatch):
         divergences.append(loss.approx_kl.item())
         return loss
 
-    monkeypatch.setattr("engram.agents.learning.update.ppo_loss", spy)
+    monkeypatch.setattr("engram.agents.learning.lesson.ppo_loss", spy)
     assert steps_taken(small(learning_rate=0.01)) == 4
     second = divergences[1]  # that of the first minibatch is zero: nothing has changed yet
     assert steps_taken(small(learning_rate=0.01, target_kl=second / 1.6)) == 1
