@@ -23,6 +23,7 @@ from engram.cli.terminal import stderr_console, warn_in_one_line
 from engram.cli.training.ending import end_early
 from engram.cli.training.final_evaluation import evaluate_trained
 from engram.cli.training.held_out import check_leakage, few_to_train_on, held_out
+from engram.cli.training.memory_line import memory_lines
 from engram.cli.training.prepare import VALIDATION_SEED, Prepared, prepare
 from engram.cli.training.record import make_folder, note_resumed, open_writer
 from engram.cli.training.replaying import asks_to_replay, replay
@@ -127,6 +128,8 @@ def carry_out(
     model.of_run = run_digest(folder.config)
     print_line(f"run folder: {folder.path}")
     print_line(f"implementations: {'; '.join(f'{operator} {path}' for operator, path in paths.items())}")
+    for line in memory_lines(model, env.num_envs):
+        print_line(line)
     if split := held_out(config, env, leaks):
         print_line(split)
     for line in trained_on_ranges(drawn_in_training(config)):

@@ -30,16 +30,17 @@ def memory_needed(
     All observations are taken for different, so that it may be less.
 
     Args:
-        policy: the agent; nothing of it is changed.
+        policy: the agent; a copy of it is taken.
         numbers: of PPO.
         n_steps: T, steps of every env in a rollout.
         n_envs: B.
         chunk_length: L, steps of truncated back-propagation.
     """
+    policy = deepcopy(policy)  # a module of the user's own may count what it sees
     with torch.random.fork_rng(devices=[policy.device] if policy.device.type == "cuda" else []):
         buffer = _invented(policy, chunk_length)
         events, lesson = prepare(policy, buffer)
-        stored = [buffer.steps, buffer.states, events, lesson]
+        stored = [buffer.steps, tuple(buffer.states), events, lesson]
         with _counting(policy) as sizes:
             loss_of(policy, events, lesson, numbers, numbers.reward_coef)
     rows = n_steps // chunk_length * n_envs / ROWS
@@ -56,7 +57,8 @@ def _invented(policy: MemoryPolicy, length: int) -> ChunkBuffer:
     starts = ~never
     with torch.no_grad():
         for _ in range(length):
-            drawn = concatenate(space, [space.sample() for _ in range(ROWS)], create_empty_array(space, ROWS))
+            empty: Any = create_empty_array(space, ROWS)
+            drawn = concatenate(space, [space.sample() for _ in range(ROWS)], empty)
             observation = observation_tree(drawn, space, policy.device)
             step = policy.act(observation, state, starts.to(policy.device))
             told = [part.to(policy.device) for part in (nothing, never, never)]
