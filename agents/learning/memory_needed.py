@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from gymnasium.vector.utils import concatenate, create_empty_array
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from engram.agents.learning.lesson import loss_of, prepare
 from engram.agents.learning.numbers import UpdateNumbers
 from engram.agents.policy import MemoryPolicy
 from engram.agents.rollout.buffer import ChunkBuffer, Transition
-from engram.agents.spaces import observation_tree
+from engram.agents.spaces import ACTION_MASK, observation_tree
 from engram.memory.state import State, leaves
 
 ROWS = 4
@@ -58,7 +59,9 @@ def _invented(policy: MemoryPolicy, length: int) -> ChunkBuffer:
     with torch.no_grad():
         for _ in range(length):
             empty: Any = create_empty_array(space, ROWS)
-            drawn = concatenate(space, [space.sample() for _ in range(ROWS)], empty)
+            drawn: Any = concatenate(space, [space.sample() for _ in range(ROWS)], empty)
+            if isinstance(space, spaces.Dict) and ACTION_MASK in space.spaces:
+                drawn[ACTION_MASK][:] = 1  # one that is drawn may allow nothing
             observation = observation_tree(drawn, space, policy.device)
             step = policy.act(observation, state, starts.to(policy.device))
             told = [part.to(policy.device) for part in (nothing, never, never)]

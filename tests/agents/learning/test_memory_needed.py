@@ -3,7 +3,7 @@
 import pytest
 import torch
 from small import controller_sizes, small
-from staggered import ROWS
+from staggered import ACTIONS, OBSERVATIONS, ROWS, MaskedByObservation, vec_env
 
 from engram.agents.learning.lesson import loss_of, prepare
 from engram.agents.learning.memory_needed import _bytes, _counting, memory_needed
@@ -52,3 +52,20 @@ def test_nothing_is_drawn_or_changed():
     assert torch.equal(torch.get_rng_state(), before)
     for name, leaf in model.policy.state_dict().items():
         assert torch.equal(leaf, weights[name])
+
+
+@pytest.mark.parametrize("actions", ["discrete", "multidiscrete"])
+def test_masks_in_the_observation_allow_something(actions):
+    model = small(vec_env(env=MaskedByObservation, action_space=ACTIONS[actions]))
+    rollout, minibatch = memory_needed(model.policy, numbers_now(vars(model), 1.0), 40, ROWS, 5)
+    assert rollout > 0
+    assert minibatch > 0
+
+
+@pytest.mark.parametrize("name", [*OBSERVATIONS, *ACTIONS])
+def test_for_every_space(name):
+    spaces = {"observation_space": OBSERVATIONS[name]} if name in OBSERVATIONS else {"action_space": ACTIONS[name]}
+    model = small(vec_env(**spaces))
+    rollout, minibatch = memory_needed(model.policy, numbers_now(vars(model), 1.0), 40, ROWS, 5)
+    assert rollout > 0
+    assert minibatch > 0
