@@ -5,29 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from planted_env import planted_env
 from tiny_runs import TINY, copy_of_run
 
 from engram.cli.train import main
 
-GENEROUS = """
-import gymnasium as gym
-
-
-class Generous(gym.Env):
-    observation_space, action_space, taken = gym.spaces.Discrete(3), gym.spaces.Discrete(2), 0
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return 0, {}
-
-    def step(self, action):
-        self.taken += 1
-        return self.taken % 3, 1e30 if self.taken > 40 else 1.0, self.taken % 7 == 0, False, {}
-
-
-gym.register("Generous-v0", Generous)
-"""
-TASK = ("env=gym", "env.id=Generous-v0", "env.module=generous_env", "env.split=false", "ppo.normalize_returns=false")
+GENEROUS = planted_env("reward = 1e30 if self.taken > 40 else 1.0")
+TASK = ("env=gym", "env.id=Planted-v0", "env.module=generous_env", "env.split=false", "ppo.normalize_returns=false")
 
 
 def called(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from planted_env import planted_env
 from tiny_runs import TINY
 
 from engram.agents import MemoryPPO
@@ -24,28 +25,9 @@ QUICK = (*TINY, "eval.final_episodes=0", "eval.leakage_resets=0", "eval.episodes
 OFTEN = "snapshots.every=0.01"
 STEPS = 6 * 32  # of a rollout of both
 TOTAL = f"total_timesteps={30 * STEPS}"
-FAILING = """
-import os
-
-import gymnasium as gym
-
-
-class Failing(gym.Env):
-    observation_space, action_space, taken = gym.spaces.Discrete(3), gym.spaces.Discrete(2), 0
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return 0, {}
-
-    def step(self, action):
-        self.taken += 1
-        if os.environ["RANK"] == "1" and self.taken > 50:
-            raise ArithmeticError("the lift is out of order")
-        return self.taken % 3, 1.0, self.taken % 7 == 0, False, {}
-
-
-gym.register("Failing-v0", Failing)
-"""
+FAILING = planted_env(
+    "if os.environ['RANK'] == '1' and self.taken > 50: raise ArithmeticError('the lift is out of order')"
+)
 
 
 class Processes:
@@ -145,7 +127,7 @@ def test_one_that_dies_ends_the_training_and_nothing_saved_is_lost(tmp_path: Pat
 
 def test_what_fails_in_one_is_told_by_it_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
-    task = ("env=gym", "env.id=Failing-v0", "env.module=failing", "env.split=false", "ppo.novelty_coef=0")
+    task = ("env=gym", "env.id=Planted-v0", "env.module=failing", "env.split=false", "ppo.novelty_coef=0")
     kept = [word for word in QUICK if not word.startswith("env=") and not word.startswith("env.kwargs")]
     both = Processes(tmp_path, *task, *kept)
     assert both.ended() == [1, 1], both.said()
